@@ -1,0 +1,39 @@
+package iot
+
+import (
+	"encoding/json"
+	"log/slog"
+)
+
+// Mask is what people and APIs see in the place of a stored secret. A write
+// that sends it leaves what is stored.
+const Mask = "•••"
+
+// Secret is text that must not be seen: a header value, a signing secret, a
+// key. It prints, logs and encodes as redacted; only Reveal shows it.
+type Secret string
+
+// Reveal returns the text itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String returns "redacted", or "" for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "redacted"
+}
+
+// GoString keeps %#v from showing the text.
+func (s Secret) GoString() string { return `iot.Secret("` + s.String() + `")` }
+
+// LogValue keeps the text out of logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalJSON answers the mask, or "" for an empty secret.
+func (s Secret) MarshalJSON() ([]byte, error) {
+	if s == "" {
+		return []byte(`""`), nil
+	}
+	return json.Marshal(Mask)
+}
