@@ -1,0 +1,199 @@
+package iot
+
+import "strings"
+
+// Organization owns projects. Its members have a role each.
+type Organization struct {
+	Key       int64   `json:"-"`
+	ID        string  `json:"id"` // slug
+	UUID      string  `json:"uuid"`
+	Name      string  `json:"name"`
+	CreatedAt Instant `json:"created_at"`
+	// Role is the asking account's role in it, where one asks.
+	Role Role `json:"role,omitempty"`
+}
+
+// Role is what a member may do in an organization.
+type Role string
+
+// The roles, each with all rights of those before it.
+const (
+	Viewer Role = "viewer" // reads
+	Editor Role = "editor" // changes devices, profiles and webhooks, sends and replays
+	Admin  Role = "admin"  // changes members, keys and projects
+	Owner  Role = "owner"  // gives the organization away or deletes it
+)
+
+// Roles returns all roles, the smallest first.
+func Roles() []Role { return []Role{Viewer, Editor, Admin, Owner} }
+
+// Valid reports whether it is one of the roles.
+func (r Role) Valid() bool { return r.Rights() != 0 }
+
+// Rights returns what the role may do in the organization's projects.
+func (r Role) Rights() Rights {
+	const (
+		viewer = ReadTraffic | ReadDevices
+		editor = viewer | SendMessages | SendDownlinks | WriteDevices | ChangeSettings
+		admin  = editor | ManageKeys | ManageMembers | ManageProject
+	)
+	switch r {
+	case Viewer:
+		return viewer
+	case Editor:
+		return editor
+	case Admin:
+		return admin
+	case Owner:
+		return admin | ManageOrganization
+	}
+	return 0
+}
+
+// Rights is a set of things that someone may do in a project. Keys and roles
+// are checked by the same sets.
+type Rights uint32
+
+// The rights. The first seven and AllKeyRights are what an API key can hold,
+// under The Things Stack's names; the others belong to roles alone.
+const (
+	SendMessages   Rights = 1 << iota // RIGHT_APPLICATION_TRAFFIC_UP_WRITE
+	SendDownlinks                     // RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE
+	ReadTraffic                       // RIGHT_APPLICATION_TRAFFIC_READ
+	ChangeSettings                    // RIGHT_APPLICATION_SETTINGS_BASIC: webhooks and profiles; replays
+	ManageKeys                        // RIGHT_APPLICATION_SETTINGS_API_KEYS
+	ReadDevices                       // RIGHT_APPLICATION_DEVICES_READ
+	WriteDevices                      // RIGHT_APPLICATION_DEVICES_WRITE
+	ManageMembers                     // roles only
+	ManageProject                     // roles only: rename or delete the project
+	ManageOrganization
+)
+
+// AllKeyRights is RIGHT_APPLICATION_ALL.
+const AllKeyRights = SendMessages | SendDownlinks | ReadTraffic | ChangeSettings | ManageKeys | ReadDevices | WriteDevices
+
+const rightAll = "RIGHT_APPLICATION_ALL"
+
+var rightNames = []struct {
+	right Rights
+	name  string
+}{
+	{SendMessages, "RIGHT_APPLICATION_TRAFFIC_UP_WRITE"},
+	{SendDownlinks, "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"},
+	{ReadTraffic, "RIGHT_APPLICATION_TRAFFIC_READ"},
+	{ChangeSettings, "RIGHT_APPLICATION_SETTINGS_BASIC"},
+	{ManageKeys, "RIGHT_APPLICATION_SETTINGS_API_KEYS"},
+	{ReadDevices, "RIGHT_APPLICATION_DEVICES_READ"},
+	{WriteDevices, "RIGHT_APPLICATION_DEVICES_WRITE"},
+}
+
+// Has reports whether all rights of need are in the set.
+func (r Rights) Has(need Rights) bool { return r&need == need }
+
+// Names returns The Things Stack's names; RIGHT_APPLICATION_ALL alone if the set
+// holds every right that a key can have.
+func (r Rights) Names() []string {
+	if r.Has(AllKeyRights) {
+		return []string{rightAll}
+	}
+	names := []string{}
+	for _, n := range rightNames {
+		if r.Has(n.right) {
+			names = append(names, n.name)
+		}
+	}
+	return names
+}
+
+// RightNames returns every name that a key's rights can have, RIGHT_APPLICATION_ALL first.
+func RightNames() []string {
+	names := []string{rightAll}
+	for _, n := range rightNames {
+		names = append(names, n.name)
+	}
+	return names
+}
+
+// ParseRights reads names of rights. An unknown name or an empty list is an
+// Invalid error of the field "rights".
+func ParseRights(names []string) (Rights, error) {
+	var r Rights
+next:
+	for _, name := range names {
+		if name == rightAll {
+			r |= AllKeyRights
+			continue
+		}
+		for _, n := range rightNames {
+			if n.name == name {
+				r |= n.right
+				continue next
+			}
+		}
+		return 0, FieldError("rights", "There is no right "+name+"; there are "+strings.Join(RightNames(), ", ")+".")
+	}
+	if r == 0 {
+		return 0, FieldError("rights", "Choose at least one right.")
+	}
+	return r, nil
+}
+
+// String returns the names, comma-separated, as SQL keeps them.
+func (r Rights) String() string { return strings.Join(r.Names(), ",") }
+
+// Account is a person who signs in.
+type Account struct {
+	Key   int64  `json:"-"`
+	ID    ID     `json:"id"`
+	Email string `json:"email"`
+	Name  string `json:"name"`
+	// PasswordHash is argon2id in its usual text form; never answered.
+	PasswordHash Secret `json:"-"`
+	// Administrator of the instance: sees storage and system pages.
+	Administrator bool    `json:"administrator"`
+	CreatedAt     Instant `json:"created_at"`
+	SignedInAt    Instant `json:"signed_in_at"`
+}
+
+// Member is an account in an organization.
+type Member struct {
+	Account Account `json:"account"`
+	Role    Role    `json:"role"`
+	AddedAt Instant `json:"added_at"`
+}
+
+// Token lets a program act as an account for a while.
+type Token struct {
+	Key       int64   `json:"-"`
+	AccountID int64   `json:"-"`
+	CreatedAt Instant `json:"created_at"`
+	ExpiresAt Instant `json:"expires_at"`
+}
+
+// APIKey is a secret of a project. Its text is shown once and stored as a hash.
+type APIKey struct {
+	ID        string   `json:"id"` // the 39 characters between the dots of its text
+	ProjectID int64    `json:"-"`
+	Name      string   `json:"name"`
+	Rights    Rights   `json:"-"`
+	Names     []string `json:"rights"`
+	CreatedAt Instant  `json:"created_at"`
+	CreatedBy string   `json:"created_by"`
+	ExpiresAt Instant  `json:"expires_at"`
+	UsedAt    Instant  `json:"used_at"`
+}
+
+// AuditEntry says who changed what, and when.
+type AuditEntry struct {
+	ID        ID      `json:"id"`
+	ProjectID int64   `json:"-"`
+	At        Instant `json:"at"`
+	// Actor is an account's email, a key's name, or "thingpost" for the program.
+	Actor string `json:"actor"`
+	// Action is a verb and a noun, such as "webhook.create".
+	Action string `json:"action"`
+	// Subject is the slug or name of what was changed.
+	Subject string `json:"subject"`
+	// Detail says what of it changed, without secrets; may be empty.
+	Detail string `json:"detail"`
+}

@@ -1,0 +1,34 @@
+package iot
+
+// Commit tells what one committed transaction changed. It is handed on, in the
+// order of the commits, to all who must know.
+type Commit struct {
+	// Queued are new pending deliveries, ready to send.
+	Queued []Queued
+	// Webhooks are keys of webhooks whose settings or pending deliveries were
+	// changed by other means than an Outcome: what is known of them in memory is
+	// out of date.
+	Webhooks []int64
+	// Projects are keys of projects whose webhooks, profiles, devices or keys changed.
+	Projects []int64
+	// Events name what changed, for open pages; without repeats.
+	Events []Event
+}
+
+// Event names a section of a project's pages that has changed.
+type Event struct {
+	ProjectID int64
+	Name      EventName
+}
+
+// EventName is the name under which pages hear of a change.
+type EventName string
+
+// The events.
+const (
+	MessagesChanged   EventName = "messages"
+	DeliveriesChanged EventName = "deliveries"
+	WebhooksChanged   EventName = "webhooks"
+	DevicesChanged    EventName = "devices"
+	SettingsChanged   EventName = "settings"
+)

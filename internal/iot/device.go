@@ -1,0 +1,58 @@
+package iot
+
+import "regexp"
+
+// Device sends messages and receives downlinks.
+type Device struct {
+	Key       int64  `json:"-"`
+	ProjectID int64  `json:"-"`
+	ProfileID int64  `json:"-"`
+	ID        string `json:"id"` // slug
+	UUID      string `json:"uuid"`
+	Name      string `json:"name"`
+	Profile   string `json:"profile"` // slug
+	// DevEUI and JoinEUI are 16, DevAddr 8 upper-case hex digits, or "".
+	DevEUI     string  `json:"dev_eui"`
+	JoinEUI    string  `json:"join_eui"`
+	DevAddr    string  `json:"dev_addr"`
+	CreatedAt  Instant `json:"created_at"`
+	UpdatedAt  Instant `json:"updated_at"`
+	LastSeenAt Instant `json:"last_seen_at"`
+}
+
+// MaxDevices is the most devices that a project can hold.
+const MaxDevices = 100_000
+
+// DeviceUpdate holds what is to change; nil leaves a value as it is. An empty
+// EUI or address clears it.
+type DeviceUpdate struct {
+	Name    *string `json:"name"`
+	Profile *string `json:"profile"`
+	DevEUI  *string `json:"dev_eui"`
+	JoinEUI *string `json:"join_eui"`
+	DevAddr *string `json:"dev_addr"`
+}
+
+var (
+	euiForm  = regexp.MustCompile(`^([0-9A-F]{16})?$`)
+	addrForm = regexp.MustCompile(`^([0-9A-F]{8})?$`)
+)
+
+// Check returns an Invalid error that names every field out of bounds. EUIs and
+// the address must be in upper case already.
+func (u DeviceUpdate) Check() error {
+	var f Faults
+	if u.Name != nil {
+		f.Check(TextLength(*u.Name) <= MaxName, "name", "must have at most 254 characters.")
+	}
+	if u.DevEUI != nil {
+		f.Check(euiForm.MatchString(*u.DevEUI), "dev_eui", "must be 16 hex digits.")
+	}
+	if u.JoinEUI != nil {
+		f.Check(euiForm.MatchString(*u.JoinEUI), "join_eui", "must be 16 hex digits.")
+	}
+	if u.DevAddr != nil {
+		f.Check(addrForm.MatchString(*u.DevAddr), "dev_addr", "must be 8 hex digits.")
+	}
+	return f.Err()
+}

@@ -1,0 +1,109 @@
+package iot
+
+import (
+	"encoding/json"
+
+	"github.com/tidwall/gjson"
+)
+
+// MessageType says what kind of message it is. iottly has two, The Things Stack
+// eleven.
+type MessageType string
+
+// The message types, in the order in which people see them.
+const (
+	User                   MessageType = "user"   // from the user's application; "userdefined" on iottly's wire
+	Iottly                 MessageType = "iottly" // from the agent; "iottlyagent" on iottly's wire
+	UplinkMessage          MessageType = "uplink_message"
+	UplinkNormalized       MessageType = "uplink_normalized"
+	JoinAccept             MessageType = "join_accept"
+	DownlinkAck            MessageType = "downlink_ack"
+	DownlinkNack           MessageType = "downlink_nack"
+	DownlinkSent           MessageType = "downlink_sent"
+	DownlinkFailed         MessageType = "downlink_failed"
+	DownlinkQueued         MessageType = "downlink_queued"
+	DownlinkQueueInvalided MessageType = "downlink_queue_invalidated"
+	LocationSolved         MessageType = "location_solved"
+	ServiceData            MessageType = "service_data"
+)
+
+// MessageTypes returns all types, iottly's two first.
+func MessageTypes() []MessageType {
+	return []MessageType{User, Iottly, UplinkMessage, UplinkNormalized, JoinAccept, DownlinkAck, DownlinkNack,
+		DownlinkSent, DownlinkFailed, DownlinkQueued, DownlinkQueueInvalided, LocationSolved, ServiceData}
+}
+
+// ParseMessageType reads a type by our name or by iottly's name on the wire.
+func ParseMessageType(s string) (MessageType, bool) {
+	switch s {
+	case "userdefined":
+		return User, true
+	case "iottlyagent":
+		return Iottly, true
+	}
+	for _, t := range MessageTypes() {
+		if string(t) == s {
+			return t, true
+		}
+	}
+	return "", false
+}
+
+// LoRaWAN reports whether it is one of The Things Stack's types.
+func (t MessageType) LoRaWAN() bool { return t != User && t != Iottly }
+
+// Wire returns the type's name inside an envelope: iottly's own names for its
+// two, ours for the others.
+func (t MessageType) Wire() string {
+	switch t {
+	case User:
+		return "userdefined"
+	case Iottly:
+		return "iottlyagent"
+	}
+	return string(t)
+}
+
+// Limits of what a sender may give.
+const (
+	MaxMessageBytes = 1 << 20 // a request's body, and so a message
+	MaxChannel      = 254     // characters
+	MaxSenderID     = 254     // characters
+)
+
+// Message is one accepted message. It is never changed.
+type Message struct {
+	ID        ID     `json:"id"`
+	ProjectID int64  `json:"-"`
+	DeviceID  int64  `json:"-"`
+	Device    string `json:"device"` // slug
+
+	Type MessageType `json:"type"`
+	// Channel is the message's channel as webhooks filter it: see ChannelOf.
+	Channel string `json:"channel"`
+	// SenderID is the id that the sender gave, "" if none.
+	SenderID string `json:"sender_id,omitempty"`
+	// Fields is a JSON object of what came beside the payload (from, to,
+	// timestamp, devicetimestamp, type, channel) with the bytes that came; empty
+	// if nothing did.
+	Fields json.RawMessage `json:"fields,omitempty"`
+	// Payload is the JSON value that came, byte for byte. For a LoRaWAN type it
+	// is the whole message.
+	Payload    json.RawMessage `json:"payload"`
+	ReceivedAt Instant         `json:"received_at"`
+	// Transient messages are kept only until they are delivered (profile with
+	// write off).
+	Transient bool `json:"-"`
+}
+
+// ChannelOf returns a payload's own channel if it has one (payload.webhook_channel,
+// a string; iottly's document of March 2018), else the message's. inPayload says
+// which of the two it was.
+func ChannelOf(payload []byte, own string) (channel string, inPayload bool) {
+	if len(payload) > 0 && payload[0] == '{' {
+		if r := gjson.GetBytes(payload, "webhook_channel"); r.Type == gjson.String {
+			return r.Str, true
+		}
+	}
+	return own, false
+}

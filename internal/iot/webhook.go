@@ -1,0 +1,180 @@
+package iot
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Format is the form of a webhook's body.
+type Format string
+
+// The formats. What each makes of a message is in webhook.Render.
+const (
+	Envelope Format = "envelope" // {"msg": …}, iottly's form
+	JSON     Format = "json"     // The Things Stack's ApplicationUp as JSON
+	Protobuf Format = "protobuf" // the same as Protocol Buffers
+)
+
+// Route is what a webhook does with one message type.
+type Route struct {
+	// Path is appended to the webhook's URL; may be empty, at most 64 characters.
+	Path string `json:"path"`
+}
+
+// Routes are a webhook's message types, each with its route.
+type Routes map[MessageType]Route
+
+// Types returns the message types in their usual order.
+func (r Routes) Types() []MessageType {
+	var types []MessageType
+	for _, t := range MessageTypes() {
+		if _, ok := r[t]; ok {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// Header is a header that a person gave a webhook.
+type Header struct {
+	Name string
+	// Value may hold variables. It is masked in answers if Secret is set.
+	Value  Secret
+	Secret bool
+}
+
+type headerJSON struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Secret bool   `json:"secret"`
+}
+
+// MarshalJSON encodes name, value and secret; a secret value as the mask.
+func (h Header) MarshalJSON() ([]byte, error) {
+	v := h.Value.Reveal()
+	if h.Secret {
+		v = Mask
+	}
+	return json.Marshal(headerJSON{h.Name, v, h.Secret})
+}
+
+// UnmarshalJSON reads name, value and secret.
+func (h *Header) UnmarshalJSON(b []byte) error {
+	var j headerJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*h = Header{j.Name, Secret(j.Value), j.Secret}
+	return nil
+}
+
+// Health is how a webhook's endpoint has answered of late.
+type Health struct {
+	Status              HealthStatus `json:"status"`
+	ConsecutiveFailures int64        `json:"consecutive_failures"`
+	LastError           string       `json:"last_error"`
+	Since               Instant      `json:"since"`
+}
+
+// HealthStatus is one of healthy, failing, unknown.
+type HealthStatus string
+
+// The health statuses. Unknown: nothing was sent yet.
+const (
+	HealthUnknown HealthStatus = "unknown"
+	Healthy       HealthStatus = "healthy"
+	Failing       HealthStatus = "failing"
+)
+
+// Settings are the delivery settings of a webhook.
+type Settings struct {
+	TimeoutMS     int64 `json:"timeout_ms"`       // of one attempt, 1,000 to 30,000
+	GiveUpAfterMS int64 `json:"give_up_after_ms"` // age of a delivery, 1 minute to 30 days
+	InOrder       bool  `json:"in_order"`         // per device: no later message before an earlier one has ended
+	MaxInFlight   int   `json:"max_in_flight"`    // 1 to 64; 0 is adaptive, up to 64
+	MaxPerSecond  int   `json:"max_per_second"`   // requests a second, to 10,000; 0 is no limit
+	// RetryOn holds the failures that are retried; empty is all of them. 410 and
+	// class config are never retried.
+	RetryOn []ErrorClass `json:"retry_on"`
+}
+
+// DefaultSettings are what a webhook has unless it says otherwise.
+func DefaultSettings() Settings {
+	return Settings{TimeoutMS: 10_000, GiveUpAfterMS: (24 * time.Hour).Milliseconds(), RetryOn: []ErrorClass{}}
+}
+
+// MaxSlots is the most deliveries of one webhook that are in flight at once.
+const MaxSlots = 64
+
+// Timeout of one attempt.
+func (s Settings) Timeout() time.Duration { return time.Duration(s.TimeoutMS) * time.Millisecond }
+
+// GiveUpAfter is the age at which a delivery is no longer tried.
+func (s Settings) GiveUpAfter() time.Duration {
+	return time.Duration(s.GiveUpAfterMS) * time.Millisecond
+}
+
+// Webhook is a configured destination of a project's messages.
+type Webhook struct {
+	Key       int64 `json:"-"`
+	ProjectID int64 `json:"-"`
+	// Version rises with each change of what is sent or when.
+	Version int64 `json:"-"`
+
+	ID           string   `json:"id"` // slug
+	UUID         string   `json:"uuid"`
+	Description  string   `json:"description"`
+	URL          string   `json:"url"`
+	MessageTypes Routes   `json:"message_types"`
+	Channel      string   `json:"channel"` // "" = all
+	PayloadOnly  bool     `json:"payload_only"`
+	Headers      []Header `json:"headers"`
+	Format       Format   `json:"format"`
+	FieldMask    []string `json:"field_mask"`
+	Device       string   `json:"device"` // slug; "" = all
+	DeviceID     int64    `json:"-"`
+	Template     string   `json:"template"`
+	DownlinkKey  Secret   `json:"downlink_key"`
+	Signed       bool     `json:"signed"`
+	// SigningSecrets sign each request, the newest first; two while one is being
+	// rotated. See OldSecretUntil.
+	SigningSecrets []Secret `json:"-"`
+	// OldSecretUntil is when the second secret stops signing; 0 if there is none.
+	OldSecretUntil Instant `json:"old_secret_until"`
+
+	Paused       bool    `json:"paused"`
+	PausedBy     string  `json:"paused_by"` // an account's name, or "thingpost" after 410 Gone
+	PausedReason string  `json:"paused_reason"`
+	PausedAt     Instant `json:"paused_at"`
+
+	Health    Health   `json:"health"`
+	Settings  Settings `json:"settings"`
+	CreatedAt Instant  `json:"created_at"`
+	UpdatedAt Instant  `json:"updated_at"`
+}
+
+// Clone returns a copy that shares nothing which can change.
+func (w *Webhook) Clone() *Webhook {
+	c := *w
+	c.MessageTypes = maps.Clone(w.MessageTypes)
+	c.Headers = slices.Clone(w.Headers)
+	c.FieldMask = slices.Clone(w.FieldMask)
+	c.SigningSecrets = slices.Clone(w.SigningSecrets)
+	c.Settings.RetryOn = slices.Clone(w.Settings.RetryOn)
+	return &c
+}
+
+// Limits of the host on a project's webhooks.
+type Limits struct {
+	Webhooks int // in a project; 5 unless the host says otherwise
+	Headers  int // of a person's own on a webhook; 5 unless the host says otherwise
+}
+
+// MaxTemplateHeaders is how many headers a template or The Things Stack's
+// dialect can set: that system's own limit.
+const MaxTemplateHeaders = 50
+
+// PausedByThingpost is Webhook.PausedBy where the program paused it.
+const PausedByThingpost = "thingpost"
