@@ -56,3 +56,8 @@ func (u DeviceUpdate) Check() error {
 	}
 	return f.Err()
 }
+
+// TestDevice stands for the sender of a test message, which no device has sent.
+func TestDevice(projectID int64) *Device {
+	return &Device{ProjectID: projectID, ID: "test-device", UUID: "00000000-0000-0000-0000-000000000000", Name: "Test"}
+}

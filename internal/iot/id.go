@@ -122,3 +122,6 @@ func (s *IDs) Of(key int64) ID {
 
 // KeyAt returns the smallest key that an id made at t or later can have.
 func KeyAt(t Instant) int64 { return max(int64(t), 0) << seqBits }
+
+// KeyTime returns the instant in a key.
+func KeyTime(key int64) Instant { return Instant(key >> seqBits) }

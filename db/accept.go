@@ -1,0 +1,173 @@
+package db
+
+import (
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// Accept is a message with the deliveries that it makes: written together, or
+// not at all.
+type Accept struct {
+	Message *iot.Message
+	Device  *iot.Device
+	Project *iot.Project
+	// Deliveries are pending or skipped; each has its webhook's key.
+	Deliveries []*iot.Delivery
+	// InOrder holds, for each delivery, whether its webhook wants them in order
+	// per device.
+	InOrder []bool
+	// Version of the project's settings that the deliveries were matched on.
+	Version int64
+
+	// Stale is set if the settings have changed since: nothing was written, match
+	// again.
+	Stale bool
+	// Repeated is the id of an earlier message if the device had sent this sender
+	// id within RepeatWindow: nothing was written.
+	Repeated iot.ID
+}
+
+// RepeatWindow is how long a device's repeated sender id is accepted only once.
+const RepeatWindow = 24 * time.Hour
+
+// Accept stores messages with their deliveries and returns when they are on
+// disk; see Accept.Stale and Accept.Repeated. A failure is everybody's of this
+// call: storage_full or unavailable, and nothing of it was stored.
+func (d *DB) Accept(list ...*Accept) error {
+	done := make(chan error, len(list))
+	for _, a := range list {
+		d.writer.submit(item{accept: a, done: func(err error) { done <- err }})
+	}
+	var first error
+	for range list {
+		if err := <-done; err != nil && first == nil {
+			first = err
+		}
+	}
+	return translate("store messages", first)
+}
+
+type sent struct {
+	device int64
+	id     string
+}
+
+// accept writes the messages of a batch and their deliveries.
+func (w *writer) accept(t *Tx, batch []item) error {
+	var inBatch map[sent]iot.ID
+	s := &w.stmts
+	s.messages.drop()
+	s.deliveries.drop()
+	for _, it := range batch {
+		a := it.accept
+		if a == nil {
+			continue
+		}
+		m := a.Message
+		a.Stale, a.Repeated = false, iot.ID{}
+		if _, raised := t.raised[m.ProjectID]; raised || w.versions[m.ProjectID] != a.Version {
+			a.Stale = true
+			continue
+		}
+		if m.SenderID != "" {
+			k := sent{m.DeviceID, m.SenderID}
+			first, err := w.repeated(t, k, inBatch[k], m.ReceivedAt)
+			if err != nil {
+				return err
+			}
+			if !first.IsZero() {
+				a.Repeated = first
+				continue
+			}
+			if inBatch == nil {
+				inBatch = map[sent]iot.ID{}
+			}
+			inBatch[k] = m.ID
+		}
+		w.addMessage(t, a)
+		t.changed(m.ProjectID, iot.MessagesChanged)
+		if m.DeviceID == 0 {
+			continue // a test: no device has sent it
+		}
+		t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
+		if w.seen[m.DeviceID] < m.ReceivedAt {
+			w.seen[m.DeviceID] = m.ReceivedAt
+		}
+	}
+	if err := s.messages.flush(t.ctx); err != nil {
+		return err
+	}
+	return s.deliveries.flush(t.ctx)
+}
+
+// transient's values in SQL.
+const (
+	kept           = 0
+	untilDelivered = 1
+	erased         = 2
+)
+
+func (w *writer) addMessage(t *Tx, a *Accept) {
+	m := a.Message
+	var senderID, fields any
+	if m.SenderID != "" {
+		senderID = m.SenderID
+	}
+	if len(m.Fields) > 0 {
+		fields = []byte(m.Fields)
+	}
+	payload, transient := []byte(m.Payload), kept
+	if m.Transient {
+		transient = untilDelivered
+		if len(a.Deliveries) == 0 {
+			payload, fields, transient = []byte{}, nil, erased
+		}
+	}
+	w.stmts.messages.add(m.ID.Key(), m.ProjectID, m.DeviceID, string(m.Type), m.Channel, senderID, fields, payload, int64(m.ReceivedAt), transient)
+	for i, d := range a.Deliveries {
+		w.addDelivery(t, d, a.InOrder[i])
+		if d.Status == iot.Pending {
+			t.commit.Queued = append(t.commit.Queued, iot.Queued{Delivery: d, Message: m, Device: a.Device, Project: a.Project})
+		}
+	}
+	if len(a.Deliveries) > 0 {
+		t.changed(m.ProjectID, iot.DeliveriesChanged)
+	}
+}
+
+// addDelivery puts a delivery in line and counts it.
+func (w *writer) addDelivery(t *Tx, d *iot.Delivery, inOrder bool) {
+	var detail any
+	if d.ErrorDetail != "" {
+		detail = d.ErrorDetail
+	}
+	order := 0
+	if inOrder {
+		order = 1
+	}
+	w.stmts.deliveries.add(d.ProjectID, d.ID.Key(), d.MessageID.Key(), d.WebhookID, d.DeviceID, string(d.Type), d.Channel,
+		string(d.Status), string(d.Trigger), order, d.SizeBytes, int64(d.DueAt), int64(d.CreatedAt), detail, int64(d.EndedAt))
+	c := t.count(d.WebhookID)
+	c.made++
+	*c.of(d.Status)++
+}
+
+// repeated returns the id under which a device's sender id was accepted before.
+func (w *writer) repeated(t *Tx, k sent, inBatch iot.ID, at iot.Instant) (iot.ID, error) {
+	if !inBatch.IsZero() {
+		return inBatch, nil
+	}
+	rows, err := w.stmts.repeated.QueryContext(t.ctx, k.device, k.id, iot.KeyAt(at.Add(-RepeatWindow)))
+	if err != nil {
+		return iot.ID{}, err
+	}
+	defer func() { _ = rows.Close() }()
+	var key int64
+	if rows.Next() {
+		if err := rows.Scan(&key); err != nil {
+			return iot.ID{}, err
+		}
+	}
+	return w.db.ids.Of(key), rows.Err()
+}

@@ -1,0 +1,281 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+
+	"thingpost/internal/iot"
+)
+
+const accountColumns = `a.id, a.email, a.name, a.password_hash, a.administrator, a.created_at, a.signed_in_at`
+
+func (d *DB) scanAccount(row interface{ Scan(...any) error }, more ...any) (*iot.Account, error) {
+	var a iot.Account
+	var hash string
+	into := append([]any{&a.Key, &a.Email, &a.Name, &hash, &a.Administrator, &a.CreatedAt, &a.SignedInAt}, more...)
+	if err := row.Scan(into...); err != nil {
+		return nil, err
+	}
+	a.ID, a.PasswordHash = d.ids.Of(a.Key), iot.Secret(hash)
+	return &a, nil
+}
+
+// HasAccounts reports whether the instance was set up.
+func (d *DB) HasAccounts(ctx context.Context) (bool, error) {
+	var has bool
+	err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts)`).Scan(&has)
+	return has, translate("look for accounts", err)
+}
+
+// Account returns an account by its key; not_found.
+func (d *DB) Account(ctx context.Context, key int64) (*iot.Account, error) {
+	a, err := d.scanAccount(d.reader.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`, key))
+	return a, orNotFound("account", err)
+}
+
+// AccountByEmail returns an account by its email in any case; not_found.
+func (d *DB) AccountByEmail(ctx context.Context, email string) (*iot.Account, error) {
+	a, err := d.scanAccount(d.reader.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts a WHERE a.email = $1`, email))
+	return a, orNotFound("account", err)
+}
+
+// Accounts returns all accounts in the order of their emails.
+func (d *DB) Accounts(ctx context.Context) ([]iot.Account, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts a ORDER BY a.email`)
+	if err != nil {
+		return nil, translate("list accounts", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []iot.Account{}
+	for rows.Next() {
+		a, err := d.scanAccount(rows)
+		if err != nil {
+			return nil, translate("list accounts", err)
+		}
+		list = append(list, *a)
+	}
+	return list, translate("list accounts", rows.Err())
+}
+
+// SetUp makes the first account, an administrator, with an organization that it
+// owns. Conflict if there is an account already.
+func (d *DB) SetUp(a *iot.Account, o *iot.Organization) error {
+	return d.write("set up", func(t *Tx) error {
+		var has bool
+		if err := t.row(`SELECT EXISTS (SELECT 1 FROM accounts)`).Scan(&has); err != nil {
+			return err
+		}
+		if has {
+			return iot.NewError(iot.Conflict, "This Thingpost is set up already. Sign in instead.")
+		}
+		a.Administrator = true
+		if err := t.createAccount(a); err != nil {
+			return err
+		}
+		if err := t.createOrganization(o); err != nil {
+			return err
+		}
+		if err := t.setMember(o.Key, a.Key, iot.Owner); err != nil {
+			return err
+		}
+		return t.audit(0, a.Email, "instance.set_up", a.Email, "")
+	})
+}
+
+// CreateAccount adds an account; conflict if its email is taken. Key, ID and
+// CreatedAt are set.
+func (d *DB) CreateAccount(a *iot.Account, actor string) error {
+	return d.write("create account", func(t *Tx) error {
+		if err := t.createAccount(a); err != nil {
+			return err
+		}
+		return t.audit(0, actor, "account.create", a.Email, "")
+	})
+}
+
+func (t *Tx) createAccount(a *iot.Account) error {
+	a.ID = t.db.NewID()
+	a.Key, a.CreatedAt = a.ID.Key(), iot.At(t.db.now())
+	_, err := t.exec(`INSERT INTO accounts (id, email, name, password_hash, administrator, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		a.Key, a.Email, a.Name, a.PasswordHash.Reveal(), a.Administrator, int64(a.CreatedAt))
+	if isTaken(err) {
+		return &iot.Error{Code: iot.Conflict, Message: "There is an account with this email already.", Fields: map[string]string{"email": "There is an account with this email already."}}
+	}
+	return err
+}
+
+// SetPassword changes an account's password and ends all its sessions and
+// tokens but the one session that is named by its hash (nil: none stays).
+func (d *DB) SetPassword(key int64, hash iot.Secret, keep []byte, actor string) error {
+	return d.write("set password", func(t *Tx) error {
+		if err := t.execOne("account", `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash.Reveal(), key); err != nil {
+			return err
+		}
+		if keep == nil {
+			keep = []byte{}
+		}
+		if _, err := t.exec(`DELETE FROM sessions WHERE account_id = $1 AND hash <> $2`, key, keep); err != nil {
+			return err
+		}
+		if _, err := t.exec(`DELETE FROM tokens WHERE account_id = $1`, key); err != nil {
+			return err
+		}
+		var email string
+		if err := t.row(`SELECT email FROM accounts WHERE id = $1`, key).Scan(&email); err != nil {
+			return err
+		}
+		return t.audit(0, actor, "account.password", email, "")
+	})
+}
+
+// NoteSignIn keeps when an account signed in.
+func (d *DB) NoteSignIn(key int64) error {
+	return d.write("note sign-in", func(t *Tx) error {
+		_, err := t.exec(`UPDATE accounts SET signed_in_at = $1 WHERE id = $2`, int64(iot.At(t.db.now())), key)
+		return err
+	})
+}
+
+// Organizations returns an account's organizations with its role, the oldest first.
+func (d *DB) Organizations(ctx context.Context, account int64) ([]iot.Organization, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT o.id, o.slug, o.uuid, o.name, o.created_at, m.role
+		FROM organizations o JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 ORDER BY o.id`, account)
+	if err != nil {
+		return nil, translate("list organizations", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []iot.Organization{}
+	for rows.Next() {
+		var o iot.Organization
+		if err := rows.Scan(&o.Key, &o.ID, &o.UUID, &o.Name, &o.CreatedAt, &o.Role); err != nil {
+			return nil, translate("list organizations", err)
+		}
+		list = append(list, o)
+	}
+	return list, translate("list organizations", rows.Err())
+}
+
+// Organization returns one of an account's organizations by slug or UUID; not_found.
+func (d *DB) Organization(ctx context.Context, account int64, name string) (*iot.Organization, error) {
+	var o iot.Organization
+	err := d.reader.QueryRowContext(ctx, `SELECT o.id, o.slug, o.uuid, o.name, o.created_at, m.role FROM organizations o
+		JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 AND (o.slug = $2 OR o.uuid = lower($2))`, account, name).
+		Scan(&o.Key, &o.ID, &o.UUID, &o.Name, &o.CreatedAt, &o.Role)
+	if err != nil {
+		return nil, orNotFound("organization", err)
+	}
+	return &o, nil
+}
+
+// CreateOrganization makes an organization that the account owns. An empty ID
+// is made from the name; conflict if a given one is taken.
+func (d *DB) CreateOrganization(o *iot.Organization, owner *iot.Account) error {
+	return d.write("create organization", func(t *Tx) error {
+		if err := t.createOrganization(o); err != nil {
+			return err
+		}
+		o.Role = iot.Owner
+		if err := t.setMember(o.Key, owner.Key, iot.Owner); err != nil {
+			return err
+		}
+		return t.audit(0, owner.Email, "organization.create", o.ID, "")
+	})
+}
+
+func (t *Tx) createOrganization(o *iot.Organization) error {
+	if err := t.pickSlug(&o.ID, o.Name, `SELECT 1 FROM organizations WHERE slug = $1`); err != nil {
+		return err
+	}
+	o.UUID, o.CreatedAt = t.db.NewID().String(), iot.At(t.db.now())
+	r, err := t.exec(`INSERT INTO organizations (slug, uuid, name, created_at) VALUES ($1, $2, $3, $4)`, o.ID, o.UUID, o.Name, int64(o.CreatedAt))
+	if err != nil {
+		return slugTaken(err)
+	}
+	o.Key, err = r.LastInsertId()
+	return err
+}
+
+// Members returns an organization's members in the order of their emails.
+func (d *DB) Members(ctx context.Context, organization int64) ([]iot.Member, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+accountColumns+`, m.role, m.added_at FROM members m JOIN accounts a ON a.id = m.account_id
+		WHERE m.organization_id = $1 ORDER BY a.email`, organization)
+	if err != nil {
+		return nil, translate("list members", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []iot.Member{}
+	for rows.Next() {
+		var m iot.Member
+		a, err := d.scanAccount(rows, &m.Role, &m.AddedAt)
+		if err != nil {
+			return nil, translate("list members", err)
+		}
+		m.Account = *a
+		list = append(list, m)
+	}
+	return list, translate("list members", rows.Err())
+}
+
+// SetMember gives an account a role in an organization, or changes it; an empty
+// role takes it out. Conflict if no owner would be left.
+func (d *DB) SetMember(organization, account int64, role iot.Role, actor string) error {
+	return d.write("set member", func(t *Tx) error {
+		var email string
+		if err := t.row(`SELECT email FROM accounts WHERE id = $1`, account).Scan(&email); err != nil {
+			return orNotFound("account", err)
+		}
+		action := "member.set"
+		if role == "" {
+			action = "member.remove"
+			if err := t.execOne("member", `DELETE FROM members WHERE organization_id = $1 AND account_id = $2`, organization, account); err != nil {
+				return err
+			}
+		} else if err := t.setMember(organization, account, role); err != nil {
+			return err
+		}
+		var owners int
+		if err := t.row(`SELECT count(*) FROM members WHERE organization_id = $1 AND role = 'owner'`, organization).Scan(&owners); err != nil {
+			return err
+		}
+		if owners == 0 {
+			return iot.NewError(iot.Conflict, "An organization needs an owner. Make somebody else an owner first.")
+		}
+		return t.audit(0, actor, action, email, string(role))
+	})
+}
+
+func (t *Tx) setMember(organization, account int64, role iot.Role) error {
+	_, err := t.exec(`INSERT INTO members (organization_id, account_id, role, added_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT DO UPDATE SET role = excluded.role`, organization, account, string(role), int64(iot.At(t.db.now())))
+	return err
+}
+
+// pickSlug checks a given slug, or makes one from the name that the query does
+// not find taken. The query's arguments are the slug and more.
+func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
+	isTaken := func(s string) bool {
+		var one int
+		err := t.row(taken, append([]any{s}, more...)...).Scan(&one)
+		return err != sql.ErrNoRows //nolint:errorlint // database/sql returns it bare from Scan
+	}
+	if *slug == "" {
+		*slug = iot.MakeSlug(name, isTaken)
+		return nil
+	}
+	if err := iot.CheckSlug("id", *slug); err != nil {
+		return err
+	}
+	if isTaken(*slug) {
+		return errSlugTaken
+	}
+	return nil
+}
+
+var errSlugTaken = &iot.Error{Code: iot.Conflict, Message: "This id is taken. Choose another.", Fields: map[string]string{"id": "This id is taken. Choose another."}}
+
+func slugTaken(err error) error {
+	if isTaken(err) {
+		return errSlugTaken
+	}
+	return err
+}

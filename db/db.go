@@ -1,0 +1,227 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"thingpost/internal/iot"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// FileName is the database's name inside the data folder.
+const FileName = "thingpost.db"
+
+// DB is the store. Open makes one; Close ends it.
+type DB struct {
+	reader *sql.DB
+	writer *writer
+	sealer *sealer
+	ids    *iot.IDs
+	now    func() time.Time
+	log    *slog.Logger
+	limits iot.Limits
+	path   string
+}
+
+// Options of a store.
+type Options struct {
+	// Folder holds the database and, unless KeyFile names another, the key that
+	// secrets are encrypted with. It is made if it does not exist.
+	Folder string
+	// KeyFile holds 32 bytes in hex; made if it does not exist. Empty: secret.key
+	// in the folder.
+	KeyFile string
+	// Limits on webhooks; zero values are the defaults of five.
+	Limits iot.Limits
+	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default discards
+	// OnCommit is called by the writer after each commit, in order. It must be
+	// quick and must not write.
+	OnCommit func(iot.Commit)
+	// ReadOnly opens what exists, for check and backup: no migration, no writer.
+	ReadOnly bool
+}
+
+// Open opens the store and brings its schema up to date. It returns Unavailable
+// with what to do if the folder cannot be written, the file is damaged or is of
+// a newer version.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Limits.Webhooks == 0 {
+		o.Limits.Webhooks = 5
+	}
+	if o.Limits.Headers == 0 {
+		o.Limits.Headers = 5
+	}
+	if o.OnCommit == nil {
+		o.OnCommit = func(iot.Commit) {}
+	}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName)}
+	if o.ReadOnly {
+		return d, d.openReadOnly(ctx, o)
+	}
+	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
+		return nil, unavailable("The data folder "+o.Folder+" cannot be made. Choose another with -data.", err)
+	}
+	if err := probe(o.Folder); err != nil {
+		return nil, unavailable("The data folder "+o.Folder+" cannot be written. Check its owner and the disk, or choose another with -data.", err)
+	}
+	var err error
+	if d.sealer, err = openSealer(o.Folder, o.KeyFile, true); err != nil {
+		return nil, err
+	}
+	wdb, err := sql.Open("sqlite", dsn(d.path, false))
+	if err != nil {
+		return nil, d.openError(err)
+	}
+	wdb.SetMaxOpenConns(1)
+	if err := migrate(ctx, wdb); err != nil {
+		_ = wdb.Close()
+		return nil, d.openError(err)
+	}
+	if d.reader, err = sql.Open("sqlite", dsn(d.path, true)); err != nil {
+		_ = wdb.Close()
+		return nil, d.openError(err)
+	}
+	d.reader.SetMaxOpenConns(maxReaders)
+	d.reader.SetMaxIdleConns(2)
+	d.reader.SetConnMaxIdleTime(20 * time.Second)
+	if err := d.startWriter(ctx, wdb, o.OnCommit); err != nil {
+		_ = wdb.Close()
+		_ = d.reader.Close()
+		return nil, d.openError(err)
+	}
+	return d, nil
+}
+
+// maxReaders bounds the connections that read at once, and so their caches.
+const maxReaders = 6
+
+func (d *DB) openReadOnly(ctx context.Context, o Options) error {
+	if _, err := os.Stat(d.path); err != nil {
+		return unavailable("There is no database at "+d.path+". Name the server's data folder with -data.", err)
+	}
+	var err error
+	if d.sealer, err = openSealer(o.Folder, o.KeyFile, false); err != nil {
+		return err
+	}
+	if d.reader, err = sql.Open("sqlite", dsn(d.path, true)); err != nil {
+		return d.openError(err)
+	}
+	var salt int64
+	if err := d.reader.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt); err != nil {
+		_ = d.reader.Close()
+		return d.openError(err)
+	}
+	d.ids = iot.NewIDs(salt, 0, d.now)
+	return nil
+}
+
+// Close stops the writer after what is waiting and closes all connections.
+func (d *DB) Close() error {
+	var err error
+	if d.writer != nil {
+		err = d.writer.close()
+	}
+	return errors.Join(err, d.reader.Close())
+}
+
+// NewID returns a new id, greater than all before it.
+func (d *DB) NewID() iot.ID { return d.ids.New() }
+
+// Limits returns the host's limits on webhooks.
+func (d *DB) Limits() iot.Limits { return d.limits }
+
+// Path returns the database file's path.
+func (d *DB) Path() string { return d.path }
+
+// dsn names the file with its pragmas. The busy timeout comes first, so that
+// the others wait too; auto_vacuum must come before the first table.
+func dsn(path string, readOnly bool) string {
+	q := url.Values{}
+	add := func(name string, value any) { q.Add("_pragma", fmt.Sprintf("%s(%v)", name, value)) }
+	add("busy_timeout", 10_000)
+	if readOnly {
+		add("query_only", 1)
+		add("cache_size", -1_000)
+	} else {
+		add("auto_vacuum", 2)
+		add("journal_mode", "WAL")
+		add("synchronous", "FULL")
+		add("journal_size_limit", 64<<20)
+		add("wal_autocheckpoint", 4_000) // pages; and when idle
+		add("cache_size", -8_000)
+		q.Set("_txlock", "immediate")
+	}
+	add("foreign_keys", 1)
+	add("temp_store", 2)
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// migrate brings the schema up to date, a transaction for each migration.
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	current, target, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if current > target {
+		return unavailable("This database was made by a newer version of Thingpost (schema "+strconv.FormatInt(current, 10)+
+			", this version knows "+strconv.FormatInt(target, 10)+"). Run the newer version, or restore a backup.", nil)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+// probe writes and removes a file, so that a read-only folder is known at the
+// start and not at the first message.
+func probe(folder string) error {
+	f, err := os.CreateTemp(folder, ".probe-*")
+	if err != nil {
+		return err
+	}
+	_, werr := f.WriteString("thingpost")
+	return errors.Join(werr, f.Close(), os.Remove(f.Name()))
+}
+
+// slugOrUUID completes a query that finds a row by either of its names.
+const slugOrUUID = `(slug = $2 OR uuid = lower($2))`
+
+// inTx runs fn in a read transaction, so that its queries agree.
+func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := d.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return translate("read", err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return fn(tx)
+}

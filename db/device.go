@@ -1,0 +1,207 @@
+package db
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"thingpost/internal/iot"
+)
+
+const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at`
+
+const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
+
+func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, error) {
+	var v iot.Device
+	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt}, more...)
+	return &v, row.Scan(into...)
+}
+
+// Device returns a device of a project by slug or UUID; not_found.
+func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Device, error) {
+	v, err := scanDevice(d.reader.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+`
+		WHERE d.project_id = $1 AND d.deleted_at = 0 AND (d.slug = $2 OR d.uuid = lower($2))`, projectID, name))
+	return v, orNotFound("device", err)
+}
+
+// DeviceByKey returns the device that a device key belongs to, with its
+// project; not_found.
+func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, *iot.Project, error) {
+	var v *iot.Device
+	var p *iot.Project
+	row := d.reader.QueryRowContext(ctx, `SELECT `+deviceColumns+`, `+projectColumns+fromDevices+`
+		JOIN projects p ON p.id = d.project_id JOIN organizations o ON o.id = p.organization_id
+		WHERE d.key_hash = $1 AND d.deleted_at = 0 AND p.deleted_at = 0`, hashOf(key))
+	p = &iot.Project{}
+	v, err := scanDevice(row, &p.Key, &p.OrganizationKey, &p.ID, &p.UUID, &p.Name, &p.Organization, &p.AutoRegister, &p.CreatedAt, &p.UpdatedAt)
+	return v, p, orNotFound("device", err)
+}
+
+// DeviceFilter chooses devices of a project for a list in the order of their
+// slugs.
+type DeviceFilter struct {
+	ProjectID int64
+	Search    string // part of a slug, name, UUID or EUI, in any case
+	After     string // slugs after this one
+	Limit     int
+}
+
+// Devices returns devices in the order of their slugs.
+func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) {
+	query := `SELECT ` + deviceColumns + fromDevices + ` WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug > $2`
+	args := []any{f.ProjectID, f.After, f.Limit}
+	if f.Search != "" {
+		query += ` AND (instr(d.slug, $4) OR instr(lower(d.name), $4) OR instr(d.uuid, $4) OR instr(lower(d.dev_eui), $4))`
+		args = append(args, strings.ToLower(f.Search))
+	}
+	rows, err := d.reader.QueryContext(ctx, query+` ORDER BY d.slug LIMIT $3`, args...)
+	if err != nil {
+		return nil, translate("list devices", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []iot.Device{}
+	for rows.Next() {
+		v, err := scanDevice(rows)
+		if err != nil {
+			return nil, translate("list devices", err)
+		}
+		list = append(list, *v)
+	}
+	return list, translate("list devices", rows.Err())
+}
+
+// CountDevices returns how many devices a project has.
+func (d *DB) CountDevices(ctx context.Context, projectID int64) (n int, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT count(*) FROM devices WHERE project_id = $1 AND deleted_at = 0`, projectID).Scan(&n)
+	return n, translate("count devices", err)
+}
+
+// CreateDevice adds a device to its project (ProjectID) with a key. An empty ID
+// is made from the name, an empty UUID is made, an empty Profile is the default
+// one. Errors: invalid, conflict, limit_reached (iot.MaxDevices).
+func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
+	v.UUID = strings.ToLower(v.UUID)
+	if v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
+		return iot.FieldError("uuid", "must be a UUID.")
+	}
+	if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr}).Check(); err != nil {
+		return err
+	}
+	return d.write("create device", func(t *Tx) error {
+		var n int
+		if err := t.row(`SELECT count(*) FROM devices WHERE project_id = $1 AND deleted_at = 0`, v.ProjectID).Scan(&n); err != nil {
+			return err
+		}
+		if n >= iot.MaxDevices {
+			return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
+		}
+		if err := t.pickSlug(&v.ID, v.Name, `SELECT 1 FROM devices WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, v.ProjectID); err != nil {
+			return err
+		}
+		if err := t.setProfile(v, v.Profile); err != nil {
+			return err
+		}
+		if v.UUID == "" {
+			v.UUID = t.db.NewID().String()
+		}
+		v.CreatedAt = iot.At(t.db.now())
+		v.UpdatedAt = v.CreatedAt
+		r, err := t.exec(`INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
+			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt))
+		if isTaken(err) {
+			return &iot.Error{Code: iot.Conflict, Message: "A device of this project has this UUID already.", Fields: map[string]string{"uuid": "A device of this project has this UUID already."}}
+		}
+		if err != nil {
+			return err
+		}
+		if v.Key, err = r.LastInsertId(); err != nil {
+			return err
+		}
+		t.changed(v.ProjectID, iot.DevicesChanged)
+		return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
+	})
+}
+
+func (t *Tx) setProfile(v *iot.Device, profile string) error {
+	if profile == "" {
+		profile = iot.DefaultProfile
+	}
+	err := t.row(`SELECT id, slug FROM profiles WHERE project_id = $1 AND `+slugOrUUID, v.ProjectID, profile).Scan(&v.ProfileID, &v.Profile)
+	if isNoRow(err) {
+		return iot.FieldError("profile", "There is no such profile in this project.")
+	}
+	return err
+}
+
+// UpdateDevice changes a device; invalid, not_found.
+func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error {
+	for _, p := range []*string{u.DevEUI, u.JoinEUI, u.DevAddr} {
+		if p != nil {
+			*p = strings.ToUpper(*p)
+		}
+	}
+	if err := u.Check(); err != nil {
+		return err
+	}
+	return d.write("update device", func(t *Tx) error {
+		set := func(to *string, v *string) {
+			if to != nil {
+				*v = *to
+			}
+		}
+		set(u.Name, &v.Name)
+		set(u.DevEUI, &v.DevEUI)
+		set(u.JoinEUI, &v.JoinEUI)
+		set(u.DevAddr, &v.DevAddr)
+		if u.Profile != nil {
+			if err := t.setProfile(v, *u.Profile); err != nil {
+				return err
+			}
+		}
+		v.UpdatedAt = iot.At(t.db.now())
+		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5, updated_at = $6 WHERE id = $7 AND deleted_at = 0`,
+			v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt), v.Key); err != nil {
+			return err
+		}
+		t.changed(v.ProjectID, iot.DevicesChanged)
+		t.raise(v.ProjectID)
+		return t.audit(v.ProjectID, actor, "device.update", v.ID, "")
+	})
+}
+
+// DeleteDevice removes a device; its key opens nothing any more, and what it has
+// sent stays in the log.
+func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
+	return d.write("delete device", func(t *Tx) error {
+		if err := t.execOne("device", `UPDATE devices SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, int64(iot.At(t.db.now())), v.Key); err != nil {
+			return err
+		}
+		t.changed(v.ProjectID, iot.DevicesChanged)
+		t.raise(v.ProjectID)
+		return t.audit(v.ProjectID, actor, "device.delete", v.ID, "")
+	})
+}
+
+// DeviceKey returns a device's key, to be shown on purpose.
+func (d *DB) DeviceKey(ctx context.Context, v *iot.Device) (iot.Secret, error) {
+	var sealed []byte
+	if err := d.reader.QueryRowContext(ctx, `SELECT key_sealed FROM devices WHERE id = $1 AND deleted_at = 0`, v.Key).Scan(&sealed); err != nil {
+		return "", orNotFound("device", err)
+	}
+	plain, err := d.sealer.open(sealed)
+	return iot.Secret(plain), err
+}
+
+// SetDeviceKey replaces a device's key; the old one opens nothing from now on.
+func (d *DB) SetDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
+	return d.write("set device key", func(t *Tx) error {
+		if err := t.execOne("device", `UPDATE devices SET key_hash = $1, key_sealed = $2, updated_at = $3 WHERE id = $4 AND deleted_at = 0`,
+			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(iot.At(t.db.now())), v.Key); err != nil {
+			return err
+		}
+		t.raise(v.ProjectID)
+		return t.audit(v.ProjectID, actor, "device.rotate_key", v.ID, "")
+	})
+}

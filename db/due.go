@@ -1,0 +1,181 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+
+	"thingpost/internal/iot"
+)
+
+const deliveryColumns = `v.id, v.message_id, v.project_id, v.webhook_id, v.device_id, v.type, v.channel, v.status, v.trigger, v.attempt_count, v.code,
+	coalesce(v.error, ''), coalesce(v.error_detail, ''), v.duration_ms, v.size_bytes, v.due_at, v.created_at, v.ended_at`
+
+func (d *DB) deliveryInto(v *iot.Delivery, id, message *int64) []any {
+	return []any{id, message, &v.ProjectID, &v.WebhookID, &v.DeviceID, &v.Type, &v.Channel, &v.Status, &v.Trigger, &v.AttemptCount, &v.Code,
+		&v.Error, &v.ErrorDetail, &v.DurationMS, &v.SizeBytes, &v.DueAt, &v.CreatedAt, &v.EndedAt}
+}
+
+const messageColumns = `m.id, m.project_id, m.device_id, m.type, m.channel, coalesce(m.sender_id, ''), m.fields, m.payload, m.received_at, m.transient`
+
+func messageInto(m *iot.Message, id *int64, transient *int) []any {
+	return []any{id, &m.ProjectID, &m.DeviceID, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt, transient}
+}
+
+// Due returns up to limit pending deliveries of a webhook that are due, the
+// longest due first, with what is needed to send them. Those that skip reports
+// (they are in memory already) are left out, and count no more than a look.
+//
+// next is when the first delivery after those becomes due, 0 if there is none;
+// it is not after now if more are due than were returned.
+func (d *DB) Due(ctx context.Context, webhookID int64, now iot.Instant, limit int, skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		keys, after, err := d.dueKeys(ctx, tx, webhookID, now, limit, skip)
+		if err != nil {
+			return err
+		}
+		next = after
+		list, err = d.loadQueued(ctx, tx, keys)
+		return err
+	})
+	return list, next, translate("read due deliveries", err)
+}
+
+type deliveryKey struct{ project, id int64 }
+
+func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, now iot.Instant, limit int, skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
+	rows, err := tx.QueryContext(ctx, dueQuery, webhookID)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = rows.Close() }()
+	var keys []deliveryKey
+	for rows.Next() {
+		var k deliveryKey
+		var at iot.Instant
+		if err := rows.Scan(&k.project, &k.id, &at); err != nil {
+			return nil, 0, err
+		}
+		if skip(d.ids.Of(k.id)) {
+			continue
+		}
+		if at > now || len(keys) == limit {
+			return keys, at, nil
+		}
+		keys = append(keys, k)
+	}
+	return keys, 0, rows.Err()
+}
+
+// dueQuery reads deliveries_due alone, and no further than its reader does.
+const dueQuery = `SELECT project_id, id, due_at FROM deliveries WHERE webhook_id = $1 AND status = 'pending' ORDER BY due_at`
+
+// Head returns the first pending delivery of a device to a webhook in order per
+// device, whenever it is due; nil if there is none.
+func (d *DB) Head(ctx context.Context, webhookID, deviceID int64) (*iot.Queued, error) {
+	var head *iot.Queued
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		var k deliveryKey
+		err := tx.QueryRowContext(ctx, headQuery, webhookID, deviceID).Scan(&k.project, &k.id)
+		if isNoRow(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		list, err := d.loadQueued(ctx, tx, []deliveryKey{k})
+		if err == nil && len(list) == 1 {
+			head = &list[0]
+		}
+		return err
+	})
+	return head, translate("read a device's first delivery", err)
+}
+
+const headQuery = `SELECT project_id, id FROM deliveries WHERE webhook_id = $1 AND device_id = $2 AND status = 'pending' AND in_order = 1 ORDER BY id LIMIT 1`
+
+// PendingDevices returns up to limit devices above a key that have pending
+// deliveries to a webhook in order per device, by key.
+func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit int) ([]int64, error) {
+	var list []int64
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		for len(list) < limit {
+			err := tx.QueryRowContext(ctx, pendingDevicesQuery, webhookID, after).Scan(&after)
+			if isNoRow(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			list = append(list, after)
+		}
+		return nil
+	})
+	return list, translate("read devices with pending deliveries", err)
+}
+
+const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND in_order = 1 ORDER BY device_id LIMIT 1`
+
+// loadQueued reads deliveries with their messages, devices and projects. One
+// whose message is gone has a nil Message.
+func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey) ([]iot.Queued, error) {
+	devices, projects := map[int64]*iot.Device{}, map[int64]*iot.Project{}
+	list := make([]iot.Queued, 0, len(keys))
+	if len(keys) == 0 {
+		return list, nil
+	}
+	st, err := tx.PrepareContext(ctx, `SELECT `+deliveryColumns+`, `+messageColumns+` FROM deliveries v JOIN messages m ON m.id = v.message_id
+		WHERE v.project_id = $1 AND v.id = $2 AND v.status = 'pending'`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = st.Close() }()
+	for _, k := range keys {
+		q, err := d.scanQueued(st.QueryRowContext(ctx, k.project, k.id))
+		if isNoRow(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if q.Device, err = remember(devices, q.Delivery.DeviceID, func(id int64) (*iot.Device, error) {
+			if id == 0 {
+				return iot.TestDevice(k.project), nil
+			}
+			return scanDevice(tx.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+` WHERE d.id = $1`, id))
+		}); err != nil {
+			return nil, err
+		}
+		if q.Project, err = remember(projects, k.project, func(id int64) (*iot.Project, error) {
+			return scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+fromProjects+` WHERE p.id = $1`, id))
+		}); err != nil {
+			return nil, err
+		}
+		q.Delivery.Device, q.Message.Device = q.Device.ID, q.Device.ID
+		list = append(list, q)
+	}
+	return list, nil
+}
+
+func (d *DB) scanQueued(row *sql.Row) (iot.Queued, error) {
+	q := iot.Queued{Delivery: &iot.Delivery{}, Message: &iot.Message{}}
+	var id, message, messageID int64
+	var transient int
+	if err := row.Scan(append(d.deliveryInto(q.Delivery, &id, &message), messageInto(q.Message, &messageID, &transient)...)...); err != nil {
+		return q, err
+	}
+	q.Delivery.ID, q.Delivery.MessageID = d.ids.Of(id), d.ids.Of(message)
+	q.Message.ID, q.Message.Transient = d.ids.Of(messageID), transient != kept
+	return q, nil
+}
+
+// remember reads a thing once for each key.
+func remember[T any](known map[int64]*T, key int64, read func(int64) (*T, error)) (*T, error) {
+	if v, ok := known[key]; ok {
+		return v, nil
+	}
+	v, err := read(key)
+	if err == nil {
+		known[key] = v
+	}
+	return v, err
+}

@@ -1,0 +1,100 @@
+package db
+
+import (
+	"context"
+	"crypto/subtle"
+	"strings"
+
+	"thingpost/internal/iot"
+)
+
+const keyColumns = `id, project_id, name, rights, created_at, created_by, expires_at, used_at`
+
+func scanKey(row interface{ Scan(...any) error }, more ...any) (*iot.APIKey, error) {
+	var k iot.APIKey
+	var rights string
+	into := append([]any{&k.ID, &k.ProjectID, &k.Name, &rights, &k.CreatedAt, &k.CreatedBy, &k.ExpiresAt, &k.UsedAt}, more...)
+	if err := row.Scan(into...); err != nil {
+		return nil, err
+	}
+	var err error
+	k.Rights, err = iot.ParseRights(strings.Split(rights, ","))
+	k.Names = k.Rights.Names()
+	return &k, err
+}
+
+// APIKeys returns a project's keys, the newest first.
+func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE project_id = $1 AND deleted_at = 0 ORDER BY created_at DESC, id`, projectID)
+	if err != nil {
+		return nil, translate("list keys", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []iot.APIKey{}
+	for rows.Next() {
+		k, err := scanKey(rows)
+		if err != nil {
+			return nil, translate("list keys", err)
+		}
+		list = append(list, *k)
+	}
+	return list, translate("list keys", rows.Err())
+}
+
+// CreateAPIKey stores a key of its project (ProjectID) under its ID; secret is
+// its last part, kept as a hash.
+func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error {
+	var f iot.Faults
+	f.Check(iot.TextLength(k.Name) >= 1 && iot.TextLength(k.Name) <= iot.MaxName, "name", "must have 1 to 254 characters.")
+	f.Check(k.Rights != 0, "rights", "Choose at least one right.")
+	f.Check(k.ExpiresAt == 0 || k.ExpiresAt > iot.At(d.now()), "expires_at", "must be in the future.")
+	if err := f.Err(); err != nil {
+		return err
+	}
+	return d.write("create key", func(t *Tx) error {
+		k.CreatedAt, k.CreatedBy, k.Names = iot.At(t.db.now()), actor, k.Rights.Names()
+		if _, err := t.exec(`INSERT INTO api_keys (id, project_id, name, rights, hash, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			k.ID, k.ProjectID, k.Name, k.Rights.String(), hashOf(secret), int64(k.CreatedAt), k.CreatedBy, int64(k.ExpiresAt)); err != nil {
+			return err
+		}
+		t.changed(k.ProjectID, iot.SettingsChanged)
+		return t.audit(k.ProjectID, actor, "key.create", k.Name, strings.Join(k.Names, ", "))
+	})
+}
+
+// APIKey returns the key with an id if the secret is its own and it has not
+// expired; not_found otherwise.
+func (d *DB) APIKey(ctx context.Context, id string, secret iot.Secret) (*iot.APIKey, error) {
+	var hash []byte
+	k, err := scanKey(d.reader.QueryRowContext(ctx, `SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND deleted_at = 0`, id), &hash)
+	if err != nil {
+		return nil, orNotFound("key", err)
+	}
+	if subtle.ConstantTimeCompare(hash, hashOf(secret)) != 1 || k.ExpiresAt != 0 && k.ExpiresAt <= iot.At(d.now()) {
+		return nil, notFound("key")
+	}
+	return k, nil
+}
+
+// NoteKeyUsed keeps when a key was last used. Callers need not wait for it: it
+// is written along with other work, and lost with a crash.
+func (d *DB) NoteKeyUsed(id string, at iot.Instant) {
+	d.writer.submit(item{fn: func(t *Tx) error {
+		_, err := t.exec(`UPDATE api_keys SET used_at = $1 WHERE id = $2 AND used_at < $1`, int64(at), id)
+		return err
+	}, done: func(error) {}})
+}
+
+// DeleteAPIKey revokes a key of a project; not_found.
+func (d *DB) DeleteAPIKey(projectID int64, id, actor string) error {
+	return d.write("delete key", func(t *Tx) error {
+		var name string
+		if err := t.row(`UPDATE api_keys SET deleted_at = $1 WHERE project_id = $2 AND id = $3 AND deleted_at = 0 RETURNING name`,
+			int64(iot.At(t.db.now())), projectID, id).Scan(&name); err != nil {
+			return orNotFound("key", err)
+		}
+		t.changed(projectID, iot.SettingsChanged)
+		t.raise(projectID) // what is known of keys in memory is out of date
+		return t.audit(projectID, actor, "key.delete", name, "")
+	})
+}

@@ -1,0 +1,110 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+
+	"thingpost/internal/iot"
+)
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// MessageFilter chooses messages of a project, newest first.
+type MessageFilter struct {
+	ProjectID int64
+	DeviceID  int64
+	Type      iot.MessageType
+	Channel   string
+	Since     iot.Instant
+	Until     iot.Instant
+	Before    iot.ID
+	Limit     int
+}
+
+// MessagePage is a page of a list; its fields are as in DeliveryPage.
+type MessagePage struct {
+	Items        []iot.Message
+	Next         iot.ID
+	LookedBackTo iot.Instant
+}
+
+// Messages returns a page of a project's messages, newest first, without those
+// that were kept only until they were delivered.
+func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error) {
+	page := MessagePage{Items: []iot.Message{}}
+	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		var args []any
+		arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+		from, where := `messages m INDEXED BY messages_project`, `m.project_id = `+arg(f.ProjectID)
+		if f.DeviceID != 0 {
+			from, where = `messages m INDEXED BY messages_device`, where+` AND m.device_id = `+arg(f.DeviceID)
+		}
+		top := keyBefore(f.Before)
+		if f.Until != 0 {
+			top = min(top, iot.KeyAt(f.Until))
+		}
+		where += ` AND m.id < ` + arg(top) + ` AND m.id >= ` + arg(iot.KeyAt(f.Since))
+		var floor int64
+		err := tx.QueryRowContext(ctx, `SELECT m.id FROM `+from+` WHERE `+where+` ORDER BY m.id DESC LIMIT 1 OFFSET `+strconv.Itoa(LookBack), args...).Scan(&floor)
+		if err != nil && !isNoRow(err) {
+			return err
+		}
+		where += ` AND m.id > ` + arg(floor) + ` AND m.transient <> 2`
+		if f.Type != "" {
+			where += ` AND m.type = ` + arg(string(f.Type))
+		}
+		if f.Channel != "" {
+			where += ` AND m.channel = ` + arg(f.Channel)
+		}
+		rows, err := tx.QueryContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug, '') FROM `+from+` LEFT JOIN devices d ON d.id = m.device_id
+			WHERE `+where+` ORDER BY m.id DESC LIMIT `+strconv.Itoa(f.Limit+1), args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			m, err := d.scanMessage(rows)
+			if err != nil {
+				return err
+			}
+			page.Items = append(page.Items, *m)
+		}
+		switch {
+		case len(page.Items) > f.Limit:
+			page.Items = page.Items[:f.Limit]
+			page.Next = page.Items[f.Limit-1].ID
+		case floor != 0:
+			page.Next, page.LookedBackTo = d.ids.Of(floor+1), iot.KeyTime(floor)
+		}
+		return rows.Err()
+	})
+	return page, translate("list messages", err)
+}
+
+// Message returns a message of a project; not_found, also for one that was kept
+// only until it was delivered.
+func (d *DB) Message(ctx context.Context, projectID int64, id iot.ID) (*iot.Message, error) {
+	m, err := d.scanMessage(d.reader.QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug, '') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
+		WHERE m.id = $1 AND m.project_id = $2 AND m.transient <> 2`, id.Key(), projectID))
+	if err == nil && m.ID != id {
+		return nil, notFound("message")
+	}
+	return m, orNotFound("message", err)
+}
+
+func (d *DB) scanMessage(row interface{ Scan(...any) error }) (*iot.Message, error) {
+	var m iot.Message
+	var id int64
+	var transient int
+	if err := row.Scan(append(messageInto(&m, &id, &transient), &m.Device)...); err != nil {
+		return nil, err
+	}
+	m.ID, m.Transient = d.ids.Of(id), transient != kept
+	return &m, nil
+}

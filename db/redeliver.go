@@ -1,0 +1,298 @@
+package db
+
+import (
+	"context"
+
+	"thingpost/internal/iot"
+)
+
+// step is how many deliveries one write of a long change takes: others get
+// their turn in between.
+const step = 1000
+
+// Retry sends a delivery again: a pending one now, an ended one as a new
+// delivery, which is returned. Conflict if its webhook was deleted or its
+// message is no longer kept; not_found.
+func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Delivery, error) {
+	return d.redeliver(ctx, projectID, id, 0, iot.TriggerRetry, actor)
+}
+
+// SendTo makes a delivery of a delivery's message to another webhook of the
+// project. Errors as Retry.
+func (d *DB) SendTo(ctx context.Context, projectID int64, id iot.ID, webhookID int64, actor string) (*iot.Delivery, error) {
+	return d.redeliver(ctx, projectID, id, webhookID, iot.TriggerReplay, actor)
+}
+
+func (d *DB) redeliver(ctx context.Context, projectID int64, id iot.ID, webhookID int64, trigger iot.Trigger, actor string) (*iot.Delivery, error) {
+	v, err := d.Delivery(ctx, projectID, id)
+	if err != nil {
+		return nil, err
+	}
+	result := id
+	err = d.write("retry", func(t *Tx) error {
+		if webhookID == 0 {
+			r, err := t.exec(`UPDATE deliveries SET due_at = $1 WHERE project_id = $2 AND id = $3 AND status = 'pending'`, int64(iot.At(d.now())), projectID, id.Key())
+			if err != nil {
+				return err
+			}
+			if n, err := r.RowsAffected(); err != nil || n > 0 {
+				t.reload(v.WebhookID)
+				t.changed(projectID, iot.DeliveriesChanged)
+				return err
+			}
+		}
+		again := *v
+		if webhookID != 0 {
+			again.WebhookID = webhookID
+		}
+		n, err := t.sendAgain(&again, trigger)
+		if err != nil {
+			return err
+		}
+		if !n {
+			return iot.NewError(iot.Conflict, "It cannot be sent again: its message is no longer kept, or the webhook was deleted.")
+		}
+		result = again.ID
+		return t.audit(projectID, actor, "delivery."+string(trigger), id.String(), "")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.Delivery(ctx, projectID, result)
+}
+
+// sendAgain makes a new pending delivery like v (its ID is set). made is false
+// if the webhook is deleted or the message no longer kept.
+func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err error) {
+	v.ID = t.db.NewID()
+	now := int64(iot.At(t.db.now()))
+	r, err := t.exec(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at)
+		SELECT $1, $2, m.id, w.id, m.device_id, m.type, m.channel, 'pending', $3, coalesce(json_extract(w.settings, '$.in_order'), 0), length(m.payload), $4, $4
+		FROM messages m, webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0`,
+		v.ProjectID, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookID)
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	if n == 0 || err != nil {
+		return false, err
+	}
+	c := t.count(v.WebhookID)
+	c.made++
+	c.pending++
+	t.reload(v.WebhookID)
+	t.changed(v.ProjectID, iot.DeliveriesChanged)
+	return true, nil
+}
+
+// Replay makes a new delivery for each ended one that the filter chooses, to the
+// webhook as it is now, and returns how many it made. It works in steps: a
+// failure in between leaves those that were made, and their number. Deliveries
+// made after the call began are not among them.
+func (d *DB) Replay(ctx context.Context, f DeliveryFilter, actor string) (made int, err error) {
+	f = f.ended()
+	if f.Before.IsZero() {
+		f.Before = d.NewID()
+	}
+	f.Limit = step
+	for {
+		page, err := d.Deliveries(ctx, f)
+		if err != nil {
+			return made, err
+		}
+		n := 0
+		err = d.write("replay", func(t *Tx) error {
+			n = 0
+			for i := range page.Items {
+				ok, err := t.sendAgain(&page.Items[i], iot.TriggerReplay)
+				if err != nil {
+					return err
+				}
+				if ok {
+					n++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return made, err
+		}
+		made += n
+		if page.Next.IsZero() {
+			break
+		}
+		f.Before = page.Next
+	}
+	return made, d.write("replay", func(t *Tx) error {
+		return t.audit(f.ProjectID, actor, "delivery.replay", plural(made, "delivery", "deliveries"), "")
+	})
+}
+
+// CountReplay returns how many deliveries Replay would make.
+func (d *DB) CountReplay(ctx context.Context, f DeliveryFilter) (n int, err error) {
+	f = f.ended()
+	f.Limit = step
+	for {
+		page, err := d.Deliveries(ctx, f)
+		if err != nil {
+			return n, err
+		}
+		for i := range page.Items {
+			var can bool
+			v := &page.Items[i]
+			if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM messages m, webhooks w WHERE m.id = $1 AND m.transient <> 2 AND w.id = $2 AND w.deleted_at = 0)`,
+				v.MessageID.Key(), v.WebhookID).Scan(&can); err != nil {
+				return n, translate("count replay", err)
+			}
+			if can {
+				n++
+			}
+		}
+		if page.Next.IsZero() {
+			return n, nil
+		}
+		f.Before = page.Next
+	}
+}
+
+// ended narrows a filter to deliveries that have ended: a pending one will be
+// sent anyway.
+func (f DeliveryFilter) ended() DeliveryFilter {
+	all := f.Statuses
+	if len(all) == 0 {
+		all = iot.Statuses()
+	}
+	var ended []iot.Status
+	for _, s := range all {
+		if s.Ended() {
+			ended = append(ended, s)
+		}
+	}
+	if len(ended) == 0 {
+		f.Until = 1 // only pending ones were asked for: choose none
+	}
+	f.Statuses = ended
+	return f
+}
+
+// Cancel ends the pending deliveries that a filter chooses and returns how many.
+// One that is in flight is cancelled too; its answer is kept with it.
+func (d *DB) Cancel(ctx context.Context, f DeliveryFilter, actor string) (cancelled int, err error) {
+	f.Statuses, f.Limit = []iot.Status{iot.Pending}, step
+	why := "Cancelled by " + actor + "."
+	for {
+		page, err := d.Deliveries(ctx, f)
+		if err != nil {
+			return cancelled, err
+		}
+		n := 0
+		err = d.write("cancel", func(t *Tx) error {
+			n = 0
+			for i := range page.Items {
+				ok, err := t.cancel(&page.Items[i], why)
+				if err != nil {
+					return err
+				}
+				if ok {
+					n++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return cancelled, err
+		}
+		cancelled += n
+		if page.Next.IsZero() {
+			break
+		}
+		f.Before = page.Next
+	}
+	return cancelled, d.write("cancel", func(t *Tx) error {
+		return t.audit(f.ProjectID, actor, "delivery.cancel", plural(cancelled, "delivery", "deliveries"), "")
+	})
+}
+
+// CancelOne ends a pending delivery; conflict if it has ended already.
+func (d *DB) CancelOne(ctx context.Context, projectID int64, id iot.ID, actor string) error {
+	v, err := d.Delivery(ctx, projectID, id)
+	if err != nil {
+		return err
+	}
+	return d.write("cancel", func(t *Tx) error {
+		ok, err := t.cancel(v, "Cancelled by "+actor+".")
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return iot.NewError(iot.Conflict, "It has ended already.")
+		}
+		return t.audit(projectID, actor, "delivery.cancel", id.String(), "")
+	})
+}
+
+func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
+	now := iot.At(t.db.now())
+	r, err := t.exec(`UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL, error_detail = $2
+		WHERE project_id = $3 AND id = $4 AND status = 'pending'`, int64(now), why, v.ProjectID, v.ID.Key())
+	if err != nil {
+		return false, err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	c := t.count(v.WebhookID)
+	c.pending--
+	c.cancelled++
+	t.reload(v.WebhookID)
+	t.changed(v.ProjectID, iot.DeliveriesChanged)
+	return true, nil
+}
+
+// CancelDeleted cancels a step of what deleted webhooks still owe, and returns
+// how many: call it until that is 0.
+func (d *DB) CancelDeleted() (n int, err error) {
+	err = d.write("cancel deliveries of deleted webhooks", func(t *Tx) error {
+		n = 0
+		rows, err := t.conn.QueryContext(t.ctx, `SELECT w.project_id, w.id FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.deleted_at > 0 AND c.pending > 0`)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		var owing []deliveryKey
+		for rows.Next() {
+			var k deliveryKey
+			if err := rows.Scan(&k.project, &k.id); err != nil {
+				return err
+			}
+			owing = append(owing, k)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for _, k := range owing {
+			some, err := t.cancelPending(k.project, k.id, "The webhook was deleted.")
+			if err != nil {
+				return err
+			}
+			n += some
+		}
+		return nil
+	})
+	return n, err
+}
+
+// cancelPending cancels a step of a webhook's pending deliveries.
+func (t *Tx) cancelPending(projectID, webhookID int64, why string) (int, error) {
+	r, err := t.exec(`UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL, error_detail = $2 WHERE project_id = $3 AND id IN (
+		SELECT id FROM deliveries WHERE webhook_id = $4 AND status = 'pending' ORDER BY due_at LIMIT $5)`, int64(iot.At(t.db.now())), why, projectID, webhookID, step)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.RowsAffected()
+	c := t.count(webhookID)
+	c.pending -= n
+	c.cancelled += n
+	t.changed(projectID, iot.DeliveriesChanged)
+	return int(n), err
+}

@@ -1,0 +1,95 @@
+package db
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"thingpost/internal/iot"
+)
+
+// KeyFileName is the name of the file in the data folder that holds the key
+// which secrets are encrypted with.
+const KeyFileName = "secret.key"
+
+// sealer encrypts secrets at rest: AES-256-GCM with a random nonce in front.
+type sealer struct{ aead cipher.AEAD }
+
+// openSealer reads the key file; with create it makes one that does not exist.
+func openSealer(folder, file string, create bool) (*sealer, error) {
+	if file == "" {
+		file = filepath.Join(folder, KeyFileName)
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) && create {
+		if _, err := os.Stat(filepath.Join(folder, FileName)); err == nil {
+			return nil, unavailable("The key file "+file+" is missing, and the database beside it cannot be read without it. Put it back, or name it with THINGPOST_SECRET_KEY_FILE.", nil)
+		}
+		text, err = newKeyFile(file)
+	}
+	if err != nil {
+		return nil, unavailable("The key file "+file+" cannot be read. Check its owner, or name another with THINGPOST_SECRET_KEY_FILE.", err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != 32 {
+		return nil, unavailable("The key file "+file+" must hold 64 hex digits.", nil)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return &sealer{aead}, err
+}
+
+func newKeyFile(file string) ([]byte, error) {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	text := []byte(hex.EncodeToString(key) + "\n")
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, werr := f.Write(text)
+	return text, errors.Join(werr, f.Sync(), f.Close())
+}
+
+// seal encrypts; the empty text stays empty.
+func (s *sealer) seal(plain []byte) []byte {
+	if len(plain) == 0 {
+		return []byte{}
+	}
+	nonce := make([]byte, s.aead.NonceSize(), s.aead.NonceSize()+len(plain)+s.aead.Overhead())
+	_, _ = rand.Read(nonce)
+	return s.aead.Seal(nonce, nonce, plain, nil)
+}
+
+var errWrongKey = unavailable("A stored secret cannot be decrypted: the key file is not the one that it was encrypted with. Put the right one back, or name it with THINGPOST_SECRET_KEY_FILE.", nil)
+
+func (s *sealer) open(sealed []byte) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	n := s.aead.NonceSize()
+	if len(sealed) < n {
+		return nil, errWrongKey
+	}
+	plain, err := s.aead.Open(nil, sealed[:n], sealed[n:], nil)
+	if err != nil {
+		return nil, errWrongKey
+	}
+	return plain, nil
+}
+
+// hashOf is how secrets that need only be recognised are kept. They are random
+// and long, so that one round of SHA-256 is enough.
+func hashOf(s iot.Secret) []byte {
+	h := sha256.Sum256([]byte(s.Reveal()))
+	return h[:]
+}

@@ -1,0 +1,309 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.description, w.url, w.message_types, w.channel, w.payload_only, w.headers,
+	w.format, w.field_mask, w.device_id, coalesce((SELECT slug FROM devices WHERE id = w.device_id), ''), w.template, w.downlink_key, w.signed,
+	w.signing_secrets, w.old_secret_until, w.settings, w.paused, w.paused_by, w.paused_reason, w.paused_at,
+	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at`
+
+// storedHeader is a header inside the sealed column, its value in clear.
+type storedHeader struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Secret bool   `json:"secret"`
+}
+
+func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, error) {
+	var (
+		w                                   iot.Webhook
+		types, mask, settings               string
+		headersSealed, keySealed, sigSealed []byte
+	)
+	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly, &headersSealed,
+		&w.Format, &mask, &w.DeviceID, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
+		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError, &w.Health.Since,
+		&w.CreatedAt, &w.UpdatedAt)
+	if err != nil {
+		return nil, err
+	}
+	var headers []storedHeader
+	var secrets []string
+	w.Settings = iot.DefaultSettings()
+	for _, part := range []struct {
+		sealed []byte
+		plain  string
+		into   any
+	}{{nil, types, &w.MessageTypes}, {nil, mask, &w.FieldMask}, {nil, settings, &w.Settings}, {headersSealed, "", &headers}, {sigSealed, "", &secrets}} {
+		text := []byte(part.plain)
+		if part.plain == "" {
+			if text, err = d.sealer.open(part.sealed); err != nil {
+				return nil, err
+			}
+		}
+		if len(text) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(text, part.into); err != nil {
+			return nil, fmt.Errorf("read webhook %s: %w", w.ID, err)
+		}
+	}
+	w.Headers = make([]iot.Header, len(headers))
+	for i, h := range headers {
+		w.Headers[i] = iot.Header{Name: h.Name, Value: iot.Secret(h.Value), Secret: h.Secret}
+	}
+	for _, s := range secrets {
+		w.SigningSecrets = append(w.SigningSecrets, iot.Secret(s))
+	}
+	key, err := d.sealer.open(keySealed)
+	w.DownlinkKey = iot.Secret(key)
+	return &w, err
+}
+
+// webhookValues are a webhook's own columns, as CreateWebhook and UpdateWebhook
+// write them.
+func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
+	headers := make([]storedHeader, len(w.Headers))
+	for i, h := range w.Headers {
+		headers[i] = storedHeader{h.Name, h.Value.Reveal(), h.Secret}
+	}
+	secrets := make([]string, len(w.SigningSecrets))
+	for i, s := range w.SigningSecrets {
+		secrets[i] = s.Reveal()
+	}
+	var texts [5][]byte
+	for i, v := range []any{w.MessageTypes, w.FieldMask, w.Settings, headers, secrets} {
+		var err error
+		if texts[i], err = json.Marshal(v); err != nil {
+			return nil, err
+		}
+	}
+	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]), w.DeviceID,
+		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]), int64(w.UpdatedAt)}, nil
+}
+
+// Webhooks returns a project's webhooks, the oldest first.
+func (d *DB) Webhooks(ctx context.Context, projectID int64) ([]*iot.Webhook, error) {
+	return d.listWebhooks(ctx, `w.project_id = $1 AND w.deleted_at = 0`, projectID)
+}
+
+// AllWebhooks returns the webhooks of all projects.
+func (d *DB) AllWebhooks(ctx context.Context) ([]*iot.Webhook, error) {
+	return d.listWebhooks(ctx, `w.deleted_at = 0`)
+}
+
+func (d *DB) listWebhooks(ctx context.Context, where string, args ...any) ([]*iot.Webhook, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE `+where+` ORDER BY w.id`, args...)
+	if err != nil {
+		return nil, translate("list webhooks", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []*iot.Webhook{}
+	for rows.Next() {
+		w, err := d.scanWebhook(rows)
+		if err != nil {
+			return nil, translate("list webhooks", err)
+		}
+		list = append(list, w)
+	}
+	return list, translate("list webhooks", rows.Err())
+}
+
+// Webhook returns a webhook of a project by slug or UUID; not_found.
+func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.Webhook, error) {
+	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w
+		WHERE w.project_id = $1 AND w.deleted_at = 0 AND (w.slug = $2 OR w.uuid = lower($2))`, projectID, name))
+	return w, orNotFound("webhook", err)
+}
+
+// WebhookByKey returns a webhook that is not deleted by its key; not_found.
+func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) {
+	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`, key))
+	return w, orNotFound("webhook", err)
+}
+
+// CreateWebhook adds a checked webhook to its project (ProjectID). An empty ID
+// is made from the description. Errors: conflict for a taken id, limit_reached
+// for one webhook more than the host allows.
+func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
+	return d.write("create webhook", func(t *Tx) error {
+		var n int
+		if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, w.ProjectID).Scan(&n); err != nil {
+			return err
+		}
+		if n >= d.limits.Webhooks {
+			return iot.NewError(iot.LimitReached, fmt.Sprintf("This project has %d of %d webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
+		}
+		if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, w.ProjectID); err != nil {
+			return err
+		}
+		if err := t.findDevice(w); err != nil {
+			return err
+		}
+		w.UUID, w.CreatedAt, w.Version = d.NewID().String(), iot.At(d.now()), 1
+		w.UpdatedAt, w.Health.Status = w.CreatedAt, iot.HealthUnknown
+		values, err := d.webhookValues(w)
+		if err != nil {
+			return err
+		}
+		r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask, device_id, template,
+			downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, project_id, slug, uuid, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+			append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt))...)
+		if err != nil {
+			return slugTaken(err)
+		}
+		if w.Key, err = r.LastInsertId(); err != nil {
+			return err
+		}
+		if _, err := t.exec(`INSERT INTO webhook_counters (webhook_id) VALUES ($1)`, w.Key); err != nil {
+			return err
+		}
+		t.webhookChanged(w.ProjectID, w.Key)
+		return t.audit(w.ProjectID, actor, "webhook.create", w.ID, "")
+	})
+}
+
+// UpdateWebhook stores a webhook that was read, changed and checked. Conflict if
+// somebody else has changed it since it was read.
+func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
+	return d.write("update webhook", func(t *Tx) error {
+		if err := t.findDevice(w); err != nil {
+			return err
+		}
+		w.UpdatedAt = iot.At(d.now())
+		values, err := d.webhookValues(w)
+		if err != nil {
+			return err
+		}
+		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6, format = $7,
+			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14, settings = $15,
+			updated_at = $16, version = version + 1 WHERE id = $17 AND version = $18 AND deleted_at = 0`, append(values, w.Key, w.Version)...)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			if err == nil {
+				err = iot.NewError(iot.Conflict, "Somebody else has changed this webhook in the meantime. Load it again, and repeat your change.")
+			}
+			return err
+		}
+		w.Version++
+		inOrder := 0
+		if w.Settings.InOrder {
+			inOrder = 1
+		}
+		if _, err := t.exec(`UPDATE deliveries SET in_order = $1 WHERE webhook_id = $2 AND status = 'pending' AND in_order <> $1`, inOrder, w.Key); err != nil {
+			return err
+		}
+		t.webhookChanged(w.ProjectID, w.Key)
+		return t.audit(w.ProjectID, actor, "webhook.update", w.ID, detail)
+	})
+}
+
+// webhookChanged tells matching, dispatcher and pages of a change.
+func (t *Tx) webhookChanged(projectID, webhookID int64) {
+	t.reload(webhookID)
+	t.raise(projectID)
+	t.changed(projectID, iot.WebhooksChanged)
+}
+
+func (t *Tx) findDevice(w *iot.Webhook) error {
+	w.DeviceID = 0
+	if w.Device == "" {
+		return nil
+	}
+	err := t.row(`SELECT id, slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND `+slugOrUUID, w.ProjectID, w.Device).Scan(&w.DeviceID, &w.Device)
+	if isNoRow(err) {
+		return iot.FieldError("device", "There is no such device in this project.")
+	}
+	return err
+}
+
+// PauseWebhook stops a webhook: what is pending waits, new messages make no
+// deliveries. by is a person's name, reason may be empty. not_found.
+func (d *DB) PauseWebhook(w *iot.Webhook, by, reason, actor string) error {
+	return d.write("pause webhook", func(t *Tx) error {
+		if err := t.pause(w.ProjectID, w.Key, by, reason, iot.At(d.now())); err != nil {
+			return err
+		}
+		return t.audit(w.ProjectID, actor, "webhook.pause", w.ID, reason)
+	})
+}
+
+func (t *Tx) pause(projectID, webhookID int64, by, reason string, at iot.Instant) error {
+	_, err := t.exec(`UPDATE webhooks SET paused = 1, paused_by = $1, paused_reason = $2, paused_at = $3, version = version + 1 WHERE id = $4 AND paused = 0`,
+		by, reason, int64(at), webhookID)
+	t.webhookChanged(projectID, webhookID)
+	return err
+}
+
+// ResumeWebhook lets a paused webhook go on with what is pending. not_found.
+func (d *DB) ResumeWebhook(w *iot.Webhook, actor string) error {
+	return d.write("resume webhook", func(t *Tx) error {
+		if err := t.execOne("webhook", `UPDATE webhooks SET paused = 0, paused_by = '', paused_reason = '', paused_at = 0, version = version + 1
+			WHERE id = $1 AND deleted_at = 0`, w.Key); err != nil {
+			return err
+		}
+		t.webhookChanged(w.ProjectID, w.Key)
+		return t.audit(w.ProjectID, actor, "webhook.resume", w.ID, "")
+	})
+}
+
+// RotateSecret gives a webhook a new signing secret; the old one signs beside it
+// for as long as overlap says. not_found.
+func (d *DB) RotateSecret(w *iot.Webhook, secret iot.Secret, overlap time.Duration, actor string) error {
+	w.SigningSecrets = append([]iot.Secret{secret}, w.SigningSecrets[:min(len(w.SigningSecrets), 1)]...)
+	w.OldSecretUntil = 0
+	if len(w.SigningSecrets) > 1 {
+		w.OldSecretUntil = iot.At(d.now()).Add(overlap)
+	}
+	w.Signed = true
+	return d.UpdateWebhook(w, actor, "signing secret rotated")
+}
+
+// DeleteWebhook removes a webhook and cancels what it still owes.
+func (d *DB) DeleteWebhook(w *iot.Webhook, actor string) error {
+	return d.write("delete webhook", func(t *Tx) error {
+		if err := t.deleteWebhook(w.ProjectID, w.Key); err != nil {
+			return err
+		}
+		return t.audit(w.ProjectID, actor, "webhook.delete", w.ID, "")
+	})
+}
+
+func (t *Tx) deleteWebhook(projectID, key int64) error {
+	now := iot.At(t.db.now())
+	if err := t.execOne("webhook", `UPDATE webhooks SET deleted_at = $1, version = version + 1 WHERE id = $2 AND deleted_at = 0`, int64(now), key); err != nil {
+		return err
+	}
+	if _, err := t.cancelPending(projectID, key, "The webhook was deleted."); err != nil {
+		return err
+	}
+	t.webhookChanged(projectID, key)
+	return nil
+}
+
+func (t *Tx) webhookKeys(projectID int64) ([]int64, error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT id FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, projectID)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var keys []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		keys = append(keys, id)
+	}
+	return keys, rows.Err()
+}

@@ -1,0 +1,420 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// maxBatch bounds the items of one transaction, and waiting those that stand in
+// line before a caller must wait to hand over its own.
+const (
+	maxBatch = 1024
+	waiting  = 4096
+)
+
+// gather is how long the writer lets more items come when the last transaction
+// was a busy one: a commit costs the same for two items as for a hundred.
+const (
+	gather    = time.Millisecond
+	busyBatch = 24
+)
+
+// idleAfter is how long the writer waits for work before it writes what it put
+// off (devices last seen) and moves the WAL into the database.
+const idleAfter = 2 * time.Second
+
+// item is one write, all or nothing. Just one of fn, accept and finish is set.
+type item struct {
+	fn     func(*Tx) error
+	accept *Accept
+	finish *iot.Outcome
+	done   func(error)
+}
+
+// writer is the one goroutine that writes. Items of one transaction run in this
+// order: changes of settings, new messages, outcomes.
+type writer struct {
+	db       *DB
+	sqldb    *sql.DB
+	conn     *sql.Conn
+	stmts    statements
+	items    chan item
+	onCommit func(iot.Commit)
+
+	mu     sync.RWMutex // guards closed against sends on items
+	closed bool
+	ended  chan struct{}
+
+	// Known to the writer's goroutine alone.
+	versions map[int64]int64 // of projects
+	health   map[int64]iot.Health
+	seen     map[int64]iot.Instant // devices' last messages, not yet written
+	seenAt   time.Time
+}
+
+// Tx is one item's view of the writer's transaction. What it gathers is dropped
+// if the item fails.
+type Tx struct {
+	ctx      context.Context
+	db       *DB
+	conn     *sql.Conn
+	commit   iot.Commit
+	counts   map[int64]*counts
+	hours    map[hourKey]*hour
+	messages map[hourKey]int64
+	raised   map[int64]int64 // projects whose version rises, and to what
+	forget   []int64         // webhooks whose cached health no longer holds
+}
+
+func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
+	conn, err := sqldb.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, items: make(chan item, waiting), ended: make(chan struct{}),
+		versions: map[int64]int64{}, health: map[int64]iot.Health{}, seen: map[int64]iot.Instant{}, seenAt: d.now()}
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	d.writer = w
+	go w.run()
+	return nil
+}
+
+// prepare reads what the writer keeps in memory and makes the id source.
+func (w *writer) prepare(ctx context.Context) error {
+	if _, err := w.conn.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('salt', $1) ON CONFLICT DO NOTHING`,
+		fmt.Sprint(iot.NewSalt())); err != nil {
+		return err
+	}
+	var salt, last int64
+	if err := w.conn.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt); err != nil {
+		return err
+	}
+	err := w.conn.QueryRowContext(ctx, `SELECT max(
+		(SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM audit),
+		(SELECT coalesce(max(top), 0) FROM (SELECT (SELECT max(id) FROM deliveries WHERE project_id = p.id) AS top FROM projects p)))`).Scan(&last)
+	if err != nil {
+		return err
+	}
+	w.db.ids = iot.NewIDs(salt, last, w.db.now)
+	rows, err := w.conn.QueryContext(ctx, `SELECT id, version FROM projects WHERE deleted_at = 0`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, version int64
+		if err := rows.Scan(&id, &version); err != nil {
+			return err
+		}
+		w.versions[id] = version
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return w.stmts.prepare(ctx, w.conn)
+}
+
+// submit hands an item to the writer. done is called once, from the writer's
+// goroutine, when the item is on disk or has failed; it must be quick.
+func (w *writer) submit(it item) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		it.done(errClosed)
+		return
+	}
+	w.items <- it
+}
+
+var errClosed = unavailable("Thingpost is stopping. Try again in a moment.", nil)
+
+// write runs fn as one item and waits until it is on disk. It does not stop
+// when ctx does: a change that has begun is never half known.
+func (d *DB) write(doing string, fn func(*Tx) error) error {
+	if d.writer == nil {
+		return unavailable("The database is open for reading only.", nil)
+	}
+	done := make(chan error, 1)
+	d.writer.submit(item{fn: fn, done: func(err error) { done <- err }})
+	return translate(doing, <-done)
+}
+
+func (w *writer) close() error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		<-w.ended
+		return nil
+	}
+	w.closed = true
+	close(w.items)
+	w.mu.Unlock()
+	<-w.ended
+	return errors.Join(w.conn.Close(), w.sqldb.Close())
+}
+
+func (w *writer) run() {
+	defer close(w.ended)
+	idle := time.NewTimer(idleAfter)
+	defer idle.Stop()
+	batch := make([]item, 0, maxBatch)
+	busy := false
+	for {
+		idle.Reset(idleAfter)
+		var it item
+		open := true
+		select {
+		case it, open = <-w.items:
+		case <-idle.C:
+			w.rest()
+			// Nothing more to put off: wait for work, not for the clock.
+			it, open = <-w.items
+		}
+		if !open {
+			w.rest()
+			return
+		}
+		batch = w.collect(append(batch[:0], it), busy)
+		busy = len(batch) >= busyBatch
+		w.write(batch)
+		clear(batch)
+	}
+}
+
+// collect takes what else is waiting, and waits a moment for more under load.
+func (w *writer) collect(batch []item, busy bool) []item {
+	for {
+		for len(batch) < maxBatch {
+			select {
+			case it, open := <-w.items:
+				if !open {
+					return batch
+				}
+				batch = append(batch, it)
+				continue
+			default:
+			}
+			break
+		}
+		if !busy || len(batch) >= maxBatch/4 {
+			return batch
+		}
+		busy = false
+		time.Sleep(gather)
+	}
+}
+
+// write stores a batch in one transaction. If one of many items fails it, each
+// is tried alone, so that no item can fail another's.
+func (w *writer) write(batch []item) {
+	results := make([]error, len(batch))
+	commit, err := w.transact(batch, results)
+	switch {
+	case err == nil:
+		w.onCommit(commit)
+	case len(batch) > 1 && !isDisk(err):
+		for i := range batch {
+			w.write(batch[i : i+1])
+		}
+		return
+	default:
+		w.log().Error("write", slog.Int("items", len(batch)), slog.Any("error", err))
+		for i := range results {
+			results[i] = err
+		}
+	}
+	for i, it := range batch {
+		it.done(results[i])
+	}
+}
+
+func (w *writer) log() *slog.Logger { return w.db.log }
+
+// isDisk reports whether it is the disk that failed, and not an item.
+func isDisk(err error) bool {
+	switch resultCode(err) & 0xff {
+	case codeFull, codeIOErr, codeReadOnly, codeCantOpen, codeCorrupt, codeNotADB, codeBusy:
+		return true
+	}
+	return false
+}
+
+// transact runs one transaction. results gets what each item answered; the
+// error is the transaction's own.
+func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err error) {
+	ctx := context.Background()
+	if err := w.stmts.begin(ctx); err != nil {
+		return commit, fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			clear(w.health) // it may tell of what was rolled back
+			if _, rerr := w.conn.ExecContext(ctx, `ROLLBACK`); rerr != nil && resultCode(rerr) == 0 {
+				err = errors.Join(err, rerr)
+			}
+		}
+	}()
+	all := w.newTx(ctx)
+	for i, it := range batch {
+		if it.fn == nil {
+			continue
+		}
+		if results[i], err = w.runItem(ctx, all, it.fn); err != nil {
+			return commit, err
+		}
+	}
+	if err := w.accept(all, batch); err != nil {
+		return commit, err
+	}
+	if err := w.finish(all, batch); err != nil {
+		return commit, err
+	}
+	if w.db.now().Sub(w.seenAt) >= idleAfter {
+		if err := w.writeSeen(ctx); err != nil {
+			return commit, err
+		}
+	}
+	if err := all.writeCounts(w); err != nil {
+		return commit, err
+	}
+	if err := w.stmts.commit(ctx); err != nil {
+		return commit, fmt.Errorf("commit: %w", err)
+	}
+	for id, version := range all.raised {
+		all.commit.Projects = append(all.commit.Projects, id)
+		w.versions[id] = version
+	}
+	for _, id := range all.forget {
+		delete(w.health, id)
+	}
+	return all.commit, nil
+}
+
+// runItem runs one change in a savepoint. failed is the item's own failure,
+// err one that the whole transaction dies of.
+func (w *writer) runItem(ctx context.Context, all *Tx, fn func(*Tx) error) (failed, err error) {
+	if _, err := w.conn.ExecContext(ctx, `SAVEPOINT item`); err != nil {
+		return nil, err
+	}
+	tx := w.newTx(ctx)
+	failed = fn(tx)
+	if failed != nil {
+		if isDisk(failed) {
+			return nil, failed
+		}
+		if _, err := w.conn.ExecContext(ctx, `ROLLBACK TO item`); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := w.conn.ExecContext(ctx, `RELEASE item`); err != nil {
+		return nil, err
+	}
+	if failed == nil {
+		all.merge(tx)
+	}
+	return failed, nil
+}
+
+func (w *writer) newTx(ctx context.Context) *Tx {
+	return &Tx{ctx: ctx, db: w.db, conn: w.conn}
+}
+
+func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
+	return t.conn.ExecContext(t.ctx, query, args...)
+}
+
+func (t *Tx) row(query string, args ...any) *sql.Row {
+	return t.conn.QueryRowContext(t.ctx, query, args...)
+}
+
+// execOne runs a statement that must change just one row of what is named.
+func (t *Tx) execOne(what, query string, args ...any) error {
+	r, err := t.exec(query, args...)
+	if err != nil {
+		return err
+	}
+	if n, _ := r.RowsAffected(); n == 0 {
+		return notFound(what)
+	}
+	return nil
+}
+
+// raise makes matching look again: what the project's webhooks get has changed.
+func (t *Tx) raise(projectID int64) {
+	if t.raised == nil {
+		t.raised = map[int64]int64{}
+	}
+	t.raised[projectID] = 0
+}
+
+// changed names a section of a project's pages.
+func (t *Tx) changed(projectID int64, name iot.EventName) {
+	e := iot.Event{ProjectID: projectID, Name: name}
+	for _, have := range t.commit.Events {
+		if have == e {
+			return
+		}
+	}
+	t.commit.Events = append(t.commit.Events, e)
+}
+
+// reload tells the dispatcher to look at a webhook and its pending work again.
+func (t *Tx) reload(webhookID int64) {
+	t.commit.Webhooks = append(t.commit.Webhooks, webhookID)
+	t.forget = append(t.forget, webhookID)
+}
+
+func (t *Tx) merge(o *Tx) {
+	t.commit.Queued = append(t.commit.Queued, o.commit.Queued...)
+	t.commit.Webhooks = append(t.commit.Webhooks, o.commit.Webhooks...)
+	for _, e := range o.commit.Events {
+		t.changed(e.ProjectID, e.Name)
+	}
+	t.forget = append(t.forget, o.forget...)
+	for id := range o.raised {
+		t.raise(id)
+	}
+	for id, c := range o.counts {
+		t.count(id).add(c)
+	}
+	for k, h := range o.hours {
+		t.hour(k).add(h)
+	}
+	for k, n := range o.messages {
+		t.addMessages(k, n)
+	}
+}
+
+// rest does what was put off while there was work.
+func (w *writer) rest() {
+	ctx := context.Background()
+	if len(w.seen) > 0 {
+		if err := w.writeSeen(ctx); err != nil {
+			w.log().Warn("write devices last seen", slog.Any("error", err))
+		}
+	}
+	if _, err := w.conn.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
+		w.log().Warn("checkpoint", slog.Any("error", err))
+	}
+}
+
+// writeSeen stores when devices were last seen. A crash loses two seconds of it.
+func (w *writer) writeSeen(ctx context.Context) error {
+	for id, at := range w.seen {
+		if _, err := w.conn.ExecContext(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1`, int64(at), id); err != nil {
+			return err
+		}
+	}
+	clear(w.seen)
+	w.seenAt = w.db.now()
+	return nil
+}
