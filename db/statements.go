@@ -3,11 +3,12 @@ package db
 import (
 	"context"
 	"database/sql"
-	"strconv"
 	"strings"
 )
 
 // statements are those of the hot path, prepared once on the writer's connection.
+// Their placeholders have no numbers: SQLite takes $1 for a name, and finds the
+// name of each by a walk through all, which took 40 % of the time.
 type statements struct {
 	begins, commits *sql.Stmt
 
@@ -33,18 +34,18 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	}
 	s.begins = prepare(`BEGIN IMMEDIATE`)
 	s.commits = prepare(`COMMIT`)
-	s.finished = prepare(`UPDATE deliveries SET status = $1, due_at = $2, attempt_count = $3, code = $4, error = $5, error_detail = $6,
-		duration_ms = $7, ended_at = $8 WHERE project_id = $9 AND id = $10 AND status = 'pending'`)
+	s.finished = prepare(`UPDATE deliveries SET status = ?, due_at = ?, attempt_count = ?, code = ?, error = ?, error_detail = ?,
+		duration_ms = ?, ended_at = ? WHERE project_id = ? AND id = ? AND status = 'pending'`)
 	s.counters = prepare(`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed, skipped, cancelled)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
+		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
 		delivered = delivered + excluded.delivered, failed = failed + excluded.failed, skipped = skipped + excluded.skipped, cancelled = cancelled + excluded.cancelled`)
-	s.hours = prepare(`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried) VALUES ($1, $2, $3, $4, $5)
+	s.hours = prepare(`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET delivered = delivered + excluded.delivered, failed = failed + excluded.failed, retried = retried + excluded.retried`)
-	s.durations = prepare(`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) VALUES ($1, $2, $3, $4)
+	s.durations = prepare(`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET count = count + excluded.count`)
-	s.projectHours = prepare(`INSERT INTO project_hours (project_id, hour_at, messages) VALUES ($1, $2, $3)
+	s.projectHours = prepare(`INSERT INTO project_hours (project_id, hour_at, messages) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET messages = messages + excluded.messages`)
-	s.repeated = prepare(`SELECT id FROM messages WHERE device_id = $1 AND sender_id = $2 AND id >= $3 ORDER BY id LIMIT 1`)
+	s.repeated = prepare(`SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`)
 	s.erase = prepare(`UPDATE messages SET transient = 2, payload = x'', fields = NULL WHERE id = $1 AND transient = 1
 		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = $1 AND status IN ('pending', 'failed'))`)
 	s.messages = newInserter("messages", prepare, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
@@ -79,17 +80,8 @@ func newInserter(table string, prepare func(string) *sql.Stmt, columns ...string
 	for _, size := range in.sizes {
 		var q strings.Builder
 		q.WriteString("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ")
-		for i := range size * len(columns) {
-			switch {
-			case i == 0:
-				q.WriteString("($1")
-			case i%len(columns) == 0:
-				q.WriteString("), ($" + strconv.Itoa(i+1))
-			default:
-				q.WriteString(", $" + strconv.Itoa(i+1))
-			}
-		}
-		q.WriteString(") ON CONFLICT DO NOTHING")
+		row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+		q.WriteString(row + strings.Repeat(", "+row, size-1) + " ON CONFLICT DO NOTHING")
 		in.stmts = append(in.stmts, prepare(q.String()))
 	}
 	return in
