@@ -1,0 +1,258 @@
+package egress
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+const (
+	defaultTimeout = 10 * time.Second
+	maxHeaderBytes = 64 << 10 // of an answer, together with all 1xx before it
+	maxDrainBytes  = 64 << 10 // read past the kept body to save the connection
+	maxDrainTime   = 250 * time.Millisecond
+	idlePerHost    = 128
+	idleTotal      = 1024
+	idleTimeout    = time.Minute
+)
+
+// Options are what a Client is made of. Only Policy must be given.
+type Options struct {
+	Policy *Policy
+	// TLSConfig is the start of every connection's TLS settings; nil is Go's
+	// own. It is copied.
+	TLSConfig *tls.Config
+	// Resolver looks up names; nil is Go's own.
+	Resolver *net.Resolver
+	// Inspector answers requests to URLs that begin with InspectorURL, inside the
+	// process: nothing is dialled for them. InspectorURL ends in a slash; one is
+	// added if it does not.
+	Inspector    http.RoundTripper
+	InspectorURL string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Client sends requests to receivers. It keeps connections open for reuse, does
+// not follow redirects, uses no proxy, decompresses nothing, and is safe for
+// concurrent use.
+type Client struct {
+	transport    *http.Transport
+	inspector    http.RoundTripper
+	inspectorURL string
+	now          func() time.Time
+}
+
+// New returns a client. Without a policy it allows the public internet only.
+func New(o Options) *Client {
+	if o.Policy == nil {
+		o.Policy = NewPolicy(nil)
+	}
+	c := &Client{inspector: o.Inspector, inspectorURL: o.InspectorURL, now: o.Now}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if !strings.HasSuffix(c.inspectorURL, "/") {
+		c.inspectorURL += "/"
+	}
+	d := newDialer(o.Policy, o.Resolver, tlsConfig(o.TLSConfig))
+	c.transport = &http.Transport{
+		// A proxy would be judged by the policy in the place of its target.
+		Proxy:                  nil,
+		DialContext:            d.plain,
+		DialTLSContext:         d.secure,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxIdleConns:           idleTotal,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			// Bounds what a receiver can send ahead of our reading.
+			MaxReceiveBufferPerConnection: 1 << 20,
+			MaxReceiveBufferPerStream:     2 * iot.MaxResponseBody,
+			// Finds dead connections, which all requests to a host share.
+			SendPingTimeout: 15 * time.Second,
+			PingTimeout:     10 * time.Second,
+		},
+	}
+	return c
+}
+
+func tlsConfig(conf *tls.Config) *tls.Config {
+	if conf == nil {
+		conf = &tls.Config{}
+	}
+	conf = conf.Clone()
+	if conf.NextProtos == nil {
+		conf.NextProtos = []string{"h2", "http/1.1"}
+	}
+	if conf.ClientSessionCache == nil {
+		conf.ClientSessionCache = tls.NewLRUClientSessionCache(256)
+	}
+	return conf
+}
+
+// CloseIdle closes the connections that carry no request.
+func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
+
+// Request is what to send. Do changes none of it, but may read Header and Body a
+// moment longer than it runs, so they must not be changed afterwards.
+type Request struct {
+	Method  string
+	URL     string // absolute, http or https, without user:password@
+	Header  http.Header
+	Body    []byte
+	Timeout time.Duration // for the whole exchange; 0 is 10 s
+}
+
+// Result is what came of a request.
+type Result struct {
+	StartedAt time.Time // UTC
+	Timings   iot.Timings
+	// Status is 0 if no answer came. A failed exchange has one too if it broke
+	// off inside the answer's body.
+	Status     int
+	Header     http.Header
+	Body       []byte        // the first iot.MaxResponseBody bytes, as they came
+	Truncated  bool          // there was more
+	RetryAfter time.Duration // asked for with 429 or 503; at most 24 h, 0 if not
+	// Class is "" exactly if a 2xx came whole, or up to what is kept of it.
+	Class iot.ErrorClass
+	// Detail says for people what happened and what to do. It never holds the
+	// request's path, query or headers, but may quote a Location header.
+	Detail string
+	// Canceled: the caller's context ended first. This counts as no attempt.
+	Canceled bool
+}
+
+// Do sends a request and reads its answer. It always returns within the timeout
+// (and a moment), or when ctx ends. A request that finds its kept connection
+// closed by the receiver is sent once more on a new one.
+func (c *Client) Do(ctx context.Context, r Request) Result {
+	if r.Timeout <= 0 {
+		r.Timeout = defaultTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	x := &exchange{Context: limited, now: c.now, start: c.now()}
+	res := Result{StartedAt: x.start.UTC()}
+	req, detail := newRequest(x, r)
+	if detail != "" {
+		res.Class, res.Detail = iot.ErrConfig, detail
+		res.Timings = x.timings()
+		return res
+	}
+	resp, err := c.roundTripper(r.URL).RoundTrip(req)
+	at := x.phase()
+	if err == nil {
+		if x.first.Load() == 0 {
+			x.firstByte() // the inspector
+		}
+		at = phaseBody
+		err = res.read(resp)
+	}
+	res.Timings = x.timings()
+	switch {
+	case err == nil:
+		res.judge(req, x.start.Add(x.elapsed()))
+	case ctx.Err() != nil:
+		res.Canceled = true
+	case limited.Err() != nil:
+		res.Class, res.Detail = iot.ErrTimeout, timeoutDetail(at, req.URL.Host, res.Status, r.Timeout)
+	default:
+		res.Class, res.Detail = explain(err, req, res.Status)
+	}
+	if resp != nil {
+		finish(resp, res.Truncated, cancel)
+	}
+	return res
+}
+
+func (c *Client) roundTripper(url string) http.RoundTripper {
+	if c.inspector != nil && strings.HasPrefix(url, c.inspectorURL) {
+		return c.inspector
+	}
+	return c.transport
+}
+
+// newRequest returns the request, or a sentence that says why there is none.
+func newRequest(x *exchange, r Request) (*http.Request, string) {
+	// The body stays a bytes.Reader inside: only then does net/http know its
+	// length, and send head and body in one write.
+	req, err := http.NewRequestWithContext(x.traced(), r.Method, r.URL, bytes.NewReader(r.Body))
+	switch {
+	case err != nil:
+		return nil, "The URL or method cannot be sent: check the webhook's URL and what its variables became."
+	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+		return nil, "The URL must begin with http:// or https://; change the webhook's URL."
+	case req.URL.Hostname() == "":
+		return nil, "The URL has no host; change the webhook's URL."
+	case req.URL.User != nil:
+		return nil, "The URL holds a user or password, which is not sent from there; move it into an Authorization header."
+	}
+	header := make(http.Header, len(r.Header)+1)
+	maps.Copy(header, r.Header)
+	// With this key net/http sends again when a kept connection turns out closed;
+	// empty, it is not itself sent. Deliveries are at least once anyway.
+	if _, ok := header["Idempotency-Key"]; !ok {
+		header["Idempotency-Key"] = nil
+	}
+	req.Header = header
+	return req, ""
+}
+
+// read takes over the answer's head and the start of its body.
+func (r *Result) read(resp *http.Response) error {
+	r.Status, r.Header = resp.StatusCode, resp.Header
+	if resp.StatusCode == http.StatusSwitchingProtocols || resp.ContentLength == 0 {
+		return nil
+	}
+	size := 1 << 10
+	if resp.ContentLength > 0 {
+		size = int(min(resp.ContentLength, iot.MaxResponseBody))
+	}
+	// One byte of room more finds the end without growing.
+	buf := make([]byte, 0, size+1)
+	for {
+		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if len(buf) > iot.MaxResponseBody {
+			r.Body, r.Truncated = buf[:iot.MaxResponseBody:iot.MaxResponseBody], true
+			return nil
+		}
+		if err != nil {
+			r.Body = buf
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if len(buf) == cap(buf) {
+			grown := make([]byte, len(buf), min(4*cap(buf), iot.MaxResponseBody+1))
+			copy(grown, buf)
+			buf = grown
+		}
+	}
+}
+
+// finish closes the answer. Of one longer than what is kept it reads a little
+// more, but not for long: an unread body costs the connection.
+func finish(resp *http.Response, truncated bool, cancel context.CancelFunc) {
+	if truncated && resp.ContentLength-iot.MaxResponseBody <= maxDrainBytes {
+		timer := time.AfterFunc(maxDrainTime, cancel)
+		// The answer is known, whatever the rest of it and closing say.
+		_, _ = io.CopyN(io.Discard, resp.Body, maxDrainBytes)
+		timer.Stop()
+	}
+	_ = resp.Body.Close()
+}

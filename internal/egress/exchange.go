@@ -1,0 +1,115 @@
+package egress
+
+import (
+	"context"
+	"net"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// phase is how far an exchange has come.
+type phase int32
+
+const (
+	phaseDNS phase = iota
+	phaseConnect
+	phaseTLS
+	phaseSend
+	phaseWait
+	phaseBody
+)
+
+// exchange is the context of one request, and what was measured on the way. The
+// transport dials in goroutines of its own that may outlive the request, so
+// what they write is atomic.
+type exchange struct {
+	context.Context // ends at the timeout
+	now             func() time.Time
+	start           time.Time
+
+	dialing atomic.Int32           // a phase, while no connection is there yet
+	dialed  atomic.Pointer[dialed] // the connection that this request opened
+	wrote   atomic.Int64           // ns since start when the request was written, 0 before
+	first   atomic.Int64           // ns since start at the answer's first byte, 0 before
+
+	conn      net.Conn // the connection that carries the request, nil before
+	connected time.Duration
+	trace     httptrace.ClientTrace
+}
+
+// dialed is a connection with the time that its opening took.
+type dialed struct {
+	conn              net.Conn
+	dns, connect, tls time.Duration
+}
+
+type exchangeKey struct{}
+
+// Value answers the exchange itself; being a context saves an allocation and
+// keeps the transport's contexts hanging on the timer without a goroutine.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
+// traced returns the context to send with.
+func (x *exchange) traced() context.Context {
+	x.trace.GotConn = x.gotConn
+	x.trace.WroteRequest = x.wroteRequest
+	x.trace.GotFirstResponseByte = x.firstByte
+	return httptrace.WithClientTrace(x, &x.trace)
+}
+
+func (x *exchange) elapsed() time.Duration { return x.now().Sub(x.start) }
+
+func (x *exchange) gotConn(info httptrace.GotConnInfo) {
+	x.conn = info.Conn
+	x.connected = x.elapsed()
+}
+
+func (x *exchange) wroteRequest(info httptrace.WroteRequestInfo) {
+	if info.Err == nil {
+		x.wrote.Store(int64(x.elapsed()))
+	}
+}
+
+func (x *exchange) firstByte() { x.first.Store(int64(x.elapsed())) }
+
+// phase returns how far the exchange has come before its answer's head is there.
+func (x *exchange) phase() phase {
+	switch {
+	case x.conn == nil:
+		return phase(x.dialing.Load())
+	case x.wrote.Load() == 0:
+		return phaseSend
+	}
+	return phaseWait
+}
+
+// timings returns the phases measured. The opening of the connection counts
+// only for the request that both opened and used it.
+func (x *exchange) timings() iot.Timings {
+	t := iot.Timings{Total: micros(x.elapsed())}
+	if d := x.dialed.Load(); d != nil && (x.conn == nil || x.conn == d.conn) {
+		t.DNS, t.Connect, t.TLS = micros(d.dns), micros(d.connect), micros(d.tls)
+	}
+	if first := time.Duration(x.first.Load()); first > 0 {
+		// A receiver may answer before it has the whole request.
+		sent := time.Duration(x.wrote.Load())
+		if sent == 0 || sent > first {
+			sent = x.connected
+		}
+		t.FirstByte = micros(first - sent)
+	}
+	return t
+}
+
+// micros rounds up, so that a phase that took place is never 0.
+func micros(d time.Duration) int64 {
+	return int64((max(d, 0) + time.Microsecond - 1) / time.Microsecond)
+}

@@ -1,0 +1,228 @@
+package egress
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// judge gives a whole answer its class and sentence. The time is its arrival.
+func (r *Result) judge(req *http.Request, at time.Time) {
+	if r.Status >= 200 && r.Status < 300 {
+		return
+	}
+	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
+		r.RetryAfter = retryAfter(r.Header.Get("Retry-After"), at)
+	}
+	switch {
+	case r.Status >= 300 && r.Status < 400:
+		r.Class, r.Detail = iot.ErrRedirect, redirectDetail(r.Status, req.URL, r.Header.Get("Location"))
+	case r.Status >= 400 && r.Status < 500:
+		r.Class, r.Detail = iot.ErrHTTP4xx, statusDetail(r.Status)
+	default: // 5xx, and numbers that mean nothing here, which are the server's fault too
+		r.Class, r.Detail = iot.ErrHTTP5xx, statusDetail(r.Status)
+	}
+}
+
+func statusDetail(status int) string {
+	var do string
+	switch status {
+	case http.StatusSwitchingProtocols:
+		do = "it speaks another protocol at this URL; check the URL"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		do = "it does not accept the credentials; check the webhook's headers"
+	case http.StatusNotFound:
+		do = "there is nothing at this URL; check its path"
+	case http.StatusMethodNotAllowed:
+		do = "it takes no such request at this URL; check the path"
+	case http.StatusGone:
+		do = "it wants no more messages here; change the URL before resuming the webhook"
+	case http.StatusRequestEntityTooLarge:
+		do = "the message is too large for it; raise the receiver's limit"
+	case http.StatusUnsupportedMediaType:
+		do = "it does not take this Content-Type; check the webhook's format and headers"
+	case http.StatusTooManyRequests:
+		do = "it gets too many requests; lower the webhook's requests per second if this goes on"
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		do = "the receiver, or what stands before it, is not available; check that it is running"
+	default:
+		do = "the receiver failed; its answer and its own log say why"
+		if status < 500 {
+			do = "it refuses the request; its answer may say why"
+		}
+	}
+	return fmt.Sprintf("The receiver answered %s: %s.", iot.StatusCode(status).Text(), do)
+}
+
+// redirectDetail names where to without query and user, which may hold secrets.
+func redirectDetail(status int, from *url.URL, location string) string {
+	const advice = "redirects are not followed, so change the webhook's URL to where the receiver really is"
+	text := iot.StatusCode(status).Text()
+	to, err := from.Parse(location)
+	if location == "" || err != nil || to.Host == "" {
+		return fmt.Sprintf("The receiver answered %s: %s.", text, advice)
+	}
+	if from.Scheme == "http" && to.Scheme == "https" && to.Hostname() == from.Hostname() && to.Path == from.Path {
+		return fmt.Sprintf("The receiver answered %s to the same URL with https: redirects are not followed, so write https:// in the webhook's URL.", text)
+	}
+	shown := (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+	return fmt.Sprintf("The receiver answered %s to %s: %s.", text, printable(shown), advice)
+}
+
+// timeoutDetail says in which phase the time ran out.
+func timeoutDetail(at phase, host string, status int, after time.Duration) string {
+	host = printable(host)
+	var what string
+	switch at {
+	case phaseDNS:
+		what = fmt.Sprintf("looking up the name of %s took too long; check the host and its name servers", host)
+	case phaseConnect:
+		what = fmt.Sprintf("%s did not accept a connection; check address, port and firewall", host)
+	case phaseTLS:
+		what = fmt.Sprintf("%s accepted a connection but did not finish the TLS handshake; check that it speaks https on this port", host)
+	case phaseSend:
+		what = fmt.Sprintf("%s did not take the whole request; check that the receiver is not stuck", host)
+	case phaseWait:
+		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the webhook's timeout", host)
+	case phaseBody:
+		what = fmt.Sprintf("%s answered %s but did not end the answer's body; a short answer is enough", host, iot.StatusCode(status).Text())
+	}
+	return fmt.Sprintf("No answer in %s: %s.", after, what)
+}
+
+// explain gives a broken exchange its class and sentence. The status is that of
+// the answer in whose body it broke, or 0.
+func explain(err error, req *http.Request, status int) (iot.ErrorClass, string) {
+	host := printable(req.URL.Host)
+	if errors.Is(err, errBlocked) {
+		if e, ok := errors.AsType[*iot.Error](err); ok {
+			return iot.ErrBlocked, e.Message
+		}
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return iot.ErrDNS, dnsDetail(e, printable(req.URL.Hostname()))
+	}
+	if e, ok := errors.AsType[*tlsError](err); ok {
+		return iot.ErrTLS, tlsDetail(e.err, host)
+	}
+	if name, bad := badHeader(req.Header); bad {
+		return iot.ErrConfig, fmt.Sprintf("The header %s has characters that cannot be sent; check its value and what its variables became.", printable(name))
+	}
+	if status != 0 {
+		return iot.ErrConnect, fmt.Sprintf("%s answered %s but broke off inside the answer's body; check the receiver and any proxy before it.", host, iot.StatusCode(status).Text())
+	}
+	return connectDetail(err, host)
+}
+
+func dnsDetail(e *net.DNSError, host string) string {
+	switch {
+	case e.IsNotFound:
+		return fmt.Sprintf("The name %s does not exist in DNS; check the host in the webhook's URL.", host)
+	case e.IsTimeout:
+		return fmt.Sprintf("The name servers did not answer for %s; check this machine's DNS and the host.", host)
+	}
+	return fmt.Sprintf("The name %s could not be looked up; check this machine's DNS and the host.", host)
+}
+
+func tlsDetail(err error, host string) string {
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		return fmt.Sprintf("The certificate of %s has expired or is not valid yet; renew it at the receiver, or check this machine's clock.", host)
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fmt.Sprintf("The certificate of %s is signed by nobody this machine trusts; have the receiver send its whole chain, or install its authority here.", host)
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return fmt.Sprintf("The certificate of %s is for another name; use the name it was made for in the webhook's URL, or renew it for this one.", host)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Sprintf("The certificate of %s is not valid; renew it at the receiver.", host)
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return fmt.Sprintf("%s does not speak TLS on this port; write http:// in the webhook's URL, or use the port for https.", host)
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
+		return fmt.Sprintf("%s refused the TLS handshake (%s); check its TLS versions and whether it asks for a client certificate.", host, printable(e.Err.Error()))
+	}
+	if broken(err) {
+		return fmt.Sprintf("%s closed the connection during the TLS handshake; check that it speaks https on this port.", host)
+	}
+	return fmt.Sprintf("The TLS handshake with %s did not succeed (%s); check the receiver's TLS settings.", host, printable(err.Error()))
+}
+
+func broken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+func connectDetail(err error, host string) (iot.ErrorClass, string) {
+	at := host
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" && e.Addr != nil && e.Addr.String() != host {
+		at = fmt.Sprintf("%s (%s)", host, e.Addr)
+	}
+	// net/http has no types for these two.
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "malformed HTTP response \"\\x15\\x03"):
+		return iot.ErrTLS, fmt.Sprintf("%s speaks TLS on this port; write https:// in the webhook's URL.", host)
+	case strings.Contains(text, "response headers exceeded"), strings.Contains(text, "response header list larger"):
+		return iot.ErrConnect, fmt.Sprintf("%s answered with more than %d KiB of headers; check what answers there.", host, maxHeaderBytes>>10)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return iot.ErrConnect, fmt.Sprintf("%s refused the connection; check that the receiver is running and that the port is right.", at)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return iot.ErrConnect, fmt.Sprintf("There is no way to %s from this machine; check its network and the address.", at)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return iot.ErrConnect, "This machine has no file descriptors left for a connection; raise the limit of open files (ulimit -n)."
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return iot.ErrConnect, fmt.Sprintf("%s reset the connection before it answered; check the receiver's log and any firewall or proxy before it.", at)
+	case broken(err), strings.Contains(text, "server closed"):
+		return iot.ErrConnect, fmt.Sprintf("%s closed the connection without an answer; check the receiver's log.", at)
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return iot.ErrTimeout, fmt.Sprintf("%s stopped answering on the network; check address, port and firewall.", at)
+	}
+	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at, printable(text))
+}
+
+// badHeader returns the first header that HTTP cannot carry.
+func badHeader(h http.Header) (string, bool) {
+	for name, values := range h {
+		if name == "" || strings.ContainsFunc(name, notToken) {
+			return name, true
+		}
+		for _, v := range values {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return name, true
+			}
+		}
+	}
+	return "", false
+}
+
+func notToken(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+// printable returns foreign text fit for a sentence: short, and without control
+// characters.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\ufffd' || r >= 0x2028 && r <= 0x202e {
+			return '?'
+		}
+		return r
+	}, s)
+	const most = 120
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return s
+}
