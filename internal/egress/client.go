@@ -129,7 +129,7 @@ type Result struct {
 	// Class is "" exactly if a 2xx came whole, or up to what is kept of it.
 	Class iot.ErrorClass
 	// Detail says for people what happened and what to do. It never holds the
-	// request's path, query or headers, but may quote a Location header.
+	// request's path, query or headers; of a Location header it quotes no query.
 	Detail string
 	// Canceled: the caller's context ended first. This counts as no attempt.
 	Canceled bool

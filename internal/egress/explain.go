@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -64,7 +65,8 @@ func statusDetail(status int) string {
 	return fmt.Sprintf("The receiver answered %s: %s.", iot.StatusCode(status).Text(), do)
 }
 
-// redirectDetail names where to without query and user, which may hold secrets.
+// redirectDetail names where to without user, query and the request's own path,
+// which may hold secrets.
 func redirectDetail(status int, from *url.URL, location string) string {
 	const advice = "redirects are not followed, so change the webhook's URL to where the receiver really is"
 	text := iot.StatusCode(status).Text()
@@ -75,8 +77,14 @@ func redirectDetail(status int, from *url.URL, location string) string {
 	if from.Scheme == "http" && to.Scheme == "https" && to.Hostname() == from.Hostname() && to.Path == from.Path {
 		return fmt.Sprintf("The receiver answered %s to the same URL with https: redirects are not followed, so write https:// in the webhook's URL.", text)
 	}
-	shown := (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
-	return fmt.Sprintf("The receiver answered %s to %s: %s.", text, printable(shown), advice)
+	path := to.Path
+	if len(from.Path) > 1 {
+		if to.Host == from.Host && strings.TrimSuffix(path, "/") == strings.TrimSuffix(from.Path, "/") {
+			return fmt.Sprintf("The receiver answered %s to the same URL but for the slash at its end: redirects are not followed, so add or remove it in the webhook's URL.", text)
+		}
+		path = strings.Replace(path, from.Path, "/…", 1)
+	}
+	return fmt.Sprintf("The receiver answered %s to %s: %s.", text, printable(to.Scheme+"://"+to.Host+path), advice)
 }
 
 // timeoutDetail says in which phase the time ran out.
@@ -95,9 +103,14 @@ func timeoutDetail(at phase, host string, status int, after time.Duration) strin
 	case phaseWait:
 		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the webhook's timeout", host)
 	case phaseBody:
-		what = fmt.Sprintf("%s answered %s but did not end the answer's body; a short answer is enough", host, iot.StatusCode(status).Text())
+		return fmt.Sprintf("No whole answer in %s: %s answered %s but did not end the answer's body; a short answer is enough.", span(after), host, iot.StatusCode(status).Text())
 	}
-	return fmt.Sprintf("No answer in %s: %s.", after, what)
+	return fmt.Sprintf("No answer in %s: %s.", span(after), what)
+}
+
+// span writes a timeout as people do: 10 s, 1.5 s.
+func span(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 }
 
 // explain gives a broken exchange its class and sentence. The status is that of
@@ -116,7 +129,7 @@ func explain(err error, req *http.Request, status int) (iot.ErrorClass, string) 
 		return iot.ErrTLS, tlsDetail(e.err, host)
 	}
 	if name, bad := badHeader(req.Header); bad {
-		return iot.ErrConfig, fmt.Sprintf("The header %s has characters that cannot be sent; check its value and what its variables became.", printable(name))
+		return iot.ErrConfig, fmt.Sprintf("The header %q has characters that cannot be sent; check its value and what its variables became.", printable(name))
 	}
 	if status != 0 {
 		return iot.ErrConnect, fmt.Sprintf("%s answered %s but broke off inside the answer's body; check the receiver and any proxy before it.", host, iot.StatusCode(status).Text())
@@ -151,7 +164,7 @@ func tlsDetail(err error, host string) string {
 		return fmt.Sprintf("%s does not speak TLS on this port; write http:// in the webhook's URL, or use the port for https.", host)
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
-		return fmt.Sprintf("%s refused the TLS handshake (%s); check its TLS versions and whether it asks for a client certificate.", host, printable(e.Err.Error()))
+		return fmt.Sprintf("%s refused the TLS handshake (%s); check its TLS versions and whether it asks for a client certificate.", host, printable(strings.TrimPrefix(e.Err.Error(), "tls: ")))
 	}
 	if broken(err) {
 		return fmt.Sprintf("%s closed the connection during the TLS handshake; check that it speaks https on this port.", host)
@@ -189,7 +202,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 	case errors.Is(err, syscall.ETIMEDOUT):
 		return iot.ErrTimeout, fmt.Sprintf("%s stopped answering on the network; check address, port and firewall.", at)
 	}
-	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at, printable(text))
+	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at, printable(strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")))
 }
 
 // badHeader returns the first header that HTTP cannot carry.

@@ -117,7 +117,7 @@ func TestHostileReceivers(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nX: ")
 			hold(conn)
 		}},
-		{name: "trickles the body", class: iot.ErrTimeout, words: "answered 200 OK but did not end", timeout: short, status: 200, serve: func(conn net.Conn) {
+		{name: "trickles the body", class: iot.ErrTimeout, words: "No whole answer in 0.15 s", timeout: short, status: 200, serve: func(conn net.Conn) {
 			readRequest(conn)
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
 			hold(conn)
@@ -374,6 +374,24 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 		return nil, fmt.Errorf("no name server")
 	}}})
 	wantFailure(t, c.Do(t.Context(), post("http://receiver.example/")), iot.ErrDNS, "could not be looked up")
+}
+
+func TestADialEndsWithItsRequest(t *testing.T) {
+	ended := make(chan struct{})
+	var once sync.Once
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		once.Do(func() { close(ended) })
+		return nil, ctx.Err()
+	}}
+	req := post("http://slow.example./")
+	req.Timeout = 50 * time.Millisecond
+	wantFailure(t, newClient(t, Options{Resolver: resolver}).Do(t.Context(), req), iot.ErrTimeout, "looking up")
+	select {
+	case <-ended:
+	case <-time.After(req.Timeout + 4*dialGrace):
+		t.Error("the dial goes on")
+	}
 }
 
 func TestNoSpellingOrNameReachesARefusedAddress(t *testing.T) {
