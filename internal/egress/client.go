@@ -6,9 +6,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,12 +105,12 @@ func tlsConfig(conf *tls.Config) *tls.Config {
 // CloseIdle closes the connections that carry no request.
 func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 
-// Request is what to send. Do changes none of it, but may read Header and Body a
-// moment longer than it runs, so they must not be changed afterwards.
+// Request is what to send. Do changes none of it, but may read Body a
+// moment longer than it runs, so it must not be changed afterwards.
 type Request struct {
 	Method  string
 	URL     string // absolute, http or https, without user:password@
-	Header  http.Header
+	Headers iot.HeaderLines
 	Body    []byte
 	Timeout time.Duration // for the whole exchange; 0 is 10 s
 }
@@ -122,10 +122,10 @@ type Result struct {
 	// Status is 0 if no answer came. A failed exchange has one too if it broke
 	// off inside the answer's body.
 	Status     int
-	Header     http.Header
-	Body       []byte        // the first iot.MaxResponseBody bytes, as they came
-	Truncated  bool          // there was more
-	RetryAfter time.Duration // asked for with 429 or 503; at most 24 h, 0 if not
+	Headers    iot.HeaderLines // ordered by name
+	Body       []byte          // the first iot.MaxResponseBody bytes, as they came
+	Truncated  bool            // there was more
+	RetryAfter time.Duration   // asked for with 429 or 503; at most 24 h, 0 if not
 	// Class is "" exactly if a 2xx came whole, or up to what is kept of it.
 	Class iot.ErrorClass
 	// Detail says for people what happened and what to do. It never holds the
@@ -164,7 +164,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	res.Timings = x.timings()
 	switch {
 	case err == nil:
-		res.judge(req, x.start.Add(x.elapsed()))
+		res.judge(req, resp.Header, x.start.Add(x.elapsed()))
 	case ctx.Err() != nil:
 		res.Canceled = true
 	case limited.Err() != nil:
@@ -200,8 +200,17 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	case req.URL.User != nil:
 		return nil, "The URL holds a user or password, which is not sent from there; move it into an Authorization header."
 	}
-	header := make(http.Header, len(r.Header)+1)
-	maps.Copy(header, r.Header)
+	header := make(http.Header, len(r.Headers)+1)
+	values := make([]string, len(r.Headers)) // one allocation for all
+	for i, h := range r.Headers {
+		name := http.CanonicalHeaderKey(h.Name)
+		values[i] = h.Value
+		if before := header[name]; before != nil {
+			header[name] = append(before, h.Value)
+			continue
+		}
+		header[name] = values[i : i+1 : i+1]
+	}
 	// With this key net/http sends again when a kept connection turns out closed;
 	// empty, it is not itself sent. Deliveries are at least once anyway.
 	if _, ok := header["Idempotency-Key"]; !ok {
@@ -213,7 +222,7 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 
 // read takes over the answer's head and the start of its body.
 func (r *Result) read(resp *http.Response) error {
-	r.Status, r.Header = resp.StatusCode, resp.Header
+	r.Status, r.Headers = resp.StatusCode, headerLines(resp.Header)
 	if resp.StatusCode == http.StatusSwitchingProtocols || resp.ContentLength == 0 {
 		return nil
 	}
@@ -243,6 +252,18 @@ func (r *Result) read(resp *http.Response) error {
 			buf = grown
 		}
 	}
+}
+
+// headerLines returns the fields ordered by name.
+func headerLines(h http.Header) iot.HeaderLines {
+	lines := make(iot.HeaderLines, 0, len(h))
+	for name, values := range h {
+		for _, v := range values {
+			lines = append(lines, iot.HeaderLine{Name: name, Value: v})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b iot.HeaderLine) int { return strings.Compare(a.Name, b.Name) })
+	return lines
 }
 
 // finish closes the answer. Of one longer than what is kept it reads a little

@@ -18,16 +18,16 @@ import (
 )
 
 // judge gives a whole answer its class and sentence. The time is its arrival.
-func (r *Result) judge(req *http.Request, at time.Time) {
+func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 	if r.Status >= 200 && r.Status < 300 {
 		return
 	}
 	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
-		r.RetryAfter = retryAfter(r.Header.Get("Retry-After"), at)
+		r.RetryAfter = retryAfter(header.Get("Retry-After"), at)
 	}
 	switch {
 	case r.Status >= 300 && r.Status < 400:
-		r.Class, r.Detail = iot.ErrRedirect, redirectDetail(r.Status, req.URL, r.Header.Get("Location"))
+		r.Class, r.Detail = iot.ErrRedirect, redirectDetail(r.Status, req.URL, header.Get("Location"))
 	case r.Status >= 400 && r.Status < 500:
 		r.Class, r.Detail = iot.ErrHTTP4xx, statusDetail(r.Status)
 	default: // 5xx, and numbers that mean nothing here, which are the server's fault too
