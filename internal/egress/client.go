@@ -126,7 +126,7 @@ type Result struct {
 	Body       []byte          // the first iot.MaxResponseBody bytes, as they came
 	Truncated  bool            // there was more
 	RetryAfter time.Duration   // asked for with 429 or 503; at most 24 h, 0 if not
-	// Class is "" exactly if a 2xx came whole, or up to what is kept of it.
+	// Class is "" if a 2xx came whole, or up to what is kept of it, and if Canceled.
 	Class iot.ErrorClass
 	// Detail says for people what happened and what to do. It never holds the
 	// request's path, query or headers; of a Location header it quotes no query.
@@ -134,6 +134,9 @@ type Result struct {
 	// Canceled: the caller's context ended first. This counts as no attempt.
 	Canceled bool
 }
+
+// OK reports whether the receiver took the request.
+func (r *Result) OK() bool { return r.Class == "" && !r.Canceled }
 
 // Do sends a request and reads its answer. It always returns within the timeout
 // (and a moment), or when ctx ends. A request that finds its kept connection

@@ -82,7 +82,7 @@ func TestDoSendsTheRequestAsGiven(t *testing.T) {
 		req := post(s.URL + "/a//b?c=%20d")
 		req.Body = []byte(body)
 		res := c.Do(t.Context(), req)
-		if res.Class != "" || res.Status != 202 || string(res.Body) != "thanks" || res.Truncated {
+		if !res.OK() || res.Status != 202 || string(res.Body) != "thanks" || res.Truncated {
 			t.Fatalf("%+v", res)
 		}
 		if !res.StartedAt.Equal(at) || res.StartedAt.Location() != time.UTC {
@@ -225,7 +225,7 @@ func TestDoReportsItsOwnCancelAsNoAttempt(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-arrived; cancel() }()
 		res := c.Do(ctx, post(s.URL+path))
-		if !res.Canceled || res.Class != "" || res.Detail != "" {
+		if res.OK() || !res.Canceled || res.Class != "" || res.Detail != "" {
 			t.Errorf("%s: %+v", path, res)
 		}
 		if res = c.Do(ctx, post(s.URL)); !res.Canceled {
