@@ -1,0 +1,158 @@
+package webhook
+
+import (
+	"github.com/tidwall/gjson"
+
+	"thingpost/internal/iot"
+)
+
+// Skip says that nothing is to be sent: the delivery has ended as skipped.
+type Skip struct {
+	Reason string // a few words, such as "no payload.webhook_payload"
+}
+
+// Error returns the reason.
+func (s *Skip) Error() string { return "skipped: " + s.Reason }
+
+// Bodies' content types, where no header of a person's own says otherwise.
+const (
+	typeJSON   = "application/json"
+	typeBinary = "application/octet-stream"
+)
+
+// body returns what is sent of a message. It may share memory with the message.
+func (c *Compiled) body(in *Input) (body []byte, contentType string, err error) {
+	m := in.Message
+	switch {
+	case c.format != iot.Envelope:
+		return nil, "", iot.FieldError("format", formatProblem)
+	case c.payloadOnly && m.Type.LoRaWAN():
+		return lorawanPayload(m)
+	case c.payloadOnly:
+		body, err = c.payload(m)
+		return body, typeJSON, err
+	}
+	payload := []byte(m.Payload)
+	if m.Type.LoRaWAN() {
+		if payload, err = lorawanObject(m); err != nil {
+			return nil, "", err
+		}
+	}
+	return envelope(in, payload), typeJSON, nil
+}
+
+// payload returns what payload only means for a user or iottly message.
+func (c *Compiled) payload(m *iot.Message) ([]byte, error) {
+	if c.filter.channel == "" {
+		return m.Payload, nil
+	}
+	if channel, inPayload := iot.ChannelOf(m.Payload, ""); !inPayload || channel != c.filter.channel {
+		return m.Payload, nil
+	}
+	value, ok := member(m.Payload, "webhook_payload")
+	if !ok {
+		return nil, &Skip{Reason: "no payload.webhook_payload"}
+	}
+	return value, nil
+}
+
+// lorawanPayload returns what payload only means for a LoRaWAN message: the
+// decoded payload, else the device's bytes, else the object under the type's name.
+func lorawanPayload(m *iot.Message) (body []byte, contentType string, err error) {
+	object, err := lorawanObject(m)
+	if err != nil {
+		return nil, "", err
+	}
+	if decoded, ok := member(object, "decoded_payload"); ok && string(decoded) != "null" {
+		return decoded, typeJSON, nil
+	}
+	if text := gjson.GetBytes(object, "frm_payload"); text.Type == gjson.String {
+		if raw, ok := decodeBase64(text.Str); ok {
+			return raw, typeBinary, nil
+		}
+	}
+	return object, typeJSON, nil
+}
+
+// lorawanObject returns the object under the type's name.
+func lorawanObject(m *iot.Message) ([]byte, error) {
+	object, ok := member(m.Payload, string(m.Type))
+	if !ok {
+		return nil, &Skip{Reason: "no " + string(m.Type)}
+	}
+	return object, nil
+}
+
+// member returns the bytes of an object's member as they stand in json.
+func member(json []byte, name string) ([]byte, bool) {
+	r := gjson.GetBytes(json, name)
+	if !r.Exists() {
+		return nil, false
+	}
+	return json[r.Index : r.Index+len(r.Raw)], true
+}
+
+// envelope returns {"msg":{…}}: the fields that came, those that are missing,
+// and the payload, whose bytes stay as they came.
+func envelope(in *Input, payload []byte) []byte {
+	m := in.Message
+	const room = 320 // for the missing fields
+	b := make([]byte, 0, len(m.Fields)+len(payload)+room)
+	b = append(b, `{"msg":{`...)
+
+	var from, to, timestamp, deviceTime, kind bool
+	var timestampRaw string
+	fields := gjson.ParseBytes(m.Fields)
+	fields.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "from":
+			from = true
+		case "to":
+			to = true
+		case "timestamp":
+			timestamp, timestampRaw = true, value.Raw
+		case "devicetimestamp":
+			deviceTime = true
+		case "type":
+			kind = true
+		}
+		b = append(b, key.Raw...)
+		b = append(b, ':')
+		b = append(b, value.Raw...)
+		b = append(b, ',')
+		return true
+	})
+	if !from {
+		b = appendField(b, "from", in.Device.UUID)
+	}
+	if !to {
+		b = appendField(b, "to", in.Project.UUID)
+	}
+	if !timestamp {
+		b = append(b, `"timestamp":`...)
+		at := len(b)
+		b = m.ReceivedAt.Time().AppendFormat(b, `"2006-01-02T15:04:05.000"`)
+		timestampRaw = string(b[at:])
+		b = append(b, ',')
+	}
+	if !deviceTime {
+		b = append(b, `"devicetimestamp":`...)
+		b = append(b, timestampRaw...)
+		b = append(b, ',')
+	}
+	if !kind {
+		b = appendField(b, "type", m.Type.Wire())
+	}
+	b = append(b, `"payload":`...)
+	b = append(b, payload...)
+	return append(b, "}}"...)
+}
+
+// appendField appends a member with a text that needs no escapes.
+func appendField(b []byte, name, text string) []byte {
+	b = append(b, '"')
+	b = append(b, name...)
+	b = append(b, `":"`...)
+	b = append(b, text...)
+	return append(b, `",`...)
+}

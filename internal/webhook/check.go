@@ -1,0 +1,206 @@
+package webhook
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// Bounds of a webhook's settings. Lengths are in characters.
+const (
+	maxDescription = 254
+	maxURL         = 2048
+	maxPath        = 64
+	maxHeaderName  = 64
+	maxHeaderValue = 4096
+	maxDownlinkKey = 128
+	minTimeoutMS   = 1_000
+	maxTimeoutMS   = 30_000
+	maxPerSecond   = 10_000
+)
+
+const (
+	formatProblem = "This version delivers the envelope format; choose “envelope”."
+	maskProblem   = "is only the mask of a stored value. Type the value itself."
+)
+
+// Check brings a webhook's settings into the form in which they are stored, and
+// returns an Invalid error that names every fault by its field's JSON name.
+//
+// It trims the description, URL and header values, moves a user name and password from the URL
+// into a secret Authorization header, and fills in the format and empty lists.
+// own says that a person made it: then it needs a message type and can have
+// limits.Headers headers; a template's or another dialect's can have none of the
+// first and iot.MaxTemplateHeaders of the second.
+//
+// Masked values must have been replaced by the stored ones before.
+func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
+	var f iot.Faults
+	if w.ID != "" {
+		if err := iot.CheckSlug("id", w.ID); err != nil {
+			f.Add("id", iot.SlugRule)
+		}
+	}
+	w.Description = strings.TrimSpace(w.Description)
+	n := iot.TextLength(w.Description)
+	f.Check(n >= 1 && n <= maxDescription, "description", "must have 1 to 254 characters.")
+	f.Check(!iot.HasControl(w.Description), "description", "must be a single line without control characters.")
+	f.Check(iot.TextLength(w.Channel) <= iot.MaxChannel, "channel", "must have at most 254 characters.")
+	f.Check(!iot.HasControl(w.Channel), "channel", "must not hold control characters.")
+	f.Check(iot.TextLength(w.DownlinkKey.Reveal()) <= maxDownlinkKey, "downlink_key", "must have at most 128 characters.")
+	f.Check(!iot.HasControl(w.DownlinkKey.Reveal()), "downlink_key", "must not hold control characters.")
+	f.Check(w.DownlinkKey != iot.Mask, "downlink_key", maskProblem)
+
+	checkURL(&f, w)
+	checkRoutes(&f, w, own)
+	checkHeaders(&f, w, limits, own)
+	checkFormat(&f, w)
+	checkSettings(&f, &w.Settings)
+	return f.Err()
+}
+
+func checkURL(f *iot.Faults, w *iot.Webhook) {
+	w.URL = strings.TrimSpace(w.URL)
+	switch {
+	case w.URL == "":
+		f.Add("url", "must not be empty; it is where messages go, like https://example.com/in.")
+		return
+	case iot.TextLength(w.URL) > maxURL:
+		f.Add("url", "must have at most 2,048 characters.")
+		return
+	case strings.Contains(w.URL, iot.Mask):
+		f.Add("url", maskProblem)
+		return
+	}
+	o, raw, problem := parseOrigin(w.URL)
+	if problem == "" {
+		_, problem = parseURIText(raw)
+	}
+	if problem != "" {
+		f.Add("url", problem)
+		return
+	}
+	if o.user != nil {
+		for _, h := range w.Headers {
+			if canonical(h.Name) == "Authorization" {
+				f.Add("url", "holds a user name, and there is an Authorization header too. Keep one of them.")
+				return
+			}
+		}
+		password, _ := o.user.Password()
+		login := base64.StdEncoding.EncodeToString([]byte(o.user.Username() + ":" + password))
+		w.Headers = append(w.Headers, iot.Header{Name: "Authorization", Value: iot.Secret("Basic " + login), Secret: true})
+	}
+	w.URL = o.text + raw
+}
+
+func pathField(kind iot.MessageType) string { return "message_types." + string(kind) + ".path" }
+
+func checkRoutes(f *iot.Faults, w *iot.Webhook, own bool) {
+	if w.MessageTypes == nil {
+		w.MessageTypes = iot.Routes{}
+	}
+	f.Check(len(w.MessageTypes) > 0 || !own, "message_types", "must hold at least one message type.")
+	for kind, route := range w.MessageTypes {
+		field := pathField(kind)
+		if !known(kind) {
+			f.Add("message_types."+string(kind), "is no message type; there are "+typeNames()+".")
+			continue
+		}
+		if iot.TextLength(route.Path) > maxPath {
+			f.Add(field, "must have at most 64 characters.")
+			continue
+		}
+		f.Check(!strings.Contains(route.Path, iot.Mask), field, maskProblem)
+		problem := pathProblem(route.Path)
+		if problem == "" {
+			_, problem = parseURIText(route.Path)
+		}
+		f.Check(problem == "", field, problem)
+	}
+}
+
+func typeNames() string {
+	var names []string
+	for _, t := range iot.MessageTypes() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
+}
+
+func headerField(i int, part string) string { return "headers." + strconv.Itoa(i) + "." + part }
+
+func checkHeaders(f *iot.Faults, w *iot.Webhook, limits iot.Limits, own bool) {
+	if w.Headers == nil {
+		w.Headers = []iot.Header{}
+	}
+	most := iot.MaxTemplateHeaders
+	if own {
+		most = min(limits.Headers, most)
+	}
+	f.Check(len(w.Headers) <= most, "headers", fmt.Sprintf("can be at most %d; there are %d.", most, len(w.Headers)))
+	seen := make(map[string]bool, len(w.Headers))
+	for i := range w.Headers {
+		h := &w.Headers[i]
+		h.Name = strings.TrimSpace(h.Name)
+		h.Value = iot.Secret(strings.Trim(h.Value.Reveal(), " \t"))
+		name, value := headerField(i, "name"), headerField(i, "value")
+		problem := nameProblem(h.Name)
+		f.Check(problem == "", name, problem)
+		f.Check(len(h.Name) <= maxHeaderName, name, "must have at most 64 characters.")
+		f.Check(!seen[canonical(h.Name)], name, "is there twice. Keep one of them.")
+		seen[canonical(h.Name)] = true
+		f.Check(!iot.HasControl(h.Value.Reveal()), value, "must not hold line breaks or other control characters.")
+		f.Check(iot.TextLength(h.Value.Reveal()) <= maxHeaderValue, value, "must have at most 4,096 characters.")
+		f.Check(h.Value != iot.Mask, value, maskProblem)
+	}
+}
+
+func checkFormat(f *iot.Faults, w *iot.Webhook) {
+	if w.Format == "" {
+		w.Format = iot.Envelope
+		for kind := range w.MessageTypes {
+			if known(kind) && kind.LoRaWAN() {
+				w.Format = iot.JSON
+			}
+		}
+	}
+	switch w.Format {
+	case iot.Envelope:
+	case iot.JSON, iot.Protobuf:
+		f.Add("format", formatProblem)
+	default:
+		f.Add("format", "must be envelope, json or protobuf.")
+	}
+	if w.FieldMask == nil {
+		w.FieldMask = []string{}
+	}
+	f.Check(len(w.FieldMask) == 0 || w.Format != iot.Envelope, "field_mask", "works with the formats json and protobuf only. Remove it.")
+}
+
+func checkSettings(f *iot.Faults, s *iot.Settings) {
+	f.Check(s.TimeoutMS >= minTimeoutMS && s.TimeoutMS <= maxTimeoutMS, "settings.timeout_ms", "must be 1,000 to 30,000 (1 to 30 seconds).")
+	least, most := time.Minute.Milliseconds(), (30 * 24 * time.Hour).Milliseconds()
+	f.Check(s.GiveUpAfterMS >= least && s.GiveUpAfterMS <= most, "settings.give_up_after_ms", "must be 60,000 to 2,592,000,000 (1 minute to 30 days).")
+	f.Check(s.MaxInFlight >= 0 && s.MaxInFlight <= iot.MaxSlots, "settings.max_in_flight", "must be 1 to 64, or 0 for adaptive.")
+	f.Check(s.MaxPerSecond >= 0 && s.MaxPerSecond <= maxPerSecond, "settings.max_per_second", "must be 1 to 10,000, or 0 for no limit.")
+
+	classes := iot.ErrorClasses()
+	retry := make([]iot.ErrorClass, 0, len(s.RetryOn))
+	for _, class := range s.RetryOn {
+		switch {
+		case class == iot.ErrConfig:
+			f.Add("settings.retry_on", "must not hold config: a request that could not be made is not retried.")
+		case !slices.Contains(classes, class):
+			f.Add("settings.retry_on", "does not know the failure "+string(class)+".")
+		case !slices.Contains(retry, class):
+			retry = append(retry, class)
+		}
+	}
+	s.RetryOn = retry
+}

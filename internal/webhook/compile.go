@@ -1,0 +1,138 @@
+package webhook
+
+import (
+	"thingpost/internal/iot"
+)
+
+// Compiled is a webhook with everything worked out that does not depend on the
+// message. It is never changed, and safe for concurrent use.
+type Compiled struct {
+	filter      filter
+	format      iot.Format
+	payloadOnly bool
+	routes      []route
+	headers     []ownHeader
+	secrets     []string // texts that no log may show
+
+	ownContentType, ownUserAgent bool
+
+	id          string // slug
+	downlinkKey iot.Secret
+	signers     []*signer
+	oldUntil    iot.Instant // when all signers but the first stop
+}
+
+type route struct {
+	kind   iot.MessageType
+	target target
+}
+
+// Compile works out a webhook. It returns an Invalid error if the settings
+// cannot make a request; those that passed Check can, but for a signed webhook
+// without a good secret.
+func Compile(w *iot.Webhook) (*Compiled, error) {
+	c := &Compiled{
+		filter:      filterOf(w),
+		format:      w.Format,
+		payloadOnly: w.PayloadOnly,
+		id:          w.ID,
+		downlinkKey: w.DownlinkKey,
+		oldUntil:    w.OldSecretUntil,
+	}
+	if err := c.compileRoutes(w); err != nil {
+		return nil, err
+	}
+	if err := c.compileHeaders(w); err != nil {
+		return nil, err
+	}
+	if !w.Signed {
+		return c, nil
+	}
+	if len(w.SigningSecrets) == 0 {
+		return nil, iot.NewError(iot.Invalid, "The webhook signs its requests, but has no signing secret. Make one.")
+	}
+	for _, secret := range w.SigningSecrets {
+		s, err := newSigner(secret)
+		if err != nil {
+			return nil, err
+		}
+		c.signers = append(c.signers, s)
+	}
+	return c, nil
+}
+
+func (c *Compiled) compileRoutes(w *iot.Webhook) error {
+	o, raw, problem := parseOrigin(w.URL)
+	if problem != "" {
+		return iot.FieldError("url", problem)
+	}
+	if o.user != nil {
+		return iot.FieldError("url", "must not hold a user name or password; they belong into an Authorization header.")
+	}
+	rest, problem := parseURIText(raw)
+	if problem != "" {
+		return iot.FieldError("url", problem)
+	}
+	for _, kind := range w.MessageTypes.Types() {
+		field, path := pathField(kind), w.MessageTypes[kind].Path
+		if problem := pathProblem(path); problem != "" {
+			return iot.FieldError(field, problem)
+		}
+		text, problem := parseURIText(path)
+		if problem != "" {
+			return iot.FieldError(field, problem)
+		}
+		t, err := newTarget(o, rest, text)
+		if err != nil {
+			return err
+		}
+		c.routes = append(c.routes, route{kind: kind, target: t})
+	}
+	return nil
+}
+
+func (c *Compiled) compileHeaders(w *iot.Webhook) error {
+	for i, h := range w.Headers {
+		if problem := nameProblem(h.Name); problem != "" {
+			return iot.FieldError(headerField(i, "name"), problem)
+		}
+		name := canonical(h.Name)
+		if overruled(name, w) {
+			continue
+		}
+		own := ownHeader{name: name, value: parseHeaderText(h.Value.Reveal()), secret: h.Secret}
+		if err := checkExpanded(name, h.Value.Reveal()); err != nil {
+			return err
+		}
+		c.ownContentType = c.ownContentType || name == headerContentType
+		c.ownUserAgent = c.ownUserAgent || name == headerUserAgent
+		if h.Secret {
+			c.keepSecret(h.Value)
+		}
+		c.headers = append(c.headers, own)
+	}
+	if len(c.headers) > iot.MaxTemplateHeaders {
+		return iot.FieldError("headers", "can be at most 50.")
+	}
+	c.keepSecret(w.DownlinkKey)
+	return nil
+}
+
+// keepSecret notes a text that a URL must not show, unless it is so short that
+// it stands everywhere.
+func (c *Compiled) keepSecret(s iot.Secret) {
+	const short = 8
+	if len(s) >= short {
+		c.secrets = append(c.secrets, s.Reveal())
+	}
+}
+
+// target returns where messages of a type go, or nil.
+func (c *Compiled) target(kind iot.MessageType) *target {
+	for i := range c.routes {
+		if c.routes[i].kind == kind {
+			return &c.routes[i].target
+		}
+	}
+	return nil
+}

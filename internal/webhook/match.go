@@ -1,0 +1,221 @@
+package webhook
+
+import (
+	"slices"
+	"strings"
+
+	"thingpost/internal/iot"
+)
+
+// Reason says in a word why a webhook does not get a message; Wanted if it does.
+type Reason string
+
+// The reasons, in the order in which the rules are tried.
+const (
+	Wanted        Reason = ""
+	ReasonPaused  Reason = "paused"
+	ReasonType    Reason = "type"
+	ReasonChannel Reason = "channel"
+	ReasonDevice  Reason = "device"
+	ReasonProfile Reason = "profile"
+)
+
+// rules returns every rule by the reason that it gives.
+func rules() [5]Reason {
+	return [...]Reason{ReasonPaused, ReasonType, ReasonChannel, ReasonDevice, ReasonProfile}
+}
+
+// Finding is one rule's outcome for a message, in a sentence for people.
+type Finding struct {
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+// Why says whether a webhook gets a message, and what each rule said.
+type Why struct {
+	Wanted bool      `json:"wanted"`
+	Reason Reason    `json:"reason"`
+	Checks []Finding `json:"checks"`
+}
+
+// filter is what the rules need of a webhook.
+type filter struct {
+	types     uint32 // a bit for each message type, see typeBit
+	channel   string
+	device    int64
+	anyDevice bool
+	paused    bool
+}
+
+func filterOf(w *iot.Webhook) filter {
+	f := filter{
+		channel:   w.Channel,
+		device:    w.DeviceID,
+		anyDevice: w.Device == "" && w.DeviceID == 0,
+		paused:    w.Paused,
+	}
+	for t := range w.MessageTypes {
+		f.types |= typeBit(t)
+	}
+	return f
+}
+
+// typeBit returns the bit of a message type; 0 for one that does not exist.
+func typeBit(t iot.MessageType) uint32 {
+	switch t {
+	case iot.User:
+		return 1 << 0
+	case iot.Iottly:
+		return 1 << 1
+	case iot.UplinkMessage:
+		return 1 << 2
+	case iot.UplinkNormalized:
+		return 1 << 3
+	case iot.JoinAccept:
+		return 1 << 4
+	case iot.DownlinkAck:
+		return 1 << 5
+	case iot.DownlinkNack:
+		return 1 << 6
+	case iot.DownlinkSent:
+		return 1 << 7
+	case iot.DownlinkFailed:
+		return 1 << 8
+	case iot.DownlinkQueued:
+		return 1 << 9
+	case iot.DownlinkQueueInvalided:
+		return 1 << 10
+	case iot.LocationSolved:
+		return 1 << 11
+	case iot.ServiceData:
+		return 1 << 12
+	}
+	return 0
+}
+
+// holds reports whether one rule lets the message through.
+func (f *filter) holds(rule Reason, m *iot.Message, p *iot.Profile) bool {
+	switch rule {
+	case ReasonPaused:
+		return !f.paused
+	case ReasonType:
+		return f.types&typeBit(m.Type) != 0
+	case ReasonChannel:
+		return f.channel == "" || f.channel == m.Channel
+	case ReasonDevice:
+		return f.anyDevice || f.device == m.DeviceID
+	case ReasonProfile:
+		return p == nil || p.Webhook
+	case Wanted:
+	}
+	return true
+}
+
+// Wants returns Wanted, or the first reason why the webhook does not get the
+// message. p is the profile of the message's device; nil lets messages through.
+// It allocates nothing and is safe for concurrent use.
+func (c *Compiled) Wants(m *iot.Message, p *iot.Profile) Reason {
+	for _, rule := range rules() {
+		if !c.filter.holds(rule, m, p) {
+			return rule
+		}
+	}
+	return Wanted
+}
+
+// Match says whether and why a webhook gets a message, by the rules of Wants,
+// with a sentence for each rule. p is the profile of the message's device; nil
+// lets messages through.
+func Match(w *iot.Webhook, m *iot.Message, p *iot.Profile) Why {
+	f := filterOf(w)
+	why := Why{Wanted: true}
+	for _, rule := range rules() {
+		ok := f.holds(rule, m, p)
+		if !ok && why.Wanted {
+			why.Wanted, why.Reason = false, rule
+		}
+		why.Checks = append(why.Checks, Finding{OK: ok, Text: explain(rule, ok, w, m, p)})
+	}
+	return why
+}
+
+func explain(rule Reason, ok bool, w *iot.Webhook, m *iot.Message, p *iot.Profile) string {
+	switch rule {
+	case ReasonPaused:
+		return explainPaused(ok, w)
+	case ReasonType:
+		return explainType(ok, w, m)
+	case ReasonChannel:
+		return explainChannel(ok, w, m)
+	case ReasonDevice:
+		return explainDevice(ok, w, m)
+	case ReasonProfile:
+		name := "default"
+		if p != nil {
+			name = p.ID
+		}
+		if ok {
+			return "The device's profile “" + name + "” sends messages to webhooks."
+		}
+		return "The device's profile “" + name + "” sends no messages to webhooks."
+	case Wanted:
+	}
+	return ""
+}
+
+func explainPaused(ok bool, w *iot.Webhook) string {
+	if ok {
+		return "The webhook is not paused."
+	}
+	s := "The webhook is paused"
+	if w.PausedBy != "" {
+		s += " by " + w.PausedBy
+	}
+	if w.PausedReason != "" {
+		s += ": " + strings.TrimSuffix(w.PausedReason, ".")
+	}
+	return s + "."
+}
+
+func explainType(ok bool, w *iot.Webhook, m *iot.Message) string {
+	if ok {
+		return "The webhook takes " + string(m.Type) + " messages."
+	}
+	var names []string
+	for _, t := range w.MessageTypes.Types() {
+		names = append(names, string(t))
+	}
+	if len(names) == 0 {
+		return "The webhook takes no message types, so it sends nothing."
+	}
+	return "The webhook takes " + strings.Join(names, ", ") + " messages; this is a message of type " + string(m.Type) + "."
+}
+
+func explainChannel(ok bool, w *iot.Webhook, m *iot.Message) string {
+	switch {
+	case ok && w.Channel == "":
+		return "The webhook takes every channel."
+	case ok:
+		return "The message's channel is “" + m.Channel + "”, the webhook's too."
+	case m.Channel == "":
+		return "The webhook takes the channel “" + w.Channel + "”; the message has none."
+	}
+	s := "The webhook takes the channel “" + w.Channel + "”; the message's is “" + m.Channel + "”."
+	if strings.EqualFold(w.Channel, m.Channel) {
+		s += " Upper and lower case count."
+	}
+	return s
+}
+
+func explainDevice(ok bool, w *iot.Webhook, m *iot.Message) string {
+	switch {
+	case ok && w.Device == "":
+		return "The webhook takes messages of every device."
+	case ok:
+		return "The webhook takes messages of the device “" + w.Device + "”, which sent this one."
+	}
+	return "The webhook takes messages of the device “" + w.Device + "” only; “" + m.Device + "” sent this one."
+}
+
+// known reports whether t is one of the message types.
+func known(t iot.MessageType) bool { return slices.Contains(iot.MessageTypes(), t) }
