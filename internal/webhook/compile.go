@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"strings"
+
 	"thingpost/internal/iot"
 )
 
@@ -119,11 +121,12 @@ func (c *Compiled) compileHeaders(w *iot.Webhook) error {
 }
 
 // keepSecret notes a text that a URL must not show, unless it is so short that
-// it stands everywhere.
+// it stands everywhere. Of "Bearer abc" that is "abc".
 func (c *Compiled) keepSecret(s iot.Secret) {
 	const short = 8
-	if len(s) >= short {
-		c.secrets = append(c.secrets, s.Reveal())
+	text := s.Reveal()[strings.LastIndexByte(s.Reveal(), ' ')+1:]
+	if len(text) >= short {
+		c.secrets = append(c.secrets, text)
 	}
 }
 

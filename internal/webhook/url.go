@@ -1,10 +1,12 @@
 package webhook
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/yosida95/uritemplate/v3"
@@ -39,17 +41,28 @@ func parseOrigin(raw string) (o origin, rest, problem string) {
 	switch {
 	case err != nil:
 		return o, "", "must have a host and, if need be, a port, like https://example.com:8443/in."
-	case u.Hostname() == "":
-		return o, "", "must have a host, like https://example.com/in."
+	case !validHost(u):
+		return o, "", "must have a host name or address, like https://example.com/in."
 	case !validPort(u):
 		return o, "", "must have a port from 1 to 65535, or none."
 	}
 	o.user = u.User
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		authority = authority[i+1:]
+	o.text = scheme + "://" + u.Host
+	if !strings.HasSuffix(authority, u.Host) {
+		return o, "", "must have its host without % signs."
 	}
-	o.text = scheme + "://" + authority
 	return o, rest, ""
+}
+
+func validHost(u *url.URL) bool {
+	name := u.Hostname()
+	if strings.HasPrefix(u.Host, "[") {
+		_, err := netip.ParseAddr(name)
+		return err == nil
+	}
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit) && r != '-' && r != '.' && r != '_'
+	})
 }
 
 func validPort(u *url.URL) bool {
