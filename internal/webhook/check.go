@@ -32,11 +32,11 @@ const (
 // Check brings a webhook's settings into the form in which they are stored, and
 // returns an Invalid error that names every fault by its field's JSON name.
 //
-// It trims the description, URL and header values, moves a user name and password from the URL
-// into a secret Authorization header, and fills in the format and empty lists.
-// own says that a person made it: then it needs a message type and can have
-// limits.Headers headers; a template's or another dialect's can have none of the
-// first and iot.MaxTemplateHeaders of the second.
+// It trims the description, URL and headers, moves a user name and password from
+// the URL into a secret Authorization header, and fills in the format and empty
+// lists. own says that a person made it: then it needs a message type and can
+// have limits.Headers headers; a template's or another dialect's may have no
+// message type, and iot.MaxTemplateHeaders headers.
 //
 // Masked values must have been replaced by the stored ones before.
 func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
