@@ -1,0 +1,132 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+)
+
+// WebhookWhy says whether and why a webhook gets a message.
+type WebhookWhy struct {
+	Webhook *iot.Webhook
+	Why     webhook.Why
+}
+
+// Why says for each webhook of the project, as it is now, whether it wants a
+// message, by the rules that Accept matches with.
+func (i *Ingest) Why(ctx context.Context, p *iot.Project, m *iot.Message) ([]WebhookWhy, error) {
+	s, err := i.settings(ctx, p.Key)
+	if err != nil {
+		return nil, err
+	}
+	d, err := i.deviceOf(ctx, p, m)
+	if err != nil {
+		return nil, err
+	}
+	list := []WebhookWhy{}
+	for _, h := range s.hooks {
+		list = append(list, WebhookWhy{h.Webhook, webhook.Match(h.Webhook, m, s.Profiles[d.ProfileID])})
+	}
+	return list, nil
+}
+
+// Preview is what a webhook would do with a message.
+type Preview struct {
+	Why webhook.Why
+	// Request is what would be sent; nil if it would be skipped or cannot be made.
+	Request *webhook.Request
+	Skip    string // why nothing would be sent although it matches
+	Err     error  // why the settings cannot make a request for this message
+}
+
+// Preview renders a message for a webhook, saved or not, by the functions that
+// the delivery uses. Nothing is stored or sent. The webhook must have passed
+// webhook.Check.
+func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m *iot.Message, in webhook.Input) (Preview, error) {
+	s, err := i.settings(ctx, p.Key)
+	if err != nil {
+		return Preview{}, err
+	}
+	d, err := i.deviceOf(ctx, p, m)
+	if err != nil {
+		return Preview{}, err
+	}
+	v := Preview{Why: webhook.Match(w, m, s.Profiles[d.ProfileID])}
+	c, err := webhook.Compile(w)
+	if err != nil {
+		v.Err = err
+		return v, nil
+	}
+	in.Message, in.Device, in.Project, in.At = m, d, s.Project, i.now()
+	r, err := c.Render(in)
+	if skip, ok := errors.AsType[*webhook.Skip](err); ok {
+		v.Skip = skip.Reason
+	} else if err != nil {
+		v.Err = err
+	} else {
+		v.Request = &r
+	}
+	return v, nil
+}
+
+// deviceOf returns a message's device; one that is deleted, or a test's, has no
+// more than what the message says.
+func (i *Ingest) deviceOf(ctx context.Context, p *iot.Project, m *iot.Message) (*iot.Device, error) {
+	if m.DeviceID == 0 {
+		return iot.TestDevice(p.Key), nil
+	}
+	d, err := i.device(ctx, p, m.Device)
+	if iot.CodeOf(err) == iot.NotFound {
+		return &iot.Device{Key: m.DeviceID, ProjectID: p.Key, ID: m.Device}, nil
+	}
+	return d, err
+}
+
+// SampleMessage returns a message that a webhook wants, for a test or a preview
+// where there is no real one. It is not stored and has no id.
+func SampleMessage(p *iot.Project, w *iot.Webhook, now iot.Instant) *iot.Message {
+	d := iot.TestDevice(p.Key)
+	m := &iot.Message{ProjectID: p.Key, Device: d.ID, Type: iot.User, Channel: w.Channel, ReceivedAt: now}
+	if types := w.MessageTypes.Types(); len(types) > 0 {
+		m.Type = types[0]
+	}
+	content := map[string]any{"test": true, "text": "This is a test from Thingpost.", "webhook": w.ID}
+	switch {
+	case m.Type.LoRaWAN():
+		content = map[string]any{string(m.Type): content}
+	case w.Channel != "":
+		content = map[string]any{"webhook_channel": w.Channel, "webhook_payload": content}
+	}
+	m.Payload, _ = json.Marshal(content) // texts and booleans: cannot fail
+	return m
+}
+
+// Test queues a test message for one webhook alone, also for a paused one, and
+// returns the delivery's id. Invalid if the webhook takes no message type.
+func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.ID, error) {
+	if len(w.MessageTypes) == 0 {
+		return iot.ID{}, iot.NewError(iot.Invalid, "This webhook sends nothing: choose a message type first.")
+	}
+	m := SampleMessage(p, w, iot.At(i.now()))
+	for {
+		s, err := i.settings(ctx, p.Key)
+		if err != nil {
+			return iot.ID{}, err
+		}
+		m.ID = i.db.NewID()
+		v := i.delivery(m, w, iot.TriggerTest)
+		a := &db.Accept{Message: m, Device: iot.TestDevice(p.Key), Project: s.Project, Version: s.Version,
+			Deliveries: []*iot.Delivery{v}, InOrder: []bool{false}}
+		if err := i.db.Accept(a); err != nil {
+			return iot.ID{}, err
+		}
+		if !a.Stale {
+			return v.ID, nil
+		}
+		i.cache.forget(p.Key)
+	}
+}
