@@ -13,13 +13,16 @@ import (
 // Ingest accepts messages. It is safe for concurrent use.
 type Ingest struct {
 	db    *db.DB
+	o     Options
 	now   func() time.Time
 	cache cache
 }
 
 // Options of an Ingest.
 type Options struct {
-	Now func() time.Time // default time.Now
+	Now       func() time.Time // default time.Now
+	PublicURL string           // of this instance, for previews
+	Version   string           // of this program, for previews
 }
 
 // New returns an Ingest over a store. Its Changed must be called with each
@@ -28,7 +31,7 @@ func New(d *db.DB, o Options) *Ingest {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	i := &Ingest{db: d, now: o.Now}
+	i := &Ingest{db: d, o: o, now: o.Now}
 	i.cache.clear()
 	return i
 }

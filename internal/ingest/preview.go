@@ -46,7 +46,7 @@ type Preview struct {
 // Preview renders a message for a webhook, saved or not, by the functions that
 // the delivery uses. Nothing is stored or sent. The webhook must have passed
 // webhook.Check.
-func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m *iot.Message, in webhook.Input) (Preview, error) {
+func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m *iot.Message) (Preview, error) {
 	s, err := i.settings(ctx, p.Key)
 	if err != nil {
 		return Preview{}, err
@@ -61,8 +61,7 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 		v.Err = err
 		return v, nil
 	}
-	in.Message, in.Device, in.Project, in.At = m, d, s.Project, i.now()
-	r, err := c.Render(in)
+	r, err := c.Render(webhook.Input{Message: m, Device: d, Project: s.Project, At: i.now(), PublicURL: i.o.PublicURL, Version: i.o.Version})
 	if skip, ok := errors.AsType[*webhook.Skip](err); ok {
 		v.Skip = skip.Reason
 	} else if err != nil {

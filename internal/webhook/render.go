@@ -54,8 +54,11 @@ func (r *Request) Masked() iot.HeaderLines {
 
 // MaskedURL returns the URL with iot.Mask in the place of any text that is a
 // secret of the webhook's too: its downlink key, or a secret header's value.
-func (r *Request) MaskedURL() string {
-	s := r.URL
+func (r *Request) MaskedURL() string { return r.Mask(r.URL) }
+
+// Mask returns a text, such as an answer that may quote the request, with
+// iot.Mask in the place of the webhook's secrets.
+func (r *Request) Mask(s string) string {
 	for _, secret := range r.secrets {
 		s = strings.ReplaceAll(s, secret, iot.Mask)
 		s = strings.ReplaceAll(s, url.QueryEscape(secret), iot.Mask)
