@@ -1,0 +1,72 @@
+# The ways to build, run and check the program. "make help" lists them.
+# build, run, test and bench need Go and make alone; the comments name what others need.
+
+GO      ?= go
+BIN     ?= bin/thingpost
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# ARGS goes to the program in run and bench, TESTFLAGS to go test.
+ARGS      ?=
+TESTFLAGS ?=
+
+# The linter is no part of go.mod: its many dependencies must not choose our versions.
+LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The program has no C in it, and its tests test what is shipped. Only the race detector needs cgo.
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build run generate css fmt lint test race golden e2e bench check clean
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the program into bin/
+	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/thingpost
+
+run: build ## build and start the server on 127.0.0.1:8080 with its data in ./data
+	$(BIN) serve $(ARGS)
+
+generate: ## make the Go code of the templ files anew
+	$(GO) tool templ generate
+
+# Not "npm ci", which refuses a lock file without the optional packages of other platforms, and
+# not every registry has all of them. What the lock file names is checked against its sums all the same.
+css: ## build the stylesheet and the icon sprite anew (needs npm)
+	npm --prefix static/css install --no-save
+	npm --prefix static/css run build
+
+fmt: ## format Go and templ files
+	gofmt -l -w .
+	$(GO) tool templ fmt .
+
+lint: ## run the linters of .golangci.yml; format templ files and fail if one was not
+	$(LINTER) run ./...
+	$(GO) tool templ fmt -fail .
+
+test: ## run all tests, in random order
+	$(GO) test -shuffle=on $(TESTFLAGS) ./...
+
+race: export CGO_ENABLED = 1
+race: ## run all tests under the race detector (needs a C compiler)
+	$(GO) test -race -shuffle=on $(TESTFLAGS) ./...
+
+golden: ## write the golden files anew, in the packages whose tests have -update
+	@packages=$$(grep -rlF --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n 1 dirname | sort -u); \
+	if [ -z "$$packages" ]; then echo 'no test has -update' >&2; exit 1; fi; \
+	set -x; $(GO) test -count=1 $(TESTFLAGS) $$packages -update
+
+e2e: ## run the browser tests alone (needs Chromium or Chrome)
+	@packages=$$(grep -rl --include='*_test.go' '^func TestBrowser' . | xargs -r -n 1 dirname | sort -u); \
+	if [ -z "$$packages" ]; then echo 'there are no browser tests' >&2; exit 1; fi; \
+	set -x; THINGPOST_BROWSER_REQUIRED=1 $(GO) test -count=1 -v -run '^TestBrowser' $(TESTFLAGS) $$packages
+
+bench: build ## run the Go benchmarks, then measure the whole program on this machine
+	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
+	$(BIN) bench $(ARGS)
+
+check: ## do all that CI does
+	.ci/run
+
+clean: ## remove what was built, but never the data
+	rm -rf bin dist coverage.out *.test *.prof static/css/node_modules
