@@ -1,0 +1,72 @@
+package ui
+
+import "github.com/a-h/templ"
+
+// kind is the type attribute of a button.
+func (p ButtonProps) kind() string {
+	if p.Plain || p.Menu != "" || p.Opens != "" {
+		return "button"
+	}
+	return "submit"
+}
+
+// look returns the attributes of variant, size, name and what is opened.
+func (p ButtonProps) look() templ.Attributes {
+	attrs := look(p.Label, p.Variant, p.Small, p.IconOnly)
+	if p.Menu != "" {
+		attrs["popovertarget"] = p.Menu
+	}
+	if p.Opens != "" {
+		attrs["commandfor"], attrs["command"] = p.Opens, "show-modal"
+	}
+	return attrs
+}
+
+func look(label string, v Variant, small, iconOnly bool) templ.Attributes {
+	attrs := templ.Attributes{}
+	if v != Primary {
+		attrs["data-variant"] = string(v)
+	}
+	switch {
+	case iconOnly && small:
+		attrs["data-size"] = "icon-sm"
+	case iconOnly:
+		attrs["data-size"] = "icon"
+	case small:
+		attrs["data-size"] = "sm"
+	}
+	if iconOnly {
+		attrs["aria-label"], attrs["title"] = label, label
+	}
+	return attrs
+}
+
+// Fills returns the attributes that make a link open its page in the dialog
+// instead: the page's handler answers HX-Target "dialog" with the Confirm or
+// Dialog alone.
+func Fills(href string) templ.Attributes {
+	return templ.Attributes{"hx-get": href, "hx-target": "#" + DialogID, "hx-swap": "innerHTML"}
+}
+
+// Swaps returns the attributes that make a form or link answer into the
+// element with the id, replacing it, and put the address in the bar. Without
+// scripts the form or link works as it is.
+func Swaps(method, url, id string) templ.Attributes {
+	attrs := templ.Attributes{"hx-" + method: url, "hx-target": "#" + id, "hx-swap": "outerHTML"}
+	if method == "get" {
+		attrs["hx-push-url"] = "true"
+	}
+	return attrs
+}
+
+// Live returns the attributes of a section that fetches itself from url when
+// one of the named events comes: at once, then at most once a second, and once
+// more after a burst. The section must carry its id and the same attributes
+// again in what url answers.
+func Live(url string, events ...string) templ.Attributes {
+	trigger := "refresh"
+	for _, event := range events {
+		trigger += ", sse:" + event + " throttle:1s, sse:" + event + " delay:1200ms"
+	}
+	return templ.Attributes{"hx-get": url, "hx-trigger": trigger, "hx-target": "this", "hx-swap": "outerHTML", "data-live-section": ""}
+}
