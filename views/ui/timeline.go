@@ -30,6 +30,8 @@ type PhaseBar struct {
 	Length   time.Duration
 }
 
+// phaseKind is a phase's name and fill; the body has that of DNS, at the other
+// end of a bar.
 type phaseKind struct{ name, class string }
 
 func phaseKinds() []phaseKind {
