@@ -188,10 +188,42 @@
     all(".toast", event.detail.elt).forEach(arm);
   });
 
+  // ---- Sections that refresh themselves keep what the reader opened, and wait while a menu is open.
+  const live = (element) => element.closest?.("[data-live-section]");
+  const refresh = (section) => htmx.trigger(section, "refresh");
+  const kept = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const section = event.detail.elt;
+    if (section === live(section) && $(":popover-open", section)) event.preventDefault();
+  });
+  document.addEventListener("toggle", (event) => {
+    const section = live(event.target);
+    if (section && event.newState === "closed" && event.target.popover) refresh(section);
+  }, true);
+  document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+    if (target !== live(target)) return;
+    kept.set(target, {
+      open: new Map(all("details[id]", target).map((details) => [details.id, details.open])),
+      chosen: all(".tabs-line input:checked", target).map((input) => `input[name="${CSS.escape(input.name)}"][value="${CSS.escape(input.value)}"]`),
+    });
+  });
+  document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+    const before = kept.get(target);
+    if (!before) return;
+    kept.delete(target);
+    all("details[id]", target).forEach((details) => {
+      if (before.open.has(details.id)) details.open = before.open.get(details.id);
+    });
+    before.chosen.forEach((selector) => {
+      const input = $(selector, target);
+      if (input) input.checked = true;
+    });
+  });
+
   // What was missed while the event stream was down is fetched when it is back.
   let opened = false;
   document.addEventListener("htmx:sseOpen", () => {
-    if (opened) all("[data-live-section]").forEach((section) => htmx.trigger(section, "refresh"));
+    if (opened) all("[data-live-section]").forEach(refresh);
     opened = true;
   });
 

@@ -59,14 +59,20 @@ func Swaps(method, url, id string) templ.Attributes {
 	return attrs
 }
 
-// Live returns the attributes of a section that fetches itself from url when
-// one of the named events comes: at once, then at most once a second, and once
-// more after a burst. The section must carry its id and the same attributes
-// again in what url answers.
-func Live(url string, events ...string) templ.Attributes {
+// Live returns the attributes of the section with the id that fetches itself
+// from url when one of the named events comes: at once, then at most once a
+// second, and once more after a burst. What url answers holds the section
+// again; its children take the place of the old ones. Open details and chosen
+// views that have ids or names stay as they are, and nothing is fetched while a
+// menu in the section is open.
+func Live(id, url string, events ...string) templ.Attributes {
 	trigger := "refresh"
 	for _, event := range events {
 		trigger += ", sse:" + event + " throttle:1s, sse:" + event + " delay:1200ms"
 	}
-	return templ.Attributes{"hx-get": url, "hx-trigger": trigger, "hx-target": "this", "hx-swap": "outerHTML", "data-live-section": ""}
+	return templ.Attributes{
+		"hx-get": url, "hx-trigger": trigger, "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *",
+		// Links and forms inside have targets of their own.
+		"hx-disinherit": "*", "data-live-section": "",
+	}
 }
