@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 
 	"thingpost/internal/iot"
 )
@@ -256,7 +255,7 @@ func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
 	isTaken := func(s string) bool {
 		var one int
 		err := t.row(taken, append([]any{s}, more...)...).Scan(&one)
-		return err != sql.ErrNoRows //nolint:errorlint // database/sql returns it bare from Scan
+		return !isNoRow(err)
 	}
 	if *slug == "" {
 		*slug = iot.MakeSlug(name, isTaken)

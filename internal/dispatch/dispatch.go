@@ -1,0 +1,218 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"thingpost/db"
+	"thingpost/internal/egress"
+	"thingpost/internal/iot"
+)
+
+// Options of a Dispatcher.
+type Options struct {
+	DB        *db.DB
+	Client    *egress.Client
+	PublicURL string // of this instance, for downlink URLs
+	Version   string // of this program
+	Log       *slog.Logger
+	Now       func() time.Time // default time.Now
+	// Grace is how long work in flight may take to finish after Run was told to
+	// stop; default 10 s.
+	Grace time.Duration
+}
+
+// Dispatcher sends pending deliveries. Changed must be called with each commit
+// of the store, also before Run; nothing is sent before it.
+type Dispatcher struct {
+	o      Options
+	jitter func() float64
+
+	mu     sync.Mutex
+	queues map[int64]*queue
+
+	running  atomic.Bool
+	workers  sync.WaitGroup // goroutines that send
+	outcomes sync.WaitGroup // outcomes on their way to disk
+	send     context.Context
+	cut      context.CancelFunc
+
+	kick chan struct{} // capacity one: the manager has something to look at
+	due  atomic.Int64  // when the manager must look next, Unix milliseconds; 0: never
+
+	lostMu sync.Mutex
+	lost   []lost // outcomes that the disk would not take
+}
+
+type lost struct {
+	queue   *queue
+	outcome *iot.Outcome
+}
+
+// New returns a dispatcher.
+func New(o Options) *Dispatcher {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Grace == 0 {
+		o.Grace = 10 * time.Second
+	}
+	d := &Dispatcher{o: o, jitter: rand.Float64, queues: map[int64]*queue{}, kick: make(chan struct{}, 1)}
+	d.send, d.cut = context.WithCancel(context.Background())
+	return d
+}
+
+// Changed hears of a commit, in the order of the commits: new deliveries go
+// into their lanes, changed webhooks are looked at again before anything more
+// of them is sent. It does not block.
+func (d *Dispatcher) Changed(c iot.Commit) {
+	for _, key := range c.Webhooks {
+		q := d.queue(key)
+		q.mu.Lock()
+		q.stale = true
+		q.mu.Unlock()
+	}
+	for _, item := range c.Queued {
+		d.queue(item.Delivery.WebhookID).offer(item)
+	}
+	if len(c.Webhooks) > 0 {
+		d.wake()
+	}
+}
+
+// queue returns a webhook's queue; a new one loads itself before it sends.
+func (d *Dispatcher) queue(key int64) *queue {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := d.queues[key]
+	if q == nil {
+		q = newQueue(d, key)
+		d.queues[key] = q
+		d.wake()
+	}
+	return q
+}
+
+func (d *Dispatcher) claiming() bool { return d.running.Load() }
+
+func (d *Dispatcher) now() iot.Instant { return iot.At(d.o.Now()) }
+
+// wake makes the manager look at all queues.
+func (d *Dispatcher) wake() {
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+}
+
+// wakeAt makes the manager look at a time, or earlier.
+func (d *Dispatcher) wakeAt(at iot.Instant) {
+	if d.lookAt(at) {
+		d.wake() // to set its timer
+	}
+}
+
+// lookAt keeps the earliest time at which the manager must look. It reports
+// whether that has changed.
+func (d *Dispatcher) lookAt(at iot.Instant) bool {
+	for {
+		have := d.due.Load()
+		if have != 0 && have <= int64(at) {
+			return false
+		}
+		if d.due.CompareAndSwap(have, int64(at)) {
+			return true
+		}
+	}
+}
+
+// Run sends until ctx ends, then lets what is in flight finish for a while, cuts
+// the rest (which does not count as an attempt), and returns when all outcomes
+// are on disk.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	hooks, err := d.o.DB.AllWebhooks(ctx)
+	if err != nil {
+		return err
+	}
+	d.running.Store(true)
+	for _, w := range hooks {
+		d.queue(w.Key)
+	}
+	d.manage(ctx)
+	d.running.Store(false)
+	for _, q := range d.all() {
+		q.mu.Lock()   // whoever was just starting a worker has done so
+		q.mu.Unlock() //nolint:staticcheck // empty on purpose, see above
+	}
+	cutAfter := time.AfterFunc(d.o.Grace, d.cut)
+	d.workers.Wait()
+	cutAfter.Stop()
+	d.cut()
+	d.outcomes.Wait()
+	return nil
+}
+
+// manage reads settings and due work from disk for the queues that need it.
+func (d *Dispatcher) manage(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.kick:
+		case <-timer.C:
+		}
+		d.due.Store(0)
+		d.storeLost()
+		var next iot.Instant
+		for _, q := range d.all() {
+			at, err := q.refill(ctx)
+			if err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				d.o.Log.Error("read due deliveries", slog.Int64("webhook", q.key), slog.Any("error", err))
+				at = d.now().Add(time.Second)
+			}
+			next = earlier(next, at)
+		}
+		if next != 0 {
+			d.lookAt(next)
+		}
+		if at := iot.Instant(d.due.Load()); at != 0 {
+			timer.Reset(max(0, at.Sub(d.now())))
+		}
+	}
+}
+
+func earlier(a, b iot.Instant) iot.Instant {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+func (d *Dispatcher) all() []*queue {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := make([]*queue, 0, len(d.queues))
+	for _, q := range d.queues {
+		list = append(list, q)
+	}
+	return list
+}
+
+// forget removes the queue of a deleted webhook.
+func (d *Dispatcher) forget(q *queue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.queues, q.key)
+}

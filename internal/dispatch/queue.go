@@ -1,0 +1,251 @@
+package dispatch
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+)
+
+// Bounds of what a webhook holds in memory; the rest waits on disk.
+const (
+	maxFresh     = 4096    // deliveries handed over at their commit
+	maxBacklog   = 256     // read from disk
+	maxHeldBytes = 8 << 20 // payloads of both
+)
+
+// freshTurns of four go to the fresh lane when both have work: fresh messages
+// are not stuck behind old ones, and old ones are not starved.
+const freshTurns = 3
+
+// queue is one webhook's work. Workers are goroutines that take from its lanes
+// as long as a slot is free. All fields are guarded by mu.
+type queue struct {
+	d   *Dispatcher
+	key int64
+
+	mu       sync.Mutex
+	hook     *iot.Webhook // nil until it is loaded, or when it is deleted
+	compiled *webhook.Compiled
+	broken   error // why it cannot be compiled
+	limiter  *rate.Limiter
+	slots    slots
+	workers  int
+
+	// stale: settings or pending work were changed by others; nothing is taken
+	// until they are read again.
+	stale bool
+
+	fresh, backlog lane
+	turn           int
+	// held are deliveries in memory: in a lane, in flight, or with an outcome that
+	// is not yet on disk. None of them is read from disk again.
+	held map[int64]struct{}
+
+	more bool        // there may be due work on disk that is not held
+	next iot.Instant // when work on disk becomes due; 0 if none is known
+
+	order *order // nil unless in order per device
+}
+
+// lane is a first-in, first-out line of deliveries.
+type lane struct {
+	items []iot.Queued
+	bytes int64
+}
+
+func (l *lane) push(q iot.Queued) {
+	l.items = append(l.items, q)
+	l.bytes += q.Delivery.SizeBytes
+}
+
+func (l *lane) pop() iot.Queued {
+	q := l.items[0]
+	l.items[0] = iot.Queued{}
+	l.items = l.items[1:]
+	l.bytes -= q.Delivery.SizeBytes
+	if len(l.items) == 0 {
+		l.items = nil
+	}
+	return q
+}
+
+// takeTest takes out the first test delivery: it is sent even while paused.
+func (l *lane) takeTest() (iot.Queued, bool) {
+	for i, q := range l.items {
+		if q.Delivery.Trigger == iot.TriggerTest {
+			l.items = slices.Delete(l.items, i, i+1)
+			l.bytes -= q.Delivery.SizeBytes
+			return q, true
+		}
+	}
+	return iot.Queued{}, false
+}
+
+func newQueue(d *Dispatcher, key int64) *queue {
+	return &queue{d: d, key: key, slots: newSlots(), stale: true, held: map[int64]struct{}{}}
+}
+
+// offer hands over a committed delivery. One that finds no room stays on disk.
+func (q *queue) offer(item iot.Queued) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	test := item.Delivery.Trigger == iot.TriggerTest
+	switch {
+	case q.order != nil && !test && q.hook != nil:
+		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh, maxFresh)) {
+			return
+		}
+	case q.stale && !test, q.hook != nil && q.hook.Paused && !test, !q.room(&q.fresh, maxFresh):
+		q.more = true
+		return
+	}
+	q.held[item.Delivery.ID.Key()] = struct{}{}
+	q.fresh.push(item)
+	q.startWorkers()
+}
+
+func (q *queue) room(l *lane, most int) bool {
+	return len(l.items) < most && q.fresh.bytes+q.backlog.bytes < maxHeldBytes
+}
+
+// startWorkers starts one worker more if there is work and a free slot.
+func (q *queue) startWorkers() {
+	if q.stale || q.hook == nil || q.workers >= q.allowed() || !q.d.claiming() {
+		return
+	}
+	if len(q.fresh.items)+len(q.backlog.items) == 0 {
+		return
+	}
+	q.workers++
+	q.d.workers.Go(q.work)
+}
+
+func (q *queue) allowed() int {
+	most := iot.MaxSlots
+	if m := q.hook.Settings.MaxInFlight; m > 0 {
+		most = m
+	}
+	return q.slots.limit(most)
+}
+
+// work sends deliveries until there is none, or no slot is left for it.
+func (q *queue) work() {
+	for {
+		job, ok := q.take()
+		if !ok {
+			return
+		}
+		q.send(job)
+	}
+}
+
+// job is a delivery with the settings that it is sent by.
+type job struct {
+	iot.Queued
+	hook     *iot.Webhook
+	compiled *webhook.Compiled
+	broken   error
+	limiter  *rate.Limiter
+}
+
+// take returns the next delivery, or ends the worker. It starts another worker
+// if there is work for one.
+func (q *queue) take() (j job, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stale || q.hook == nil || q.workers > q.allowed() || !q.d.claiming() {
+		q.workers--
+		return j, false
+	}
+	item, ok := q.pick()
+	if !ok {
+		q.workers--
+		return j, false
+	}
+	if q.more && len(q.backlog.items) < maxBacklog/2 {
+		q.d.wake()
+	}
+	q.startWorkers()
+	return job{item, q.hook, q.compiled, q.broken, q.limiter}, true
+}
+
+func (q *queue) pick() (iot.Queued, bool) {
+	if q.hook.Paused {
+		return q.fresh.takeTest()
+	}
+	fresh, backlog := len(q.fresh.items) > 0, len(q.backlog.items) > 0
+	switch {
+	case !fresh && !backlog:
+		return iot.Queued{}, false
+	case fresh && backlog:
+		q.turn = (q.turn + 1) % (freshTurns + 1)
+		fresh = q.turn != 0
+	}
+	if fresh {
+		return q.fresh.pop(), true
+	}
+	return q.backlog.pop(), true
+}
+
+// release lets go of a delivery that has an outcome on disk, or none at all.
+// due is when it is tried again, 0 if it has ended.
+func (q *queue) release(v *iot.Delivery, due iot.Instant) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.held, v.ID.Key())
+	if q.order != nil && v.Trigger != iot.TriggerTest {
+		q.order.ended(v.DeviceID, due)
+		q.d.wake()
+		return
+	}
+	if due != 0 && (q.next == 0 || due < q.next) {
+		q.next = due
+		q.d.wakeAt(due)
+	}
+}
+
+// drop forgets what waits in the lanes: it is read from disk again.
+func (q *queue) drop() {
+	for _, l := range []*lane{&q.fresh, &q.backlog} {
+		for _, item := range l.items {
+			delete(q.held, item.Delivery.ID.Key())
+		}
+		*l = lane{}
+	}
+}
+
+// set puts new settings in force; nil means the webhook is deleted.
+func (q *queue) set(w *iot.Webhook) {
+	q.hook, q.compiled, q.broken, q.limiter = w, nil, nil, nil
+	q.order = nil
+	q.drop()
+	q.more, q.next = true, 0
+	if w == nil {
+		q.more = false
+		return
+	}
+	q.compiled, q.broken = webhook.Compile(w)
+	if n := w.Settings.MaxPerSecond; n > 0 {
+		q.limiter = rate.NewLimiter(rate.Limit(n), max(1, n/10))
+	}
+	if w.Settings.InOrder {
+		q.order = newOrder()
+	}
+}
+
+// noteAnswer adapts the slots to how an attempt went.
+func (q *queue) noteAnswer(o *iot.Outcome, began, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := o.Attempt
+	if a.Error == nil || a.Error.Class == iot.ErrHTTP4xx && a.Response != nil && a.Response.Status != 429 || a.Error.Class == iot.ErrConfig {
+		q.slots.answered(now.Sub(began))
+		return
+	}
+	q.slots.failed(began, now)
+}

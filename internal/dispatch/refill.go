@@ -1,0 +1,210 @@
+package dispatch
+
+import (
+	"context"
+
+	"thingpost/internal/iot"
+)
+
+// refill reads what a queue needs from disk: changed settings, and due work if
+// there is room for it. It returns when to come back, 0 if only for a change.
+// Only the manager calls it.
+func (q *queue) refill(ctx context.Context) (iot.Instant, error) {
+	if err := q.reload(ctx); err != nil {
+		return 0, err
+	}
+	q.mu.Lock()
+	deleted, idle, ordered := q.hook == nil, q.hook == nil || q.hook.Paused || q.stale, q.order != nil
+	q.mu.Unlock()
+	switch {
+	case deleted:
+		return 0, nil
+	case idle:
+		return 0, nil
+	case ordered:
+		return q.refillInOrder(ctx)
+	}
+	return q.refillBacklog(ctx)
+}
+
+// reload reads settings that have changed.
+func (q *queue) reload(ctx context.Context) error {
+	q.mu.Lock()
+	stale := q.stale
+	q.stale = false
+	q.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	w, err := q.d.o.DB.WebhookByKey(ctx, q.key)
+	if iot.CodeOf(err) == iot.NotFound {
+		w, err = nil, nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err != nil {
+		q.stale = true
+		return err
+	}
+	if q.stale {
+		q.d.wake() // changed again while it was read
+		return nil
+	}
+	tests := q.tests()
+	q.set(w)
+	if w == nil {
+		q.d.forget(q)
+		return nil
+	}
+	for _, item := range tests {
+		q.held[item.Delivery.ID.Key()] = struct{}{}
+		q.fresh.push(item)
+	}
+	q.startWorkers()
+	return nil
+}
+
+// tests returns the test deliveries that wait: they are sent even while paused,
+// and so are not left to be read from disk.
+func (q *queue) tests() []iot.Queued {
+	var list []iot.Queued
+	for {
+		item, ok := q.fresh.takeTest()
+		if !ok {
+			return list
+		}
+		list = append(list, item)
+	}
+}
+
+func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
+	now := q.d.now()
+	q.mu.Lock()
+	if q.next != 0 && q.next <= now {
+		q.more = true
+	}
+	room := maxBacklog - len(q.backlog.items)
+	if !q.more || room < maxBacklog/2 || !q.room(&q.backlog, maxBacklog) {
+		next := q.next
+		q.mu.Unlock()
+		if next <= now {
+			next = 0 // taken up when there is room
+		}
+		return next, nil
+	}
+	// Cleared before the look, so that what comes meanwhile is not forgotten.
+	q.more, q.next = false, 0
+	q.mu.Unlock()
+
+	list, next, err := q.d.o.DB.Due(ctx, q.key, now, room, q.holds)
+
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err != nil {
+		q.more = true
+		return 0, err
+	}
+	if q.stale {
+		q.d.wake()
+		return 0, nil // read by settings that have changed
+	}
+	for i, item := range list {
+		if !q.room(&q.backlog, maxBacklog) && i > 0 {
+			q.more = true
+			break
+		}
+		if _, held := q.held[item.Delivery.ID.Key()]; held {
+			continue
+		}
+		q.held[item.Delivery.ID.Key()] = struct{}{}
+		q.backlog.push(item)
+	}
+	if next != 0 && next <= now {
+		q.more = true
+	} else {
+		q.next = earlier(q.next, next)
+	}
+	q.startWorkers()
+	return q.next, nil
+}
+
+// holds reports whether a delivery is in memory.
+func (q *queue) holds(id iot.ID) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, held := q.held[id.Key()]
+	return held
+}
+
+// devicesAStep is how many devices with pending work are read at once.
+const devicesAStep = 1000
+
+func (q *queue) refillInOrder(ctx context.Context) (iot.Instant, error) {
+	now := q.d.now()
+	q.mu.Lock()
+	o := q.order
+	loaded, after := o.loaded, o.after
+	q.mu.Unlock()
+	if !loaded {
+		devices, err := q.d.o.DB.PendingDevices(ctx, q.key, after, devicesAStep)
+		if err != nil {
+			return 0, err
+		}
+		q.mu.Lock()
+		for _, device := range devices {
+			if _, busy := o.busy[device]; !busy {
+				o.busy[device] = false
+				o.ask = append(o.ask, device)
+			}
+			o.after = device
+		}
+		o.loaded = len(devices) < devicesAStep
+		if !o.loaded {
+			q.d.wake()
+		}
+		q.mu.Unlock()
+	}
+	for {
+		q.mu.Lock()
+		next := o.ripe(now)
+		if q.order != o || q.stale || len(o.ask) == 0 || !q.room(&q.backlog, maxBacklog) {
+			q.mu.Unlock()
+			return next, nil
+		}
+		device := o.ask[0]
+		o.ask = o.ask[1:]
+		o.busy[device] = false
+		q.mu.Unlock()
+		if err := q.askFor(ctx, o, device, now); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// askFor puts a device's first pending delivery into the lane, if it is due.
+func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Instant) error {
+	head, err := q.d.o.DB.Head(ctx, q.key, device)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.order != o || q.stale:
+		return nil // all of it is read again
+	case err != nil:
+		o.ask = append(o.ask, device)
+		return err
+	case head == nil && o.busy[device]:
+		o.ask = append(o.ask, device) // one has come since
+	case head == nil:
+		delete(o.busy, device)
+	case head.Delivery.DueAt > now:
+		o.waiting[device] = head.Delivery.DueAt
+	default:
+		if _, held := q.held[head.Delivery.ID.Key()]; held {
+			return nil // in flight since before the settings changed
+		}
+		q.held[head.Delivery.ID.Key()] = struct{}{}
+		q.backlog.push(*head)
+		q.startWorkers()
+	}
+	return nil
+}

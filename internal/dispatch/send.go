@@ -1,0 +1,153 @@
+package dispatch
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"thingpost/internal/egress"
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+)
+
+// send makes one attempt and hands its outcome to the store.
+func (q *queue) send(j job) {
+	o, began, sent := q.attempt(j)
+	if o == nil { // cut by our own stop: it stays pending
+		q.mu.Lock()
+		delete(q.held, j.Delivery.ID.Key())
+		q.mu.Unlock()
+		return
+	}
+	if sent {
+		q.noteAnswer(o, began, q.d.o.Now())
+	}
+	o.Transient = j.Message.Transient
+	q.d.outcomes.Add(1)
+	q.d.o.DB.Finish(o, func(err error) { q.stored(o, err) })
+}
+
+// stored is called by the store when an outcome is on disk, or is not.
+func (q *queue) stored(o *iot.Outcome, err error) {
+	if err != nil {
+		if q.d.claiming() {
+			q.d.keepLost(lost{q, o})
+		}
+		q.d.outcomes.Done()
+		return
+	}
+	due := iot.Instant(0)
+	if o.Status == iot.Pending {
+		due = o.DueAt
+	}
+	q.release(o.Delivery, due)
+	q.d.outcomes.Done()
+}
+
+// attempt renders and sends a delivery. A nil outcome means that we were told to
+// stop; sent is false if nothing left the house.
+func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool) {
+	if j.limiter != nil {
+		if err := j.limiter.Wait(q.d.send); err != nil {
+			return nil, began, false
+		}
+	}
+	began = q.d.o.Now()
+	if j.broken != nil {
+		return q.misconfigured(j, began, j.broken), began, false
+	}
+	if j.Delivery.Trigger == iot.TriggerMessage {
+		if reason := j.compiled.Wants(j.Message, nil); reason != webhook.Wanted && reason != webhook.ReasonPaused {
+			return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: "The webhook was changed and no longer takes this message (" + string(reason) + ")."}, began, false
+		}
+	}
+	r, err := j.compiled.Render(webhook.Input{Message: j.Message, Device: j.Device, Project: j.Project, At: began,
+		PublicURL: q.d.o.PublicURL, Version: q.d.o.Version})
+	if skip, ok := errors.AsType[*webhook.Skip](err); ok {
+		return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: skip.Reason}, began, false
+	}
+	if err != nil {
+		return q.misconfigured(j, began, err), began, false
+	}
+	res := q.d.o.Client.Do(q.d.send, egress.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Timeout: j.hook.Settings.Timeout()})
+	if res.Canceled {
+		return nil, began, false
+	}
+	return q.judge(j, &r, &res), began, true
+}
+
+// misconfigured is the outcome where the settings cannot make a request.
+func (q *queue) misconfigured(j job, at time.Time, err error) *iot.Outcome {
+	detail := err.Error()
+	if e, ok := errors.AsType[*iot.Error](err); ok {
+		detail = e.Message
+	}
+	return &iot.Outcome{Delivery: j.Delivery, Status: iot.Failed, Attempt: &iot.Attempt{DeliveryID: j.Delivery.ID, Number: j.Delivery.AttemptCount + 1, At: iot.At(at),
+		Request: iot.Request{Method: "POST", URL: j.hook.URL},
+		Error:   &iot.FailedError{Class: iot.ErrConfig, Detail: detail}}}
+}
+
+// judge turns an answer into an outcome.
+func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcome {
+	v := j.Delivery
+	a := &iot.Attempt{DeliveryID: v.ID, Number: v.AttemptCount + 1, At: iot.At(res.StartedAt), DurationMS: (res.Timings.Total + 500) / 1000,
+		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}}
+	if res.Status != 0 {
+		for i := range res.Headers {
+			res.Headers[i].Value = r.Mask(res.Headers[i].Value)
+		}
+		a.Response = &iot.Response{Status: iot.StatusCode(res.Status), Headers: res.Headers, Body: r.Mask(string(res.Body)), Truncated: res.Truncated}
+	}
+	o := &iot.Outcome{Delivery: v, Attempt: a, Status: iot.Delivered}
+	if res.OK() {
+		return o
+	}
+	a.Error = &iot.FailedError{Class: res.Class, Detail: r.Mask(res.Detail)}
+	o.Status = iot.Failed
+	if res.Status == 410 {
+		o.PauseReason = "It answered 410 Gone, which asks us to stop."
+		return o
+	}
+	if v.Trigger == iot.TriggerTest || !webhook.Retry(j.hook, res.Class, res.Status) {
+		return o
+	}
+	wait := webhook.Backoff(a.Number, q.d.jitter())
+	if res.RetryAfter > 0 {
+		wait = res.RetryAfter
+	}
+	due := q.d.now().Add(wait)
+	if due.Sub(v.CreatedAt) > j.hook.Settings.GiveUpAfter() {
+		a.Error.Detail += " Given up: the next try would come later than this webhook tries."
+		return o
+	}
+	o.Status, o.DueAt = iot.Pending, due
+	return o
+}
+
+// lostAgain is how long an outcome that the disk would not take waits.
+const lostAgain = time.Second
+
+// keepLost keeps an outcome that could not be stored. Its delivery stays held,
+// so that it is not sent a second time, until the disk is well.
+func (d *Dispatcher) keepLost(l lost) {
+	d.lostMu.Lock()
+	d.lost = append(d.lost, l)
+	d.lostMu.Unlock()
+	d.wakeAt(d.now().Add(lostAgain))
+}
+
+// storeLost tries to store such outcomes again.
+func (d *Dispatcher) storeLost() {
+	d.lostMu.Lock()
+	list := d.lost
+	d.lost = nil
+	d.lostMu.Unlock()
+	if len(list) == 0 {
+		return
+	}
+	d.o.Log.Warn("store outcomes again", slog.Int("outcomes", len(list)))
+	for _, l := range list {
+		d.outcomes.Add(1)
+		d.o.DB.Finish(l.outcome, func(err error) { l.queue.stored(l.outcome, err) })
+	}
+}
