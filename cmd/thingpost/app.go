@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"thingpost/db"
+	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
+	"thingpost/web"
+)
+
+// app is the whole server, put together.
+type app struct {
+	config  config
+	log     *slog.Logger
+	now     func() time.Time
+	unlock  func()
+	db      *db.DB
+	ingest  *ingest.Ingest
+	hub     *web.Hub
+	web     *web.Server
+	main    net.Listener
+	metrics net.Listener // nil without -metrics-listen
+	cert    *certificate // nil without -tls-cert
+	setUp   iot.Secret   // opens /setup while there is no account
+}
+
+// newApp opens the store and the listeners and wires the parts. What it returns
+// must be closed. Its errors say what to do.
+func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Time) (a *app, err error) {
+	a = &app{config: c, log: log, now: now, hub: web.NewHub()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+			a = nil
+		}
+	}()
+	if a.unlock, err = lockFolder(c.Store.Data); err != nil {
+		return a, err
+	}
+	if c.HTTP.TLSCert != "" {
+		if a.cert, err = loadCertificate(c.HTTP.TLSCert, c.HTTP.TLSKey); err != nil {
+			return a, err
+		}
+	}
+	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed}); err != nil {
+		return a, err
+	}
+	if a.main, err = listen(ctx, "listen", c.HTTP.Listen); err != nil {
+		return a, err
+	}
+	if c.Watch.MetricsListen != "" {
+		if a.metrics, err = listen(ctx, "metrics-listen", c.Watch.MetricsListen); err != nil {
+			return a, err
+		}
+	}
+	a.wire()
+	return a, a.firstAccount(ctx)
+}
+
+// wire makes the parts over the store. Nothing is written before it is done, so
+// that committed finds them all.
+func (a *app) wire() {
+	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now})
+	sessions := web.NewSessions(a.db, a.now, a.config.secure())
+	a.web = web.New(web.Options{
+		Sessions:     sessions,
+		Hub:          a.hub,
+		Ready:        a.db.Ready,
+		MetricsToken: a.config.Watch.MetricsToken,
+		PublicURL:    a.config.HTTP.PublicURL,
+		Log:          a.log,
+		Now:          a.now,
+	})
+}
+
+// committed hands on what a transaction has changed.
+func (a *app) committed(c iot.Commit) {
+	a.ingest.Changed(c)
+	a.hub.Publish(c)
+}
+
+// firstAccount makes the first account from the options, or else the token of
+// the set-up link, if there is no account yet.
+func (a *app) firstAccount(ctx context.Context) error {
+	has, err := a.db.HasAccounts(ctx)
+	if err != nil || has {
+		return err
+	}
+	if a.config.First.Email == "" {
+		a.setUp = iot.NewToken()
+		return nil
+	}
+	hash, err := iot.NewPasswords().Hash(ctx, a.config.First.Password)
+	if err != nil {
+		return err
+	}
+	name, _, _ := strings.Cut(a.config.First.Email, "@")
+	return a.db.SetUp(&iot.Account{Email: a.config.First.Email, Name: name, PasswordHash: hash}, &iot.Organization{Name: firstOrganization})
+}
+
+// firstOrganization is the name of the organization that is made with the first
+// account, where nobody was asked for one.
+const firstOrganization = "My organization"
+
+// url is where people reach the server.
+func (a *app) url() string {
+	if a.config.HTTP.PublicURL != "" {
+		return a.config.HTTP.PublicURL
+	}
+	scheme := "http://"
+	if a.cert != nil {
+		scheme = "https://"
+	}
+	host, port, err := net.SplitHostPort(a.main.Addr().String())
+	if err != nil {
+		return scheme + a.main.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + net.JoinHostPort(host, port)
+}
+
+// setUpURL is the one-time link to the set-up page, "" if it was set up.
+func (a *app) setUpURL() string {
+	if a.setUp == "" {
+		return ""
+	}
+	return a.url() + "/setup?token=" + a.setUp.Reveal()
+}
+
+// run serves until ctx ends, and returns when everything has finished.
+func (a *app) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return a.web.Serve(ctx, a.main, a.cert.config()) })
+	if a.metrics != nil {
+		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
+	}
+	if a.cert != nil {
+		g.Go(func() error { a.reloadOnHangup(ctx); return nil })
+	}
+	g.Go(func() error {
+		return a.db.Maintain(ctx, db.PruneOptions{OlderThan: a.config.Store.Retention, MaxBytes: a.config.Store.RetentionBytes})
+	})
+	return g.Wait()
+}
+
+// close ends what newApp began, also after it has failed halfway.
+func (a *app) close() error {
+	for _, l := range []net.Listener{a.main, a.metrics} {
+		if l != nil {
+			_ = l.Close() // it is closed already where it was served
+		}
+	}
+	var err error
+	if a.db != nil {
+		err = a.db.Close()
+	}
+	if a.unlock != nil {
+		a.unlock()
+	}
+	return err
+}
+
+// listen takes an address, or says why it cannot be had.
+func listen(ctx context.Context, option, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, iot.NewError(iot.Unavailable, "The address "+address+" is in use by another program. Stop that, or choose another with -"+option+".")
+	case errors.Is(err, os.ErrPermission):
+		return nil, iot.NewError(iot.Unavailable, "The address "+address+" may not be used by this user. Choose a port from 1024 on with -"+option+".")
+	}
+	return nil, &iot.Error{Code: iot.Unavailable, Message: "The address " + address + " cannot be listened on. Choose another with -" + option + ".", Err: err}
+}
+
+// certificate is the server's own for TLS. It can be read again while it is used.
+type certificate struct {
+	certFile, keyFile string
+	now               atomic.Pointer[tls.Certificate]
+}
+
+func loadCertificate(certFile, keyFile string) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile}
+	return c, c.reload()
+}
+
+// reload reads the files again; on failure the certificate stays as it was.
+func (c *certificate) reload() error {
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return &iot.Error{Code: iot.Unavailable, Message: "The certificate " + c.certFile + " with the key " + c.keyFile + " cannot be used. Both must be PEM files that belong together.", Err: err}
+	}
+	c.now.Store(&pair)
+	return nil
+}
+
+// config is nil for no certificate: then plain HTTP is spoken.
+func (c *certificate) config() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil }}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"thingpost/internal/egress"
+	"thingpost/internal/iot"
+)
+
+// config is what the server can be told.
+type config struct {
+	HTTP     httpConfig
+	Store    storeConfig
+	Webhooks webhookConfig
+	First    firstConfig
+	Watch    watchConfig
+}
+
+// httpConfig says where and how the server is reached.
+type httpConfig struct {
+	Listen          string
+	PublicURL       string // without a slash at the end; "" is the listener's own
+	TLSCert, TLSKey string
+}
+
+// storeConfig says where everything is kept, and how long.
+type storeConfig struct {
+	Data           string
+	KeyFile        string
+	Retention      time.Duration // 0 is for ever
+	RetentionBytes int64         // 0 is no bound
+}
+
+// webhookConfig bounds what webhooks may do.
+type webhookConfig struct {
+	Limits  iot.Limits
+	Allowed []netip.Prefix // private networks that may be reached all the same
+}
+
+// firstConfig makes the first account, if there is none.
+type firstConfig struct {
+	Email    string
+	Password iot.Secret
+}
+
+// watchConfig is for those who watch the server.
+type watchConfig struct {
+	MetricsListen string
+	MetricsToken  iot.Secret
+	LogFormat     string
+	LogLevel      string
+}
+
+// options returns the server's options, which write into c.
+func (c *config) options(name, about string) *options {
+	o := newOptions(name, "", about)
+	o.validate = c.Validate
+	o.group("Where it is reached")
+	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080", "address and port to listen on; :8080 is all addresses, port 0 any free port")
+	o.text(&c.HTTP.PublicURL, "public-url", "URL", "", "address that browsers and receivers know it by, such as https://thingpost.example.org")
+	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key, https is spoken; read again on SIGHUP")
+	o.text(&c.HTTP.TLSKey, "tls-key", "FILE", "", "the certificate's private key in PEM")
+	o.group("What it keeps")
+	o.dataOptions(&c.Store.Data, &c.Store.KeyFile)
+	o.duration(&c.Store.Retention, "retention", "720h", "how long messages and ended deliveries are kept; 0 is for ever")
+	o.size(&c.Store.RetentionBytes, "retention-bytes", "4GiB", "how large the database may grow before the oldest that has ended is removed; 0 is no bound")
+	o.group("What webhooks may do")
+	o.count(&c.Webhooks.Limits.Webhooks, "max-webhooks", 5, 1, 1000, "webhooks of a project")
+	o.count(&c.Webhooks.Limits.Headers, "max-headers", 5, 1, 50, "a person's own headers on a webhook")
+	o.add(option{name: "allow-networks", value: "CIDR,…", usage: "private networks that webhooks may reach, such as 192.168.0.0/16", set: func(s string) (err error) {
+		if c.Webhooks.Allowed, err = egress.ParseNetworks(s); err != nil {
+			return errors.New("is not right: " + messageOf(err))
+		}
+		return nil
+	}})
+	o.group("The first account, made only while there is none")
+	o.add(option{name: "admin-email", usage: "its email address", envOnly: true, set: func(s string) error { c.First.Email = s; return nil }})
+	o.secret(&c.First.Password, "admin-password", "its password, of at least 10 characters")
+	o.group("Watching it")
+	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "address of its own for /metrics, without a token")
+	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")
+	o.text(&c.Watch.LogFormat, "log-format", "FORMAT", "text", "text or json")
+	o.text(&c.Watch.LogLevel, "log-level", "LEVEL", "info", "error, warn, info, or debug, which has a line for each request")
+	return o
+}
+
+// dataOptions are those of all commands that work on a data folder.
+func (o *options) dataOptions(data, keyFile *string) {
+	o.text(data, "data", "DIR", "./data", "folder of the database")
+	o.text(keyFile, "secret-key-file", "FILE", "", "file with the key that secrets are encrypted with; secret.key in the data folder if not given")
+}
+
+// messageOf is what people are told of an error.
+func messageOf(err error) string {
+	if e, ok := errors.AsType[*iot.Error](err); ok {
+		return e.Message
+	}
+	return err.Error()
+}
+
+// minRetentionBytes keeps the write-ahead log, which counts too, from crowding
+// out all messages.
+const minRetentionBytes = 128 << 20
+
+// Validate returns a sentence for every option that is not right, by its name.
+func (c *config) Validate() map[string]string {
+	faults := map[string]string{}
+	check := func(ok bool, name, text string) {
+		if !ok && faults[name] == "" {
+			faults[name] = text
+		}
+	}
+	check(isListenAddress(c.HTTP.Listen), "listen", "must be an address and a port, like 127.0.0.1:8080 or :8080.")
+	check(c.Watch.MetricsListen == "" || isListenAddress(c.Watch.MetricsListen), "metrics-listen", "must be an address and a port, like 127.0.0.1:9100.")
+	check(c.HTTP.PublicURL == "" || isOrigin(c.HTTP.PublicURL), "public-url", "must be http:// or https:// with a host and no path, like https://thingpost.example.org.")
+	check(c.HTTP.TLSKey == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -tls-key needs it.")
+	check(c.HTTP.TLSCert == "" || c.HTTP.TLSKey != "", "tls-key", "is missing: -tls-cert needs it.")
+	check(c.Store.Data != "", "data", "must name a folder.")
+	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for ever.")
+	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes", "must be at least 128MiB, or 0 for no bound.")
+	check(c.First.Password == "" || c.First.Email != "", "admin-email", "is missing: THINGPOST_ADMIN_PASSWORD needs it.")
+	check(c.First.Email == "" || c.First.Password != "", "admin-password", "is missing: THINGPOST_ADMIN_EMAIL needs it.")
+	check(c.First.Email == "" || iot.CheckEmail(c.First.Email) == nil, "admin-email", "must be an email address, like ada@example.org.")
+	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password", "must have at least 10 characters.")
+	check(len(c.First.Password) <= iot.MaxPassword, "admin-password", "must have at most 512 bytes.")
+	check(c.Watch.MetricsToken == "" || len(c.Watch.MetricsToken) >= 16, "metrics-token", "must have at least 16 characters.")
+	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == "json", "log-format", "must be text or json.")
+	_, ok := logLevel(c.Watch.LogLevel)
+	check(ok, "log-level", "must be error, warn, info or debug.")
+	return faults
+}
+
+func isListenAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil
+}
+
+// secure reports whether browsers reach the server by https.
+func (c *config) secure() bool {
+	if c.HTTP.PublicURL != "" {
+		u, err := url.Parse(c.HTTP.PublicURL)
+		return err == nil && u.Scheme == "https"
+	}
+	return c.HTTP.TLSCert != ""
+}

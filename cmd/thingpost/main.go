@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+func main() {
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now}
+	os.Exit(p.run(context.Background(), os.Args[1:]))
+}
+
+// program is what a sub-command may touch of the world around it.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+	now            func() time.Time
+}
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a command line that cannot be meant; exit status 2.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+// errTold is a failure that the command has told already; exit status 1.
+var errTold = errors.New("told") //nolint:gochecknoglobals // a sentinel
+
+// run runs one sub-command and returns the exit status.
+func (p *program) run(ctx context.Context, args []string) int {
+	err := p.dispatch(ctx, commands(), "thingpost", args)
+	var usage usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.As(err, &usage):
+		p.complain(usage.text)
+		return exitUsage
+	case errors.Is(err, errTold):
+		return exitFailed
+	}
+	p.complain(sentence(err))
+	return exitFailed
+}
+
+func (p *program) complain(text string) {
+	fmt.Fprintln(p.stderr, "thingpost: "+strings.ReplaceAll(text, "\n", "\n  "))
+}
+
+// sentence says to an operator what went wrong: what people are told, and its
+// cause.
+func sentence(err error) string {
+	e, ok := errors.AsType[*iot.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	if e.Err != nil {
+		return e.Message + " (" + e.Err.Error() + ")"
+	}
+	return e.Message
+}
+
+// dispatch finds a command by the first argument.
+func (p *program) dispatch(ctx context.Context, list []command, prefix string, args []string) error {
+	if len(args) == 0 {
+		return usageError{"say what to do.\n" + overview(prefix, list)}
+	}
+	name := args[0]
+	if slices.Contains([]string{"-h", "-help", "--help", "help"}, name) {
+		fmt.Fprint(p.stdout, overview(prefix, list))
+		return nil
+	}
+	for _, c := range list {
+		if c.name == name {
+			if c.sub != nil {
+				return p.dispatch(ctx, c.sub, prefix+" "+name, args[1:])
+			}
+			return c.run(ctx, p, args[1:])
+		}
+	}
+	return usageError{fmt.Sprintf("there is no command %q.\n%s", name, overview(prefix, list))}
+}
+
+func overview(prefix string, list []command) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s COMMAND [options]\n\n", prefix)
+	for _, c := range list {
+		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.summary)
+	}
+	fmt.Fprintf(&b, "\n%s COMMAND -h tells its options.\n", prefix)
+	return b.String()
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const serveAbout = `Start the server. On the first start it prints a one-time link to set it up.
+SIGTERM or SIGINT stops it cleanly; a second one ends it at once.`
+
+func serveCommand(ctx context.Context, p *program, args []string) error {
+	var c config
+	o := c.options("serve", serveAbout)
+	if _, err := o.parse(p, args, 0, 0); err != nil {
+		return err
+	}
+	return p.serve(ctx, c)
+}
+
+// serve runs the server until a signal comes.
+func (p *program) serve(ctx context.Context, c config) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := newLog(p.stderr, c.Watch)
+	context.AfterFunc(ctx, func() {
+		stop() // so that the second signal kills
+		log.Info("stopping")
+	})
+	a, err := newApp(ctx, c, log, p.now)
+	if err != nil {
+		return err
+	}
+	log.Info("started", slog.String("version", version()), slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
+	fmt.Fprintf(p.stdout, "Thingpost %s listens on %s\n", version(), a.url())
+	if link := a.setUpURL(); link != "" {
+		fmt.Fprintf(p.stdout, "Set it up once, before anybody else does: %s\n", link)
+	}
+	err = a.run(ctx)
+	if cerr := a.close(); err == nil {
+		err = cerr
+	}
+	log.Info("stopped")
+	return err
+}
+
+// reloadOnHangup reads the certificate again on each SIGHUP until ctx ends.
+func (a *app) reloadOnHangup(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		}
+		if err := a.cert.reload(); err != nil {
+			a.log.Error("read certificate again", slog.Any("error", err))
+			continue
+		}
+		a.log.Info("certificate read again")
+	}
+}

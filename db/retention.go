@@ -1,0 +1,382 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// Retention works in steps, so that nobody waits long for the writer: a step
+// removes messages that weigh pruneWeight together (a row is one, a page of
+// payload too), or gives vacuumPages back to the file system.
+const (
+	pruneWeight = 400
+	vacuumPages = 256
+	pageBytes   = 4096
+)
+
+// How long things are kept whatever the options say.
+const (
+	// deletedGrace is how long what was deleted or cancelled stays: an attempt that
+	// was in flight then must find its rows.
+	deletedGrace = time.Hour
+	hoursKept    = 31 * 24 * time.Hour
+	auditKept    = 365 * 24 * time.Hour
+)
+
+// PruneOptions say what is too old and how much is too much.
+type PruneOptions struct {
+	OlderThan time.Duration // messages and ended deliveries; 0 keeps them for ever
+	MaxBytes  int64         // of the database file and its WAL together; 0 is no bound
+}
+
+// PruneResult is what was removed.
+type PruneResult struct{ Messages, Deliveries, Attempts int64 }
+
+func (r *PruneResult) add(o PruneResult) {
+	r.Messages += o.Messages
+	r.Deliveries += o.Deliveries
+	r.Attempts += o.Attempts
+}
+
+// Prune removes what is too old, then the oldest until the database is small
+// enough, then what was deleted and is named by nothing any more, and gives free
+// space back. A pending delivery and its message are never removed, nor a message
+// of which a younger delivery is kept. Counters stay as they are. It works in
+// small steps and ends after one when ctx does; what was removed until then is
+// returned in any case.
+func (d *DB) Prune(ctx context.Context, o PruneOptions) (PruneResult, error) {
+	var sum PruneResult
+	now := iot.At(d.now())
+	if o.OlderThan > 0 {
+		err := d.pruneMessages(ctx, &sum, messagePage{top: iot.KeyAt(now.Add(-o.OlderThan))}, nil)
+		if err != nil {
+			return sum, err
+		}
+	}
+	if err := d.pruneDeleted(ctx, &sum, now.Add(-deletedGrace)); err != nil {
+		return sum, err
+	}
+	if err := d.pruneBytes(ctx, &sum, o.MaxBytes); err != nil {
+		return sum, err
+	}
+	if err := d.pruneExpired(ctx, now); err != nil {
+		return sum, err
+	}
+	return sum, d.vacuum(ctx, o.MaxBytes)
+}
+
+// pruneBytes removes the oldest that has ended until the rest is small enough.
+func (d *DB) pruneBytes(ctx context.Context, sum *PruneResult, most int64) error {
+	if most == 0 {
+		return nil
+	}
+	size, err := d.Size(ctx)
+	if err != nil {
+		return err
+	}
+	// The WAL counts, as it was: pruning itself makes it grow. It never crowds out
+	// more than half.
+	target := most - min(size.WAL, most/2)
+	if size.File-size.Free <= target {
+		return nil
+	}
+	return d.pruneMessages(ctx, sum, messagePage{top: 1<<63 - 1}, func() (bool, error) {
+		size, err := d.Size(ctx)
+		return size.File-size.Free <= target, err
+	})
+}
+
+// messagePage is where a walk over messages stands, oldest first: keys above
+// after and below top, of one project if it is not 0.
+type messagePage struct{ project, after, top int64 }
+
+// pruneMessages removes all that has ended of a walk's messages, until enough
+// says so.
+func (d *DB) pruneMessages(ctx context.Context, sum *PruneResult, at messagePage, enough func() (bool, error)) error {
+	for {
+		ids, err := d.nextMessages(ctx, &at)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		removed, err := d.removeMessages(ids, at.top)
+		sum.add(removed)
+		if err != nil {
+			return err
+		}
+		if enough != nil {
+			if done, err := enough(); err != nil || done {
+				return err
+			}
+		}
+	}
+}
+
+// nextMessages returns the keys of as many messages as weigh a step, at least
+// one, and moves the walk behind them.
+func (d *DB) nextMessages(ctx context.Context, at *messagePage) ([]int64, error) {
+	query := `SELECT m.id, 1 + length(m.payload) / $1 + coalesce((SELECT sum(1 + 2 * attempt_count) FROM deliveries WHERE message_id = m.id), 0)
+		FROM messages m WHERE m.id > $2 AND m.id < $3`
+	args := []any{pageBytes, at.after, at.top, pruneWeight}
+	if at.project != 0 {
+		query += ` AND m.project_id = $5`
+		args = append(args, at.project)
+	}
+	rows, err := d.reader.QueryContext(ctx, query+` ORDER BY m.id LIMIT $4`, args...)
+	if err != nil {
+		return nil, translate("look for old messages", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var ids []int64
+	for weight := int64(0); weight < pruneWeight && rows.Next(); {
+		var id, w int64
+		if err := rows.Scan(&id, &w); err != nil {
+			return nil, translate("look for old messages", err)
+		}
+		ids, weight = append(ids, id), weight+w
+		at.after = id
+	}
+	return ids, translate("look for old messages", rows.Err())
+}
+
+// removeMessages removes the deliveries of messages that have ended a while ago
+// and have keys below top, and those messages that then have none.
+func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err error) {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return removed, err
+	}
+	const (
+		of    = `message_id IN (SELECT value FROM json_each($1))`
+		ended = of + ` AND id < $2 AND status <> 'pending' AND ended_at < $3`
+	)
+	err = d.write("remove old messages", func(t *Tx) error {
+		removed = PruneResult{}
+		before := int64(iot.At(d.now()).Add(-deletedGrace))
+		count := func(n *int64, query string, args ...any) error {
+			r, err := t.exec(query, args...)
+			if err != nil {
+				return err
+			}
+			*n, err = r.RowsAffected()
+			return err
+		}
+		if err := count(&removed.Attempts, `DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries INDEXED BY deliveries_message WHERE `+ended+`)`,
+			string(list), top, before); err != nil {
+			return err
+		}
+		if err := count(&removed.Deliveries, `DELETE FROM deliveries INDEXED BY deliveries_message WHERE `+ended, string(list), top, before); err != nil {
+			return err
+		}
+		return count(&removed.Messages, `DELETE FROM messages WHERE id IN (SELECT value FROM json_each($1))
+			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.id)`, string(list))
+	})
+	return removed, err
+}
+
+// pruneDeleted removes what was deleted before an instant and is named by
+// nothing any more, with all that deleted projects hold.
+func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Instant) error {
+	projects, err := d.keys(ctx, `SELECT id FROM projects WHERE deleted_at > 0 AND deleted_at < $1`, int64(before))
+	if err != nil {
+		return err
+	}
+	for _, id := range projects {
+		if err := d.pruneMessages(ctx, sum, messagePage{project: id, top: 1<<63 - 1}, nil); err != nil {
+			return err
+		}
+	}
+	const unnamed = `NOT EXISTS (SELECT 1 FROM deliveries WHERE `
+	if err := d.removeEach(ctx, before, `SELECT id FROM webhooks w WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`webhook_id = w.id)`,
+		`DELETE FROM webhook_durations WHERE webhook_id = $1`, `DELETE FROM webhook_hours WHERE webhook_id = $1`,
+		`DELETE FROM webhook_counters WHERE webhook_id = $1`, `DELETE FROM webhooks WHERE id = $1`); err != nil {
+		return err
+	}
+	if err := d.removeEach(ctx, before, `SELECT id FROM devices d WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`device_id = d.id)
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE device_id = d.id) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE device_id = d.id)`,
+		`DELETE FROM devices WHERE id = $1`); err != nil {
+		return err
+	}
+	return d.removeEach(ctx, before, `SELECT id FROM projects p WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`project_id = p.id)
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE project_id = p.id) AND NOT EXISTS (SELECT 1 FROM devices WHERE project_id = p.id)
+		AND NOT EXISTS (SELECT 1 FROM webhooks WHERE project_id = p.id)`,
+		`DELETE FROM project_hours WHERE project_id = $1`, `DELETE FROM api_keys WHERE project_id = $1`,
+		`DELETE FROM profiles WHERE project_id = $1`, `DELETE FROM projects WHERE id = $1`)
+}
+
+// removeEach runs statements for each key that a query finds.
+func (d *DB) removeEach(ctx context.Context, before iot.Instant, find string, statements ...string) error {
+	keys, err := d.keys(ctx, find, int64(before))
+	if err != nil {
+		return err
+	}
+	for len(keys) > 0 {
+		n := min(len(keys), pruneWeight/4)
+		if err := d.write("remove what was deleted", func(t *Tx) error {
+			for _, key := range keys[:n] {
+				for _, s := range statements {
+					if _, err := t.exec(s, key); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		keys = keys[n:]
+		if err := ctx.Err(); err != nil {
+			return translate("remove what was deleted", err)
+		}
+	}
+	return nil
+}
+
+func (d *DB) keys(ctx context.Context, query string, args ...any) ([]int64, error) {
+	rows, err := d.reader.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, translate("look for what was deleted", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []int64
+	for rows.Next() {
+		var key int64
+		if err := rows.Scan(&key); err != nil {
+			return nil, translate("look for what was deleted", err)
+		}
+		list = append(list, key)
+	}
+	return list, translate("look for what was deleted", rows.Err())
+}
+
+// pruneExpired removes what has a time of its own: sessions, tokens, keys that
+// were deleted, figures of past hours, and the audit log.
+func (d *DB) pruneExpired(ctx context.Context, now iot.Instant) error {
+	hours := int64(now.Add(-hoursKept))
+	for _, p := range []struct {
+		table, key, where string
+		before            int64
+	}{
+		{"sessions", "hash", "expires_at <= $1", int64(now)},
+		{"tokens", "hash", "expires_at <= $1", int64(now)},
+		{"api_keys", "id", "deleted_at > 0 AND deleted_at < $1", int64(now.Add(-deletedGrace))},
+		{"webhook_hours", "webhook_id, hour_at", "hour_at < $1", hours},
+		{"webhook_durations", "webhook_id, hour_at, bucket", "hour_at < $1", hours},
+		{"project_hours", "project_id, hour_at", "hour_at < $1", hours},
+		{"audit", "id", "id < $1", iot.KeyAt(now.Add(-auditKept))},
+	} {
+		// Looking is the readers' work: the writer is asked only if there is something.
+		for {
+			var some bool
+			if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+p.table+` WHERE `+p.where+`)`, p.before).Scan(&some); err != nil {
+				return translate("look for what has expired", err)
+			}
+			if !some {
+				break
+			}
+			if err := d.write("remove what has expired", func(t *Tx) error {
+				_, err := t.exec(`DELETE FROM `+p.table+` WHERE (`+p.key+`) IN (SELECT `+p.key+` FROM `+p.table+` WHERE `+p.where+` LIMIT $2)`, p.before, pruneWeight)
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// vacuum gives free pages back to the file system where they are more than a
+// sixteenth of the file, or the file is too large with them. Fewer are left for
+// what comes in next.
+func (d *DB) vacuum(ctx context.Context, most int64) error {
+	for {
+		size, err := d.Size(ctx)
+		if err != nil {
+			return err
+		}
+		tooLarge := most > 0 && size.File > most-min(size.WAL, most/2)
+		if size.Free == 0 || !tooLarge && size.Free <= size.File/16 {
+			return nil
+		}
+		if err := d.write("give free space back", func(t *Tx) error {
+			_, err := t.exec(`PRAGMA incremental_vacuum(` + strconv.Itoa(vacuumPages) + `)`)
+			return err
+		}); err != nil {
+			return err
+		}
+		after, err := d.Size(ctx)
+		if err != nil || after.File >= size.File {
+			return err
+		}
+	}
+}
+
+// How often Maintain looks.
+const (
+	sizeEvery  = 10 * time.Second
+	pruneEvery = 5 * time.Minute
+)
+
+// Maintain keeps the store as the options say until ctx ends: it prunes at once
+// and every five minutes, sooner if the database becomes too large, and cancels
+// what deleted webhooks still owe. A failure is logged, and tried again later.
+func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
+	tick := time.NewTicker(sizeEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		err := d.cancelAllDeleted(ctx)
+		if err == nil && n%int(pruneEvery/sizeEvery) == 0 {
+			err = d.logged(d.Prune(ctx, o))
+		} else if err == nil {
+			err = d.logged(d.keepSmall(ctx, o.MaxBytes))
+		}
+		if err != nil && ctx.Err() == nil {
+			d.log.Error("retention", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// keepSmall is the part of Prune that cannot wait.
+func (d *DB) keepSmall(ctx context.Context, most int64) (sum PruneResult, err error) {
+	if most == 0 {
+		return sum, nil
+	}
+	if err := d.pruneBytes(ctx, &sum, most); err != nil || sum == (PruneResult{}) {
+		return sum, err
+	}
+	return sum, d.vacuum(ctx, most)
+}
+
+// cancelAllDeleted cancels what deleted webhooks owe, a step at a time.
+func (d *DB) cancelAllDeleted(ctx context.Context) error {
+	owing := true
+	for owing && ctx.Err() == nil {
+		// The writer is asked only if there is something.
+		if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
+			WHERE w.deleted_at > 0 AND c.pending > 0)`).Scan(&owing); err != nil {
+			return translate("look for deleted webhooks", err)
+		}
+		if owing {
+			if n, err := d.CancelDeleted(); err != nil || n == 0 {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *DB) logged(r PruneResult, err error) error {
+	if r != (PruneResult{}) {
+		d.log.Info("pruned", slog.Int64("messages", r.Messages), slog.Int64("deliveries", r.Deliveries), slog.Int64("attempts", r.Attempts))
+	}
+	return err
+}

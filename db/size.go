@@ -1,0 +1,60 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Size is what the database takes on disk, in bytes.
+type Size struct {
+	File int64 // the database file
+	WAL  int64 // the write-ahead log beside it
+	Free int64 // of the file, pages that hold nothing any more and are used again
+}
+
+// Size returns what the database takes on disk.
+func (d *DB) Size(ctx context.Context) (Size, error) {
+	var s Size
+	if err := d.reader.QueryRowContext(ctx, `SELECT c.page_count * s.page_size, f.freelist_count * s.page_size
+		FROM pragma_page_count c, pragma_page_size s, pragma_freelist_count f`).Scan(&s.File, &s.Free); err != nil {
+		return s, translate("read size", err)
+	}
+	wal, err := os.Stat(d.path + "-wal")
+	if err == nil {
+		s.WAL = wal.Size()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return s, unavailable("The data folder cannot be read. Check the disk.", err)
+	}
+	return s, nil
+}
+
+// Totals returns the sums of all webhooks' counters. Those of a webhook that
+// was deleted and whose deliveries are all pruned are no longer in them.
+func (d *DB) Totals(ctx context.Context) (Counters, error) {
+	var c Counters
+	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0), coalesce(sum(failed), 0),
+		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters`).Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled)
+	return c, translate("read totals", err)
+}
+
+// Ready returns why nothing can be stored just now (storage_full, unavailable),
+// or nil. It writes a row and waits until that is on disk, or ctx ends.
+func (d *DB) Ready(ctx context.Context) error {
+	if d.writer == nil {
+		return unavailable("The database is open for reading only.", nil)
+	}
+	done := make(chan error, 1)
+	d.writer.submit(item{done: func(err error) { done <- err }, fn: func(t *Tx) error {
+		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('ready_at', $1) ON CONFLICT DO UPDATE SET value = excluded.value`, d.now().UTC().Format(time.RFC3339))
+		return err
+	}})
+	select {
+	case err := <-done:
+		return translate("write", err)
+	case <-ctx.Done():
+		return unavailable("The disk does not answer in time.", ctx.Err())
+	}
+}

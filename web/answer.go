@@ -1,0 +1,46 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"thingpost/internal/iot"
+)
+
+// healthz says that the process is alive, and nothing of what it depends on.
+func healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyz says whether messages are accepted: the store can be written, and the
+// server is not stopping.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if err := s.notReady(r.Context()); err != nil {
+		e, ok := errors.AsType[*iot.Error](err)
+		if !ok {
+			e = iot.NewError(iot.Unavailable, "The database cannot be written.")
+		}
+		writeError(w, e, http.StatusServiceUnavailable)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// nothingHere answers for paths that belong to programs.
+func nothingHere(w http.ResponseWriter, _ *http.Request) {
+	writeError(w, iot.NewError(iot.NotFound, "There is nothing at this address."), http.StatusNotFound)
+}
+
+func writeError(w http.ResponseWriter, e *iot.Error, status int) {
+	writeJSON(w, status, map[string]any{"error": map[string]any{"code": e.Code, "message": e.Message}})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	// A reader who went away is no one's concern.
+	_ = json.NewEncoder(w).Encode(v)
+}

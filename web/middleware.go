@@ -1,0 +1,205 @@
+package web
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+)
+
+// Bounds of a request's body. They are above what handlers allow, which say
+// more kindly what is too much.
+const (
+	maxAPIBody  = 16 << 20
+	maxFormBody = 4 << 20 // a message of 1 MiB, encoded as a form
+)
+
+// bodyTimeout bounds how long a request's body may take to arrive. Answers have
+// no such bound: live events have no end.
+const bodyTimeout = 2 * time.Minute
+
+// RequestID is the header of every answer that names its request; logs have it
+// as request_id.
+const RequestID = "X-Request-Id"
+
+// answerHeaders are values of headers in the form in which net/http keeps them,
+// made once: a device's message should not pay for them.
+type answerHeaders struct{ pageCSP, programCSP, opener, permissions, nosniff, referrer, hsts []string }
+
+func newAnswerHeaders() answerHeaders {
+	return answerHeaders{
+		pageCSP: []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+		programCSP:  []string{"default-src 'none'; frame-ancestors 'none'"},
+		opener:      []string{"same-origin"},
+		permissions: []string{"camera=(), geolocation=(), microphone=()"},
+		nosniff:     []string{"nosniff"},
+		referrer:    []string{"same-origin"},
+		hsts:        []string{"max-age=31536000"},
+	}
+}
+
+// outer is what every request passes: its id, the headers that all answers
+// have, recovery from a panic, and a line in the log at level debug.
+func (s *Server) outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h[RequestID] = []string{s.requestID()}
+		h["X-Content-Type-Options"] = s.headers.nosniff
+		h["Referrer-Policy"] = s.headers.referrer
+		if r.TLS != nil {
+			h["Strict-Transport-Security"] = s.headers.hsts
+		}
+		if s.o.Log.Enabled(r.Context(), slog.LevelDebug) {
+			rec := &recorder{ResponseWriter: w}
+			w = rec
+			defer s.logRequest(rec, r, s.o.Now())
+		}
+		defer s.recovered(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// requestID counts requests behind a prefix that differs with each start.
+func (s *Server) requestID() string {
+	return s.idPrefix + strconv.FormatUint(s.requests.Add(1), 36)
+}
+
+// recovered answers 500 where a handler has panicked and not yet answered.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(RequestID)), slog.String("method", r.Method),
+		slog.String("path", r.URL.Path), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(RequestID)+".", http.StatusInternalServerError)
+}
+
+// logRequest leaves out the query: a set-up link's token is in one.
+func (s *Server) logRequest(rec *recorder, r *http.Request, start time.Time) {
+	s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", rec.Header().Get(RequestID)),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("size_bytes", rec.size),
+		slog.Int64("duration_ms", s.o.Now().Sub(start).Milliseconds()), slog.String("remote", r.RemoteAddr))
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	size   int64
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 && status >= 200 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.size += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController flush and set deadlines.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// limitBody bounds the size and the time of a request's body.
+func limitBody(w http.ResponseWriter, r *http.Request, size int64) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, size)
+	// Where it cannot be set (a test's recorder), there is nobody to wait for.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:forbidigo // the connection's deadline is in the system's time
+}
+
+// newCrossOrigin refuses changes that come from another site's pages. The
+// public URL is ours too, where a proxy in front changes the Host header.
+func newCrossOrigin(publicURL string) *http.CrossOriginProtection {
+	p := http.NewCrossOriginProtection()
+	if publicURL != "" {
+		// An address that is no origin is told where options are checked.
+		_ = p.AddTrustedOrigin(publicURL)
+	}
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "This form was sent from another site, so nothing was changed. Open Thingpost's own page and send it from there. "+
+			"If it was Thingpost's own page, start it with -public-url and the address that browsers use.", http.StatusForbidden)
+	}))
+	return p
+}
+
+// withAccount puts who is signed in into the context.
+func (s *Server) withAccount(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.o.Sessions == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		a, err := s.o.Sessions.account(w, r)
+		if err != nil {
+			s.o.Log.Error("read session", slog.String("request_id", w.Header().Get(RequestID)), slog.Any("error", err))
+			http.Error(w, "Thingpost cannot read its database just now. Try again in a moment.", http.StatusServiceUnavailable)
+			return
+		}
+		if a != nil {
+			r = r.WithContext(handlers.WithAccount(r.Context(), a))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bearer lets those pass who have the token.
+func bearer(token iot.Secret, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(token.Reveal())) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeError(w, iot.NewError(iot.Unauthorized, "Send the token as Authorization: Bearer."), http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ready is how long a check of the store holds, so that asking often costs
+// nothing, and readyTimeout how long it may take.
+const (
+	readyFor     = time.Second
+	readyTimeout = 5 * time.Second
+)
+
+// notReady says why the server takes no messages, or nil.
+func (s *Server) notReady(ctx context.Context) error {
+	if s.stopping.Load() {
+		return iot.NewError(iot.Unavailable, "Thingpost is stopping.")
+	}
+	if s.o.Ready == nil {
+		return nil
+	}
+	s.readyMu.Lock()
+	defer s.readyMu.Unlock()
+	if now := s.o.Now(); s.readyAt.IsZero() || now.Sub(s.readyAt) >= readyFor {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+		defer cancel()
+		s.readyErr, s.readyAt = s.o.Ready(ctx), now
+	}
+	return s.readyErr
+}

@@ -1,0 +1,139 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"thingpost/internal/iot"
+)
+
+// Options of a server. A handler that is nil answers 404.
+type Options struct {
+	API       http.Handler // below /api/v1
+	Dashboard http.Handler // pages: all that is neither a file nor a program's
+	Static    http.Handler // below /static
+	// Metrics answers /metrics to those who have the token; without a token it is
+	// not there.
+	Metrics      http.Handler
+	MetricsToken iot.Secret
+	// Sessions put who is signed in into the dashboard's contexts.
+	Sessions *Sessions
+	// Hub is closed when the server stops, so that live events end.
+	Hub *Hub
+	// Ready returns why messages cannot be stored, or nil.
+	Ready func(context.Context) error
+	// PublicURL is the address that browsers use, if it is not the one they reach.
+	PublicURL string
+	Log       *slog.Logger     // default discards
+	Now       func() time.Time // default time.Now
+}
+
+// Server answers HTTP. It is safe for concurrent use.
+type Server struct {
+	o           Options
+	headers     answerHeaders
+	crossOrigin func(http.Handler) http.Handler
+	handler     http.Handler
+	idPrefix    string
+	requests    atomic.Uint64
+	stopping    atomic.Bool
+
+	readyMu  sync.Mutex
+	readyAt  time.Time
+	readyErr error
+}
+
+// New returns a server.
+func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{o: o, headers: newAnswerHeaders(), crossOrigin: newCrossOrigin(o.PublicURL).Handler,
+		idPrefix: strings.ToLower(rand.Text()[:8]) + "-"}
+	s.handler = s.outer(s.siteMap())
+	return s
+}
+
+// Handler returns the whole site.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Bounds of a connection.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+	stopTimeout   = 10 * time.Second
+)
+
+// Serve answers on a listener, with TLS if there is a configuration for it,
+// until ctx ends. Then it takes no new requests, ends live events, gives the
+// others ten seconds to finish, and returns nil.
+func (s *Server) Serve(ctx context.Context, l net.Listener, conf *tls.Config) error {
+	return s.serve(ctx, l, conf, s.handler)
+}
+
+// ServeMetrics answers /metrics alone, without a token, on a listener of its own.
+func (s *Server) ServeMetrics(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", orNothing(s.o.Metrics))
+	mux.HandleFunc("/", nothingHere)
+	return s.serve(ctx, l, nil, s.outer(mux))
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener, conf *tls.Config, h http.Handler) error {
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	srv := &http.Server{
+		Handler:           h,
+		TLSConfig:         conf,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		var err error
+		if conf != nil {
+			err = srv.ServeTLS(l, "", "")
+		} else {
+			err = srv.Serve(l)
+		}
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		s.stopping.Store(true)
+		if s.o.Hub != nil {
+			s.o.Hub.Close()
+		}
+		grace, end := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer end()
+		if err := srv.Shutdown(grace); err != nil {
+			s.o.Log.Warn("requests were cut off", slog.Any("error", err))
+			cancel()
+			return srv.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}

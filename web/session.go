@@ -1,0 +1,188 @@
+package web
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/securecookie"
+	"github.com/gorilla/sessions"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+// A session ends two weeks after its last use. It is written again at most once
+// a day: a page must not cost a write.
+const (
+	sessionLifetime = 14 * 24 * time.Hour
+	sessionRenew    = sessionLifetime - 24*time.Hour
+)
+
+// accountValue is where a session keeps the account's key.
+const accountValue = "account"
+
+// Sessions signs people in and out. The browser holds a random id, the store its
+// hash: who reads the database cannot sign in with what is there, and a session
+// that was ended is gone. It implements handlers.Sessions and sessions.Store,
+// and is safe for concurrent use.
+type Sessions struct {
+	db     *db.DB
+	now    func() time.Time
+	secure bool
+}
+
+// NewSessions returns the sessions of a store. secure says that browsers reach
+// the server by https: then the cookie is sent by no other way.
+func NewSessions(d *db.DB, now func() time.Time, secure bool) *Sessions {
+	return &Sessions{db: d, now: now, secure: secure}
+}
+
+// cookieName binds the cookie to the very host where that is possible.
+func (s *Sessions) cookieName() string {
+	if s.secure {
+		return "__Host-thingpost"
+	}
+	return "thingpost"
+}
+
+func (s *Sessions) options() *sessions.Options {
+	return &sessions.Options{Path: "/", MaxAge: int(sessionLifetime / time.Second), Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// SignIn begins a new session for the account. It has a new id, and the one
+// before it is gone: nobody can have learned the id before the sign-in.
+func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, a *iot.Account) error {
+	session, err := s.Get(r, s.cookieName())
+	if err != nil {
+		return err
+	}
+	if !session.IsNew {
+		if err := s.db.DeleteSession(iot.Secret(session.ID)); err != nil {
+			return err
+		}
+	}
+	clear(session.Values)
+	session.ID, session.Options = "", s.options()
+	session.Values[accountValue] = a.Key
+	return session.Save(r, w)
+}
+
+// SignOut ends the session, in the store and in the browser.
+func (s *Sessions) SignOut(w http.ResponseWriter, r *http.Request) error {
+	session, err := s.Get(r, s.cookieName())
+	if err != nil {
+		return err
+	}
+	session.Options.MaxAge = -1
+	return session.Save(r, w)
+}
+
+// ID returns the secret id of the request's session, "" if there is none.
+func (s *Sessions) ID(r *http.Request) iot.Secret {
+	session, err := s.Get(r, s.cookieName())
+	if err != nil || session.IsNew {
+		return ""
+	}
+	return iot.Secret(session.ID)
+}
+
+// account returns who is signed in, or nil, and lets the session live on.
+func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account, error) {
+	if _, err := r.Cookie(s.cookieName()); err != nil {
+		return nil, nil //nolint:nilnil // nobody is signed in
+	}
+	session, err := s.Get(r, s.cookieName())
+	if err != nil {
+		return nil, err
+	}
+	key, ok := session.Values[accountValue].(int64)
+	if session.IsNew || !ok {
+		return nil, nil //nolint:nilnil // nobody is signed in
+	}
+	a, err := s.db.Account(r.Context(), key)
+	if iot.CodeOf(err) == iot.NotFound {
+		return nil, nil //nolint:nilnil // nobody is signed in
+	}
+	if err != nil {
+		return nil, err
+	}
+	if session.Options.MaxAge < int(sessionRenew/time.Second) {
+		session.Options = s.options()
+		if err := session.Save(r, w); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Get returns the request's session; it is read once a request.
+func (s *Sessions) Get(r *http.Request, name string) (*sessions.Session, error) {
+	return sessions.GetRegistry(r).Get(s, name)
+}
+
+// New reads the session that the cookie names, or returns a new one. Its
+// Options.MaxAge is what is left of its life.
+func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) {
+	session := sessions.NewSession(s, name)
+	session.IsNew, session.Options = true, s.options()
+	c, err := r.Cookie(name)
+	if err != nil {
+		return session, nil //nolint:nilerr // a request without a cookie has a new session
+	}
+	stored, err := s.db.Session(r.Context(), iot.Secret(c.Value))
+	if iot.CodeOf(err) == iot.NotFound {
+		return session, nil
+	}
+	if err != nil {
+		return session, err
+	}
+	data, err := base64.StdEncoding.DecodeString(stored.Data)
+	if err == nil {
+		err = securecookie.GobEncoder{}.Deserialize(data, &session.Values)
+	}
+	if err != nil {
+		return session, fmt.Errorf("decode session: %w", err)
+	}
+	session.IsNew, session.ID = false, c.Value
+	session.Options.MaxAge = int(stored.ExpiresAt.Sub(iot.At(s.now())) / time.Second)
+	return session, nil
+}
+
+// Save stores the session and sends its cookie; with Options.MaxAge below 1 it
+// ends it instead.
+func (s *Sessions) Save(_ *http.Request, w http.ResponseWriter, session *sessions.Session) error {
+	if session.Options.MaxAge <= 0 {
+		session.Options.MaxAge = -1
+		if session.ID != "" {
+			if err := s.db.DeleteSession(iot.Secret(session.ID)); err != nil {
+				return err
+			}
+		}
+		http.SetCookie(w, sessions.NewCookie(session.Name(), "", session.Options))
+		session.ID, session.IsNew = "", true
+		clear(session.Values)
+		return nil
+	}
+	account, ok := session.Values[accountValue].(int64)
+	if !ok {
+		return errors.New("save session: it has no account")
+	}
+	data, err := securecookie.GobEncoder{}.Serialize(session.Values)
+	if err != nil {
+		return fmt.Errorf("encode session: %w", err)
+	}
+	if session.ID == "" {
+		session.ID = iot.NewToken().Reveal()
+	}
+	life := time.Duration(session.Options.MaxAge) * time.Second
+	if err := s.db.SaveSession(iot.Secret(session.ID), db.Session{AccountID: account, Data: base64.StdEncoding.EncodeToString(data),
+		ExpiresAt: iot.At(s.now()).Add(life)}); err != nil {
+		return err
+	}
+	session.IsNew = false
+	http.SetCookie(w, sessions.NewCookie(session.Name(), session.ID, session.Options))
+	return nil
+}

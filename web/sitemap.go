@@ -1,0 +1,86 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+)
+
+// reserved are the first segments of paths that belong to the dialects of other
+// systems. No page of ours may live under them, so that a dialect can be added
+// without taking a page away; until then they answer 404 in JSON.
+func reserved() []string {
+	return []string{"api", "v3", "in", "http", "messages", "tokens", "users", "register", "orgs", "groups", "things", "profiles",
+		"webhooks", "keys", "identify", "commands", "health", "svcauth", "svcusers", "svcthings", "svcwebhooks", "svchttp"}
+}
+
+// siteMap finds the handler of a path by its first segment. It neither cleans
+// nor redirects paths: each handler does what its own system does.
+type siteMap struct {
+	segments map[string]http.Handler
+	rest     http.Handler
+}
+
+func (s *Server) siteMap() *siteMap {
+	m := &siteMap{segments: map[string]http.Handler{}, rest: s.dashboard()}
+	for _, name := range reserved() {
+		m.segments[name] = http.HandlerFunc(nothingHere)
+	}
+	m.segments["api"] = s.api()
+	m.segments["static"] = orNothing(s.o.Static)
+	m.segments["healthz"] = http.HandlerFunc(healthz)
+	m.segments["readyz"] = http.HandlerFunc(s.readyz)
+	m.segments["metrics"] = http.HandlerFunc(nothingHere)
+	if s.o.Metrics != nil && s.o.MetricsToken != "" {
+		m.segments["metrics"] = bearer(s.o.MetricsToken, s.o.Metrics)
+	}
+	return m
+}
+
+func (m *siteMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if h, ok := m.segments[first]; ok {
+		h.ServeHTTP(w, r)
+		return
+	}
+	m.rest.ServeHTTP(w, r)
+}
+
+// api answers programs: no session, no cookie, and no page may be made of what
+// it answers.
+func (s *Server) api() http.Handler {
+	next := orNothing(s.o.API)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/api/v1/") && r.URL.Path != "/api/v1" {
+			nothingHere(w, r)
+			return
+		}
+		w.Header()["Content-Security-Policy"] = s.headers.programCSP
+		limitBody(w, r, maxAPIBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// dashboard answers people: with their account in the context, and refusing
+// changes that another site's page has sent.
+func (s *Server) dashboard() http.Handler {
+	next := s.o.Dashboard
+	if next == nil {
+		return http.NotFoundHandler()
+	}
+	protected := s.crossOrigin(s.withAccount(next))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["Content-Security-Policy"] = s.headers.pageCSP
+		h["Cross-Origin-Opener-Policy"] = s.headers.opener
+		h["Permissions-Policy"] = s.headers.permissions
+		limitBody(w, r, maxFormBody)
+		protected.ServeHTTP(w, r)
+	})
+}
+
+func orNothing(h http.Handler) http.Handler {
+	if h == nil {
+		return http.HandlerFunc(nothingHere)
+	}
+	return h
+}
