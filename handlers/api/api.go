@@ -1,0 +1,159 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
+)
+
+// Options of the API.
+type Options struct {
+	DB        *db.DB
+	Ingest    *ingest.Ingest
+	Passwords *iot.Passwords
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default discards
+}
+
+type server struct {
+	Options
+	signIns *signIns
+}
+
+// Prefix is the path that all routes begin with.
+const Prefix = "/api/v1"
+
+// New returns a handler of all paths below Prefix. It is safe for concurrent
+// use.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &server{Options: o, signIns: newSignIns(o.Now)}
+	mux := http.NewServeMux()
+	for _, rt := range Routes() {
+		mux.Handle(rt.Method+" "+Prefix+rt.Pattern, handlers.JSON(s.authenticated(rt), o.Log))
+	}
+	mux.Handle("/", handlers.JSON(absent(mux), o.Log))
+	return mux
+}
+
+// Who says which callers a route lets in. It is a set.
+type Who uint8
+
+// The callers.
+const (
+	UserToken  Who = 1 << iota // a person's token
+	ProjectKey                 // an API key of the path's project
+	DeviceKey                  // a device's key
+	Anyone                     // no authorization is looked at
+)
+
+// Route is one operation of the API.
+type Route struct {
+	Method  string
+	Pattern string // below Prefix
+	Who     Who
+	// OneOf holds the rights of which a caller must have one in the path's
+	// project; 0 asks for none. A device's key is judged by its path alone.
+	OneOf iot.Rights
+
+	handle func(*server, http.ResponseWriter, *http.Request, *caller) error
+}
+
+// Routes returns every operation of the API.
+func Routes() []Route {
+	const (
+		either   = UserToken | ProjectKey
+		senders  = either | DeviceKey
+		settings = iot.ReadTraffic | iot.ChangeSettings
+		project  = "/projects/{project}"
+		profile  = project + "/profiles/{profile}"
+		device   = project + "/devices/{device}"
+		hook     = project + "/webhooks/{webhook}"
+		delivery = project + "/deliveries/{delivery}"
+	)
+	return []Route{
+		{"GET", "/openapi.json", Anyone, 0, (*server).openAPI},
+		{"POST", "/tokens", Anyone, 0, (*server).createToken},
+		{"GET", "/organizations", UserToken, 0, (*server).listOrganizations},
+		{"POST", "/organizations", UserToken, 0, (*server).createOrganization},
+		{"GET", "/projects", either, 0, (*server).listProjects},
+		{"POST", "/projects", UserToken, 0, (*server).createProject},
+		{"GET", project, either, 0, (*server).showProject},
+		{"PATCH", project, UserToken, iot.ManageProject, (*server).updateProject},
+		{"DELETE", project, UserToken, iot.ManageProject, (*server).deleteProject},
+
+		{"GET", project + "/profiles", either, iot.ReadDevices | iot.ChangeSettings, (*server).listProfiles},
+		{"POST", project + "/profiles", either, iot.ChangeSettings, (*server).createProfile},
+		{"GET", profile, either, iot.ReadDevices | iot.ChangeSettings, (*server).showProfile},
+		{"PATCH", profile, either, iot.ChangeSettings, (*server).updateProfile},
+		{"DELETE", profile, either, iot.ChangeSettings, (*server).deleteProfile},
+
+		{"GET", project + "/devices", either, iot.ReadDevices, (*server).listDevices},
+		{"POST", project + "/devices", either, iot.WriteDevices, (*server).createDevice},
+		{"GET", device, either, iot.ReadDevices, (*server).showDevice},
+		{"PATCH", device, either, iot.WriteDevices, (*server).updateDevice},
+		{"DELETE", device, either, iot.WriteDevices, (*server).deleteDevice},
+		{"POST", device + "/key", either, iot.WriteDevices, (*server).rotateDeviceKey},
+
+		{"GET", project + "/webhooks", either, settings, (*server).listWebhooks},
+		{"POST", project + "/webhooks", either, iot.ChangeSettings, (*server).createWebhook},
+		{"GET", hook, either, settings, (*server).showWebhook},
+		{"PATCH", hook, either, iot.ChangeSettings, (*server).updateWebhook},
+		{"DELETE", hook, either, iot.ChangeSettings, (*server).deleteWebhook},
+		{"POST", hook + "/test", either, iot.ChangeSettings, (*server).testWebhook},
+		{"POST", hook + "/pause", either, iot.ChangeSettings, (*server).pauseWebhook},
+		{"POST", hook + "/resume", either, iot.ChangeSettings, (*server).resumeWebhook},
+		{"POST", hook + "/preview", either, iot.ChangeSettings, (*server).previewWebhook},
+		{"POST", hook + "/secret", either, iot.ChangeSettings, (*server).rotateSecret},
+
+		{"GET", project + "/keys", either, iot.ManageKeys, (*server).listKeys},
+		{"POST", project + "/keys", either, iot.ManageKeys, (*server).createKey},
+		{"DELETE", project + "/keys/{key}", either, iot.ManageKeys, (*server).deleteKey},
+
+		{"POST", device + "/messages", senders, iot.SendMessages, (*server).receiveOne},
+		{"POST", project + "/messages", senders, iot.SendMessages, (*server).receiveMany},
+		{"GET", project + "/messages", either, iot.ReadTraffic, (*server).listMessages},
+		{"GET", project + "/messages/{message}", either, iot.ReadTraffic, (*server).showMessage},
+
+		{"GET", project + "/deliveries", either, iot.ReadTraffic, (*server).listDeliveries},
+		{"GET", delivery, either, iot.ReadTraffic, (*server).showDelivery},
+		{"POST", delivery + "/retry", either, iot.ChangeSettings, (*server).retryDelivery},
+		{"POST", delivery + "/cancel", either, iot.ChangeSettings, (*server).cancelDelivery},
+		{"POST", project + "/deliveries/replay", either, iot.ChangeSettings, (*server).replayDeliveries},
+
+		{"GET", project + "/audit", either, iot.ManageKeys, (*server).listAudit},
+	}
+}
+
+// absent answers for a path or method that no route has.
+func absent(mux *http.ServeMux) handlers.Func {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		allowed := ""
+		for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
+			other := *r
+			other.Method = method
+			if _, pattern := mux.Handler(&other); pattern != "" && pattern != "/" {
+				if allowed != "" {
+					allowed += ", "
+				}
+				allowed += method
+			}
+		}
+		if allowed == "" {
+			return iot.NewError(iot.NotFound, "There is nothing at this path. GET "+Prefix+"/openapi.json lists all paths.")
+		}
+		w.Header().Set("Allow", allowed)
+		return handlers.WriteJSON(w, http.StatusMethodNotAllowed, map[string]handlers.ErrorBody{
+			"error": {Code: iot.Invalid, Message: "This path does not take " + r.Method + ". It takes " + allowed + "."}})
+	}
+}

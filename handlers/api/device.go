@@ -1,0 +1,107 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+)
+
+func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) error {
+	q, page, err := handlers.Query(r, "search")
+	if err != nil {
+		return err
+	}
+	if page.Cursor != "" && iot.CheckSlug("cursor", page.Cursor) != nil {
+		return handlers.BadCursor()
+	}
+	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: c.project.Key, Search: q.Get("search"), After: page.Cursor, Limit: page.Limit + 1})
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, handlers.First(all, page.Limit, func(d iot.Device) string { return d.ID }))
+}
+
+// deviceWithKey is a device together with its key, shown when it is new.
+type deviceWithKey struct {
+	*iot.Device
+	Key string `json:"key"`
+}
+
+func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller) error {
+	var body struct {
+		ID      string `json:"id"`
+		UUID    string `json:"uuid"`
+		Name    string `json:"name"`
+		Profile string `json:"profile"`
+		DevEUI  string `json:"dev_eui"`
+		JoinEUI string `json:"join_eui"`
+		DevAddr string `json:"dev_addr"`
+	}
+	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
+		return err
+	}
+	if body.ID == "" && body.Name == "" {
+		return iot.FieldError("id", "is missing; a name alone will do, the id is made from it.")
+	}
+	d := &iot.Device{ProjectID: c.project.Key, ID: body.ID, UUID: body.UUID, Name: body.Name, Profile: body.Profile,
+		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr)}
+	key := iot.NewDeviceKey()
+	if err := s.DB.CreateDevice(d, key, c.actor()); err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusCreated, deviceWithKey{d, key.Reveal()})
+}
+
+func (s *server) device(r *http.Request, c *caller) (*iot.Device, error) {
+	return s.DB.Device(r.Context(), c.project.Key, r.PathValue("device"))
+}
+
+func (s *server) showDevice(w http.ResponseWriter, r *http.Request, c *caller) error {
+	d, err := s.device(r, c)
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, d)
+}
+
+func (s *server) updateDevice(w http.ResponseWriter, r *http.Request, c *caller) error {
+	d, err := s.device(r, c)
+	if err != nil {
+		return err
+	}
+	var u iot.DeviceUpdate
+	if err := handlers.DecodeJSON(r, &u, handlers.MaxJSONBytes); err != nil {
+		return err
+	}
+	if err := s.DB.UpdateDevice(d, u, c.actor()); err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, d)
+}
+
+func (s *server) deleteDevice(w http.ResponseWriter, r *http.Request, c *caller) error {
+	d, err := s.device(r, c)
+	if err != nil {
+		return err
+	}
+	if err := s.DB.DeleteDevice(d, c.actor()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *server) rotateDeviceKey(w http.ResponseWriter, r *http.Request, c *caller) error {
+	d, err := s.device(r, c)
+	if err != nil {
+		return err
+	}
+	key := iot.NewDeviceKey()
+	if err := s.DB.SetDeviceKey(d, key, c.actor()); err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"key": key.Reveal()})
+}

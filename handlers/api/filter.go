@@ -1,0 +1,192 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+// filterText is one filter as in a query: values separated by commas. In JSON it
+// may also be a number, or a list of texts and numbers.
+type filterText string
+
+// UnmarshalJSON reads a text, a number or a list of them.
+func (t *filterText) UnmarshalJSON(b []byte) error {
+	var list []json.RawMessage
+	if json.Unmarshal(b, &list) != nil || list == nil {
+		list = []json.RawMessage{b}
+	}
+	var parts []string
+	for _, e := range list {
+		e = bytes.TrimSpace(e)
+		var text string
+		var number json.Number
+		if json.Unmarshal(e, &text) == nil && e[0] == '"' {
+			parts = append(parts, text)
+		} else if json.Unmarshal(e, &number) == nil && number != "" {
+			parts = append(parts, number.String())
+		} else {
+			return iot.NewError(iot.Invalid, "must be a text, a number, or a list of them.")
+		}
+	}
+	*t = filterText(strings.Join(parts, ","))
+	return nil
+}
+
+// deliveryFilter are the filters of deliveries, by the names that queries and
+// replays have.
+type deliveryFilter struct {
+	Status  filterText `json:"status"`
+	Webhook filterText `json:"webhook"`
+	Device  filterText `json:"device"`
+	Type    filterText `json:"type"`
+	Code    filterText `json:"code"`
+	Error   filterText `json:"error"`
+	Since   filterText `json:"since"`
+	Until   filterText `json:"until"`
+	Message filterText `json:"message"`
+}
+
+// deliveryFilters are the names of a query's filters.
+func deliveryFilters() []string {
+	return []string{"status", "webhook", "device", "type", "code", "error", "since", "until", "message"}
+}
+
+// parse returns the store's filter; Invalid names each bad one, after prefix.
+func (f deliveryFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.DeliveryFilter, error) {
+	p := filterParser{s: s, project: project, prefix: prefix}
+	out := db.DeliveryFilter{
+		ProjectID: project,
+		Statuses:  among(&p, "status", string(f.Status), iot.Statuses()),
+		WebhookID: p.webhook(ctx, string(f.Webhook)),
+		DeviceID:  p.device(ctx, string(f.Device)),
+		Types:     p.types(string(f.Type)),
+		Codes:     p.codes(string(f.Code)),
+		Errors:    among(&p, "error", string(f.Error), iot.ErrorClasses()),
+		Since:     p.instant("since", string(f.Since)),
+		Until:     p.instant("until", string(f.Until)),
+	}
+	if f.Message != "" {
+		id, ok := iot.ParseID(string(f.Message))
+		p.faults.Check(ok, prefix+"message", "must be a message's id.")
+		out.MessageID = id
+	}
+	return out, p.end()
+}
+
+// filterParser reads filters and keeps what is wrong with them.
+type filterParser struct {
+	s       *server
+	project int64
+	prefix  string
+	faults  iot.Faults
+	failed  error // of the store
+}
+
+func (p *filterParser) end() error {
+	if p.failed != nil {
+		return p.failed
+	}
+	return p.faults.Err()
+}
+
+func values(text string) []string {
+	if text == "" {
+		return nil
+	}
+	list := strings.Split(text, ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list
+}
+
+// among reads values of a closed set.
+func among[T ~string](p *filterParser, name, text string, all []T) []T {
+	var list []T
+	for _, v := range values(text) {
+		if !slices.Contains(all, T(v)) {
+			names := make([]string, len(all))
+			for i, a := range all {
+				names[i] = string(a)
+			}
+			p.faults.Add(p.prefix+name, "must be of "+strings.Join(names, ", ")+".")
+			return nil
+		}
+		if !slices.Contains(list, T(v)) {
+			list = append(list, T(v))
+		}
+	}
+	return list
+}
+
+func (p *filterParser) types(text string) []iot.MessageType {
+	return among(p, "type", text, iot.MessageTypes())
+}
+
+// codes reads statuses and ranges of them, such as 404,500-599.
+func (p *filterParser) codes(text string) []db.CodeRange {
+	var list []db.CodeRange
+	for _, v := range values(text) {
+		from, to, isRange := strings.Cut(v, "-")
+		if !isRange {
+			to = from
+		}
+		a, err1 := strconv.Atoi(from)
+		b, err2 := strconv.Atoi(to)
+		const least, most, many = 100, 599, 50
+		if err1 != nil || err2 != nil || a < least || b > most || a > b || len(list) == many {
+			p.faults.Add(p.prefix+"code", "must be HTTP statuses or ranges of them, like 404,500-599.")
+			return nil
+		}
+		list = append(list, db.CodeRange{From: a, To: b})
+	}
+	return list
+}
+
+func (p *filterParser) instant(name, text string) iot.Instant {
+	if text == "" {
+		return 0
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	p.faults.Check(err == nil, p.prefix+name, "must be a time like 2026-01-31T08:00:00Z.")
+	// 0 means no filter, and an id holds no time far in the future.
+	last := iot.At(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+	return min(max(iot.Instant(t.UnixMilli()), 1), last)
+}
+
+// found takes apart what looking up a name gave.
+func (p *filterParser) found(name string, key func() int64, err error) int64 {
+	if iot.CodeOf(err) == iot.NotFound {
+		p.faults.Add(p.prefix+name, "There is no such "+name+" in this project.")
+		return 0
+	}
+	if err != nil {
+		p.failed = err
+		return 0
+	}
+	return key()
+}
+
+func (p *filterParser) device(ctx context.Context, text string) int64 {
+	if text == "" {
+		return 0
+	}
+	d, err := p.s.DB.Device(ctx, p.project, text)
+	return p.found("device", func() int64 { return d.Key }, err)
+}
+
+func (p *filterParser) webhook(ctx context.Context, text string) int64 {
+	if text == "" {
+		return 0
+	}
+	w, err := p.s.DB.Webhook(ctx, p.project, text)
+	return p.found("webhook", func() int64 { return w.Key }, err)
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"net/http"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+)
+
+func (s *server) listMessages(w http.ResponseWriter, r *http.Request, c *caller) error {
+	q, page, err := handlers.Query(r, "device", "type", "channel", "since", "until")
+	if err != nil {
+		return err
+	}
+	f := db.MessageFilter{ProjectID: c.project.Key, Channel: q.Get("channel"), Limit: page.Limit}
+	p := filterParser{s: s, project: c.project.Key}
+	f.DeviceID = p.device(r.Context(), q.Get("device"))
+	if types := p.types(q.Get("type")); len(types) == 1 {
+		f.Type = types[0]
+	} else {
+		p.faults.Check(len(types) == 0, "type", "must be one message type.")
+	}
+	f.Since, f.Until = p.instant("since", q.Get("since")), p.instant("until", q.Get("until"))
+	if f.Before, err = page.ID(); err != nil {
+		return err
+	}
+	if err := p.end(); err != nil {
+		return err
+	}
+	found, err := s.DB.Messages(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, handlers.List[iot.Message]{Items: found.Items, Next: found.Next.String(), LookedBackTo: found.LookedBackTo})
+}
+
+// messageAnswer is a message alone.
+type messageAnswer struct {
+	*iot.Message
+	Webhooks []webhookWhy `json:"webhooks"`
+}
+
+// webhookWhy says whether a webhook of the project wants a message, by its
+// settings now.
+type webhookWhy struct {
+	Webhook string         `json:"webhook"` // slug
+	Wanted  bool           `json:"wanted"`
+	Why     webhook.Reason `json:"why"`
+	// Delivery is the newest delivery of the message to the webhook.
+	Delivery *iot.ID `json:"delivery"`
+}
+
+func (s *server) showMessage(w http.ResponseWriter, r *http.Request, c *caller) error {
+	m, err := s.message(r, c, r.PathValue("message"))
+	if err != nil {
+		return err
+	}
+	list, err := s.Ingest.Why(r.Context(), c.project, m)
+	if err != nil {
+		return err
+	}
+	deliveries, err := s.DB.DeliveriesOf(r.Context(), c.project.Key, m.ID)
+	if err != nil {
+		return err
+	}
+	newest := map[int64]*iot.ID{}
+	for i := range deliveries {
+		newest[deliveries[i].WebhookID] = &deliveries[i].ID
+	}
+	answer := messageAnswer{m, []webhookWhy{}}
+	for _, y := range list {
+		answer.Webhooks = append(answer.Webhooks, webhookWhy{y.Webhook.ID, y.Why.Wanted, y.Why.Reason, newest[y.Webhook.Key]})
+	}
+	return handlers.WriteJSON(w, http.StatusOK, answer)
+}
+
+func (s *server) message(r *http.Request, c *caller, text string) (*iot.Message, error) {
+	id, ok := iot.ParseID(text)
+	if !ok {
+		return nil, iot.NewError(iot.NotFound, "There is no such message.")
+	}
+	return s.DB.Message(r.Context(), c.project.Key, id)
+}

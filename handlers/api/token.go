@@ -1,0 +1,57 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+)
+
+// tokenLifetime is how long a token acts as its account.
+const tokenLifetime = 10 * time.Hour
+
+func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) error {
+	var body struct {
+		Email    string     `json:"email"`
+		Password iot.Secret `json:"password"`
+	}
+	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
+		return err
+	}
+	var f iot.Faults
+	f.Check(body.Email != "", "email", "is missing.")
+	f.Check(body.Password != "", "password", "is missing.")
+	if err := f.Err(); err != nil {
+		return err
+	}
+	if wait, err := s.signIns.try(senderOf(r), accountOf(body.Email)); err != nil {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+		return err
+	}
+	a, err := s.DB.AccountByEmail(r.Context(), body.Email)
+	if err != nil {
+		if iot.CodeOf(err) != iot.NotFound {
+			return err
+		}
+		a = &iot.Account{} // checking its hash takes as long
+	}
+	ok, err := s.Passwords.Check(r.Context(), a.PasswordHash, body.Password)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return iot.NewError(iot.Unauthorized, "The email or the password is wrong.")
+	}
+	s.signIns.succeeded(accountOf(body.Email))
+	if err := s.DB.NoteSignIn(a.Key); err != nil {
+		return err
+	}
+	token := iot.NewToken()
+	expires, err := s.DB.CreateToken(token, a.Key, tokenLifetime)
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusCreated, map[string]any{"token": token.Reveal(), "expires_at": expires})
+}

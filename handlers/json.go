@@ -1,0 +1,387 @@
+package handlers
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"thingpost/internal/iot"
+)
+
+// MaxJSONBytes bounds the body of a JSON request.
+const MaxJSONBytes = 1 << 20
+
+// RequestIDHeader names a request in answers and logs. The server sets it on the
+// response; where it did not, JSON draws one for a failure.
+const RequestIDHeader = "X-Request-Id"
+
+// JSON turns a handler's error into the status and body of the JSON API. What
+// is not an iot.Error is logged and answered neutrally, with the request's id.
+func JSON(f Func, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			answerError(w, r, err, log)
+		}
+	})
+}
+
+// ErrorBody is an error as JSON APIs answer it, inside {"error": …}.
+type ErrorBody struct {
+	Code    iot.Code          `json:"code"`
+	Message string            `json:"message"`
+	Fields  map[string]string `json:"fields,omitempty"`
+}
+
+// ErrorOf returns what people may see of an error.
+func ErrorOf(err error) ErrorBody {
+	e, ok := errors.AsType[*iot.Error](err)
+	if !ok || e.Code == iot.Internal {
+		return ErrorBody{Code: iot.Internal, Message: "Something went wrong in Thingpost itself. Try again, or ask the operator to look into its log."}
+	}
+	return ErrorBody{e.Code, e.Message, e.Fields}
+}
+
+// Status returns the HTTP status that JSON APIs answer a code with.
+func Status(c iot.Code) int {
+	switch c {
+	case iot.Invalid:
+		return http.StatusBadRequest
+	case iot.Unauthorized:
+		return http.StatusUnauthorized
+	case iot.Forbidden:
+		return http.StatusForbidden
+	case iot.NotFound:
+		return http.StatusNotFound
+	case iot.Conflict, iot.LimitReached:
+		return http.StatusConflict
+	case iot.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case iot.RateLimited:
+		return http.StatusTooManyRequests
+	case iot.Unavailable:
+		return http.StatusServiceUnavailable
+	case iot.StorageFull:
+		return http.StatusInsufficientStorage
+	case iot.Internal:
+	}
+	return http.StatusInternalServerError
+}
+
+func answerError(w http.ResponseWriter, r *http.Request, err error, log *slog.Logger) {
+	body := ErrorOf(err)
+	status := Status(body.Code)
+	if status >= http.StatusInternalServerError {
+		id := requestID(w)
+		level := slog.LevelError
+		switch {
+		case r.Context().Err() != nil:
+			level = slog.LevelDebug // nobody waits for the answer
+		case body.Code == iot.Unavailable:
+			level = slog.LevelWarn
+		}
+		log.Log(r.Context(), level, "request failed", "request_id", id, "method", r.Method, "path", r.URL.Path, "code", string(body.Code), "error", err)
+		if body.Code == iot.Internal {
+			body.Message += " The request's id is " + id + "."
+		}
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="thingpost"`)
+	}
+	_ = WriteJSON(w, status, map[string]ErrorBody{"error": body}) // texts alone: cannot fail
+}
+
+func requestID(w http.ResponseWriter) string {
+	id := w.Header().Get(RequestIDHeader)
+	if id == "" {
+		id = rand.Text()
+		w.Header().Set(RequestIDHeader, id)
+	}
+	return id
+}
+
+// WriteJSON answers a value. The error is one of encoding; nothing was answered
+// then.
+func WriteJSON(w http.ResponseWriter, status int, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	WriteJSONBytes(w, status, b.Bytes())
+	return nil
+}
+
+// WriteJSONBytes answers JSON that is encoded already.
+func WriteJSONBytes(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client is gone: nobody to tell
+}
+
+// ReadBody returns a request's body in a slice of its own, which the caller may
+// keep. too_large if it has more than limit bytes.
+func ReadBody(r *http.Request, limit int64) ([]byte, error) {
+	const first = 64 << 10 // grow with what comes, not with what was promised
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	size := r.ContentLength
+	if size < 0 {
+		size = 4 << 10
+	}
+	b := make([]byte, 0, min(size, first))
+	for int64(len(b)) != r.ContentLength {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if int64(len(b)) > limit {
+			return nil, tooLarge(limit)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, tooLarge(limit)
+		}
+		if err != nil {
+			return nil, &iot.Error{Code: iot.Invalid, Message: "The body ended before all of it had come.", Err: err}
+		}
+	}
+	if cap(b) > len(b)+len(b)/4 {
+		b = bytes.Clone(b)
+	}
+	return b, nil
+}
+
+func tooLarge(limit int64) error {
+	return iot.NewError(iot.TooLarge, fmt.Sprintf("The body has more than %d bytes.", limit))
+}
+
+// DecodeJSON reads a request's body of at most limit bytes into what into
+// points to. See ParseJSON.
+func DecodeJSON(r *http.Request, into any, limit int64) error {
+	body, err := ReadBody(r, limit)
+	if err != nil {
+		return err
+	}
+	return ParseJSON(body, into)
+}
+
+// DecodeOptionalJSON is DecodeJSON for a body that may be empty.
+func DecodeOptionalJSON(r *http.Request, into any, limit int64) error {
+	body, err := ReadBody(r, limit)
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return err
+	}
+	return ParseJSON(body, into)
+}
+
+// ParseJSON reads exactly one JSON value into what into points to. It names at
+// once, as Invalid fields, every unknown, repeated or null name and every value
+// of a wrong type, inner ones by their path, such as "headers.0.name".
+func ParseJSON(body []byte, into any) error {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return iot.NewError(iot.Invalid, "The body is empty. It must be a JSON object.")
+	}
+	if !utf8.Valid(body) {
+		return iot.NewError(iot.Invalid, "The body is not valid JSON: it is not UTF-8.")
+	}
+	if !json.Valid(body) {
+		return notJSON(body)
+	}
+	var s shape
+	s.check("", gjson.ParseBytes(body), reflect.TypeOf(into))
+	if err := s.faults.Err(); err != nil {
+		return err
+	}
+	if s.whole != "" {
+		return iot.NewError(iot.Invalid, "The body "+s.whole)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return &iot.Error{Code: iot.Invalid, Message: "The body cannot be read.", Err: err}
+	}
+	return nil
+}
+
+// notJSON says in words where a text stops being JSON.
+func notJSON(body []byte) error {
+	var v json.RawMessage
+	err := json.Unmarshal(body, &v)
+	e, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return &iot.Error{Code: iot.Invalid, Message: "The body is not valid JSON.", Err: err}
+	}
+	before := body[:min(max(int(e.Offset)-1, 0), len(body))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	column := len(before) - (bytes.LastIndexByte(before, '\n') + 1) + 1
+	what := strings.TrimPrefix(e.Error(), "json: ")
+	return iot.NewError(iot.Invalid, fmt.Sprintf("The body is not valid JSON: line %d, column %d: %s.", line, column, what))
+}
+
+// shape compares a JSON value with the Go type that it is read into.
+type shape struct {
+	faults iot.Faults
+	count  int
+	whole  string // what is wrong with the value that has no name
+}
+
+// maxFaults bounds an answer: a body could hold 100,000 unknown names.
+const maxFaults = 20
+
+func (s *shape) add(path, message string) {
+	s.count++
+	switch {
+	case path == "":
+		s.whole = message
+	case s.count <= maxFaults:
+		s.faults.Add(path, message)
+	}
+}
+
+func (s *shape) check(path string, v gjson.Result, t reflect.Type) {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return
+	}
+	switch u := reflect.New(t).Interface().(type) {
+	case json.Unmarshaler:
+		if err := u.UnmarshalJSON([]byte(v.Raw)); err != nil {
+			s.add(path, reason(err))
+		}
+		return
+	case encoding.TextUnmarshaler:
+		if v.Type != gjson.String {
+			s.add(path, "must be a text.")
+		} else if err := u.UnmarshalText([]byte(v.Str)); err != nil {
+			s.add(path, reason(err))
+		}
+		return
+	}
+	if v.Type == gjson.Null {
+		s.add(path, "must not be null; leave it out instead.")
+		return
+	}
+	switch t.Kind() {
+	case reflect.String:
+		s.expect(v.Type == gjson.String, path, "must be a text.")
+	case reflect.Bool:
+		s.expect(v.IsBool(), path, "must be true or false.")
+	case reflect.Int, reflect.Int64:
+		_, err := strconv.ParseInt(v.Raw, 10, t.Bits())
+		s.expect(err == nil, path, "must be a whole number.")
+	case reflect.Slice:
+		s.elements(path, v, t.Elem())
+	case reflect.Map:
+		s.names(path, v, func(string) (reflect.Type, bool) { return t.Elem(), true })
+	case reflect.Struct:
+		fields := fieldTypes(t)
+		s.names(path, v, func(name string) (reflect.Type, bool) { f, ok := fields[name]; return f, ok })
+	default:
+		panic("handlers: JSON requests have no values of type " + t.String())
+	}
+}
+
+func (s *shape) expect(ok bool, path, message string) {
+	if !ok {
+		s.add(path, message)
+	}
+}
+
+func (s *shape) elements(path string, v gjson.Result, t reflect.Type) {
+	if !v.IsArray() {
+		s.add(path, "must be a list.")
+		return
+	}
+	i := 0
+	v.ForEach(func(_, e gjson.Result) bool {
+		s.check(join(path, strconv.Itoa(i)), e, t)
+		i++
+		return s.count < maxFaults
+	})
+}
+
+func (s *shape) names(path string, v gjson.Result, typeOf func(string) (reflect.Type, bool)) {
+	if !v.IsObject() {
+		s.add(path, "must be an object.")
+		return
+	}
+	seen := map[string]bool{}
+	v.ForEach(func(key, e gjson.Result) bool {
+		at := join(path, shorten(key.Str))
+		t, ok := typeOf(key.Str)
+		switch {
+		case !ok:
+			s.add(at, "is not known here.")
+		case seen[key.Str]:
+			s.add(at, "must be given once.")
+		default:
+			s.check(at, e, t)
+		}
+		seen[key.Str] = true
+		return s.count < maxFaults
+	})
+}
+
+// fieldTypes returns a struct's fields by their JSON names, with those of
+// embedded structs.
+func fieldTypes(t reflect.Type) map[string]reflect.Type {
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "" && name != "-" {
+			fields[name] = f.Type
+		}
+	}
+	return fields
+}
+
+func join(path, name string) string {
+	if name == "" {
+		name = `""`
+	}
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// shorten keeps an unknown name from filling the answer.
+func shorten(name string) string {
+	const most = 64
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
+}
+
+// reason returns the sentence of an error of one value.
+func reason(err error) string {
+	e, ok := errors.AsType[*iot.Error](err)
+	if !ok {
+		return "cannot be read."
+	}
+	for _, sentence := range e.Fields {
+		return sentence
+	}
+	return e.Message
+}
