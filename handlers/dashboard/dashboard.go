@@ -1,0 +1,102 @@
+package dashboard
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/egress"
+	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
+	"thingpost/views/pages"
+	"thingpost/views/ui"
+)
+
+// Options of a dashboard.
+type Options struct {
+	DB        *db.DB
+	Ingest    *ingest.Ingest
+	Passwords *iot.Passwords
+	Sessions  handlers.Sessions
+	Hub       handlers.Hub
+	// Policy says which addresses can be reached, for a word when a URL is saved.
+	Policy *egress.Policy
+	// SetupToken opens the set-up page while there is no account.
+	SetupToken iot.Secret
+	// PublicURL is the address by which devices reach this host, for the commands
+	// that pages show; empty: the one that the browser used.
+	PublicURL string
+	Limits    iot.Limits
+	Version   string
+	// Accepting reports whether messages can be stored at the moment, for the sign
+	// at the foot of each page; nil: no sign.
+	Accepting func(context.Context) bool
+	Secure    bool             // cookies are for HTTPS alone
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default discards
+}
+
+// site is the dashboard. It is safe for concurrent use.
+type site struct {
+	Options
+	shown    *once
+	attempts *attempts
+}
+
+// New returns the dashboard's handler. It answers all paths that it is given,
+// those that it does not know with a page that says so.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Limits == (iot.Limits{}) {
+		o.Limits = o.DB.Limits()
+	}
+	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
+	s := &site{Options: o, shown: newOnce(o.Now), attempts: newAttempts(o.Now)}
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		mux.Handle(rt.method+" "+rt.pattern, s.serve(rt))
+	}
+	mux.Handle("/", s.serve(route{access: anyone, handle: s.unknown}))
+	return mux
+}
+
+// serve makes a handler of a route: it lets in who may come, and shows what goes
+// wrong.
+func (s *site) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := &visit{account: handlers.Account(r.Context())}
+		handlers.Page(func(w http.ResponseWriter, r *http.Request) error {
+			if err := s.admit(r, rt, v); err != nil {
+				return err
+			}
+			return rt.handle(w, r, v)
+		}, handlers.PageOptions{Log: s.Log, Page: s.failure(v), Toast: failureToast, ToastsID: ui.ToastsID, SignIn: pages.SignInPath}).ServeHTTP(w, r)
+	})
+}
+
+func (s *site) unknown(http.ResponseWriter, *http.Request, *visit) error {
+	return iot.NewError(iot.NotFound, "There is no page at this address.")
+}
+
+func (s *site) now() iot.Instant { return iot.At(s.Now()) }
+
+// publicURL returns the address by which this host is reached, without a slash
+// at its end.
+func (s *site) publicURL(r *http.Request) string {
+	switch {
+	case s.PublicURL != "":
+		return s.PublicURL
+	case s.Secure || r.TLS != nil:
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}

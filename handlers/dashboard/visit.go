@@ -1,0 +1,95 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/views/pages"
+)
+
+// access says whom a route is for.
+type access int
+
+const (
+	anyone         access = iota // signed in or not
+	person                       // signed in
+	inProject                    // signed in, with a role in {project}'s organization
+	inOrganization               // signed in, with a role in {organization}
+)
+
+// route is a line of the table of routes.
+type route struct {
+	method, pattern string
+	access          access
+	needs           iot.Rights // of inProject and inOrganization
+	handle          func(w http.ResponseWriter, r *http.Request, v *visit) error
+}
+
+// visit is who asks, where, and what they may do there.
+type visit struct {
+	account      *iot.Account // nil if nobody is signed in
+	project      *iot.Project // of inProject, with the account's role
+	organization *iot.Organization
+	rights       iot.Rights
+}
+
+// may reports whether all of these rights are there.
+func (v *visit) may(need iot.Rights) bool { return v.rights.Has(need) }
+
+// in is the project's addresses.
+func (v *visit) in() pages.In { return pages.In(v.project.ID) }
+
+// name is how the account is named on pages and as who paused a webhook.
+func (v *visit) name() string {
+	if v.account.Name != "" {
+		return v.account.Name
+	}
+	return v.account.Email
+}
+
+// actor is how the account is named in the audit log.
+func (v *visit) actor() string { return v.account.Email }
+
+// admit finds where a request leads and whether its account may go there. What
+// belongs to others is not_found.
+func (s *site) admit(r *http.Request, rt route, v *visit) error {
+	if rt.access == anyone {
+		return nil
+	}
+	if v.account == nil {
+		return iot.NewError(iot.Unauthorized, "Sign in first.")
+	}
+	switch rt.access {
+	case inProject:
+		p, err := s.DB.Project(r.Context(), r.PathValue("project"))
+		if err != nil {
+			return err
+		}
+		role, err := s.DB.Role(r.Context(), p.OrganizationKey, v.account.Key)
+		if err != nil {
+			return err
+		}
+		if role == "" {
+			return iot.NewError(iot.NotFound, "There is no such project.")
+		}
+		p.Role = role
+		v.project, v.rights = p, role.Rights()
+	case inOrganization:
+		o, err := s.DB.Organization(r.Context(), v.account.Key, r.PathValue("organization"))
+		if err != nil {
+			return err
+		}
+		v.organization, v.rights = o, o.Role.Rights()
+	case anyone, person:
+	}
+	if !v.rights.Has(rt.needs) {
+		return iot.NewError(iot.Forbidden, "Your role in this organization does not allow it. Ask one of its admins.")
+	}
+	return nil
+}
+
+// form reads what was posted.
+func form(w http.ResponseWriter, r *http.Request) (*handlers.Form, error) {
+	return handlers.ReadForm(w, r)
+}

@@ -1,0 +1,97 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"thingpost/internal/iot"
+)
+
+// StatusOf returns the HTTP status of a code as the API answers it. HTML forms
+// answer Invalid with 422 instead. An unknown code counts as internal.
+func StatusOf(c iot.Code) int {
+	switch c {
+	case iot.Invalid:
+		return http.StatusBadRequest
+	case iot.Unauthorized:
+		return http.StatusUnauthorized
+	case iot.Forbidden:
+		return http.StatusForbidden
+	case iot.NotFound:
+		return http.StatusNotFound
+	case iot.Conflict, iot.LimitReached:
+		return http.StatusConflict
+	case iot.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case iot.RateLimited:
+		return http.StatusTooManyRequests
+	case iot.Unavailable:
+		return http.StatusServiceUnavailable
+	case iot.StorageFull:
+		return http.StatusInsufficientStorage
+	case iot.Internal:
+	}
+	return http.StatusInternalServerError
+}
+
+// Problem is an error as people are shown it.
+type Problem struct {
+	Status  int
+	Code    iot.Code
+	Title   string // two or three words
+	Message string // a sentence that says what to do
+}
+
+// problemOf returns how an error is shown to people. Of an error that is not an
+// iot.Error they read a neutral sentence only.
+func problemOf(err error) Problem {
+	e, ok := errors.AsType[*iot.Error](err)
+	if !ok || e.Message == "" || e.Code == iot.Internal {
+		e = iot.NewError(iot.Internal, "Something went wrong on the server, and was written to its log. Try again in a moment.")
+	}
+	return Problem{Status: StatusOf(e.Code), Code: e.Code, Title: titleOf(e.Code), Message: e.Message}
+}
+
+func titleOf(c iot.Code) string {
+	switch c {
+	case iot.Invalid:
+		return "That cannot be"
+	case iot.Unauthorized:
+		return "Not signed in"
+	case iot.Forbidden:
+		return "Not allowed"
+	case iot.NotFound:
+		return "Not found"
+	case iot.Conflict:
+		return "Not possible now"
+	case iot.LimitReached:
+		return "Limit reached"
+	case iot.TooLarge:
+		return "Too large"
+	case iot.RateLimited:
+		return "Too many requests"
+	case iot.Unavailable:
+		return "Not available"
+	case iot.StorageFull:
+		return "The disk is full"
+	case iot.Internal:
+	}
+	return "Something went wrong"
+}
+
+// logFailure writes an error where an operator reads it: what someone must act
+// on as an error, everything else for those who look at each request.
+func logFailure(log *slog.Logger, r *http.Request, err error) {
+	level := slog.LevelDebug
+	switch iot.CodeOf(err) {
+	case iot.Internal, iot.Unavailable, iot.StorageFull:
+		level = slog.LevelError
+	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.RateLimited:
+	}
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		level = slog.LevelDebug // whoever asked has gone
+	}
+	log.LogAttrs(r.Context(), level, "request failed", slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.Any("error", err))
+}

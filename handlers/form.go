@@ -1,0 +1,109 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"thingpost/internal/iot"
+)
+
+// MaxForm is the most bytes that a form may have: a message, and room for its
+// encoding.
+const MaxForm = 4 * iot.MaxMessageBytes
+
+// Form is what a person typed, and what is wrong with it.
+type Form struct {
+	values  url.Values
+	errors  map[string]string
+	message string
+}
+
+// NewForm returns a form as it is first shown, with pairs of a field's name and
+// value.
+func NewForm(pairs ...string) *Form {
+	f := &Form{values: url.Values{}}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		f.values.Add(pairs[i], pairs[i+1])
+	}
+	return f
+}
+
+// ReadForm reads the form that was sent, and nothing of the address. Errors:
+// too_large (more than MaxForm), invalid (no form).
+func ReadForm(w http.ResponseWriter, r *http.Request) (*Form, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+	if err := r.ParseForm(); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, &iot.Error{Code: iot.TooLarge, Message: "The form is too large.", Err: err}
+		}
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The form could not be read. Go back and try again.", Err: err}
+	}
+	return &Form{values: r.PostForm}, nil
+}
+
+// Value returns a field's first value without space around it, "" if there is none.
+func (f *Form) Value(field string) string { return strings.TrimSpace(f.values.Get(field)) }
+
+// Raw returns a field's first value as it was typed: for passwords and payloads.
+func (f *Form) Raw(field string) string { return f.values.Get(field) }
+
+// All returns all values of a field.
+func (f *Form) All(field string) []string { return f.values[field] }
+
+// Has reports whether a field has a value, as of several checkboxes with one name.
+func (f *Form) Has(field, value string) bool {
+	for _, v := range f.values[field] {
+		if v == value {
+			return true
+		}
+	}
+	return false
+}
+
+// Checked reports whether a checkbox or switch was on.
+func (f *Form) Checked(field string) bool { return f.values.Get(field) != "" }
+
+// Set replaces a field's values.
+func (f *Form) Set(field string, values ...string) { f.values[field] = values }
+
+// Error returns what is wrong with a field, as a sentence; "" if nothing is.
+func (f *Form) Error(field string) string { return f.errors[field] }
+
+// Message returns what is wrong with the form as a whole, "" if nothing is or if
+// it stands at a field.
+func (f *Form) Message() string { return f.message }
+
+// Fail keeps what an error says about the form, to show it again. Of a field
+// that the form does not show (as told by fields, those it shows) the sentence
+// goes to the message. It reports false for an error that no form can show:
+// only Invalid, Conflict and LimitReached are about what was typed.
+func (f *Form) Fail(err error, fields ...string) bool {
+	e, ok := errors.AsType[*iot.Error](err)
+	if !ok || e.Code != iot.Invalid && e.Code != iot.Conflict && e.Code != iot.LimitReached {
+		return false
+	}
+	f.errors = map[string]string{}
+	shown := false
+	for _, name := range fields {
+		if text, ok := e.Fields[name]; ok {
+			f.errors[name] = sentence(text)
+			shown = true
+		}
+	}
+	f.message = ""
+	if !shown || len(f.errors) < len(e.Fields) {
+		f.message = e.Message
+	}
+	return true
+}
+
+// sentence gives a fault that goes on after its field's name ("must be …") a
+// capital, for a place where no name stands before it.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}

@@ -1,0 +1,125 @@
+package handlers
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"thingpost/internal/iot"
+)
+
+// PageOptions say how Page shows what went wrong.
+type PageOptions struct {
+	Log *slog.Logger
+	// Page is the whole document about a problem.
+	Page func(r *http.Request, p Problem) templ.Component
+	// Toast is a notice for the list of toasts, whose element has the id ToastsID.
+	Toast    func(p Problem) templ.Component
+	ToastsID string
+	// SignIn is the path of the sign-in page. Whoever is not signed in is sent
+	// there, with the local address to return to as "next".
+	SignIn string
+}
+
+// Page makes a handler of a Func whose errors become a page with their status,
+// or for a request by htmx a toast with their status.
+func Page(f Func, o PageOptions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := f(w, r)
+		if err == nil {
+			return
+		}
+		logFailure(o.Log, r, err)
+		p := problemOf(err)
+		switch {
+		case p.Code == iot.Unauthorized:
+			toSignIn(w, r, o.SignIn)
+			return
+		case IsHTMX(r):
+			w.Header().Set("HX-Retarget", "#"+o.ToastsID)
+			w.Header().Set("HX-Reswap", "beforeend")
+			err = Render(w, r, p.Status, o.Toast(p))
+		default:
+			err = Render(w, r, p.Status, o.Page(r, p))
+		}
+		if err != nil {
+			o.Log.LogAttrs(r.Context(), slog.LevelError, "error page failed", slog.Any("error", err))
+			http.Error(w, p.Title+". "+p.Message, p.Status)
+		}
+	})
+}
+
+// toSignIn sends the browser to the sign-in page, and back afterwards.
+func toSignIn(w http.ResponseWriter, r *http.Request, signIn string) {
+	next := ""
+	switch {
+	case IsHTMX(r):
+		if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil {
+			next = u.RequestURI()
+		}
+	case r.Method == http.MethodGet:
+		next = r.URL.RequestURI()
+	}
+	if next = LocalPath(next); next != "/" {
+		signIn += "?" + url.Values{"next": {next}}.Encode()
+	}
+	if IsHTMX(r) {
+		w.Header().Set("HX-Redirect", signIn)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	http.Redirect(w, r, signIn, http.StatusSeeOther)
+}
+
+// Render answers with a component. It is made in whole before the first byte is
+// sent, so that a failure is still an error page. Browsers do not store it.
+func Render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
+	var b bytes.Buffer
+	if err := c.Render(r.Context(), &b); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "HX-Request, HX-Target")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the reader has gone; nobody else can be told
+	return nil
+}
+
+// IsHTMX reports whether htmx asks for a part of a page. A page that is restored
+// from the history is asked for as a whole.
+func IsHTMX(r *http.Request) bool {
+	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
+}
+
+// IsFragment reports whether htmx asks for the element with the id alone.
+func IsFragment(r *http.Request, id string) bool {
+	return IsHTMX(r) && r.Header.Get("HX-Target") == id
+}
+
+// Redirect sends the browser to a local path after something was done.
+func Redirect(w http.ResponseWriter, r *http.Request, path string) error {
+	if IsHTMX(r) {
+		w.Header().Set("HX-Location", path)
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
+
+// LocalPath returns an address within this site as it is, and "/" for any other,
+// so that nobody is sent elsewhere by a link to us.
+func LocalPath(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" ||
+		!strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//") || strings.ContainsAny(address, "\\\t\r\n") {
+		return "/"
+	}
+	return address
+}

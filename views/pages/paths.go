@@ -1,0 +1,185 @@
+package pages
+
+import "net/url"
+
+// The pages outside of projects.
+const (
+	HomePath          = "/"
+	AllProjectsPath   = "/?all=1" // the list, also if there is one project only
+	SetUpPath         = "/setup"
+	SignInPath        = "/sign-in"
+	SignOutPath       = "/sign-out"
+	ThemePath         = "/theme"
+	AccountPath       = "/settings"
+	PasswordPath      = "/settings/password"
+	OrganizationsPath = "/settings/organizations"
+	NewProjectPath    = "/projects/new"
+	DocumentationPath = "/api/v1/openapi.json"
+)
+
+// Organization returns the addresses of an organization's pages.
+type Organization string
+
+func (o Organization) base() string { return OrganizationsPath + "/" + url.PathEscape(string(o)) }
+
+// Members is the list of members; a POST adds one.
+func (o Organization) Members() string { return o.base() + "/members" }
+
+// Member is one member, by the account's id: a POST changes the role.
+func (o Organization) Member(account string) string {
+	return o.Members() + "/" + url.PathEscape(account)
+}
+
+// RemoveMember asks before a member is taken out; a POST does it.
+func (o Organization) RemoveMember(account string) string { return o.Member(account) + "/remove" }
+
+// In is a project, by its slug; its methods are the addresses of its pages.
+type In string
+
+func (p In) base() string { return "/projects/" + url.PathEscape(string(p)) }
+
+func (p In) below(parts ...string) string {
+	path := p.base()
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
+// Overview is the project's first page.
+func (p In) Overview() string { return p.base() }
+
+// Settings is the form of the project itself.
+func (p In) Settings() string { return p.below("settings") }
+
+// Delete asks before the project is deleted; a POST does it.
+func (p In) Delete() string { return p.below("delete") }
+
+// FirstKey makes a key for the first steps, as POST.
+func (p In) FirstKey() string { return p.below("first-key") }
+
+// Events is the stream of names of what changed.
+func (p In) Events() string { return p.below("events") }
+
+// Audit is the list of changes.
+func (p In) Audit() string { return p.below("audit") }
+
+// AuditBefore is the page of the list that ends before an entry.
+func (p In) AuditBefore(id string) string { return withQuery(p.Audit(), "before", id) }
+
+// Webhooks is the panel "Configure webhooks"; a POST to NewWebhook creates.
+func (p In) Webhooks() string { return p.below("webhooks") }
+
+// NewWebhook is the empty form; a POST creates.
+func (p In) NewWebhook() string { return p.below("webhooks", "new") }
+
+// CopyWebhook is the form for a new webhook with the settings of another.
+func (p In) CopyWebhook(id string) string { return withQuery(p.NewWebhook(), "copy", id) }
+
+// PreviewWebhook answers what the posted form would do with a message.
+func (p In) PreviewWebhook() string { return p.below("webhooks", "preview") }
+
+// Webhook is the form; a POST saves.
+func (p In) Webhook(id string) string { return p.below("webhooks", id) }
+
+// DeleteWebhook asks first; a POST deletes.
+func (p In) DeleteWebhook(id string) string { return p.below("webhooks", id, "delete") }
+
+// PauseWebhook pauses, as POST.
+func (p In) PauseWebhook(id string) string { return p.below("webhooks", id, "pause") }
+
+// ResumeWebhook lets a paused webhook go on, as POST.
+func (p In) ResumeWebhook(id string) string { return p.below("webhooks", id, "resume") }
+
+// TestWebhook sends a test, as POST.
+func (p In) TestWebhook(id string) string { return p.below("webhooks", id, "test") }
+
+// WebhookSecret rotates the signing secret, as POST.
+func (p In) WebhookSecret(id string) string { return p.below("webhooks", id, "secret") }
+
+// Deliveries is the log, filtered by pairs of a parameter and its value. Empty
+// values are left out.
+func (p In) Deliveries(filter ...string) string {
+	return withQuery(p.below("deliveries"), filter...)
+}
+
+// Delivery is one delivery with its attempts.
+func (p In) Delivery(id string) string { return p.below("deliveries", id) }
+
+// RetryDelivery sends again, as POST.
+func (p In) RetryDelivery(id string) string { return p.below("deliveries", id, "retry") }
+
+// CancelDelivery stops a pending one, as POST.
+func (p In) CancelDelivery(id string) string { return p.below("deliveries", id, "cancel") }
+
+// ReplayDeliveries asks before all that a filter chooses are sent again; a POST
+// does it. The filter is as of Deliveries.
+func (p In) ReplayDeliveries(filter ...string) string {
+	return withQuery(p.below("deliveries", "replay"), filter...)
+}
+
+// Messages is the list of messages, filtered as Deliveries.
+func (p In) Messages(filter ...string) string {
+	return withQuery(p.below("messages"), filter...)
+}
+
+// Message is one message, with why each webhook got it or not.
+func (p In) Message(id string) string { return p.below("messages", id) }
+
+// Devices is the list of devices, by pairs of a parameter and its value: "q" is
+// searched for, "after" is the device before the page.
+func (p In) Devices(query ...string) string { return withQuery(p.below("devices"), query...) }
+
+// NewDevice is the empty form; a POST creates.
+func (p In) NewDevice() string { return p.below("devices", "new") }
+
+// Device is one device.
+func (p In) Device(id string) string { return p.below("devices", id) }
+
+// EditDevice is the form; a POST saves.
+func (p In) EditDevice(id string) string { return p.below("devices", id, "edit") }
+
+// DeviceKey asks before the key is replaced; a POST reveals or replaces it.
+func (p In) DeviceKey(id string) string { return p.below("devices", id, "key") }
+
+// SendAsDevice is the form of a test message; a POST sends it.
+func (p In) SendAsDevice(id string) string { return p.below("devices", id, "test") }
+
+// DeleteDevice asks first; a POST deletes.
+func (p In) DeleteDevice(id string) string { return p.below("devices", id, "delete") }
+
+// Keys is the list of API keys.
+func (p In) Keys() string { return p.below("keys") }
+
+// NewKey is the empty form; a POST creates.
+func (p In) NewKey() string { return p.below("keys", "new") }
+
+// DeleteKey asks first; a POST revokes.
+func (p In) DeleteKey(id string) string { return p.below("keys", id, "delete") }
+
+// Profiles is the list of profiles.
+func (p In) Profiles() string { return p.below("profiles") }
+
+// NewProfile is the empty form; a POST creates.
+func (p In) NewProfile() string { return p.below("profiles", "new") }
+
+// Profile is the form; a POST saves.
+func (p In) Profile(id string) string { return p.below("profiles", id) }
+
+// DeleteProfile asks first; a POST deletes.
+func (p In) DeleteProfile(id string) string { return p.below("profiles", id, "delete") }
+
+// withQuery adds pairs of a parameter and its value to a path, without those
+// whose value is empty.
+func withQuery(path string, pairs ...string) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Add(pairs[i], pairs[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
