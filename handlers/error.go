@@ -9,9 +9,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// StatusOf returns the HTTP status of a code as the API answers it. HTML forms
+// statusOf returns the HTTP status of a code as the API answers it. HTML forms
 // answer Invalid with 422 instead. An unknown code counts as internal.
-func StatusOf(c iot.Code) int {
+func statusOf(c iot.Code) int {
 	switch c {
 	case iot.Invalid:
 		return http.StatusBadRequest
@@ -51,7 +51,7 @@ func problemOf(err error) Problem {
 	if !ok || e.Message == "" || e.Code == iot.Internal {
 		e = iot.NewError(iot.Internal, "Something went wrong on the server, and was written to its log. Try again in a moment.")
 	}
-	return Problem{Status: StatusOf(e.Code), Code: e.Code, Title: titleOf(e.Code), Message: e.Message}
+	return Problem{Status: statusOf(e.Code), Code: e.Code, Title: titleOf(e.Code), Message: e.Message}
 }
 
 func titleOf(c iot.Code) string {

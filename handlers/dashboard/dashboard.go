@@ -74,12 +74,12 @@ func New(o Options) http.Handler {
 func (s *site) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{account: handlers.Account(r.Context())}
-		handlers.Page(func(w http.ResponseWriter, r *http.Request) error {
+		handlers.HTML(func(w http.ResponseWriter, r *http.Request) error {
 			if err := s.admit(r, rt, v); err != nil {
 				return err
 			}
 			return rt.handle(w, r, v)
-		}, handlers.PageOptions{Log: s.Log, Page: s.failure(v), Toast: failureToast, ToastsID: ui.ToastsID, SignIn: pages.SignInPath}).ServeHTTP(w, r)
+		}, handlers.HTMLOptions{Log: s.Log, Page: s.failure(v), Toast: failureToast, ToastsID: ui.ToastsID, SignIn: pages.SignInPath}).ServeHTTP(w, r)
 	})
 }
 

@@ -12,8 +12,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// PageOptions say how Page shows what went wrong.
-type PageOptions struct {
+// HTMLOptions say how HTML shows what went wrong.
+type HTMLOptions struct {
 	Log *slog.Logger
 	// Page is the whole document about a problem.
 	Page func(r *http.Request, p Problem) templ.Component
@@ -25,9 +25,9 @@ type PageOptions struct {
 	SignIn string
 }
 
-// Page makes a handler of a Func whose errors become a page with their status,
+// HTML makes a handler of a Func whose errors become a page with their status,
 // or for a request by htmx a toast with their status.
-func Page(f Func, o PageOptions) http.Handler {
+func HTML(f Func, o HTMLOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := f(w, r)
 		if err == nil {
