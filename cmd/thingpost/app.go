@@ -15,8 +15,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thingpost/db"
+	"thingpost/handlers/api"
+	"thingpost/handlers/dashboard"
+	"thingpost/internal/dispatch"
+	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/static"
 	"thingpost/web"
 )
 
@@ -28,6 +33,7 @@ type app struct {
 	unlock  func()
 	db      *db.DB
 	ingest  *ingest.Ingest
+	sender  *dispatch.Dispatcher
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
@@ -65,18 +71,29 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 			return a, err
 		}
 	}
+	if err := a.firstAccount(ctx); err != nil {
+		return a, err
+	}
 	a.wire()
-	return a, a.firstAccount(ctx)
+	return a, nil
 }
 
 // wire makes the parts over the store. Nothing is written before it is done, so
 // that committed finds them all.
 func (a *app) wire() {
-	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now})
+	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
+	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: version()})
+	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now}),
+		PublicURL: a.url(), Version: version(), Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
+	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
+		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Now: a.now, Log: a.log}),
+		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
+			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: version(), Secure: a.config.secure(), Now: a.now, Log: a.log}),
 		Sessions:     sessions,
 		Hub:          a.hub,
+		Static:       static.Handler(),
 		Ready:        a.db.Ready,
 		MetricsToken: a.config.Watch.MetricsToken,
 		PublicURL:    a.config.HTTP.PublicURL,
@@ -87,7 +104,11 @@ func (a *app) wire() {
 
 // committed hands on what a transaction has changed.
 func (a *app) committed(c iot.Commit) {
+	if a.web == nil {
+		return // nothing has been read yet
+	}
 	a.ingest.Changed(c)
+	a.sender.Changed(c)
 	a.hub.Publish(c)
 }
 
@@ -145,6 +166,7 @@ func (a *app) setUpURL() string {
 func (a *app) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.web.Serve(ctx, a.main, a.cert.config()) })
+	g.Go(func() error { return a.sender.Run(ctx) })
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}
