@@ -20,6 +20,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{name: "serve", summary: "start the server", run: serveCommand},
+		{name: "bench", summary: "measure what this machine accepts and delivers", run: benchCommand},
 		{name: "version", summary: "print the version", run: versionCommand},
 	}
 }

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+const benchAbout = `Measure how much this machine accepts and delivers, with everything on disk,
+beside a relay in the same process that keeps nothing: it answers at once, holds
+messages in memory and posts them. Senders, both servers and the receiver share
+this machine, so read the figures as ratios. Nothing leaves the machine, and the
+data folder is a temporary one.`
+
+// benchConfig is what bench can be told.
+type benchConfig struct {
+	messages, senders, rounds int
+	rate                      int
+	seconds                   int
+	pending                   int
+	folder                    string
+	json                      bool
+}
+
+func benchCommand(ctx context.Context, p *program, args []string) error {
+	var c benchConfig
+	o := newOptions("bench", "", benchAbout)
+	o.group("Throughput")
+	o.count(&c.messages, "messages", 60_000, 1_000, 10_000_000, "messages a round, for each of the two")
+	o.count(&c.senders, "senders", 256, 1, 4096, "senders at once; each waits for its answer")
+	o.count(&c.rounds, "rounds", 3, 1, 100, "rounds; the median ratio counts")
+	o.group("Latency")
+	o.count(&c.rate, "rate", 100, 1, 100_000, "messages a second at an even pace")
+	o.count(&c.seconds, "seconds", 5, 1, 3600, "how long at that pace, and how long beside a slow webhook; each")
+	o.group("Backlog")
+	o.count(&c.pending, "pending", 0, 0, 100_000_000, "messages that wait for a webhook when the server starts; 0 leaves this part out")
+	o.group("Where and how")
+	o.text(&c.folder, "folder", "DIR", "", "where the temporary data folder is made; the system's folder for such if empty")
+	o.flag(&c.json, "json", "print the figures as JSON")
+	if _, err := o.parse(p, args, 0, 0); err != nil {
+		return err
+	}
+	r, err := p.bench(ctx, c)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		e := json.NewEncoder(p.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	return r.print(p.stdout)
+}
+
+// benchResult is what bench prints. Rates are messages a second.
+type benchResult struct {
+	Version  string       `json:"version"`
+	CPUs     int          `json:"cpus"`
+	Messages int          `json:"messages"`
+	Senders  int          `json:"senders"`
+	Relay    benchFigures `json:"relay"`
+	Ours     benchFigures `json:"thingpost"`
+	// Ratio is the median over the rounds of delivered messages a second, of ours
+	// to the relay's.
+	Ratio  float64      `json:"ratio"`
+	Ratios []float64    `json:"ratios"`
+	Even   benchLatency `json:"even"`
+	Slow   *benchSlow   `json:"slow,omitempty"`
+	Start  *benchStart  `json:"start,omitempty"`
+}
+
+// benchFigures are those of a round; of several, the median one by Delivered.
+type benchFigures struct {
+	Accepted  float64 `json:"accepted_per_second"`
+	Delivered float64 `json:"delivered_per_second"`
+	CPUMS     float64 `json:"cpu_ms_per_message"`
+	benchLatency
+}
+
+// benchLatency are percentiles in milliseconds: of the answer to a sender, and
+// from the moment of sending to the arrival at the receiver.
+type benchLatency struct {
+	Rate       int     `json:"rate,omitempty"`
+	AcceptP50  float64 `json:"accept_p50_ms"`
+	AcceptP99  float64 `json:"accept_p99_ms"`
+	ArrivalP50 float64 `json:"arrival_p50_ms"`
+	ArrivalP99 float64 `json:"arrival_p99_ms"`
+}
+
+// benchSlow compares a fast webhook alone with the same beside one whose
+// receiver takes five seconds.
+type benchSlow struct {
+	Rate   int          `json:"rate"`
+	Alone  benchLatency `json:"alone"`
+	Beside benchLatency `json:"beside"`
+}
+
+// benchStart tells of a start with a backlog.
+type benchStart struct {
+	Pending     int     `json:"pending"`
+	FirstMS     float64 `json:"first_delivery_ms"`
+	MemoryMiB   float64 `json:"memory_mib"` // resident, before anything else was measured
+	DatabaseMiB float64 `json:"database_mib"`
+}
+
+func (p *program) bench(ctx context.Context, c benchConfig) (*benchResult, error) {
+	r := &benchResult{Version: version(), CPUs: runtime.NumCPU(), Messages: c.messages, Senders: c.senders}
+	folder, err := os.MkdirTemp(c.folder, "thingpost-bench-")
+	if err != nil {
+		return nil, &iot.Error{Code: iot.Unavailable, Message: "A temporary folder cannot be made. Choose where with -folder.", Err: err}
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if c.pending > 0 {
+		// First, while the process is small.
+		if r.Start, err = p.benchStart(ctx, filepath.Join(folder, "start"), c.pending); err != nil {
+			return nil, err
+		}
+	}
+	h, err := p.newBenchHouse(ctx, filepath.Join(folder, "data"))
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	if err := h.throughput(ctx, c, r); err != nil {
+		return nil, err
+	}
+	if r.Even, err = h.even(ctx, c.rate, c.seconds); err != nil {
+		return nil, err
+	}
+	r.Slow, err = h.besideSlow(ctx, c.seconds)
+	return r, err
+}
+
+// throughput runs the rounds, the relay and ours in turn.
+func (h *benchHouse) throughput(ctx context.Context, c benchConfig, r *benchResult) error {
+	warm := c
+	warm.messages = min(c.messages, 10_000)
+	for _, target := range []benchTarget{h.relay, h.ours} {
+		if _, err := h.round(ctx, target, warm); err != nil {
+			return err
+		}
+	}
+	var relays, ours []benchFigures
+	for range c.rounds {
+		a, err := h.round(ctx, h.relay, c)
+		if err != nil {
+			return err
+		}
+		b, err := h.round(ctx, h.ours, c)
+		if err != nil {
+			return err
+		}
+		relays, ours = append(relays, a), append(ours, b)
+		r.Ratios = append(r.Ratios, b.Delivered/a.Delivered)
+	}
+	r.Relay, r.Ours = medianFigures(relays), medianFigures(ours)
+	sorted := slices.Sorted(slices.Values(r.Ratios))
+	r.Ratio = sorted[len(sorted)/2]
+	return nil
+}
+
+func medianFigures(list []benchFigures) benchFigures {
+	slices.SortFunc(list, func(a, b benchFigures) int { return int(a.Delivered - b.Delivered) })
+	return list[len(list)/2]
+}
+
+// slowTakes is how long the slow receiver takes; slowRate is the pace beside it.
+const (
+	slowTakes = 5 * time.Second
+	slowRate  = 50
+)
+
+func (h *benchHouse) besideSlow(ctx context.Context, seconds int) (*benchSlow, error) {
+	s := &benchSlow{Rate: slowRate}
+	var err error
+	if s.Alone, err = h.even(ctx, slowRate, seconds); err != nil {
+		return nil, err
+	}
+	slow := newBenchReceiver(slowTakes)
+	defer slow.close()
+	w := benchWebhook(h.project, "slow", slow.url)
+	if err := h.app.db.CreateWebhook(w, benchActor); err != nil {
+		return nil, err
+	}
+	if s.Beside, err = h.even(ctx, slowRate, seconds); err != nil {
+		return nil, err
+	}
+	return s, h.app.db.DeleteWebhook(w, benchActor)
+}
+
+func (p *program) benchStart(ctx context.Context, folder string, pending int) (*benchStart, error) {
+	b := &benchStart{Pending: pending}
+	receiver := newBenchReceiver(0)
+	defer receiver.close()
+	if err := p.fillBacklog(ctx, folder, receiver.url, pending); err != nil {
+		return nil, err
+	}
+	began := p.now()
+	h, err := p.openBenchHouse(ctx, folder, receiver)
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	if err := receiver.waitFor(ctx, 1); err != nil {
+		return nil, err
+	}
+	b.FirstMS = ms(p.now().Sub(began))
+	b.MemoryMiB = residentMiB()
+	if info, err := os.Stat(h.app.db.Path()); err == nil {
+		b.DatabaseMiB = float64(info.Size()) / (1 << 20)
+	}
+	return b, nil
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// benchApp is the server's config for a measurement: loopback only.
+func benchApp(folder string) config {
+	var c config
+	c.HTTP.Listen = "127.0.0.1:0"
+	c.Store.Data = folder
+	c.Webhooks.Limits = iot.Limits{Webhooks: 5, Headers: 5}
+	c.Webhooks.Allowed = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	return c
+}
+
+func (p *program) quietApp(ctx context.Context, c config) (*app, error) {
+	return newApp(ctx, c, slog.New(slog.DiscardHandler), p.now)
+}
+
+func (r *benchResult) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "Thingpost %s, %d CPUs, %d messages a round from %d senders\n\n", r.Version, r.CPUs, r.Messages, r.Senders)
+	fmt.Fprintln(w, "\taccepted/s\tdelivered/s\tCPU a message\taccept p50 / p99\tarrival p50 / p99")
+	for _, row := range []struct {
+		name string
+		f    benchFigures
+	}{{"relay, keeps nothing", r.Relay}, {"Thingpost, all on disk", r.Ours}} {
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.3f ms\t%.1f / %.1f ms\t%.1f / %.1f ms\n", row.name, row.f.Accepted, row.f.Delivered, row.f.CPUMS,
+			row.f.AcceptP50, row.f.AcceptP99, row.f.ArrivalP50, row.f.ArrivalP99)
+	}
+	fmt.Fprintf(w, "ratio\t\t%.2f\t(rounds: %.2f)\n\n", r.Ratio, r.Ratios)
+	fmt.Fprintf(w, "%d messages/s\t\t\t\t%.1f / %.1f ms\t%.1f / %.1f ms\n", r.Even.Rate, r.Even.AcceptP50, r.Even.AcceptP99, r.Even.ArrivalP50, r.Even.ArrivalP99)
+	if s := r.Slow; s != nil {
+		for _, row := range []struct {
+			name string
+			l    benchLatency
+		}{{"alone", s.Alone}, {"beside a webhook that takes 5 s", s.Beside}} {
+			fmt.Fprintf(w, "%d messages/s, %s\t\t\t\t%.1f / %.1f ms\t%.1f / %.1f ms\n", s.Rate, row.name, row.l.AcceptP50, row.l.AcceptP99, row.l.ArrivalP50, row.l.ArrivalP99)
+		}
+	}
+	if s := r.Start; s != nil {
+		fmt.Fprintf(w, "\nstart with %d pending: first delivery after %.0f ms, %.0f MiB of memory, %.0f MiB on disk\n", s.Pending, s.FirstMS, s.MemoryMiB, s.DatabaseMiB)
+	}
+	return w.Flush()
+}
