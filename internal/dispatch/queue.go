@@ -45,6 +45,9 @@ type queue struct {
 	// held are deliveries in memory: in a lane, in flight, or with an outcome that
 	// is not yet on disk. None of them is read from disk again.
 	held map[int64]struct{}
+	// let are deliveries let go of while the manager reads from disk: what it reads
+	// may be from before their outcome. nil when it does not read.
+	let map[int64]struct{}
 
 	more bool        // there may be due work on disk that is not held
 	next iot.Instant // when work on disk becomes due; 0 if none is known
@@ -198,6 +201,9 @@ func (q *queue) release(v *iot.Delivery, due iot.Instant) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.held, v.ID.Key())
+	if q.let != nil {
+		q.let[v.ID.Key()] = struct{}{}
+	}
 	if q.order != nil && v.Trigger != iot.TriggerTest {
 		q.order.ended(v.DeviceID, due)
 		q.d.wake()

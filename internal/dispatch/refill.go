@@ -94,12 +94,14 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 	}
 	// Cleared before the look, so that what comes meanwhile is not forgotten.
 	q.more, q.next = false, 0
+	q.let = map[int64]struct{}{}
 	q.mu.Unlock()
 
 	list, next, err := q.d.o.DB.Due(ctx, q.key, now, room, q.holds)
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	defer func() { q.let = nil }()
 	if err != nil {
 		q.more = true
 		return 0, err
@@ -113,7 +115,7 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 			q.more = true
 			break
 		}
-		if _, held := q.held[item.Delivery.ID.Key()]; held {
+		if q.known(item.Delivery.ID) {
 			continue
 		}
 		q.held[item.Delivery.ID.Key()] = struct{}{}
@@ -128,12 +130,17 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 	return q.next, nil
 }
 
-// holds reports whether a delivery is in memory.
+// holds reports whether a delivery is in memory, or was until a moment ago.
 func (q *queue) holds(id iot.ID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.known(id)
+}
+
+func (q *queue) known(id iot.ID) bool {
 	_, held := q.held[id.Key()]
-	return held
+	_, let := q.let[id.Key()]
+	return held || let
 }
 
 // devicesAStep is how many devices with pending work are read at once.
@@ -183,9 +190,13 @@ func (q *queue) refillInOrder(ctx context.Context) (iot.Instant, error) {
 
 // askFor puts a device's first pending delivery into the lane, if it is due.
 func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Instant) error {
+	q.mu.Lock()
+	q.let = map[int64]struct{}{}
+	q.mu.Unlock()
 	head, err := q.d.o.DB.Head(ctx, q.key, device)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	defer func() { q.let = nil }()
 	switch {
 	case q.order != o || q.stale:
 		return nil // all of it is read again
@@ -199,8 +210,8 @@ func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Inst
 	case head.Delivery.DueAt > now:
 		o.waiting[device] = head.Delivery.DueAt
 	default:
-		if _, held := q.held[head.Delivery.ID.Key()]; held {
-			return nil // in flight since before the settings changed
+		if q.known(head.Delivery.ID) {
+			return nil // in flight since before the settings changed; it asks when it ends
 		}
 		q.held[head.Delivery.ID.Key()] = struct{}{}
 		q.backlog.push(*head)
