@@ -59,6 +59,9 @@ func (s *server) showDelivery(w http.ResponseWriter, r *http.Request, c *caller)
 
 func (s *server) retryDelivery(w http.ResponseWriter, r *http.Request, c *caller) error {
 	id, err := deliveryID(r)
+	if err == nil {
+		err = emptyBody(r)
+	}
 	if err != nil {
 		return err
 	}
@@ -71,6 +74,9 @@ func (s *server) retryDelivery(w http.ResponseWriter, r *http.Request, c *caller
 
 func (s *server) cancelDelivery(w http.ResponseWriter, r *http.Request, c *caller) error {
 	id, err := deliveryID(r)
+	if err == nil {
+		err = emptyBody(r)
+	}
 	if err != nil {
 		return err
 	}

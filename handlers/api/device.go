@@ -96,6 +96,9 @@ func (s *server) deleteDevice(w http.ResponseWriter, r *http.Request, c *caller)
 
 func (s *server) rotateDeviceKey(w http.ResponseWriter, r *http.Request, c *caller) error {
 	d, err := s.device(r, c)
+	if err == nil {
+		err = emptyBody(r)
+	}
 	if err != nil {
 		return err
 	}

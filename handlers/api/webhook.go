@@ -132,10 +132,10 @@ func (s *server) deleteWebhook(w http.ResponseWriter, r *http.Request, c *caller
 
 func (s *server) testWebhook(w http.ResponseWriter, r *http.Request, c *caller) error {
 	h, err := s.webhook(r, c)
-	if err != nil {
-		return err
+	if err == nil {
+		err = emptyBody(r)
 	}
-	if err := emptyBody(r); err != nil {
+	if err != nil {
 		return err
 	}
 	id, err := s.Ingest.Test(r.Context(), c.project, h)
@@ -172,10 +172,10 @@ func (s *server) pauseWebhook(w http.ResponseWriter, r *http.Request, c *caller)
 
 func (s *server) resumeWebhook(w http.ResponseWriter, r *http.Request, c *caller) error {
 	h, err := s.webhook(r, c)
-	if err != nil {
-		return err
+	if err == nil {
+		err = emptyBody(r)
 	}
-	if err := emptyBody(r); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := s.DB.ResumeWebhook(h, c.actor()); err != nil {

@@ -81,9 +81,8 @@ func set[T any](to, from *T) {
 }
 
 func (b *webhookBody) applyTypes(w *iot.Webhook, f *iot.Faults) {
+	f.Check(b.Type == nil || b.MessageTypes == nil, "type", "is short for message_types. Give one of them.")
 	switch {
-	case b.Type != nil && b.MessageTypes != nil:
-		f.Add("type", "is short for message_types. Give one of them.")
 	case b.Type != nil:
 		kind, ok := iot.ParseMessageType(*b.Type)
 		f.Check(ok, "type", "is no message type, such as user or iottly.")

@@ -1,0 +1,40 @@
+package api
+
+import (
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func TestOneAddressCannotTryManyAccounts(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := newSignIns(func() time.Time { return now })
+	tries := 0
+	for ; tries < 100; tries++ {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.RemoteAddr = "[2001:db8::" + strconv.Itoa(tries%10) + "]:4000" // a host has the whole /64
+		if _, err := s.try(senderOf(r), strconv.Itoa(tries)); err != nil {
+			break
+		}
+	}
+	if tries != addressBurst {
+		t.Errorf("%d tries before it is limited, want %d", tries, addressBurst)
+	}
+	now = now.Add(addressEvery)
+	if _, err := s.try("2001:db8::/64", "another"); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
+}
+
+func TestLimitersAreBounded(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := newSignIns(func() time.Time { return now })
+	for i := range 3 * maxLimiters {
+		now = now.Add(time.Millisecond)
+		_, _ = s.try(strconv.Itoa(i), strconv.Itoa(-i)) // whether it is limited does not matter here
+		if len(s.addresses) > maxLimiters || len(s.accounts) > maxLimiters {
+			t.Fatalf("%d and %d limiters", len(s.addresses), len(s.accounts))
+		}
+	}
+}
