@@ -53,45 +53,12 @@ func ErrorOf(err error) ErrorBody {
 	return ErrorBody{e.Code, e.Message, e.Fields}
 }
 
-// Status returns the HTTP status that JSON APIs answer a code with.
-func Status(c iot.Code) int {
-	switch c {
-	case iot.Invalid:
-		return http.StatusBadRequest
-	case iot.Unauthorized:
-		return http.StatusUnauthorized
-	case iot.Forbidden:
-		return http.StatusForbidden
-	case iot.NotFound:
-		return http.StatusNotFound
-	case iot.Conflict, iot.LimitReached:
-		return http.StatusConflict
-	case iot.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case iot.RateLimited:
-		return http.StatusTooManyRequests
-	case iot.Unavailable:
-		return http.StatusServiceUnavailable
-	case iot.StorageFull:
-		return http.StatusInsufficientStorage
-	case iot.Internal:
-	}
-	return http.StatusInternalServerError
-}
-
 func answerError(w http.ResponseWriter, r *http.Request, err error, log *slog.Logger) {
 	body := ErrorOf(err)
-	status := Status(body.Code)
+	status := statusOf(body.Code)
 	if status >= http.StatusInternalServerError {
 		id := requestID(w)
-		level := slog.LevelError
-		switch {
-		case r.Context().Err() != nil:
-			level = slog.LevelDebug // nobody waits for the answer
-		case body.Code == iot.Unavailable:
-			level = slog.LevelWarn
-		}
-		log.Log(r.Context(), level, "request failed", "request_id", id, "method", r.Method, "path", r.URL.Path, "code", string(body.Code), "error", err)
+		logFailure(log.With("request_id", id), r, err)
 		if body.Code == iot.Internal {
 			body.Message += " The request's id is " + id + "."
 		}
@@ -126,10 +93,9 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 
 // WriteJSONBytes answers JSON that is encoded already.
 func WriteJSONBytes(w http.ResponseWriter, status int, body []byte) {
+	values := []string{"application/json", strconv.Itoa(len(body)), "no-store"} // one piece of memory for each accepted message
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
+	h["Content-Type"], h["Content-Length"], h["Cache-Control"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: nobody to tell
 }

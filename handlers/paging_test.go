@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -44,11 +45,11 @@ func TestCut(t *testing.T) {
 }
 
 func TestQuery(t *testing.T) {
-	q, page, err := handlers.Query(httptest.NewRequest("GET", "/?a=1&limit=7&cursor=x", nil), "a", "b")
+	q, page, err := handlers.Query(httptest.NewRequest(http.MethodGet, "/?a=1&limit=7&cursor=x", nil), "a", "b")
 	if err != nil || q.Get("a") != "1" || page != (handlers.Page{Limit: 7, Cursor: "x"}) {
 		t.Errorf("%v %+v %v", q, page, err)
 	}
-	_, page, err = handlers.Query(httptest.NewRequest("GET", "/", nil))
+	_, page, err = handlers.Query(httptest.NewRequest(http.MethodGet, "/", nil))
 	if err != nil || page.Limit != handlers.DefaultLimit {
 		t.Errorf("%+v %v", page, err)
 	}
@@ -56,7 +57,7 @@ func TestQuery(t *testing.T) {
 		t.Errorf("no cursor: %v", err)
 	}
 	for _, bad := range []string{"?c=1", "?a=1&a=2", "?limit=0", "?limit=201", "?limit=x", "?limit=", "?%zz", "?a;b"} {
-		if _, _, err := handlers.Query(httptest.NewRequest("GET", "/"+bad, nil), "a", "b"); iot.CodeOf(err) != iot.Invalid {
+		if _, _, err := handlers.Query(httptest.NewRequest(http.MethodGet, "/"+bad, nil), "a", "b"); iot.CodeOf(err) != iot.Invalid {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"testing"
@@ -12,7 +13,7 @@ func TestOneAddressCannotTryManyAccounts(t *testing.T) {
 	s := newSignIns(func() time.Time { return now })
 	tries := 0
 	for ; tries < 100; tries++ {
-		r := httptest.NewRequest("POST", "/", nil)
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.RemoteAddr = "[2001:db8::" + strconv.Itoa(tries%10) + "]:4000" // a host has the whole /64
 		if _, err := s.try(senderOf(r), strconv.Itoa(tries)); err != nil {
 			break

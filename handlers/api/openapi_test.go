@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -205,7 +206,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		w.refused(iot.NotFound, "GET", path, w.owner, "")
 	}
 	r := httptest.NewRecorder()
-	w.api.ServeHTTP(r, httptest.NewRequest("HEAD", api.Prefix+"/openapi.json", nil))
+	w.api.ServeHTTP(r, httptest.NewRequest(http.MethodHead, api.Prefix+"/openapi.json", nil))
 	if r.Code != 200 {
 		t.Errorf("HEAD answers %d", r.Code)
 	}

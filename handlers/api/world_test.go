@@ -144,7 +144,7 @@ func (w *world) must(err error) {
 
 func (w *world) readDocument() {
 	r := httptest.NewRecorder()
-	w.api.ServeHTTP(r, httptest.NewRequest("GET", api.Prefix+"/openapi.json", nil))
+	w.api.ServeHTTP(r, httptest.NewRequest(http.MethodGet, api.Prefix+"/openapi.json", nil))
 	var err error
 	w.doc, err = openapi3.NewLoader().LoadFromData(r.Body.Bytes())
 	w.must(err)
@@ -237,7 +237,7 @@ func (w *world) ok(status int, method, path, token, body string) answer {
 }
 
 // refused sends and wants an error of a code, about the fields.
-func (w *world) refused(code iot.Code, method, path, token, body string, fields ...string) fault {
+func (w *world) refused(code iot.Code, method, path, token, body string, fields ...string) {
 	w.Helper()
 	a := w.send(method, path, token, body)
 	f := a.fault(w)
@@ -252,7 +252,6 @@ func (w *world) refused(code iot.Code, method, path, token, body string, fields 
 	if len(fields) > 0 && len(f.Fields) != len(fields) {
 		w.Errorf("%s %s with %.200s: want a word about %v alone: %v", method, path, body, fields, f.Fields)
 	}
-	return f
 }
 
 // webhook makes a webhook from JSON fields beside description and URL.
