@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +16,7 @@ import (
 // BenchmarkReceive measures a device's message from the request to the commit,
 // with 64 senders at once.
 func BenchmarkReceive(b *testing.B) {
-	d, err := db.Open(context.Background(), db.Options{Folder: b.TempDir()})
+	d, err := db.Open(b.Context(), db.Options{Folder: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -86,17 +86,16 @@ func TestDocumentAndRoutesAgree(t *testing.T) {
 	}
 }
 
-// TestMatrix asks every operation as every kind of caller, and compares who is
-// let in with the document.
-func TestMatrix(t *testing.T) {
-	w := newWorld(t)
-	type asker struct {
-		name, token string
-		kind        string // as in x-callers; "" for nobody
-		can         iot.Rights
-		foreign     bool
-	}
-	askers := []asker{
+// asker is a kind of caller.
+type asker struct {
+	name, token string
+	kind        string // as in x-callers; "" for nobody
+	can         iot.Rights
+	foreign     bool // belongs to another project
+}
+
+func (w *world) askers() []asker {
+	list := []asker{
 		{name: "nobody"},
 		{name: "a false token", token: "tpt_falsefalsefalsefalsefalse"},
 		{name: "a false key", token: "NNSXS." + strings.Repeat("A", 39) + "." + strings.Repeat("B", 52)},
@@ -113,51 +112,67 @@ func TestMatrix(t *testing.T) {
 	for _, name := range iot.RightNames() {
 		right, err := iot.ParseRights([]string{name})
 		w.must(err)
-		askers = append(askers, asker{"a key with " + name, w.key(w.project, right), "key", right, false})
+		list = append(list, asker{"a key with " + name, w.key(w.project, right), "key", right, false})
 	}
-	absent := strings.NewReplacer("{profile}", "nothing-here", "{webhook}", "nothing-here", "{key}", "nothing-here",
-		"{message}", "nothing-here", "{delivery}", "nothing-here", "{device}", w.device.ID)
+	return list
+}
+
+// verdict is what the document says becomes of an asker.
+func (a asker) verdict(who, rights []string, role iot.Role, inProject bool) string {
+	switch {
+	case a.kind == "":
+		return "unauthorized"
+	case !slices.Contains(who, a.kind) && a.kind != "user":
+		return "forbidden"
+	case inProject && a.foreign:
+		return "not found"
+	case a.kind == "key" && len(rights) > 0 && !holdsOne(a.can, rights):
+		return "forbidden"
+	case a.kind == "user" && role != "" && !a.can.Has(role.Rights()):
+		return "forbidden"
+	}
+	return "in"
+}
+
+// TestMatrix asks every operation as every kind of caller, and compares who is
+// let in with the document.
+func TestMatrix(t *testing.T) {
+	w := newWorld(t)
+	askers := w.askers()
 	for path, item := range w.doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			var who, names []string
+			var who, rights []string
 			var role iot.Role
 			extension(t, op.Extensions, "x-callers", &who)
-			extension(t, op.Extensions, "x-rights", &names)
+			extension(t, op.Extensions, "x-rights", &rights)
 			extension(t, op.Extensions, "x-role", &role)
 			if slices.Contains(who, "anyone") {
 				continue
 			}
 			for _, a := range askers {
-				inProject := strings.Contains(path, "{project}")
-				want := "in"
-				switch {
-				case a.kind == "":
-					want = "unauthorized"
-				case !slices.Contains(who, a.kind) && a.kind != "user":
-					want = "forbidden"
-				case inProject && a.foreign:
-					want = "not found"
-				case a.kind == "key" && len(names) > 0 && !holdsOne(a.can, names):
-					want = "forbidden"
-				case a.kind == "user" && role != "" && a.can < role.Rights():
-					want = "forbidden"
-				}
-				at := strings.ReplaceAll(absent.Replace(path), "{project}", w.project.ID)
-				if strings.HasSuffix(path, "/devices/{device}") && method != "GET" || strings.HasSuffix(path, "/key") {
-					at = strings.ReplaceAll(at, w.device.ID, "nothing-here")
-				}
-				if method == "DELETE" && path == "/projects/{project}" && want == "in" {
-					p := &iot.Project{Name: "To be deleted", OrganizationKey: w.project.OrganizationKey}
-					w.must(w.db.CreateProject(p, email))
-					at = "/projects/" + p.ID
-				}
-				got := w.send(method, api.Prefix+at, a.token, `{"nothing":"here"}`)
+				want := a.verdict(who, rights, role, strings.Contains(path, "{project}"))
+				got := w.send(method, w.harmless(method, path, want == "in"), a.token, `{"nothing":"here"}`)
 				if is := judged(t, got); is != want {
 					t.Errorf("%s %s for %s: %s, want %s\n%d %s", method, path, a.name, is, want, got.status, got.body)
 				}
 			}
 		}
 	}
+}
+
+// harmless fills in a path so that a request changes nothing that others need.
+func (w *world) harmless(method, path string, in bool) string {
+	project, device := w.project.ID, w.device.ID
+	if strings.HasSuffix(path, "/devices/{device}") && method != http.MethodGet || strings.HasSuffix(path, "/key") {
+		device = "nothing-here"
+	}
+	if method == http.MethodDelete && path == "/projects/{project}" && in {
+		p := &iot.Project{Name: "To be deleted", OrganizationKey: w.project.OrganizationKey}
+		w.must(w.db.CreateProject(p, email))
+		project = p.ID
+	}
+	return api.Prefix + strings.NewReplacer("{project}", project, "{device}", device, "{profile}", "nothing-here", "{webhook}", "nothing-here",
+		"{key}", "nothing-here", "{message}", "nothing-here", "{delivery}", "nothing-here").Replace(path)
 }
 
 func holdsOne(r iot.Rights, names []string) bool {
