@@ -82,15 +82,15 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 // that committed finds them all.
 func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
-	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: version()})
+	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName()})
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now}),
-		PublicURL: a.url(), Version: version(), Log: a.log, Now: a.now})
+		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
 		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Now: a.now, Log: a.log}),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
-			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: version(), Secure: a.config.secure(), Now: a.now, Log: a.log}),
+			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(), Now: a.now, Log: a.log}),
 		Sessions:     sessions,
 		Hub:          a.hub,
 		Static:       static.Handler(),

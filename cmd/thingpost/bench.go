@@ -115,7 +115,7 @@ type benchStart struct {
 }
 
 func (p *program) bench(ctx context.Context, c benchConfig) (*benchResult, error) {
-	r := &benchResult{Version: version(), CPUs: runtime.NumCPU(), Messages: c.messages, Senders: c.senders}
+	r := &benchResult{Version: versionName(), CPUs: runtime.NumCPU(), Messages: c.messages, Senders: c.senders}
 	folder, err := os.MkdirTemp(c.folder, "thingpost-bench-")
 	if err != nil {
 		return nil, &iot.Error{Code: iot.Unavailable, Message: "A temporary folder cannot be made. Choose where with -folder.", Err: err}

@@ -20,13 +20,30 @@ type command struct {
 func commands() []command {
 	return []command{
 		{name: "serve", summary: "start the server", run: serveCommand},
+		{name: "send", summary: "send a message as a device", run: sendCommand},
 		{name: "bench", summary: "measure what this machine accepts and delivers", run: benchCommand},
+		{name: "user", summary: "add and list people, set their roles and passwords", sub: []command{
+			{name: "add", summary: "add a person", run: userAddCommand},
+			{name: "list", summary: "list people and their roles", run: userListCommand},
+			{name: "role", summary: "give a person a role in an organization", run: userRoleCommand},
+			{name: "password", summary: "set a person's password", run: userPasswordCommand},
+		}},
+		{name: "backup", summary: "copy the database of a running or stopped server into a file", run: backupCommand},
+		{name: "restore", summary: "make a data folder from a backup", run: restoreCommand},
+		{name: "check", summary: "look whether a data folder is whole", run: checkCommand},
 		{name: "version", summary: "print the version", run: versionCommand},
 	}
 }
 
-// version returns what this build calls itself: a tag, else the commit.
-func version() string {
+// version is set by the linker; see versionName.
+var version string
+
+// versionName returns what this build calls itself: what the linker was told,
+// else a tag, else the commit.
+func versionName() string {
+	if version != "" {
+		return strings.TrimPrefix(version, "v")
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
@@ -47,6 +64,6 @@ func versionCommand(_ context.Context, p *program, args []string) error {
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.stdout, "thingpost %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(p.stdout, "thingpost %s (%s %s/%s)\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

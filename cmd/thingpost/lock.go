@@ -12,7 +12,7 @@ import (
 // lockName is the file in a data folder that a server holds while it runs.
 const lockName = "thingpost.lock"
 
-var errLocked = errors.New("the lock is held") //nolint:gochecknoglobals // a sentinel
+var errLocked = errors.New("the lock is held")
 
 // lockFolder makes the data folder if need be and keeps every other server off
 // it until unlock is called, or the process ends in whatever way.

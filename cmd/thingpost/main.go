@@ -40,7 +40,7 @@ type usageError struct{ text string }
 func (e usageError) Error() string { return e.text }
 
 // errTold is a failure that the command has told already; exit status 1.
-var errTold = errors.New("told") //nolint:gochecknoglobals // a sentinel
+var errTold = errors.New("told")
 
 // run runs one sub-command and returns the exit status.
 func (p *program) run(ctx context.Context, args []string) int {

@@ -34,8 +34,8 @@ func (p *program) serve(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	log.Info("started", slog.String("version", version()), slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
-	fmt.Fprintf(p.stdout, "Thingpost %s listens on %s\n", version(), a.url())
+	log.Info("started", slog.String("version", versionName()), slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
+	fmt.Fprintf(p.stdout, "Thingpost %s listens on %s\n", versionName(), a.url())
 	if link := a.setUpURL(); link != "" {
 		fmt.Fprintf(p.stdout, "Set it up once, before anybody else does: %s\n", link)
 	}

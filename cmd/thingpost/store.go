@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"thingpost/db"
+)
+
+const backupAbout = `Copy the database into a new FILE. The server may run meanwhile; the copy is of one moment.
+
+Secrets stay encrypted in the copy, and the key that opens them (secret.key in
+the data folder) is NOT in it: keep that key too, in another place.`
+
+func backupCommand(ctx context.Context, p *program, args []string) error {
+	o := newOptions("backup", "FILE", backupAbout)
+	var data string
+	o.text(&data, "data", "DIR", "./data", "folder of the database")
+	rest, err := o.parse(p, args, 1, 1)
+	if err != nil {
+		return err
+	}
+	if err := db.Backup(ctx, data, rest[0]); err != nil {
+		return err
+	}
+	info, err := os.Stat(rest[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%s holds a copy of the database (%d bytes).\n", rest[0], info.Size())
+	fmt.Fprintln(p.stdout, "The key file is not in it. Without secret.key the secrets in it cannot be read: keep it too, in another place.")
+	return nil
+}
+
+const restoreAbout = `Make the data folder's database from a backup FILE, after a look whether it is whole.
+No server may run on the folder. Put the key file (secret.key) of the server that
+the backup is of into the folder, before or after.`
+
+func restoreCommand(ctx context.Context, p *program, args []string) error {
+	o := newOptions("restore", "FILE", restoreAbout)
+	var data string
+	var force bool
+	o.text(&data, "data", "DIR", "./data", "folder of the database")
+	o.flag(&force, "force", "replace the database that is there")
+	rest, err := o.parse(p, args, 1, 1)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockFolder(data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := db.Restore(ctx, data, rest[0], force); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "The database in %s is now that of %s.\n", data, rest[0])
+	if _, err := os.Stat(filepath.Join(data, db.KeyFileName)); err != nil {
+		fmt.Fprintf(p.stdout, "The key file is not there. Put it to %s, or name it with THINGPOST_SECRET_KEY_FILE, before you start the server.\n",
+			filepath.Join(data, db.KeyFileName))
+	}
+	return nil
+}
+
+const checkAbout = `Look whether the database is whole, and whether it agrees with itself. The server may
+run meanwhile. Exit status 0 when all holds, 1 when not.`
+
+func checkCommand(ctx context.Context, p *program, args []string) (err error) {
+	o := newOptions("check", "", checkAbout)
+	var c storeConfig
+	o.dataOptions(&c.Data, &c.KeyFile)
+	if _, err := o.parse(p, args, 0, 0); err != nil {
+		return err
+	}
+	d, err := db.Open(ctx, db.Options{Folder: c.Data, KeyFile: c.KeyFile, ReadOnly: true, Now: p.now})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := d.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	findings, err := d.Check(ctx)
+	wrong := false
+	for _, f := range findings {
+		fmt.Fprintln(p.stdout, f)
+		wrong = wrong || !f.OK()
+	}
+	if err != nil {
+		return err
+	}
+	if wrong {
+		fmt.Fprintln(p.stdout, "Something is wrong. Keep a copy of the data folder before you restore a backup.")
+		return errTold
+	}
+	fmt.Fprintln(p.stdout, "All holds.")
+	return nil
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+// commandActor is who changes things at the command line, for the audit log.
+const commandActor = "thingpost user"
+
+// withStore runs fn on the store of a data folder, of a running server or not.
+func withStore(ctx context.Context, p *program, c storeConfig, fn func(*db.DB) error) error {
+	if _, err := os.Stat(c.Data); err != nil {
+		return &iot.Error{Code: iot.Unavailable, Message: "There is no data folder " + c.Data + ". Name the server's with -data.", Err: err}
+	}
+	d, err := db.Open(ctx, db.Options{Folder: c.Data, KeyFile: c.KeyFile, Now: p.now})
+	if err != nil {
+		return err
+	}
+	err = fn(d)
+	return errors.Join(err, d.Close())
+}
+
+const userAddAbout = `Add a person. The password is read from the terminal, or the first line of standard input.
+The first person becomes the instance's administrator and owner of its first organization.`
+
+func userAddCommand(ctx context.Context, p *program, args []string) error {
+	o := newOptions("user add", "EMAIL", userAddAbout)
+	var c storeConfig
+	var name, organization, role string
+	o.dataOptions(&c.Data, &c.KeyFile)
+	o.text(&name, "name", "NAME", "", "the person's name")
+	o.text(&organization, "organization", "ID", "", "organization to be a member of; may be left out where there is one")
+	o.text(&role, "role", "ROLE", "", "role in it: viewer, editor, admin or owner; no member if not given")
+	o.validate = func() map[string]string {
+		if role != "" && !iot.Role(role).Valid() {
+			return map[string]string{"role": "must be viewer, editor, admin or owner."}
+		}
+		return nil
+	}
+	rest, err := o.parse(p, args, 1, 1)
+	if err != nil {
+		return err
+	}
+	a := &iot.Account{Email: rest[0], Name: name}
+	if a.Name == "" {
+		a.Name, _, _ = strings.Cut(a.Email, "@")
+	}
+	if err := iot.CheckEmail(a.Email); err != nil {
+		return err
+	}
+	return withStore(ctx, p, c, func(d *db.DB) error {
+		if a.PasswordHash, err = p.newPassword(ctx); err != nil {
+			return err
+		}
+		has, err := d.HasAccounts(ctx)
+		if err != nil {
+			return err
+		}
+		if !has {
+			if err := d.SetUp(a, &iot.Organization{Name: firstOrganization}); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stdout, "Added %s, the administrator.\n", a.Email)
+			return nil
+		}
+		var org *iot.Organization
+		if role != "" {
+			if org, err = findOrganization(ctx, d, organization); err != nil {
+				return err
+			}
+		}
+		if err := d.CreateAccount(a, commandActor); err != nil {
+			return err
+		}
+		if org != nil {
+			if err := d.SetMember(org.Key, a.Key, iot.Role(role), commandActor); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(p.stdout, "Added %s.\n", a.Email)
+		return nil
+	})
+}
+
+const userListAbout = `List people, their roles in organizations, and when they last signed in (UTC).`
+
+func userListCommand(ctx context.Context, p *program, args []string) error {
+	o := newOptions("user list", "", userListAbout)
+	var c storeConfig
+	o.dataOptions(&c.Data, &c.KeyFile)
+	if _, err := o.parse(p, args, 0, 0); err != nil {
+		return err
+	}
+	return withStore(ctx, p, c, func(d *db.DB) error {
+		accounts, err := d.Accounts(ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "EMAIL\tNAME\tROLES\tLAST SIGN-IN")
+		for _, a := range accounts {
+			organizations, err := d.Organizations(ctx, a.Key)
+			if err != nil {
+				return err
+			}
+			var roles []string
+			if a.Administrator {
+				roles = append(roles, "administrator")
+			}
+			for _, org := range organizations {
+				roles = append(roles, org.ID+":"+string(org.Role))
+			}
+			seen := "never"
+			if a.SignedInAt != 0 {
+				seen = a.SignedInAt.Time().Format("2006-01-02 15:04")
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Email, a.Name, strings.Join(roles, " "), seen)
+		}
+		return w.Flush()
+	})
+}
+
+const userRoleAbout = `Give a person a ROLE in an organization: viewer, editor, admin or owner; none takes the person out.`
+
+func userRoleCommand(ctx context.Context, p *program, args []string) error {
+	o := newOptions("user role", "EMAIL ROLE", userRoleAbout)
+	var c storeConfig
+	var organization string
+	o.dataOptions(&c.Data, &c.KeyFile)
+	o.text(&organization, "organization", "ID", "", "the organization; may be left out where there is one")
+	rest, err := o.parse(p, args, 2, 2)
+	if err != nil {
+		return err
+	}
+	role := iot.Role(rest[1])
+	if rest[1] == "none" {
+		role = ""
+	} else if !role.Valid() {
+		return o.usage("the role must be viewer, editor, admin, owner or none.")
+	}
+	return withStore(ctx, p, c, func(d *db.DB) error {
+		a, err := d.AccountByEmail(ctx, rest[0])
+		if err != nil {
+			return err
+		}
+		org, err := findOrganization(ctx, d, organization)
+		if err != nil {
+			return err
+		}
+		if err := d.SetMember(org.Key, a.Key, role, commandActor); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "%s in %s: %s.\n", a.Email, org.ID, rest[1])
+		return nil
+	})
+}
+
+const userPasswordAbout = `Set a person's password, which is read from the terminal or the first line of standard input.
+All of the person's sessions and tokens end.`
+
+func userPasswordCommand(ctx context.Context, p *program, args []string) error {
+	o := newOptions("user password", "EMAIL", userPasswordAbout)
+	var c storeConfig
+	o.dataOptions(&c.Data, &c.KeyFile)
+	rest, err := o.parse(p, args, 1, 1)
+	if err != nil {
+		return err
+	}
+	return withStore(ctx, p, c, func(d *db.DB) error {
+		a, err := d.AccountByEmail(ctx, rest[0])
+		if err != nil {
+			return err
+		}
+		hash, err := p.newPassword(ctx)
+		if err != nil {
+			return err
+		}
+		if err := d.SetPassword(a.Key, hash, nil, commandActor); err != nil {
+			return err
+		}
+		fmt.Fprintf(p.stdout, "The password of %s is set. All sessions and tokens have ended.\n", a.Email)
+		return nil
+	})
+}
+
+// findOrganization returns an organization by slug or UUID, or the only one.
+func findOrganization(ctx context.Context, d *db.DB, name string) (*iot.Organization, error) {
+	accounts, err := d.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := map[int64]iot.Organization{}
+	for _, a := range accounts {
+		list, err := d.Organizations(ctx, a.Key)
+		if err != nil {
+			return nil, err
+		}
+		for _, org := range list {
+			if name == "" || org.ID == name || strings.EqualFold(org.UUID, name) {
+				found[org.Key] = org
+			}
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return nil, iot.NewError(iot.NotFound, "There is no such organization. See: thingpost user list.")
+	case len(found) > 1:
+		return nil, iot.NewError(iot.Invalid, "There are several organizations. Name one with -organization; see: thingpost user list.")
+	}
+	for _, org := range found {
+		return &org, nil
+	}
+	return nil, nil //nolint:nilnil // not reached: there is one
+}
+
+// newPassword reads a new password and returns its hash. It is never taken from
+// the command line, which everybody on the machine sees.
+func (p *program) newPassword(ctx context.Context) (iot.Secret, error) {
+	text, err := p.readPassword()
+	if err != nil {
+		return "", &iot.Error{Code: iot.Invalid, Message: "There is no password to read. Type it, or give it as the first line of standard input.", Err: err}
+	}
+	return iot.NewPasswords().Hash(ctx, text)
+}
+
+func (p *program) readPassword() (iot.Secret, error) {
+	if f, ok := p.stdin.(*os.File); ok {
+		show, err := hideTyping(f)
+		if err == nil {
+			fmt.Fprint(p.stderr, "Password: ")
+			defer func() {
+				show()
+				fmt.Fprintln(p.stderr)
+			}()
+		}
+	}
+	line, err := readLine(p.stdin)
+	return iot.Secret(line), err
+}
+
+// readLine reads a line byte by byte: what follows is somebody else's.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	var b [1]byte
+	for len(line) <= iot.MaxPassword {
+		n, err := r.Read(b[:])
+		if n == 1 && b[0] == '\n' {
+			break
+		}
+		line = append(line, b[:n]...)
+		if errors.Is(err, io.EOF) && len(line) > 0 {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return strings.TrimSuffix(string(line), "\r"), nil
+}

@@ -1,0 +1,240 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"thingpost/internal/iot"
+)
+
+// Backup copies the database of a data folder, of a running server or not, into
+// a new file that only its owner can read. The copy is of one moment and holds
+// everything but the key file: secrets in it stay encrypted. Conflict if the
+// file exists. A copy that fails leaves no file.
+func Backup(ctx context.Context, folder, file string) error {
+	source := filepath.Join(folder, FileName)
+	if _, err := os.Stat(source); err != nil {
+		return unavailable("There is no database at "+source+". Name the server's data folder with -data.", err)
+	}
+	if _, err := os.Lstat(file); err == nil {
+		return iot.NewError(iot.Conflict, "The file "+file+" exists already. Choose another name, or remove it first.")
+	}
+	partial, err := newPartial(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(partial) }()
+	if err := vacuumInto(ctx, source, partial); err != nil {
+		return err
+	}
+	if err := syncFile(partial); err != nil {
+		return unavailable("The backup cannot be written to disk.", err)
+	}
+	// Unlike a rename, a link never replaces what somebody else has made meanwhile.
+	err = os.Link(partial, file)
+	if errors.Is(err, fs.ErrExist) {
+		return iot.NewError(iot.Conflict, "The file "+file+" exists already. Choose another name, or remove it first.")
+	}
+	if err != nil {
+		err = os.Rename(partial, file) // a file system without links
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(file))
+	}
+	if err != nil {
+		return unavailable("The backup "+file+" cannot be written.", err)
+	}
+	return nil
+}
+
+// newPartial makes an empty file beside the one that it will become.
+func newPartial(file string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".partial-*")
+	if err != nil {
+		return "", unavailable("The file "+file+" cannot be written. Check the folder and the disk.", err)
+	}
+	return f.Name(), f.Close()
+}
+
+// vacuumInto copies a database on a connection of its own; target is empty.
+func vacuumInto(ctx context.Context, source, target string) error {
+	q := url.Values{"_pragma": {"busy_timeout(10000)"}}
+	db, err := sql.Open("sqlite", fileURI(source, q))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(ctx, `VACUUM INTO $1`, target); err != nil {
+		return translate("copy the database", err)
+	}
+	return nil
+}
+
+func fileURI(path string, q url.Values) string {
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Restore makes a data folder's database from a backup, which it first checks
+// for damage and for a schema that this version knows. With replace it takes the
+// place of a database that is there; without, that is a conflict. No server may
+// run on the folder. The old database stays as it was until the new one is whole
+// on disk.
+func Restore(ctx context.Context, folder, file string, replace bool) error {
+	if err := checkBackup(ctx, file); err != nil {
+		return err
+	}
+	target := filepath.Join(folder, FileName)
+	if _, err := os.Lstat(target); err == nil && !replace {
+		return iot.NewError(iot.Conflict, "There is a database in "+folder+" already. Choose an empty folder, or replace it with -force.")
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return unavailable("The data folder "+folder+" cannot be made. Choose another with -data.", err)
+	}
+	partial, err := newPartial(target)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(partial) }()
+	if err := copyFile(partial, file); err != nil {
+		return unavailable("The backup cannot be copied to "+folder+". Check the disk.", err)
+	}
+	if err := dropLog(ctx, target); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, target); err != nil {
+		return unavailable("The database "+target+" cannot be replaced.", err)
+	}
+	if err := syncFolder(folder); err != nil {
+		return unavailable("The data folder cannot be written to disk.", err)
+	}
+	return nil
+}
+
+func copyFile(target, source string) error {
+	from, err := os.Open(source)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	to, err := os.OpenFile(target, os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Sync(), to.Close())
+}
+
+// dropLog moves the WAL of a database into it and removes it: beside another
+// database it would be taken for that one's own.
+func dropLog(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err == nil {
+		db, err := sql.Open("sqlite", fileURI(path, url.Values{"_pragma": {"busy_timeout(1000)"}}))
+		if err != nil {
+			return err
+		}
+		// A damaged database cannot; it is replaced all the same.
+		_, _ = db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+		_ = db.Close()
+	}
+	for _, end := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + end); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return unavailable("The file "+path+end+" cannot be removed.", err)
+		}
+	}
+	return nil
+}
+
+// checkBackup returns Invalid unless a file is a whole database of ours that this
+// version can open.
+func checkBackup(ctx context.Context, file string) error {
+	if _, err := os.Stat(file); err != nil {
+		return &iot.Error{Code: iot.Invalid, Message: "The backup " + file + " cannot be read.", Err: err}
+	}
+	no := func(err error) error {
+		return &iot.Error{Code: iot.Invalid, Message: "The file " + file + " is no backup of Thingpost, or it is damaged. Nothing was changed.", Err: err}
+	}
+	q := url.Values{"mode": {"ro"}, "immutable": {"1"}}
+	db, err := sql.Open("sqlite", fileURI(file, q))
+	if err != nil {
+		return no(err)
+	}
+	defer func() { _ = db.Close() }()
+	var current int64
+	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied = 1`).Scan(&current); err != nil {
+		return no(err)
+	}
+	newest, err := newestSchema()
+	if err != nil {
+		return err
+	}
+	if current > newest {
+		return iot.NewError(iot.Invalid, "The backup "+file+" was made by a newer version of Thingpost. Restore it with that version.")
+	}
+	faults, err := integrity(ctx, db)
+	if err != nil {
+		return no(err)
+	}
+	if len(faults) > 0 {
+		return no(errors.New(faults[0]))
+	}
+	return nil
+}
+
+// newestSchema is the version of the last migration.
+func newestSchema() (newest int64, err error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	for _, name := range names {
+		number, _, _ := strings.Cut(filepath.Base(name), "_")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read migrations: %w", err)
+		}
+		newest = max(newest, n)
+	}
+	return newest, err
+}
+
+// integrity returns what SQLite finds wrong with a database, at most ten faults.
+func integrity(ctx context.Context, db *sql.DB) ([]string, error) {
+	rows, err := db.QueryContext(ctx, `PRAGMA integrity_check(10)`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var faults []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		if text != "ok" {
+			faults = append(faults, text)
+		}
+	}
+	return faults, rows.Err()
+}

@@ -1,0 +1,175 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// Finding is what one check of a database has found, in words.
+type Finding struct {
+	What   string   // what must hold
+	Faults []string // where it does not; at most ten, and how many more there are
+}
+
+// OK reports whether it holds.
+func (f Finding) OK() bool { return len(f.Faults) == 0 }
+
+// maxFaults bounds what is told of one check.
+const maxFaults = 10
+
+func (f *Finding) add(format string, args ...any) {
+	f.Faults = append(f.Faults, fmt.Sprintf(format, args...))
+}
+
+// short leaves the first faults and says how many there are besides.
+func (f Finding) short() Finding {
+	if n := len(f.Faults) - maxFaults; n > 0 {
+		f.Faults = append(f.Faults[:maxFaults:maxFaults], fmt.Sprintf("and %d more", n))
+	}
+	return f
+}
+
+// Check looks whether the database is whole and agrees with itself. It also
+// works beside a running server: numbers that belong together are read in one
+// transaction. An error is one that kept it from looking.
+func (d *DB) Check(ctx context.Context) ([]Finding, error) {
+	whole := Finding{What: "the file is whole"}
+	var err error
+	if whole.Faults, err = integrity(ctx, d.reader); err != nil {
+		if resultCode(err)&0xff != codeCorrupt {
+			return nil, translate("check integrity", err)
+		}
+		whole.Faults = []string{err.Error()}
+	}
+	list := []Finding{whole}
+	if !whole.OK() {
+		return list, nil // what it holds cannot be believed
+	}
+	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkSecrets} {
+		var f Finding
+		if err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
+			f, err = check(ctx, tx)
+			return err
+		}); err != nil {
+			return list, translate("check", err)
+		}
+		list = append(list, f.short())
+	}
+	return list, nil
+}
+
+func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {
+	f := Finding{What: "every row that names another finds it"}
+	rows, err := tx.QueryContext(ctx, `SELECT "table", coalesce(rowid, 0), parent FROM pragma_foreign_key_check`)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var table, parent string
+		var row int64
+		if err := rows.Scan(&table, &row, &parent); err != nil {
+			return f, err
+		}
+		f.add("row %d of %s names one of %s that is not there", row, table, parent)
+	}
+	return f, rows.Err()
+}
+
+// checkLaw compares each webhook's counters with each other and with its rows.
+func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
+	f := Finding{What: "for every webhook: made = delivered + pending + failed + skipped + cancelled, and pending is what is there"}
+	rows, err := tx.QueryContext(ctx, `SELECT c.webhook_id, coalesce(w.slug, ''), c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled,
+		(SELECT count(*) FROM deliveries WHERE webhook_id = c.webhook_id AND status = 'pending')
+		FROM webhook_counters c LEFT JOIN webhooks w ON w.id = c.webhook_id`)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, pending int64
+		var slug string
+		var c Counters
+		if err := rows.Scan(&id, &slug, &c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled, &pending); err != nil {
+			return f, err
+		}
+		if sum := c.Delivered + c.Pending + c.Failed + c.Skipped + c.Cancelled; c.Made != sum {
+			f.add("webhook %s (%d): made is %d, but the others are %d together", slug, id, c.Made, sum)
+		}
+		if c.Pending != pending {
+			f.add("webhook %s (%d): pending is counted as %d, but %d are there", slug, id, c.Pending, pending)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return f, err
+	}
+	var uncounted int64
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM deliveries v WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM webhook_counters WHERE webhook_id = v.webhook_id)`).
+		Scan(&uncounted); err != nil {
+		return f, err
+	}
+	if uncounted > 0 {
+		f.add("%d pending deliveries belong to no webhook", uncounted)
+	}
+	return f, nil
+}
+
+func (d *DB) checkMessages(ctx context.Context, tx *sql.Tx) (Finding, error) {
+	f := Finding{What: "every pending delivery has its message"}
+	rows, err := tx.QueryContext(ctx, `SELECT v.id, v.message_id FROM deliveries v WHERE v.status = 'pending'
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE id = v.message_id AND transient <> $1)`, erased)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, message int64
+		if err := rows.Scan(&id, &message); err != nil {
+			return f, err
+		}
+		f.add("delivery %s: its message %s is not kept", d.ids.Of(id), d.ids.Of(message))
+	}
+	return f, rows.Err()
+}
+
+// checkSecrets opens everything that is encrypted, and shows nothing of it.
+func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
+	f := Finding{What: "every secret opens with the key"}
+	for _, c := range []struct{ what, query string }{
+		{"device", `SELECT slug, key_sealed, x'', x'' FROM devices`},
+		{"webhook", `SELECT slug, headers, downlink_key, signing_secrets FROM webhooks`},
+	} {
+		rows, err := tx.QueryContext(ctx, c.query)
+		if err != nil {
+			return f, err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var slug string
+			var sealed [3][]byte
+			if err := rows.Scan(&slug, &sealed[0], &sealed[1], &sealed[2]); err != nil {
+				return f, err
+			}
+			for _, s := range sealed {
+				if _, err := d.sealer.open(s); err != nil {
+					f.add("%s %s: a secret cannot be decrypted with this key file", c.what, slug)
+					break
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// String is the finding as a line, and a line for each fault.
+func (f Finding) String() string {
+	if f.OK() {
+		return "ok     " + f.What
+	}
+	return "WRONG  " + f.What + "\n         " + strings.Join(f.Faults, "\n         ")
+}
