@@ -27,10 +27,6 @@ const (
 // no such bound: live events have no end.
 const bodyTimeout = 2 * time.Minute
 
-// RequestID is the header of every answer that names its request; logs have it
-// as request_id.
-const RequestID = "X-Request-Id"
-
 // answerHeaders are values of headers in the form in which net/http keeps them,
 // made once: a device's message should not pay for them.
 type answerHeaders struct{ pageCSP, programCSP, opener, permissions, nosniff, referrer, hsts []string }
@@ -53,7 +49,7 @@ func newAnswerHeaders() answerHeaders {
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h[RequestID] = []string{s.requestID()}
+		h[handlers.RequestIDHeader] = []string{s.requestID()}
 		h["X-Content-Type-Options"] = s.headers.nosniff
 		h["Referrer-Policy"] = s.headers.referrer
 		if r.TLS != nil {
@@ -83,15 +79,19 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
-	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(RequestID)), slog.String("method", r.Method),
+	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.String("method", r.Method),
 		slog.String("path", r.URL.Path), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(RequestID)+".", http.StatusInternalServerError)
+	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(handlers.RequestIDHeader)+".", http.StatusInternalServerError)
 }
 
 // logRequest leaves out the query: a set-up link's token is in one.
 func (s *Server) logRequest(rec *recorder, r *http.Request, start time.Time) {
-	s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", rec.Header().Get(RequestID)),
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("size_bytes", rec.size),
+	status := rec.status
+	if status == 0 {
+		status = http.StatusOK // what net/http answers for a handler that wrote nothing
+	}
+	s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", rec.Header().Get(handlers.RequestIDHeader)),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status), slog.Int64("size_bytes", rec.size),
 		slog.Int64("duration_ms", s.o.Now().Sub(start).Milliseconds()), slog.String("remote", r.RemoteAddr))
 }
 
@@ -155,7 +155,7 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 		}
 		a, err := s.o.Sessions.account(w, r)
 		if err != nil {
-			s.o.Log.Error("read session", slog.String("request_id", w.Header().Get(RequestID)), slog.Any("error", err))
+			s.o.Log.Error("read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.Any("error", err))
 			http.Error(w, "Thingpost cannot read its database just now. Try again in a moment.", http.StatusServiceUnavailable)
 			return
 		}

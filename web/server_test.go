@@ -1,0 +1,211 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/web"
+)
+
+func TestSiteMap(t *testing.T) {
+	s := newSite(t, false)
+	for path, want := range map[string]string{
+		"/healthz":             `{"status":"ok"}`,
+		"/readyz":              `{"status":"ready"}`,
+		"/api/v1/projects":     "api /api/v1/projects",
+		"/api/v1//twice/../up": "api /api/v1//twice/../up",
+		"/projects/greenhouse": "",
+	} {
+		resp, body := s.do(t, http.MethodGet, path, nil)
+		if resp.StatusCode != http.StatusOK || strings.TrimSpace(body) != want {
+			t.Errorf("%s: %s %s", path, resp.Status, body)
+		}
+	}
+	for _, path := range []string{"/api", "/api/v2/x", "/v3/x", "/in/tts/p", "/http/messages", "/messages", "/tokens", "/users", "/register", "/orgs", "/groups",
+		"/things", "/profiles", "/webhooks", "/keys", "/identify", "/commands", "/health", "/svcauth", "/svcusers/x", "/svcthings", "/svcwebhooks", "/svchttp",
+		"/metrics", "/static/none.css"} {
+		resp, body := s.do(t, http.MethodGet, path, nil)
+		if resp.StatusCode != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) || resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %s %s", path, resp.Status, body)
+		}
+	}
+}
+
+func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
+	s := newSite(t, false)
+	resp, _ := s.do(t, http.MethodGet, "/", nil)
+	policy := resp.Header.Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+		if !strings.Contains(policy, part) {
+			t.Errorf("the policy lacks %s: %s", part, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") {
+		t.Errorf("the policy allows inline code: %s", policy)
+	}
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Strict-Transport-Security": ""} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	other, _ := s.do(t, http.MethodGet, "/", nil)
+	if id := resp.Header.Get(handlers.RequestIDHeader); id == "" || id == other.Header.Get(handlers.RequestIDHeader) {
+		t.Errorf("requests share the id %q", id)
+	}
+}
+
+func TestOtherSitesCannotChangeAnything(t *testing.T) {
+	s := newSite(t, false, func(o *web.Options) { o.PublicURL = "https://thingpost.example.org" })
+	for _, c := range []struct {
+		name, method, path string
+		headers            []string
+		want               int
+	}{
+		{"another site", http.MethodPost, "/sign-in", []string{"Sec-Fetch-Site: cross-site"}, http.StatusForbidden},
+		{"another site, old browser", http.MethodPost, "/sign-in", []string{"Origin: https://evil.example"}, http.StatusForbidden},
+		{"a page of another site is read", http.MethodGet, "/", []string{"Sec-Fetch-Site: cross-site"}, http.StatusOK},
+		{"our own page", http.MethodPost, "/sign-in", []string{"Sec-Fetch-Site: same-origin"}, http.StatusOK},
+		{"our own page behind a proxy", http.MethodPost, "/sign-in", []string{"Origin: https://thingpost.example.org"}, http.StatusOK},
+		{"a program", http.MethodPost, "/sign-in", nil, http.StatusOK},
+		{"the API has no cookie to abuse", http.MethodPost, "/api/v1/projects", []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, http.StatusOK},
+	} {
+		if resp, body := s.do(t, c.method, c.path, nil, c.headers...); resp.StatusCode != c.want {
+			t.Errorf("%s: %s %s", c.name, resp.Status, body)
+		}
+	}
+}
+
+func TestPanicAnswers500AndTheServerGoesOn(t *testing.T) {
+	s := newSite(t, false)
+	resp, body := s.do(t, http.MethodGet, "/panic", nil)
+	if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(body, resp.Header.Get(handlers.RequestIDHeader)) || strings.Contains(body, "of a handler") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+	if resp, _ := s.do(t, http.MethodGet, "/healthz", nil); resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
+	}
+}
+
+func TestMetricsNeedTheToken(t *testing.T) {
+	s := newSite(t, false, func(o *web.Options) {
+		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "figures") })
+		o.MetricsToken = "long-enough-token"
+	})
+	for header, want := range map[string]int{"X-None: 1": 401, "Authorization: Bearer wrong": 401, "Authorization: Basic long-enough-token": 401, "Authorization: Bearer long-enough-token": 200} {
+		if resp, body := s.do(t, http.MethodGet, "/metrics", nil, header); resp.StatusCode != want || (body == "figures") != (want == 200) {
+			t.Errorf("%s: %s %s", header, resp.Status, body)
+		}
+	}
+}
+
+func TestReadyTellsWhyNot(t *testing.T) {
+	s := newSite(t, false)
+	s.ready = iot.NewError(iot.StorageFull, "The disk is full.")
+	resp, body := s.do(t, http.MethodGet, "/readyz", nil)
+	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "The disk is full.") {
+		t.Errorf("%s %s", resp.Status, body)
+	}
+	s.ready = nil
+	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Error("asking again at once asks the disk again")
+	}
+	s.now.Add(2000)
+	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
+	}
+}
+
+// TestStopping stops a server while a request is running and live events are
+// open.
+func TestStopping(t *testing.T) {
+	hub := web.NewHub()
+	begun, finish := make(chan struct{}), make(chan struct{})
+	srv := web.New(web.Options{Hub: hub, API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/events") {
+			events, stop := hub.Subscribe(1)
+			defer stop()
+			w.WriteHeader(http.StatusOK)
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+			for range events {
+			}
+			_, _ = io.WriteString(w, "end of events")
+			return
+		}
+		close(begun)
+		<-finish
+		_, _ = io.WriteString(w, "finished")
+	})})
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(ctx, l, nil) }()
+	base := "http://" + l.Addr().String()
+	get := func(path string) <-chan string {
+		answer := make(chan string, 1)
+		go func() {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, http.NoBody)
+			if err != nil {
+				answer <- err.Error()
+				return
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				answer <- err.Error()
+				return
+			}
+			defer func() { _ = resp.Body.Close() }()
+			b, _ := io.ReadAll(resp.Body)
+			answer <- string(b)
+		}()
+		return answer
+	}
+	events, slow := get("/api/v1/events"), get("/api/v1/slow")
+	<-begun
+	for hub.Subscribers() == 0 {
+		runtime.Gosched()
+	}
+	stop()
+	if got := <-events; got != "end of events" {
+		t.Errorf("live events ended with %q", got)
+	}
+	rec := httptest.NewRecorder()
+	srv.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", http.NoBody))
+	if rec.Code != http.StatusServiceUnavailable || !strings.Contains(rec.Body.String(), "stopping") {
+		t.Errorf("ready while stopping: %d %s", rec.Code, rec.Body)
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("the server ended with a request running: %v", err)
+	default:
+	}
+	close(finish)
+	if got := <-slow; got != "finished" {
+		t.Errorf("the running request ended with %q", got)
+	}
+	must(t, <-ended)
+}
+
+func TestAccessLogLeavesOutTheQuery(t *testing.T) {
+	var log logBuffer
+	s := newSite(t, false, func(o *web.Options) { o.Log = log.logger() })
+	_, _ = s.do(t, http.MethodGet, "/setup?token=very-secret", nil)
+	s.Close() // waits for the handler
+	text := log.String()
+	if !strings.Contains(text, "path=/setup") || !strings.Contains(text, "status=200") {
+		t.Errorf("no line for the request: %s", text)
+	}
+	if strings.Contains(text, "very-secret") {
+		t.Error("the log holds the token of the set-up link")
+	}
+}
