@@ -179,10 +179,10 @@ func bearer(token iot.Secret, next http.Handler) http.Handler {
 	})
 }
 
-// ready is how long a check of the store holds, so that asking often costs
+// readyFor is how long a check of the store holds, so that asking often costs
 // nothing, and readyTimeout how long it may take.
 const (
-	readyFor     = time.Second
+	readyFor     = 5 * time.Second
 	readyTimeout = 5 * time.Second
 )
 
@@ -203,3 +203,7 @@ func (s *Server) notReady(ctx context.Context) error {
 	}
 	return s.readyErr
 }
+
+// Accepting reports whether messages can be stored; what it knows is at most five
+// seconds old.
+func (s *Server) Accepting(ctx context.Context) bool { return s.notReady(ctx) == nil }

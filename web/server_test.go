@@ -117,7 +117,7 @@ func TestReadyTellsWhyNot(t *testing.T) {
 	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Error("asking again at once asks the disk again")
 	}
-	s.now.Add(2000)
+	s.now.Add(5000)
 	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusOK {
 		t.Error(resp.Status)
 	}

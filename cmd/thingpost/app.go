@@ -90,7 +90,8 @@ func (a *app) wire() {
 	a.web = web.New(web.Options{
 		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Now: a.now, Log: a.log}),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
-			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(), Now: a.now, Log: a.log}),
+			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
+			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
 		Sessions:     sessions,
 		Hub:          a.hub,
 		Static:       static.Handler(),

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"thingpost/internal/egress"
@@ -61,7 +62,7 @@ func (c *config) options(name, about string) *options {
 	o.validate = c.Validate
 	o.group("Where it is reached")
 	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080", "address and port to listen on; :8080 is all addresses, port 0 any free port")
-	o.text(&c.HTTP.PublicURL, "public-url", "URL", "", "address that browsers and receivers know it by, such as https://thingpost.example.org")
+	o.add(option{name: "public-url", value: "URL", set: func(s string) error { c.HTTP.PublicURL = strings.TrimSuffix(s, "/"); return nil }, usage: "address that browsers and receivers know it by, such as https://thingpost.example.org"})
 	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key, https is spoken; read again on SIGHUP")
 	o.text(&c.HTTP.TLSKey, "tls-key", "FILE", "", "the certificate's private key in PEM")
 	o.group("What it keeps")
