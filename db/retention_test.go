@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
@@ -62,9 +63,9 @@ func (w *world) raw(t *testing.T) *sql.DB {
 	return d
 }
 
-func (w *world) number(t *testing.T, query string, args ...any) (n int64) {
+func (w *world) number(t *testing.T, query string) (n int64) {
 	t.Helper()
-	must(t, w.raw(t).QueryRowContext(t.Context(), query, args...).Scan(&n))
+	must(t, w.raw(t).QueryRowContext(t.Context(), query).Scan(&n))
 	return n
 }
 
@@ -292,32 +293,28 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 	w.store(t, 100, `{"n":1}`, true, w.webhook)
 	good := filepath.Join(t.TempDir(), "good.db")
 	must(t, db.Backup(t.Context(), filepath.Dir(w.Path()), good))
-	cases := map[string]func(t *testing.T) string{
-		"absent":    func(t *testing.T) string { return filepath.Join(t.TempDir(), "none") },
-		"text":      func(t *testing.T) string { return write(t, []byte("not a database")) },
-		"empty":     func(t *testing.T) string { return write(t, nil) },
-		"truncated": func(t *testing.T) string { b := read(t, good); return write(t, b[:len(b)/2]) },
-		"damaged": func(t *testing.T) string {
-			b := read(t, good)
-			for i := range 5 * 4096 {
-				b[20*4096+i] = byte(i)
-			}
-			return write(t, b)
-		},
-		"newer": func(t *testing.T) string {
-			file := write(t, read(t, good))
-			d, err := sql.Open("sqlite", "file:"+file)
-			must(t, err)
-			_, err = d.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
-			must(t, err)
-			must(t, d.Close())
-			return file
-		},
+	b := read(t, good)
+	damaged := bytes.Clone(b)
+	for i := range 5 * 4096 {
+		damaged[20*4096+i] = byte(i)
 	}
-	for name, file := range cases {
+	newer := write(t, b)
+	d, err := sql.Open("sqlite", "file:"+newer)
+	must(t, err)
+	_, err = d.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+	must(t, err)
+	must(t, d.Close())
+	for name, file := range map[string]string{
+		"absent":    filepath.Join(t.TempDir(), "none"),
+		"text":      write(t, []byte("not a database")),
+		"empty":     write(t, nil),
+		"truncated": write(t, b[:len(b)/2]),
+		"damaged":   write(t, damaged),
+		"newer":     newer,
+	} {
 		t.Run(name, func(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "new")
-			err := db.Restore(t.Context(), folder, file(t), false)
+			err := db.Restore(t.Context(), folder, file, false)
 			if iot.CodeOf(err) != iot.Invalid {
 				t.Fatalf("got %v, want invalid", err)
 			}

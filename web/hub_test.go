@@ -31,8 +31,9 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-func change(project int64, name iot.EventName) iot.Commit {
-	return iot.Commit{Events: []iot.Event{{ProjectID: project, Name: name}}}
+// change is a commit that has changed something of project 1.
+func change(name iot.EventName) iot.Commit {
+	return iot.Commit{Events: []iot.Event{{ProjectID: 1, Name: name}}}
 }
 
 func TestHubTellsTheProjectsPagesOnly(t *testing.T) {
@@ -40,7 +41,7 @@ func TestHubTellsTheProjectsPagesOnly(t *testing.T) {
 	mine, stop := h.Subscribe(1)
 	other, stopOther := h.Subscribe(2)
 	defer stopOther()
-	h.Publish(change(1, iot.WebhooksChanged))
+	h.Publish(change(iot.WebhooksChanged))
 	if got := <-mine; got != iot.WebhooksChanged {
 		t.Errorf("got %s", got)
 	}
@@ -54,7 +55,7 @@ func TestHubTellsTheProjectsPagesOnly(t *testing.T) {
 	if _, open := <-mine; open || h.Subscribers() != 1 {
 		t.Errorf("open %v, %d subscribers", open, h.Subscribers())
 	}
-	h.Publish(change(1, iot.WebhooksChanged))
+	h.Publish(change(iot.WebhooksChanged))
 }
 
 func TestHubDropsASlowReaderAndKeepsTheOthers(t *testing.T) {
@@ -64,7 +65,7 @@ func TestHubDropsASlowReaderAndKeepsTheOthers(t *testing.T) {
 	defer stopQuick()
 	heard := 0
 	for range 1000 { // never waits, or the test would hang
-		h.Publish(change(1, iot.MessagesChanged))
+		h.Publish(change(iot.MessagesChanged))
 		if _, open := <-quick; open {
 			heard++
 		}
@@ -108,7 +109,7 @@ func TestHubPublishesWhileOthersComeAndGo(t *testing.T) {
 		wait.Go(func() {
 			for range 200 {
 				events, stop := h.Subscribe(1)
-				h.Publish(change(1, iot.DevicesChanged))
+				h.Publish(change(iot.DevicesChanged))
 				<-events
 				stop()
 			}

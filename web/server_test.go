@@ -25,16 +25,16 @@ func TestSiteMap(t *testing.T) {
 		"/projects/greenhouse": "",
 	} {
 		resp, body := s.do(t, http.MethodGet, path, nil)
-		if resp.StatusCode != http.StatusOK || strings.TrimSpace(body) != want {
-			t.Errorf("%s: %s %s", path, resp.Status, body)
+		if resp.code != http.StatusOK || strings.TrimSpace(body) != want {
+			t.Errorf("%s: %s %s", path, resp.status, body)
 		}
 	}
 	for _, path := range []string{"/api", "/api/v2/x", "/v3/x", "/in/tts/p", "/http/messages", "/messages", "/tokens", "/users", "/register", "/orgs", "/groups",
 		"/things", "/profiles", "/webhooks", "/keys", "/identify", "/commands", "/health", "/svcauth", "/svcusers/x", "/svcthings", "/svcwebhooks", "/svchttp",
 		"/metrics", "/static/none.css"} {
 		resp, body := s.do(t, http.MethodGet, path, nil)
-		if resp.StatusCode != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) || resp.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s: %s %s", path, resp.Status, body)
+		if resp.code != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) || resp.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %s %s", path, resp.status, body)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func TestSiteMap(t *testing.T) {
 func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
 	s := newSite(t, false)
 	resp, _ := s.do(t, http.MethodGet, "/", nil)
-	policy := resp.Header.Get("Content-Security-Policy")
+	policy := resp.header.Get("Content-Security-Policy")
 	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("the policy lacks %s: %s", part, policy)
@@ -52,12 +52,12 @@ func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
 		t.Errorf("the policy allows inline code: %s", policy)
 	}
 	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Strict-Transport-Security": ""} {
-		if got := resp.Header.Get(name); got != want {
+		if got := resp.header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
 	other, _ := s.do(t, http.MethodGet, "/", nil)
-	if id := resp.Header.Get(handlers.RequestIDHeader); id == "" || id == other.Header.Get(handlers.RequestIDHeader) {
+	if id := resp.header.Get(handlers.RequestIDHeader); id == "" || id == other.header.Get(handlers.RequestIDHeader) {
 		t.Errorf("requests share the id %q", id)
 	}
 }
@@ -77,8 +77,8 @@ func TestOtherSitesCannotChangeAnything(t *testing.T) {
 		{"a program", http.MethodPost, "/sign-in", nil, http.StatusOK},
 		{"the API has no cookie to abuse", http.MethodPost, "/api/v1/projects", []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, http.StatusOK},
 	} {
-		if resp, body := s.do(t, c.method, c.path, nil, c.headers...); resp.StatusCode != c.want {
-			t.Errorf("%s: %s %s", c.name, resp.Status, body)
+		if resp, body := s.do(t, c.method, c.path, nil, c.headers...); resp.code != c.want {
+			t.Errorf("%s: %s %s", c.name, resp.status, body)
 		}
 	}
 }
@@ -86,11 +86,11 @@ func TestOtherSitesCannotChangeAnything(t *testing.T) {
 func TestPanicAnswers500AndTheServerGoesOn(t *testing.T) {
 	s := newSite(t, false)
 	resp, body := s.do(t, http.MethodGet, "/panic", nil)
-	if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(body, resp.Header.Get(handlers.RequestIDHeader)) || strings.Contains(body, "of a handler") {
-		t.Errorf("%s %s", resp.Status, body)
+	if resp.code != http.StatusInternalServerError || !strings.Contains(body, resp.header.Get(handlers.RequestIDHeader)) || strings.Contains(body, "of a handler") {
+		t.Errorf("%s %s", resp.status, body)
 	}
-	if resp, _ := s.do(t, http.MethodGet, "/healthz", nil); resp.StatusCode != http.StatusOK {
-		t.Error(resp.Status)
+	if resp, _ := s.do(t, http.MethodGet, "/healthz", nil); resp.code != http.StatusOK {
+		t.Error(resp.status)
 	}
 }
 
@@ -100,8 +100,8 @@ func TestMetricsNeedTheToken(t *testing.T) {
 		o.MetricsToken = "long-enough-token"
 	})
 	for header, want := range map[string]int{"X-None: 1": 401, "Authorization: Bearer wrong": 401, "Authorization: Basic long-enough-token": 401, "Authorization: Bearer long-enough-token": 200} {
-		if resp, body := s.do(t, http.MethodGet, "/metrics", nil, header); resp.StatusCode != want || (body == "figures") != (want == 200) {
-			t.Errorf("%s: %s %s", header, resp.Status, body)
+		if resp, body := s.do(t, http.MethodGet, "/metrics", nil, header); resp.code != want || (body == "figures") != (want == 200) {
+			t.Errorf("%s: %s %s", header, resp.status, body)
 		}
 	}
 }
@@ -110,16 +110,16 @@ func TestReadyTellsWhyNot(t *testing.T) {
 	s := newSite(t, false)
 	s.ready = iot.NewError(iot.StorageFull, "The disk is full.")
 	resp, body := s.do(t, http.MethodGet, "/readyz", nil)
-	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "The disk is full.") {
-		t.Errorf("%s %s", resp.Status, body)
+	if resp.code != http.StatusServiceUnavailable || !strings.Contains(body, "The disk is full.") {
+		t.Errorf("%s %s", resp.status, body)
 	}
 	s.ready = nil
-	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusServiceUnavailable {
+	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.code != http.StatusServiceUnavailable {
 		t.Error("asking again at once asks the disk again")
 	}
 	s.now.Add(5000)
-	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusOK {
-		t.Error(resp.Status)
+	if resp, _ := s.do(t, http.MethodGet, "/readyz", nil); resp.code != http.StatusOK {
+		t.Error(resp.status)
 	}
 }
 

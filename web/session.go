@@ -91,8 +91,8 @@ func (s *Sessions) ID(r *http.Request) iot.Secret {
 
 // account returns who is signed in, or nil, and lets the session live on.
 func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account, error) {
-	if _, err := r.Cookie(s.cookieName()); err != nil {
-		return nil, nil //nolint:nilnil // nobody is signed in
+	if len(r.CookiesNamed(s.cookieName())) == 0 {
+		return nil, nil // nobody is signed in
 	}
 	session, err := s.Get(r, s.cookieName())
 	if err != nil {
@@ -100,11 +100,11 @@ func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account
 	}
 	key, ok := session.Values[accountValue].(int64)
 	if session.IsNew || !ok {
-		return nil, nil //nolint:nilnil // nobody is signed in
+		return nil, nil // nobody is signed in
 	}
 	a, err := s.db.Account(r.Context(), key)
 	if iot.CodeOf(err) == iot.NotFound {
-		return nil, nil //nolint:nilnil // nobody is signed in
+		return nil, nil // nobody is signed in
 	}
 	if err != nil {
 		return nil, err
@@ -128,11 +128,12 @@ func (s *Sessions) Get(r *http.Request, name string) (*sessions.Session, error) 
 func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) {
 	session := sessions.NewSession(s, name)
 	session.IsNew, session.Options = true, s.options()
-	c, err := r.Cookie(name)
-	if err != nil {
-		return session, nil //nolint:nilerr // a request without a cookie has a new session
+	cookies := r.CookiesNamed(name)
+	if len(cookies) == 0 {
+		return session, nil
 	}
-	stored, err := s.db.Session(r.Context(), iot.Secret(c.Value))
+	id := cookies[0].Value
+	stored, err := s.db.Session(r.Context(), iot.Secret(id))
 	if iot.CodeOf(err) == iot.NotFound {
 		return session, nil
 	}
@@ -146,7 +147,7 @@ func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) 
 	if err != nil {
 		return session, fmt.Errorf("decode session: %w", err)
 	}
-	session.IsNew, session.ID = false, c.Value
+	session.IsNew, session.ID = false, id
 	session.Options.MaxAge = int(stored.ExpiresAt.Sub(iot.At(s.now())) / time.Second)
 	return session, nil
 }

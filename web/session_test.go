@@ -73,9 +73,17 @@ func (s *site) dashboard(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// answer is the head of a response.
+type answer struct {
+	code    int
+	status  string
+	header  http.Header
+	cookies []*http.Cookie
+}
+
 // do sends a request with cookies and headers ("Name: value") and returns the
 // answer and its body.
-func (s *site) do(t *testing.T, method, path string, cookies []*http.Cookie, headers ...string) (*http.Response, string) {
+func (s *site) do(t *testing.T, method, path string, cookies []*http.Cookie, headers ...string) (answer, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, http.NoBody)
 	must(t, err)
@@ -91,7 +99,7 @@ func (s *site) do(t *testing.T, method, path string, cookies []*http.Cookie, hea
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	must(t, err)
-	return resp, string(body)
+	return answer{resp.StatusCode, resp.Status, resp.Header, resp.Cookies()}, string(body)
 }
 
 func must(t *testing.T, err error) {
@@ -105,10 +113,10 @@ func must(t *testing.T, err error) {
 func (s *site) signIn(t *testing.T, with ...*http.Cookie) []*http.Cookie {
 	t.Helper()
 	resp, _ := s.do(t, http.MethodPost, "/sign-in", with)
-	if resp.StatusCode != http.StatusOK || len(resp.Cookies()) != 1 {
-		t.Fatalf("sign-in answers %s with cookies %v", resp.Status, resp.Cookies())
+	if resp.code != http.StatusOK || len(resp.cookies) != 1 {
+		t.Fatalf("sign-in answers %s with cookies %v", resp.status, resp.cookies)
 	}
-	return resp.Cookies()
+	return resp.cookies
 }
 
 func (s *site) who(t *testing.T, cookies []*http.Cookie) string {
@@ -127,7 +135,7 @@ func TestSignInAndOut(t *testing.T) {
 		t.Errorf("signed in: %q", got)
 	}
 	resp, _ := s.do(t, http.MethodPost, "/sign-out", c)
-	if gone := resp.Cookies(); len(gone) != 1 || gone[0].MaxAge >= 0 {
+	if gone := resp.cookies; len(gone) != 1 || gone[0].MaxAge >= 0 {
 		t.Errorf("sign-out leaves the cookie: %v", gone)
 	}
 	if got := s.who(t, c); got != "" {
@@ -183,8 +191,8 @@ func TestSessionLivesOnWithUseAndEndsWithout(t *testing.T) {
 	} {
 		s.now.Add(step.after.Milliseconds())
 		resp, body := s.do(t, http.MethodGet, "/", c)
-		if body != step.who || (len(resp.Cookies()) == 1) != step.renewed {
-			t.Errorf("%s later: %q, cookies %v", step.after, body, resp.Cookies())
+		if body != step.who || (len(resp.cookies) == 1) != step.renewed {
+			t.Errorf("%s later: %q, cookies %v", step.after, body, resp.cookies)
 		}
 	}
 }

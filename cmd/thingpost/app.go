@@ -165,6 +165,7 @@ func (a *app) setUpURL() string {
 
 // run serves until ctx ends, and returns when everything has finished.
 func (a *app) run(ctx context.Context) error {
+	outer := ctx
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.web.Serve(ctx, a.main, a.cert.config()) })
 	g.Go(func() error { return a.sender.Run(ctx) })
@@ -177,7 +178,11 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error {
 		return a.db.Maintain(ctx, db.PruneOptions{OlderThan: a.config.Store.Retention, MaxBytes: a.config.Store.RetentionBytes})
 	})
-	return g.Wait()
+	err := g.Wait()
+	if outer.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // a part was told to stop while it was still starting
+	}
+	return err
 }
 
 // close ends what newApp began, also after it has failed halfway.

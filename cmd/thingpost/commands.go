@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -64,6 +63,6 @@ func versionCommand(_ context.Context, p *program, args []string) error {
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.stdout, "thingpost %s (%s %s/%s)\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return err
+	p.say("thingpost %s (%s %s/%s)", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,8 +58,8 @@ type watchConfig struct {
 }
 
 // options returns the server's options, which write into c.
-func (c *config) options(name, about string) *options {
-	o := newOptions(name, "", about)
+func (c *config) options() *options {
+	o := newOptions("serve", "", serveAbout)
 	o.validate = c.Validate
 	o.group("Where it is reached")
 	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080", "address and port to listen on; :8080 is all addresses, port 0 any free port")
@@ -74,7 +75,7 @@ func (c *config) options(name, about string) *options {
 	o.count(&c.Webhooks.Limits.Headers, "max-headers", 5, 1, 50, "a person's own headers on a webhook")
 	o.add(option{name: "allow-networks", value: "CIDR,…", usage: "private networks that webhooks may reach, such as 192.168.0.0/16", set: func(s string) (err error) {
 		if c.Webhooks.Allowed, err = egress.ParseNetworks(s); err != nil {
-			return errors.New("is not right: " + messageOf(err))
+			return errors.New("is not right: " + strings.TrimSuffix(messageOf(err), "."))
 		}
 		return nil
 	}})
@@ -107,7 +108,7 @@ func messageOf(err error) string {
 // out all messages.
 const minRetentionBytes = 128 << 20
 
-// Validate returns a sentence for every option that is not right, by its name.
+// Validate says of every option that is not right what it must be, by its name.
 func (c *config) Validate() map[string]string {
 	faults := map[string]string{}
 	check := func(ok bool, name, text string) {
@@ -115,23 +116,23 @@ func (c *config) Validate() map[string]string {
 			faults[name] = text
 		}
 	}
-	check(isListenAddress(c.HTTP.Listen), "listen", "must be an address and a port, like 127.0.0.1:8080 or :8080.")
-	check(c.Watch.MetricsListen == "" || isListenAddress(c.Watch.MetricsListen), "metrics-listen", "must be an address and a port, like 127.0.0.1:9100.")
-	check(c.HTTP.PublicURL == "" || isOrigin(c.HTTP.PublicURL), "public-url", "must be http:// or https:// with a host and no path, like https://thingpost.example.org.")
-	check(c.HTTP.TLSKey == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -tls-key needs it.")
-	check(c.HTTP.TLSCert == "" || c.HTTP.TLSKey != "", "tls-key", "is missing: -tls-cert needs it.")
-	check(c.Store.Data != "", "data", "must name a folder.")
-	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for ever.")
-	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes", "must be at least 128MiB, or 0 for no bound.")
-	check(c.First.Password == "" || c.First.Email != "", "admin-email", "is missing: THINGPOST_ADMIN_PASSWORD needs it.")
-	check(c.First.Email == "" || c.First.Password != "", "admin-password", "is missing: THINGPOST_ADMIN_EMAIL needs it.")
-	check(c.First.Email == "" || iot.CheckEmail(c.First.Email) == nil, "admin-email", "must be an email address, like ada@example.org.")
-	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password", "must have at least 10 characters.")
-	check(len(c.First.Password) <= iot.MaxPassword, "admin-password", "must have at most 512 bytes.")
-	check(c.Watch.MetricsToken == "" || len(c.Watch.MetricsToken) >= 16, "metrics-token", "must have at least 16 characters.")
-	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == "json", "log-format", "must be text or json.")
+	check(isListenAddress(c.HTTP.Listen), "listen", "must be an address and a port, like 127.0.0.1:8080 or :8080")
+	check(c.Watch.MetricsListen == "" || isListenAddress(c.Watch.MetricsListen), "metrics-listen", "must be an address and a port, like 127.0.0.1:9100")
+	check(c.HTTP.PublicURL == "" || isOrigin(c.HTTP.PublicURL), "public-url", "must be http:// or https:// with a host and no path, like https://thingpost.example.org")
+	check(c.HTTP.TLSKey == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -tls-key needs it")
+	check(c.HTTP.TLSCert == "" || c.HTTP.TLSKey != "", "tls-key", "is missing: -tls-cert needs it")
+	check(c.Store.Data != "", "data", "must name a folder")
+	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for ever")
+	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes", "must be at least 128MiB, or 0 for no bound")
+	check(c.First.Password == "" || c.First.Email != "", "admin-email", "is missing: THINGPOST_ADMIN_PASSWORD needs it")
+	check(c.First.Email == "" || c.First.Password != "", "admin-password", "is missing: THINGPOST_ADMIN_EMAIL needs it")
+	check(c.First.Email == "" || iot.CheckEmail(c.First.Email) == nil, "admin-email", "must be an email address, like ada@example.org")
+	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password", "must have at least 10 characters")
+	check(len(c.First.Password) <= iot.MaxPassword, "admin-password", "must have at most 512 bytes")
+	check(c.Watch.MetricsToken == "" || len(c.Watch.MetricsToken) >= 16, "metrics-token", "must have at least 16 characters")
+	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == "json", "log-format", "must be text or json")
 	_, ok := logLevel(c.Watch.LogLevel)
-	check(ok, "log-level", "must be error, warn, info or debug.")
+	check(ok, "log-level", "must be error, warn, info or debug")
 	return faults
 }
 
@@ -140,7 +141,7 @@ func isListenAddress(s string) bool {
 	if err != nil {
 		return false
 	}
-	_, err = net.LookupPort("tcp", port)
+	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
 }
 

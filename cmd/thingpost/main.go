@@ -60,7 +60,13 @@ func (p *program) run(ctx context.Context, args []string) int {
 }
 
 func (p *program) complain(text string) {
-	fmt.Fprintln(p.stderr, "thingpost: "+strings.ReplaceAll(text, "\n", "\n  "))
+	// Where it cannot be told, there is nobody to tell.
+	_, _ = fmt.Fprintln(p.stderr, "thingpost: "+strings.ReplaceAll(text, "\n", "\n  "))
+}
+
+// say writes a line for people.
+func (p *program) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.stdout, format+"\n", args...)
 }
 
 // sentence says to an operator what went wrong: what people are told, and its
@@ -83,7 +89,7 @@ func (p *program) dispatch(ctx context.Context, list []command, prefix string, a
 	}
 	name := args[0]
 	if slices.Contains([]string{"-h", "-help", "--help", "help"}, name) {
-		fmt.Fprint(p.stdout, overview(prefix, list))
+		p.say("%s", strings.TrimSuffix(overview(prefix, list), "\n"))
 		return nil
 	}
 	for _, c := range list {

@@ -48,10 +48,10 @@ type process struct {
 	url    string
 }
 
-// program returns the program with arguments and an environment, not started.
+// newProcess returns the program with arguments and an environment, not started.
 func newProcess(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)} //nolint:gosec // the test binary itself
+	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
 	p.Env = append([]string{asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
 	p.Stderr = &p.stderr
 	return p
@@ -77,7 +77,7 @@ func serve(t *testing.T, env []string, args ...string) *process {
 func (p *process) end(t *testing.T, sig os.Signal) int {
 	t.Helper()
 	must(t, p.Process.Signal(sig))
-	for p.out.Scan() { //nolint:revive // what it prints while it ends
+	for p.out.Scan() {
 	}
 	_ = p.Wait()
 	return p.ProcessState.ExitCode()
@@ -111,13 +111,22 @@ func get(t *testing.T, url string) (int, string) {
 func newTestApp(t *testing.T) *app {
 	t.Helper()
 	var c config
-	o := c.options("serve", "")
+	o := c.options()
 	_, err := o.parse(&program{env: func(string) (string, bool) { return "", false }}, []string{"-listen", "127.0.0.1:0", "-data", t.TempDir()}, 0, 0)
 	must(t, err)
 	a, err := newApp(t.Context(), c, slog.New(slog.DiscardHandler), time.Now)
 	must(t, err)
 	t.Cleanup(func() { must(t, a.close()) })
 	return a
+}
+
+func TestStoppingBeforeItHasStartedIsNoFailure(t *testing.T) {
+	a := newTestApp(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := a.run(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestServeStartsAndStopsCleanly(t *testing.T) {
@@ -210,7 +219,7 @@ func readOnlyFolder(t *testing.T) string {
 		return "/proc/self"
 	}
 	folder := t.TempDir()
-	must(t, os.Chmod(folder, 0o500)) //nolint:gosec // a folder needs its x
+	must(t, os.Chmod(folder, 0o500))
 	return folder
 }
 
@@ -347,7 +356,7 @@ func newerFolder(t *testing.T) string {
 	t.Helper()
 	folder := filledFolder(t)
 	d := rawDatabase(t, folder)
-	_, err := d.ExecContext(context.Background(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+	_, err := d.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 	must(t, err)
 	must(t, d.Close())
 	return folder

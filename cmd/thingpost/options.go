@@ -24,7 +24,7 @@ type options struct {
 	flags                *flag.FlagSet
 	all                  []*option
 	heading              string
-	// validate returns a sentence for each option that is readable and not right.
+	// validate says of each option that is readable and not right what it must be.
 	validate func() map[string]string
 }
 
@@ -67,7 +67,7 @@ func (o *options) text(into *string, name, value, normal, usage string) {
 func (o *options) flag(into *bool, name, usage string) {
 	o.add(option{name: name, usage: usage, set: func(s string) (err error) {
 		if *into, err = strconv.ParseBool(s); err != nil {
-			return errors.New("must be true or false.")
+			return errors.New("must be true or false")
 		}
 		return nil
 	}})
@@ -78,7 +78,7 @@ func (o *options) count(into *int, name string, normal, least, most int, usage s
 	o.add(option{name: name, value: "N", usage: usage, normal: strconv.Itoa(normal), set: func(s string) error {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < least || n > most {
-			return fmt.Errorf("must be a number from %d to %d.", least, most)
+			return fmt.Errorf("must be a number from %d to %d", least, most)
 		}
 		*into = n
 		return nil
@@ -89,7 +89,7 @@ func (o *options) duration(into *time.Duration, name, normal, usage string) {
 	*into, _ = time.ParseDuration(normal)
 	o.add(option{name: name, value: "DURATION", usage: usage, normal: normal, set: func(s string) (err error) {
 		if *into, err = time.ParseDuration(s); err != nil || *into < 0 {
-			return errors.New("must be a duration like 720h or 90m.")
+			return errors.New("must be a duration like 720h or 90m")
 		}
 		return nil
 	}})
@@ -111,7 +111,7 @@ func (o *options) secret(into *iot.Secret, name, usage string) {
 // parseSize reads a size in bytes: a number with B, KiB, MiB, GiB, TiB, or with
 // kB, MB, GB, TB, which are powers of ten.
 func parseSize(text string) (int64, error) {
-	fault := errors.New("must be a size like 4GiB or 500MB.")
+	fault := errors.New("must be a size like 4GiB or 500MB")
 	digits := strings.TrimRight(text, "BKMGTikmgtb ")
 	n, err := strconv.ParseFloat(digits, 64)
 	if err != nil {
@@ -197,12 +197,12 @@ func (o *options) readEnv(p *program, v *option) {
 	if v.secret {
 		if file, _ := p.env(v.variable() + "_FILE"); file != "" {
 			if text != "" {
-				v.fault = fmt.Errorf("must not be given twice: leave out this or %s_FILE.", v.variable())
+				v.fault = fmt.Errorf("must not be given twice: leave out this or %s_FILE", v.variable())
 				return
 			}
 			content, err := os.ReadFile(file)
 			if err != nil {
-				v.fault = fmt.Errorf("cannot be read from its file: %w.", err)
+				v.fault = fmt.Errorf("cannot be read from its file: %w", err)
 				return
 			}
 			text = strings.TrimRight(string(content), "\r\n")
@@ -218,7 +218,7 @@ func (o *options) faults(byName map[string]string) error {
 	var lines []string
 	for _, v := range o.all {
 		if text, ok := byName[v.name]; ok {
-			lines = append(lines, v.title()+" "+text)
+			lines = append(lines, v.title()+" "+text+".")
 		}
 	}
 	if len(lines) == 0 {

@@ -62,7 +62,7 @@ func TestConfig(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var got config
-			_, err := got.options("serve", "").parse(withEnv(c.env), c.args, 0, 0)
+			_, err := got.options().parse(withEnv(c.env), c.args, 0, 0)
 			if c.says == nil {
 				if err != nil || !c.want(&got) {
 					t.Errorf("%+v, %v", got, err)
@@ -88,7 +88,7 @@ func TestConfig(t *testing.T) {
 func TestHelpListsEveryOptionWithItsVariable(t *testing.T) {
 	var c config
 	p := withEnv(nil)
-	o := c.options("serve", serveAbout)
+	o := c.options()
 	if _, err := o.parse(p, []string{"-listen", "x", "-h"}, 0, 0); !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}

@@ -40,16 +40,16 @@ func (c *sendConfig) options() *options {
 	o.validate = func() map[string]string {
 		faults := map[string]string{}
 		if c.key == "" {
-			faults["key"] = "is missing."
+			faults["key"] = "is missing"
 		}
 		if c.project == "" {
-			faults["project"] = "is missing."
+			faults["project"] = "is missing"
 		}
 		if u, err := url.Parse(c.url); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			faults["url"] = "must begin with http:// or https://."
+			faults["url"] = "must begin with http:// or https://"
 		}
 		if t, ok := iot.ParseMessageType(c.kind); !ok || t.LoRaWAN() {
-			faults["type"] = "must be user or iottly."
+			faults["type"] = "must be user or iottly"
 		}
 		return faults
 	}
@@ -105,8 +105,8 @@ func sendCommand(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(p.stdout, id)
-	return err
+	p.say("%s", id)
+	return nil
 }
 
 // sendTimeout bounds the whole exchange.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -14,7 +13,7 @@ SIGTERM or SIGINT stops it cleanly; a second one ends it at once.`
 
 func serveCommand(ctx context.Context, p *program, args []string) error {
 	var c config
-	o := c.options("serve", serveAbout)
+	o := c.options()
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
 	}
@@ -26,18 +25,18 @@ func (p *program) serve(ctx context.Context, c config) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := newLog(p.stderr, c.Watch)
-	context.AfterFunc(ctx, func() {
+	defer context.AfterFunc(ctx, func() {
 		stop() // so that the second signal kills
 		log.Info("stopping")
-	})
+	})()
 	a, err := newApp(ctx, c, log, p.now)
 	if err != nil {
 		return err
 	}
 	log.Info("started", slog.String("version", versionName()), slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
-	fmt.Fprintf(p.stdout, "Thingpost %s listens on %s\n", versionName(), a.url())
+	p.say("Thingpost %s listens on %s", versionName(), a.url())
 	if link := a.setUpURL(); link != "" {
-		fmt.Fprintf(p.stdout, "Set it up once, before anybody else does: %s\n", link)
+		p.say("Set it up once, before anybody else does: %s", link)
 	}
 	err = a.run(ctx)
 	if cerr := a.close(); err == nil {

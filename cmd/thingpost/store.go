@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -29,8 +28,8 @@ func backupCommand(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "%s holds a copy of the database (%d bytes).\n", rest[0], info.Size())
-	fmt.Fprintln(p.stdout, "The key file is not in it. Without secret.key the secrets in it cannot be read: keep it too, in another place.")
+	p.say("%s holds a copy of the database (%d bytes).", rest[0], info.Size())
+	p.say("The key file is not in it. Without secret.key the secrets in it cannot be read: keep it too, in another place.")
 	return nil
 }
 
@@ -56,9 +55,9 @@ func restoreCommand(ctx context.Context, p *program, args []string) error {
 	if err := db.Restore(ctx, data, rest[0], force); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stdout, "The database in %s is now that of %s.\n", data, rest[0])
+	p.say("The database in %s is now that of %s.", data, rest[0])
 	if _, err := os.Stat(filepath.Join(data, db.KeyFileName)); err != nil {
-		fmt.Fprintf(p.stdout, "The key file is not there. Put it to %s, or name it with THINGPOST_SECRET_KEY_FILE, before you start the server.\n",
+		p.say("The key file is not there. Put it to %s, or name it with THINGPOST_SECRET_KEY_FILE, before you start the server.",
 			filepath.Join(data, db.KeyFileName))
 	}
 	return nil
@@ -86,16 +85,16 @@ func checkCommand(ctx context.Context, p *program, args []string) (err error) {
 	findings, err := d.Check(ctx)
 	wrong := false
 	for _, f := range findings {
-		fmt.Fprintln(p.stdout, f)
+		p.say("%s", f)
 		wrong = wrong || !f.OK()
 	}
 	if err != nil {
 		return err
 	}
 	if wrong {
-		fmt.Fprintln(p.stdout, "Something is wrong. Keep a copy of the data folder before you restore a backup.")
+		p.say("Something is wrong. Keep a copy of the data folder before you restore a backup.")
 		return errTold
 	}
-	fmt.Fprintln(p.stdout, "All holds.")
+	p.say("All holds.")
 	return nil
 }

@@ -42,7 +42,7 @@ func userAddCommand(ctx context.Context, p *program, args []string) error {
 	o.text(&role, "role", "ROLE", "", "role in it: viewer, editor, admin or owner; no member if not given")
 	o.validate = func() map[string]string {
 		if role != "" && !iot.Role(role).Valid() {
-			return map[string]string{"role": "must be viewer, editor, admin or owner."}
+			return map[string]string{"role": "must be viewer, editor, admin or owner"}
 		}
 		return nil
 	}
@@ -69,7 +69,7 @@ func userAddCommand(ctx context.Context, p *program, args []string) error {
 			if err := d.SetUp(a, &iot.Organization{Name: firstOrganization}); err != nil {
 				return err
 			}
-			fmt.Fprintf(p.stdout, "Added %s, the administrator.\n", a.Email)
+			p.say("Added %s, the administrator.", a.Email)
 			return nil
 		}
 		var org *iot.Organization
@@ -86,7 +86,7 @@ func userAddCommand(ctx context.Context, p *program, args []string) error {
 				return err
 			}
 		}
-		fmt.Fprintf(p.stdout, "Added %s.\n", a.Email)
+		p.say("Added %s.", a.Email)
 		return nil
 	})
 }
@@ -106,7 +106,7 @@ func userListCommand(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 		w := tabwriter.NewWriter(p.stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "EMAIL\tNAME\tROLES\tLAST SIGN-IN")
+		_, _ = fmt.Fprintln(w, "EMAIL\tNAME\tROLES\tLAST SIGN-IN")
 		for _, a := range accounts {
 			organizations, err := d.Organizations(ctx, a.Key)
 			if err != nil {
@@ -123,7 +123,7 @@ func userListCommand(ctx context.Context, p *program, args []string) error {
 			if a.SignedInAt != 0 {
 				seen = a.SignedInAt.Time().Format("2006-01-02 15:04")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Email, a.Name, strings.Join(roles, " "), seen)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", a.Email, a.Name, strings.Join(roles, " "), seen)
 		}
 		return w.Flush()
 	})
@@ -159,7 +159,7 @@ func userRoleCommand(ctx context.Context, p *program, args []string) error {
 		if err := d.SetMember(org.Key, a.Key, role, commandActor); err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "%s in %s: %s.\n", a.Email, org.ID, rest[1])
+		p.say("%s in %s: %s.", a.Email, org.ID, rest[1])
 		return nil
 	})
 }
@@ -187,7 +187,7 @@ func userPasswordCommand(ctx context.Context, p *program, args []string) error {
 		if err := d.SetPassword(a.Key, hash, nil, commandActor); err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "The password of %s is set. All sessions and tokens have ended.\n", a.Email)
+		p.say("The password of %s is set. All sessions and tokens have ended.", a.Email)
 		return nil
 	})
 }
@@ -219,7 +219,7 @@ func findOrganization(ctx context.Context, d *db.DB, name string) (*iot.Organiza
 	for _, org := range found {
 		return &org, nil
 	}
-	return nil, nil //nolint:nilnil // not reached: there is one
+	panic("not reached: there is one")
 }
 
 // newPassword reads a new password and returns its hash. It is never taken from
@@ -236,10 +236,10 @@ func (p *program) readPassword() (iot.Secret, error) {
 	if f, ok := p.stdin.(*os.File); ok {
 		show, err := hideTyping(f)
 		if err == nil {
-			fmt.Fprint(p.stderr, "Password: ")
+			_, _ = fmt.Fprint(p.stderr, "Password: ")
 			defer func() {
 				show()
-				fmt.Fprintln(p.stderr)
+				_, _ = fmt.Fprintln(p.stderr)
 			}()
 		}
 	}
