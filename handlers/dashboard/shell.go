@@ -67,7 +67,11 @@ func (s *site) projectShell(r *http.Request, v *visit, f shellFor, p *layout.Pro
 	if err != nil {
 		return err
 	}
-	p.Project = layout.Switcher{Name: v.project.Name, Group: v.project.Organization, New: pages.NewProjectPath, All: pages.AllProjectsPath}
+	o, err := s.DB.Organization(r.Context(), v.account.Key, v.project.Organization)
+	if err != nil {
+		return err
+	}
+	p.Project = layout.Switcher{Name: v.project.Name, Group: o.Name, New: pages.NewProjectPath, All: pages.AllProjectsPath}
 	for _, other := range projects {
 		if other.OrganizationKey != v.project.OrganizationKey {
 			continue

@@ -1,0 +1,100 @@
+package dashboard
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"thingpost/internal/iot"
+	"thingpost/views/pages"
+)
+
+const (
+	// eventPause is the least time between two batches of names, so that a busy
+	// project does not make its pages fetch without end.
+	eventPause = 500 * time.Millisecond
+	// heartbeat is how often a line is sent while nothing happens: it keeps proxies
+	// from closing the stream, and shows that the reader is gone.
+	heartbeat = 20 * time.Second
+	// eventTimeout is how long a reader may take for what was sent.
+	eventTimeout = 10 * time.Second
+)
+
+// events sends the names of what changes in the project, as server-sent events,
+// for as long as the page is open. It ends when the reader falls behind or is no
+// longer a member.
+func (s *site) events(w http.ResponseWriter, r *http.Request, v *visit) error {
+	names, stop := s.Hub.Subscribe(v.project.Key)
+	defer stop()
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	out := stream{w: w, c: http.NewResponseController(w), now: s.Now}
+	if out.send(": open\n\n") != nil {
+		return nil
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	<-pause.C
+	var waiting []iot.EventName
+	paused := false
+	for {
+		select {
+		case <-r.Context().Done():
+			return nil
+		case name, ok := <-names:
+			if !ok {
+				return nil
+			}
+			if !slices.Contains(waiting, name) {
+				waiting = append(waiting, name)
+			}
+		case <-pause.C:
+			paused = false
+		case <-beat.C:
+			role, err := s.DB.Role(r.Context(), v.project.OrganizationKey, v.account.Key)
+			if err == nil && role == "" || out.send(": still here\n\n") != nil {
+				return nil
+			}
+		}
+		if len(waiting) > 0 && !paused {
+			if out.send(eventText(waiting)) != nil {
+				return nil
+			}
+			waiting, paused = waiting[:0], true
+			pause.Reset(eventPause)
+		}
+	}
+}
+
+// eventText writes names as events, and one more for sections that show a bit of
+// all.
+func eventText(names []iot.EventName) string {
+	text := ""
+	for _, name := range append(slices.Clone(names), pages.AnyChange) {
+		text += "event: " + string(name) + "\ndata:\n\n"
+	}
+	return text
+}
+
+// stream sends pieces at once, with time for each.
+type stream struct {
+	w http.ResponseWriter
+	c *http.ResponseController
+
+	now func() time.Time
+}
+
+func (o stream) send(text string) error {
+	if err := o.c.SetWriteDeadline(o.now().Add(eventTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := o.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return o.c.Flush()
+}

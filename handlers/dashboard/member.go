@@ -1,0 +1,168 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/views/pages"
+	"thingpost/views/ui"
+)
+
+// listMembers lists an organization's members, and shows the form to add one.
+func (s *site) listMembers(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.membersPage(w, r, v, http.StatusOK, handlers.NewForm("role", string(iot.Viewer)))
+}
+
+func (s *site) membersPage(w http.ResponseWriter, r *http.Request, v *visit, status int, f *handlers.Form) error {
+	members, err := s.DB.Members(r.Context(), v.organization.Key)
+	if err != nil {
+		return err
+	}
+	o := pages.Organization(v.organization.ID)
+	shell, err := s.shell(w, r, v, shellFor{title: "Members", here: o.Members()})
+	if err != nil {
+		return err
+	}
+	return handlers.Render(w, r, status, pages.Members(pages.MembersPage{
+		Shell: shell, At: o, Organization: v.organization, Members: members, Form: f, Roles: grantable(v), Now: s.now(),
+		MayChange: v.may(iot.ManageMembers), MayOwners: v.may(iot.ManageOrganization), You: v.account.ID,
+	}))
+}
+
+// grantable returns the roles that a visit may give: only an owner makes owners.
+func grantable(v *visit) []iot.Role {
+	if v.may(iot.ManageOrganization) {
+		return iot.Roles()
+	}
+	return []iot.Role{iot.Viewer, iot.Editor, iot.Admin}
+}
+
+func mayGive(v *visit, role iot.Role) error {
+	for _, r := range grantable(v) {
+		if r == role {
+			return nil
+		}
+	}
+	if role == iot.Owner {
+		return iot.FieldError("role", "Only an owner can make somebody an owner.")
+	}
+	return iot.FieldError("role", "Choose a role.")
+}
+
+// addMember adds an account by its email, or makes one with a first password.
+func (s *site) addMember(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	a, err := s.memberOf(r, v, f)
+	if err == nil {
+		err = s.DB.SetMember(v.organization.Key, a.Key, iot.Role(f.Value("role")), v.actor())
+	}
+	if err != nil {
+		if f.Fail(err, "email", "role", "name", "password") {
+			return s.membersPage(w, r, v, http.StatusUnprocessableEntity, f)
+		}
+		return err
+	}
+	return s.done(w, r, pages.Organization(v.organization.ID).Members(), a.Email+" is a member now.")
+}
+
+// memberOf finds or makes the account that the form names.
+func (s *site) memberOf(r *http.Request, v *visit, f *handlers.Form) (*iot.Account, error) {
+	email := f.Value("email")
+	if err := iot.CheckEmail(email); err != nil {
+		return nil, err
+	}
+	if err := mayGive(v, iot.Role(f.Value("role"))); err != nil {
+		return nil, err
+	}
+	a, err := s.DB.AccountByEmail(r.Context(), email)
+	if err == nil {
+		role, err := s.DB.Role(r.Context(), v.organization.Key, a.Key)
+		if err == nil && role != "" {
+			err = iot.FieldError("email", "This account is a member already. Change its role in the list.")
+		}
+		return a, err
+	}
+	if iot.CodeOf(err) != iot.NotFound {
+		return nil, err
+	}
+	if f.Raw("password") == "" {
+		return nil, iot.FieldError("password", "There is no account with this email yet. Give it a first password.")
+	}
+	a = &iot.Account{Email: email, Name: f.Value("name")}
+	var faults iot.Faults
+	faults.Check(iot.TextLength(a.Name) <= iot.MaxName && !iot.HasControl(a.Name), "name", "must have at most 254 characters.")
+	if a.PasswordHash, err = s.hash(r, &faults, f.Raw("password")); err != nil {
+		return nil, err
+	}
+	return a, s.DB.CreateAccount(a, v.actor())
+}
+
+// member finds the member of the address. Only an owner changes an owner.
+func (s *site) member(r *http.Request, v *visit) (*iot.Member, error) {
+	members, err := s.DB.Members(r.Context(), v.organization.Key)
+	if err != nil {
+		return nil, err
+	}
+	for i := range members {
+		if members[i].Account.ID.String() != r.PathValue("member") {
+			continue
+		}
+		if members[i].Role == iot.Owner && !v.may(iot.ManageOrganization) {
+			return nil, iot.NewError(iot.Forbidden, "Only an owner can change the role of an owner.")
+		}
+		return &members[i], nil
+	}
+	return nil, iot.NewError(iot.NotFound, "There is no such member.")
+}
+
+// setRole changes a member's role.
+func (s *site) setRole(w http.ResponseWriter, r *http.Request, v *visit) error {
+	m, err := s.member(r, v)
+	if err != nil {
+		return err
+	}
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	role := iot.Role(f.Value("role"))
+	if err := mayGive(v, role); err != nil {
+		return err
+	}
+	if err := s.DB.SetMember(v.organization.Key, m.Account.Key, role, v.actor()); err != nil {
+		return err
+	}
+	return s.done(w, r, pages.Organization(v.organization.ID).Members(), m.Account.Email+" is "+pages.RoleName(role)+" now.")
+}
+
+// confirmRemoveMember asks before a member is taken out.
+func (s *site) confirmRemoveMember(w http.ResponseWriter, r *http.Request, v *visit) error {
+	m, err := s.member(r, v)
+	if err != nil {
+		return err
+	}
+	o := pages.Organization(v.organization.ID)
+	return s.confirm(w, r, v, shellFor{title: "Remove member", here: o.Members()}, http.StatusOK, ui.ConfirmProps{
+		Title: "Remove " + m.Account.Email + "?", Lead: "They can no longer see the projects of " + v.organization.Name + ". Their account stays, and API keys that they made go on working.",
+		Action: o.RemoveMember(m.Account.ID.String()), Confirm: "Remove", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: o.Members(),
+	})
+}
+
+// removeMember takes a member out.
+func (s *site) removeMember(w http.ResponseWriter, r *http.Request, v *visit) error {
+	m, err := s.member(r, v)
+	if err != nil {
+		return err
+	}
+	if err := s.DB.SetMember(v.organization.Key, m.Account.Key, "", v.actor()); err != nil {
+		return err
+	}
+	if m.Account.Key == v.account.Key {
+		return s.done(w, r, pages.AccountPath, "You have left "+v.organization.Name+".")
+	}
+	return s.done(w, r, pages.Organization(v.organization.ID).Members(), m.Account.Email+" is no longer a member.")
+}

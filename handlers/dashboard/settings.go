@@ -1,0 +1,90 @@
+package dashboard
+
+import (
+	"net/http"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/views/pages"
+)
+
+// showSettings shows the account: its password and its organizations.
+func (s *site) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.settingsPage(w, r, v, http.StatusOK, handlers.NewForm(), handlers.NewForm())
+}
+
+func (s *site) settingsPage(w http.ResponseWriter, r *http.Request, v *visit, status int, password, organization *handlers.Form) error {
+	organizations, err := s.DB.Organizations(r.Context(), v.account.Key)
+	if err != nil {
+		return err
+	}
+	shell, err := s.shell(w, r, v, shellFor{title: "Account", here: pages.AccountPath})
+	if err != nil {
+		return err
+	}
+	return handlers.Render(w, r, status, pages.Settings(pages.SettingsPage{
+		Shell: shell, Account: v.account, Password: password, Organization: organization, Organizations: organizations, Now: s.now(),
+	}))
+}
+
+// changePassword changes the password of whoever knows the present one, and ends
+// all other sessions.
+func (s *site) changePassword(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.setPassword(r, v, f); err != nil {
+		if f.Fail(err, "current", "password") {
+			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, f, handlers.NewForm())
+		}
+		return err
+	}
+	return s.done(w, r, pages.AccountPath, "The password is changed, and all other sessions are ended.")
+}
+
+func (s *site) setPassword(r *http.Request, v *visit, f *handlers.Form) error {
+	if !s.attempts.allow(r, v.account.Email) {
+		return iot.NewError(iot.RateLimited, "Too many attempts. Wait a minute, then try again.")
+	}
+	ok, err := s.Passwords.Check(r.Context(), v.account.PasswordHash, iot.Secret(f.Raw("current")))
+	if err != nil {
+		return err
+	}
+	if ok {
+		s.attempts.succeeded(v.account.Email)
+	}
+	var faults iot.Faults
+	faults.Check(ok, "current", "This is not your present password.")
+	hash, err := s.hash(r, &faults, f.Raw("password"))
+	if err != nil {
+		return err
+	}
+	var keep []byte
+	if id := s.Sessions.ID(r); id != "" {
+		keep = db.SessionHash(id)
+	}
+	return s.DB.SetPassword(v.account.Key, hash, keep, v.actor())
+}
+
+// createOrganization makes an organization that the account owns.
+func (s *site) createOrganization(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	o := &iot.Organization{Name: f.Value("organization")}
+	var faults iot.Faults
+	checkText(&faults, "organization", o.Name)
+	if err = faults.Err(); err == nil {
+		err = s.DB.CreateOrganization(o, v.account)
+	}
+	if err != nil {
+		if f.Fail(err, "organization") {
+			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, handlers.NewForm(), f)
+		}
+		return err
+	}
+	return s.done(w, r, pages.AccountPath, o.Name+" is made. You are its owner.")
+}
