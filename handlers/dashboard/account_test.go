@@ -1,0 +1,195 @@
+package dashboard
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+func TestSignIn(t *testing.T) {
+	w := openWorld(t)
+	c := w.anonymous()
+	p := c.get("/sign-in").is(200)
+	p.has("h1", "Sign in to Thingpost").has("main", "hooks.veldhuis.example").lacks(".rail")
+	refused := c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").faulty("password", "Email and password do not go together.")
+	if got := refused.Find(`[name="email"]`).AttrOr("value", ""); got != w.owner.Email {
+		t.Errorf("the email is %q after a refusal", got)
+	}
+	unknown := c.post("/sign-in", "email", "nobody@veldhuis.example", "password", "wrong password")
+	if a, b := words(refused.Find("main").Text()), words(unknown.Find("main").Text()); a != b {
+		t.Errorf("an unknown account reads differently: %q and %q", a, b)
+	}
+	if strings.Contains(refused.body, "wrong password") {
+		t.Error("the password comes back")
+	}
+	c.post("/sign-in", "email", strings.ToUpper(w.owner.Email), "password", password).leadsTo("/")
+	c.get("/").leadsTo("/projects/greenhouse-north")
+	a, err := w.db.Account(t.Context(), w.owner.Key)
+	w.must(err)
+	if a.SignedInAt != iot.At(w.clock.Now()) {
+		t.Errorf("signed in at %v", a.SignedInAt)
+	}
+	c.post("/sign-out").leadsTo("/sign-in")
+	c.get("/sign-in").is(200).has("#toasts .toast", "You are signed out.")
+	c.get("/sign-in").lacks("#toasts .toast")
+}
+
+func TestSignInLeadsToLocalPagesOnly(t *testing.T) {
+	w := openWorld(t)
+	w.anonymous().get("/projects/greenhouse-north/devices?q=soil").leadsTo("/sign-in?next=%2Fprojects%2Fgreenhouse-north%2Fdevices%3Fq%3Dsoil")
+	for next, want := range map[string]string{
+		"/projects/greenhouse-north": "/projects/greenhouse-north",
+		"https://evil.example/":      "/",
+		"//evil.example/":            "/",
+		`/\evil.example`:             "/",
+		"/\t/evil.example":           "/",
+		"javascript:alert(1)":        "/",
+		"evil":                       "/",
+		"":                           "/",
+	} {
+		c := w.anonymous()
+		form := c.get("/sign-in?next=" + strings.NewReplacer("\t", "%09", `\`, "%5C").Replace(next)).is(200)
+		if got := form.Find(`[name="next"]`).AttrOr("value", ""); got != want {
+			t.Errorf("the form would lead to %q for %q", got, next)
+		}
+		c.post("/sign-in", "email", w.owner.Email, "password", password, "next", next).leadsTo(want)
+		c.get("/sign-in?next=" + strings.NewReplacer("\t", "%09", `\`, "%5C").Replace(next)).leadsTo(want)
+	}
+}
+
+func TestSignInByHTMXOfWhoIsNotSignedIn(t *testing.T) {
+	w := openWorld(t)
+	p := w.anonymous().get("/projects/greenhouse-north", "HX-Request", "true", "HX-Target", "figures", "HX-Current-URL", "https://hooks.veldhuis.example/projects/greenhouse-north")
+	if p.is(401).header.Get("HX-Redirect") != "/sign-in?next=%2Fprojects%2Fgreenhouse-north" {
+		t.Errorf("leads to %q", p.header.Get("HX-Redirect"))
+	}
+}
+
+func TestSignInIsThrottledByAccountAndAddress(t *testing.T) {
+	w := openWorld(t)
+	for i := range accountBurst {
+		c := w.anonymous()
+		c.remote = "198.51.100." + string(rune('1'+i%9)) + ":1"
+		c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").is(422)
+	}
+	c := w.anonymous()
+	p := c.post("/sign-in", "email", strings.ToUpper(w.owner.Email), "password", password).is(http.StatusTooManyRequests)
+	p.has(".alert", "Too many attempts")
+	if p.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	w.clock.advance(accountEvery)
+	c.post("/sign-in", "email", w.owner.Email, "password", password).leadsTo("/")
+
+	for range addressBurst {
+		c.post("/sign-in", "email", "nobody@veldhuis.example", "password", "x")
+	}
+	other := w.member("other@veldhuis.example", iot.Viewer)
+	c.post("/sign-in", "email", other.Email, "password", password).is(http.StatusTooManyRequests)
+	elsewhere := w.anonymous()
+	elsewhere.remote = "[2001:db8::1]:99"
+	elsewhere.post("/sign-in", "email", other.Email, "password", password).leadsTo("/")
+}
+
+func TestNetworkOfAnAddress(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.7:80":           "192.0.2.7",
+		"[::ffff:192.0.2.7]:80":  "192.0.2.7",
+		"[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:80":      "fe80::/64",
+		"@":                      "@",
+	} {
+		r, err := http.NewRequest(http.MethodGet, "/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.RemoteAddr = remote
+		if got := network(r); got != want {
+			t.Errorf("%s is %s, want %s", remote, got, want)
+		}
+	}
+}
+
+func TestAttemptsAreBounded(t *testing.T) {
+	now := time.Unix(0, 0)
+	a := newAttempts(func() time.Time { return now })
+	for i := range maxWatched + 10 {
+		r := &http.Request{RemoteAddr: "host-" + time.Duration(i).String()}
+		a.allow(r, time.Duration(i).String())
+	}
+	if len(a.address) > maxWatched || len(a.accounts) > maxWatched {
+		t.Errorf("%d addresses and %d accounts are watched", len(a.address), len(a.accounts))
+	}
+}
+
+func TestSetUp(t *testing.T) {
+	w := bareWorld(t)
+	c := w.anonymous()
+	c.get("/").leadsTo("/sign-in")
+	c.get("/sign-in").is(200).has(".alert", "Not set up yet")
+	c.get("/setup").is(403)
+	c.get("/setup?token=guess").is(403).has("main", "set-up link")
+	p := c.get("/setup?token=" + setUpToken).is(200)
+	if got := p.header.Get("Referrer-Policy"); got != "no-referrer" {
+		t.Errorf("Referrer-Policy %q", got)
+	}
+	good := []string{"token", setUpToken, "name", "Marit Veldhuis", "email", "marit@veldhuis.example", "password", password, "organization", "Veldhuis Growers", "project", "Greenhouse North"}
+	for field, bad := range map[string]string{"name": "", "email": "marit", "password": "short", "organization": " ", "project": ""} {
+		form := append([]string(nil), good...)
+		for i := 0; i < len(form); i += 2 {
+			if form[i] == field {
+				form[i+1] = bad
+			}
+		}
+		c.post("/setup", form...).faulty(field, "")
+	}
+	c.post("/setup", append([]string{"token", "guess"}, good[2:]...)...).is(403)
+	if has, err := w.db.HasAccounts(t.Context()); err != nil || has {
+		t.Fatalf("accounts %v, %v after refusals", has, err)
+	}
+	c.post("/setup", good...).leadsTo("/projects/greenhouse-north")
+	first := c.get("/projects/greenhouse-north").is(200).has("h1", "Welcome to Greenhouse North").has("#add-device", "NNSXS.")
+	key := first.Find("#first-key").AttrOr("value", "")
+	if _, _, ok := iot.ParseAPIKey(key); !ok || !strings.Contains(first.Find("#send-message").Text(), key) {
+		t.Errorf("the key in the commands is %q", key)
+	}
+	again := c.get("/projects/greenhouse-north").is(200).has("#add-device", "$API_KEY")
+	if strings.Contains(again.body, key) {
+		t.Error("the key is shown twice")
+	}
+	w.anonymous().get("/setup?token="+setUpToken).is(403).has("main", "set up already")
+	w.anonymous().post("/setup", good...).is(403)
+}
+
+func TestTheme(t *testing.T) {
+	w := openWorld(t)
+	c := w.anonymous()
+	c.post("/theme", "theme", "dark", "back", "/sign-in").leadsTo("/sign-in")
+	c.get("/sign-in").has(`html[data-theme="dark"]`, "")
+	c.post("/theme", "theme", "mauve", "back", "https://evil.example").leadsTo("/")
+	c.get("/sign-in").has(`html[data-theme="system"]`, "")
+}
+
+func TestChangePassword(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get("/settings").is(200).has("h1", "Account").has("table", "Veldhuis Growers")
+	c.post("/settings/password", "current", "wrong password", "password", "another long one").faulty("current", "This is not your present password.")
+	c.post("/settings/password", "current", password, "password", "short").faulty("password", "Must have at least 10 characters.")
+	c.post("/settings/password", "current", password, "password", "another long one").leadsTo("/settings")
+	c.get("/settings").has("#toasts .toast", "The password is changed")
+	w.anonymous().post("/sign-in", "email", w.owner.Email, "password", password).is(422)
+	w.anonymous().post("/sign-in", "email", w.owner.Email, "password", "another long one").leadsTo("/")
+}
+
+func TestCreateOrganization(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.post("/settings/organizations", "organization", " ").faulty("organization", "Is needed.")
+	c.post("/settings/organizations", "organization", "Orchard Pilots").leadsTo("/settings")
+	c.get("/settings").has("table", "Orchard Pilots")
+	c.get("/settings/organizations/orchard-pilots/members").is(200).has("table", w.owner.Email)
+}
