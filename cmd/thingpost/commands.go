@@ -19,6 +19,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{name: "serve", summary: "start the server", run: serveCommand},
+		{name: "demo", summary: "start an example project with simulated devices", run: demoCommand},
 		{name: "send", summary: "send a message as a device", run: sendCommand},
 		{name: "bench", summary: "measure what this machine accepts and delivers", run: benchCommand},
 		{name: "user", summary: "add and list people, set their roles and passwords", sub: []command{

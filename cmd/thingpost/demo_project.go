@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// demoProject is the example: a greenhouse with soil probes, smoke alarms and
+// gateways, and four webhooks to a receiver that sometimes fails.
+type demoProject struct {
+	app      *app
+	receiver string // its URL
+	now      func() time.Time
+	project  *iot.Project
+	devices  []demoDevice
+}
+
+type demoDevice struct {
+	*iot.Device
+	key    iot.Secret
+	kind   demoKind
+	online bool
+	turn   int
+}
+
+type demoKind string
+
+const (
+	soilProbe  demoKind = "soil-probe"
+	smokeAlarm demoKind = "smoke-alarm"
+	gateway    demoKind = "gateway"
+)
+
+// demoActor is who made the example, in its audit log.
+const demoActor = "thingpost demo"
+
+// furnish makes the example in a new store.
+func (d *demoProject) furnish(ctx context.Context) error {
+	account, err := d.app.db.AccountByEmail(ctx, d.app.config.First.Email)
+	if err != nil {
+		return err
+	}
+	orgs, err := d.app.db.Organizations(ctx, account.Key)
+	if err != nil {
+		return err
+	}
+	d.project = &iot.Project{Name: "Greenhouse North", OrganizationKey: orgs[0].Key, AutoRegister: true}
+	if err := d.app.db.CreateProject(d.project, demoActor); err != nil {
+		return err
+	}
+	for kind, n := range map[demoKind]int{soilProbe: 12, smokeAlarm: 3, gateway: 2} {
+		for i := range n {
+			v := demoDevice{Device: &iot.Device{ProjectID: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1)}, key: iot.NewDeviceKey(), kind: kind}
+			if err := d.app.db.CreateDevice(v.Device, v.key, demoActor); err != nil {
+				return err
+			}
+			d.devices = append(d.devices, v)
+		}
+	}
+	for _, w := range d.webhooks() {
+		w.ProjectID, w.Format = d.project.Key, iot.Envelope
+		if err := d.app.db.CreateWebhook(w, demoActor); err != nil {
+			return err
+		}
+	}
+	last, err := d.app.db.Webhook(ctx, d.project.Key, "node-red-flows")
+	if err != nil {
+		return err
+	}
+	return d.app.db.PauseWebhook(last, account.Name, "The flows move to another machine.", demoActor)
+}
+
+func (d *demoProject) webhooks() []*iot.Webhook {
+	user, agent := iot.Routes{iot.User: {}}, iot.Routes{iot.Iottly: {}}
+	settings := iot.DefaultSettings()
+	return []*iot.Webhook{
+		{Description: "Climate dashboard", URL: d.receiver + "/climate?site={projectID}", MessageTypes: user, Settings: settings},
+		{Description: "Alarm desk", URL: d.receiver + "/alarms/{devID}", MessageTypes: user, Channel: "alarms", PayloadOnly: true, Settings: settings,
+			Headers: []iot.Header{{Name: "Authorization", Value: "Bearer example-token-of-the-alarm-desk", Secret: true}, {Name: "X-Site", Value: "{projectID}/{devID}"}}},
+		{Description: "Fleet watch", URL: d.receiver + "/fleet", MessageTypes: agent, Settings: settings},
+		{Description: "Node-RED flows", URL: d.receiver + "/flows", MessageTypes: user, PayloadOnly: true, Settings: settings},
+	}
+}
+
+// live lets the devices send until ctx ends: a burst first, so that there is
+// something to see at once.
+func (d *demoProject) live(ctx context.Context, pace int) error {
+	client := &http.Client{Timeout: 10 * time.Second}
+	for range 40 {
+		if err := d.sendOne(ctx, client); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(time.Second / time.Duration(pace))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := d.sendOne(ctx, client); err != nil {
+			return err
+		}
+	}
+}
+
+// sendOne lets one device send as a real one would: over HTTP, with its key.
+func (d *demoProject) sendOne(ctx context.Context, client *http.Client) error {
+	v := &d.devices[rand.IntN(len(d.devices))]
+	url := d.app.url() + "/api/v1/projects/" + d.project.ID + "/devices/" + v.ID + "/messages"
+	err := post(ctx, client, url, v.key.Reveal(), d.message(v), http.StatusAccepted)
+	if err != nil && ctx.Err() != nil {
+		return nil // told to stop
+	}
+	if err != nil {
+		return errors.Join(errors.New("a simulated device could not send"), err)
+	}
+	return nil
+}
+
+// message is what a device of its kind would say next, in iottly's form.
+func (d *demoProject) message(v *demoDevice) []byte {
+	v.turn++
+	at := d.now().UTC().Format("2006-01-02T15:04:05")
+	kind, payload := "userdefined", ""
+	number := func(from, to float64) string {
+		return strconv.FormatFloat(from+(to-from)*rand.Float64(), 'f', 2, 64)
+	}
+	switch {
+	case !v.online || v.turn%40 == 0:
+		v.online = !v.online
+		kind, payload = "iottlyagent", `{"connectionstatus":"`+map[bool]string{true: "connected", false: "disconnected"}[v.online]+`"}`
+	case v.kind == smokeAlarm && v.turn%4 == 0:
+		payload = `{"webhook_channel":"alarms","webhook_payload":{"sensor":"` + v.ID + `","level":"high","value":` + number(700, 900) + `}}`
+	case v.kind == smokeAlarm:
+		payload = `{"smoke":{"ppm":` + number(5, 30) + `,"battery_v":` + number(2.9, 3.3) + `}}`
+	case v.kind == gateway:
+		payload = `{"CSQ":{"bit_error_rate":0,"signal":` + strconv.Itoa(8+rand.IntN(20)) + `}}`
+	default:
+		payload = `{"probe":` + strconv.Itoa(v.turn) + `,"vwc":` + number(9, 14) + `,"soil_c":` + number(12, 18) + `,"battery_v":` + number(3.1, 3.4) + `}`
+	}
+	return fmt.Appendf(nil, `{"from":%q,"to":%q,"timestamp":"%s.000","devicetimestamp":%q,"type":%q,"payload":%s}`, v.UUID, d.project.UUID, at, at, kind, payload)
+}
+
+// newDemoReceiver takes messages as other people's services do: mostly well.
+// The alarm desk is down for a minute in four, the fleet watch has hiccups, and
+// the climate dashboard is slow at times.
+func newDemoReceiver(now func() time.Time) *benchServer {
+	var count atomic.Int64
+	began := now()
+	return serveBench(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		n := count.Add(1)
+		down := int(now().Sub(began).Minutes())%4 == 1
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		switch {
+		case len(r.URL.Path) > 7 && r.URL.Path[:7] == "/alarms" && down:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, "The alarm desk is being updated.\n")
+		case r.URL.Path == "/fleet" && n%5 == 0:
+			w.WriteHeader(http.StatusBadGateway)
+			_, _ = io.WriteString(w, "upstream connect error or disconnect/reset before headers\n")
+		case r.URL.Path == "/climate" && n%25 == 0:
+			select {
+			case <-time.After(1500 * time.Millisecond):
+			case <-r.Context().Done():
+			}
+			fallthrough
+		default:
+			_, _ = io.WriteString(w, "taken\n")
+		}
+	}))
+}
