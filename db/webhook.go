@@ -55,6 +55,9 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 			return nil, fmt.Errorf("read webhook %s: %w", w.ID, err)
 		}
 	}
+	if w.FieldMask == nil {
+		w.FieldMask = []string{}
+	}
 	w.Headers = make([]iot.Header, len(headers))
 	for i, h := range headers {
 		w.Headers[i] = iot.Header{Name: h.Name, Value: iot.Secret(h.Value), Secret: h.Secret}
