@@ -209,3 +209,13 @@ func TestAccessLogLeavesOutTheQuery(t *testing.T) {
 		t.Error("the log holds the token of the set-up link")
 	}
 }
+
+// BenchmarkWayToTheAPI is what the server itself costs a device's message.
+func BenchmarkWayToTheAPI(b *testing.B) {
+	h := web.New(web.Options{API: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}).Handler()
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/api/v1/projects/p/messages", strings.NewReader("{}"))
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
