@@ -5,14 +5,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 )
 
 func TestSend(t *testing.T) {
+	var mu sync.Mutex // the sender is another process
 	var path, key, body string
 	answer, status := `{"id":"019aa5d2-8c41-7e9a-8000-0123456789ab"}`, http.StatusAccepted
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
 		path, key, body = r.URL.Path, r.Header.Get("Authorization"), string(b)
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, answer)
@@ -21,9 +25,13 @@ func TestSend(t *testing.T) {
 	env := []string{"THINGPOST_KEY=tpd_secret", "THINGPOST_URL=" + srv.URL, "THINGPOST_PROJECT=greenhouse"}
 	send := func(stdin string, args ...string) (int, string) {
 		t.Helper()
+		mu.Unlock()
+		defer mu.Lock()
 		code, out, complaint := run(t, stdin, env, append([]string{"send"}, args...)...)
 		return code, out + complaint
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if code, out := send("", `{"t": 21.50}`); code != 0 || out != "019aa5d2-8c41-7e9a-8000-0123456789ab\n" {
 		t.Errorf("%d %s", code, out)
 	}
@@ -52,7 +60,9 @@ func TestSend(t *testing.T) {
 	if code, out := send("", "-url", "ftp://x", "-type", "uplink_message", `1`); code != exitUsage || !strings.Contains(out, "-url") || !strings.Contains(out, "-type") {
 		t.Errorf("%d %s", code, out)
 	}
+	mu.Unlock()
 	srv.Close()
+	mu.Lock()
 	if code, out := send("", `1`); code != exitFailed || !strings.Contains(out, "No server answers") {
 		t.Errorf("%d %s", code, out)
 	}
