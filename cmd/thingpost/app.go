@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -37,9 +38,10 @@ type app struct {
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
-	metrics net.Listener // nil without -metrics-listen
-	cert    *certificate // nil without -tls-cert
-	setUp   iot.Secret   // opens /setup while there is no account
+	metrics net.Listener   // nil without -metrics-listen
+	cert    *certificate   // nil without -tls-cert
+	hangup  chan os.Signal // asks to read the certificate again
+	setUp   iot.Secret     // opens /setup while there is no account
 }
 
 // newApp opens the store and the listeners and wires the parts. What it returns
@@ -59,6 +61,9 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		if a.cert, err = loadCertificate(c.HTTP.TLSCert, c.HTTP.TLSKey); err != nil {
 			return a, err
 		}
+		// From here on, so that a signal that comes early ends nothing.
+		a.hangup = make(chan os.Signal, 1)
+		signal.Notify(a.hangup, syscall.SIGHUP)
 	}
 	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed}); err != nil {
 		return a, err
@@ -191,6 +196,9 @@ func (a *app) close() error {
 		if l != nil {
 			_ = l.Close() // it is closed already where it was served
 		}
+	}
+	if a.hangup != nil {
+		signal.Stop(a.hangup)
 	}
 	var err error
 	if a.db != nil {

@@ -48,14 +48,11 @@ func (p *program) serve(ctx context.Context, c config) error {
 
 // reloadOnHangup reads the certificate again on each SIGHUP until ctx ends.
 func (a *app) reloadOnHangup(ctx context.Context) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
+		case <-a.hangup:
 		}
 		if err := a.cert.reload(); err != nil {
 			a.log.Error("read certificate again", slog.Any("error", err))
