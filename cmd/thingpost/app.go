@@ -101,6 +101,7 @@ func (a *app) wire() {
 		Hub:          a.hub,
 		Static:       static.Handler(),
 		Ready:        a.db.Ready,
+		Metrics:      metricsHandler(a.db, a.hub, a.log),
 		MetricsToken: a.config.Watch.MetricsToken,
 		PublicURL:    a.config.HTTP.PublicURL,
 		Log:          a.log,

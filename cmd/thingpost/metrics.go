@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"thingpost/db"
+	"thingpost/web"
+)
+
+// metricsTimeout bounds how long the store may take to answer a scrape.
+const metricsTimeout = 5 * time.Second
+
+// storeMetrics reads the store's figures when they are asked for. None of them
+// is by project, device or webhook: their number would have no bound.
+type storeMetrics struct {
+	db  *db.DB
+	hub *web.Hub
+	log *slog.Logger
+
+	deliveries, made, pending, file, wal, free, pages *prometheus.Desc
+}
+
+func newStoreMetrics(d *db.DB, hub *web.Hub, log *slog.Logger) *storeMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("thingpost_"+name, help, labels, nil)
+	}
+	return &storeMetrics{db: d, hub: hub, log: log,
+		made:       desc("deliveries_made_total", "Deliveries made, of messages, retries, replays and tests."),
+		deliveries: desc("deliveries_ended_total", "Deliveries that have ended, by how.", "status"),
+		pending:    desc("deliveries_pending", "Deliveries that wait to be sent, or sent again."),
+		file:       desc("database_file_bytes", "Size of the database file."),
+		wal:        desc("database_wal_bytes", "Size of the write-ahead log."),
+		free:       desc("database_free_bytes", "Part of the database file that is free to be used again."),
+		pages:      desc("live_pages", "Dashboard pages that listen for changes."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector. Where the store cannot be read, its
+// figures are missing: zeros would be wrong.
+func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), metricsTimeout)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v int64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
+	}
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(m.pages, int64(m.hub.Subscribers()))
+	if c, err := m.db.Totals(ctx); err != nil {
+		m.log.Warn("read totals for metrics", slog.Any("error", err))
+	} else {
+		counter(m.made, c.Made)
+		counter(m.deliveries, c.Delivered, "delivered")
+		counter(m.deliveries, c.Failed, "failed")
+		counter(m.deliveries, c.Skipped, "skipped")
+		counter(m.deliveries, c.Cancelled, "cancelled")
+		gauge(m.pending, c.Pending)
+	}
+	if s, err := m.db.Size(ctx); err != nil {
+		m.log.Warn("read size for metrics", slog.Any("error", err))
+	} else {
+		gauge(m.file, s.File)
+		gauge(m.wal, s.WAL)
+		gauge(m.free, s.Free)
+	}
+}
+
+// metricsHandler answers what Prometheus scrapes.
+func metricsHandler(d *db.DB, hub *web.Hub, log *slog.Logger) http.Handler {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "thingpost_build_info", Help: "Always 1; the label says what runs."}, []string{"version"})
+	build.WithLabelValues(versionName()).Set(1)
+	r.MustRegister(newStoreMetrics(d, hub, log), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
