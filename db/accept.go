@@ -103,9 +103,9 @@ func (w *writer) accept(t *Tx, batch []item) error {
 
 // transient's values in SQL.
 const (
-	kept           = 0
-	untilDelivered = 1
-	erased         = 2
+	kept           int64 = 0
+	untilDelivered int64 = 1
+	erased         int64 = 2
 )
 
 func (w *writer) addMessage(t *Tx, a *Accept) {
@@ -142,7 +142,7 @@ func (w *writer) addDelivery(t *Tx, d *iot.Delivery, inOrder bool) {
 	if d.ErrorDetail != "" {
 		detail = d.ErrorDetail
 	}
-	order := 0
+	var order int64
 	if inOrder {
 		order = 1
 	}

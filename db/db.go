@@ -139,11 +139,13 @@ func (d *DB) openReadOnly(ctx context.Context, o Options) error {
 
 // Close stops the writer after what is waiting and closes all connections.
 func (d *DB) Close() error {
-	var err error
+	// The last connection to close moves the WAL into the database, and only one
+	// that may write can.
+	err := d.reader.Close()
 	if d.writer != nil {
-		err = d.writer.close()
+		err = errors.Join(err, d.writer.close())
 	}
-	return errors.Join(err, d.reader.Close())
+	return err
 }
 
 // NewID returns a new id, greater than all before it.

@@ -17,7 +17,7 @@ func (d *DB) deliveryInto(v *iot.Delivery, id, message *int64) []any {
 
 const messageColumns = `m.id, m.project_id, m.device_id, m.type, m.channel, coalesce(m.sender_id, ''), m.fields, m.payload, m.received_at, m.transient`
 
-func messageInto(m *iot.Message, id *int64, transient *int) []any {
+func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 	return []any{id, &m.ProjectID, &m.DeviceID, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt, transient}
 }
 
@@ -159,7 +159,7 @@ func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey) ([]
 func (d *DB) scanQueued(row *sql.Row) (iot.Queued, error) {
 	q := iot.Queued{Delivery: &iot.Delivery{}, Message: &iot.Message{}}
 	var id, message, messageID int64
-	var transient int
+	var transient int64
 	if err := row.Scan(append(d.deliveryInto(q.Delivery, &id, &message), messageInto(q.Message, &messageID, &transient)...)...); err != nil {
 		return q, err
 	}

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"database/sql/driver"
 	"strconv"
 	"strings"
 
@@ -74,8 +75,8 @@ func (t *Tx) pauseByItself(o *iot.Outcome) error {
 func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error) {
 	d := o.Delivery
 	var (
-		count        = d.AttemptCount
-		code         int
+		count        = int64(d.AttemptCount)
+		code         int64
 		class, words any
 		duration     int64
 		endedAt      int64
@@ -85,9 +86,9 @@ func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error)
 		words = o.Detail
 	}
 	if a := o.Attempt; a != nil {
-		count, duration, at = a.Number, a.DurationMS, a.At.Add(msDuration(a.DurationMS))
+		count, duration, at = int64(a.Number), a.DurationMS, a.At.Add(msDuration(a.DurationMS))
 		if a.Response != nil {
-			code = int(a.Response.Status)
+			code = int64(a.Response.Status)
 		}
 		if a.Error != nil {
 			class, words = string(a.Error.Class), a.Error.Detail
@@ -96,11 +97,11 @@ func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error)
 	if o.Status.Ended() {
 		endedAt = int64(at)
 	}
-	r, err := w.stmts.finished.ExecContext(t.ctx, string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt, d.ProjectID, d.ID.Key())
-	if err != nil {
-		return false, err
+	w.values = w.values[:0]
+	for _, v := range [...]any{string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt, d.ProjectID, d.ID.Key()} {
+		w.values = append(w.values, driver.NamedValue{Value: v})
 	}
-	n, err := r.RowsAffected()
+	n, err := w.stmts.finished.exec(t.ctx, w.values)
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -122,13 +123,13 @@ func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error)
 
 func (w *writer) addAttempt(a *iot.Attempt) {
 	var (
-		code              int
+		code              int64
 		headers           string
 		body, class, word any
-		truncated         int
+		truncated         int64
 	)
 	if r := a.Response; r != nil {
-		code, headers = int(r.Status), headerText(r.Headers)
+		code, headers = int64(r.Status), headerText(r.Headers)
 		if r.Body != "" {
 			body = []byte(r.Body)
 		}
@@ -139,7 +140,7 @@ func (w *writer) addAttempt(a *iot.Attempt) {
 	if a.Error != nil {
 		class, word = string(a.Error.Class), a.Error.Detail
 	}
-	w.stmts.attempts.add(a.DeliveryID.Key(), a.Number, int64(a.At), a.DurationMS, timingsText(a.Timings), requestText(a.Request),
+	w.stmts.attempts.add(a.DeliveryID.Key(), int64(a.Number), int64(a.At), a.DurationMS, timingsText(a.Timings), requestText(a.Request),
 		code, headers, body, truncated, class, word)
 }
 

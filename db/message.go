@@ -101,7 +101,7 @@ func (d *DB) Message(ctx context.Context, projectID int64, id iot.ID) (*iot.Mess
 func (d *DB) scanMessage(row interface{ Scan(...any) error }) (*iot.Message, error) {
 	var m iot.Message
 	var id int64
-	var transient int
+	var transient int64
 	if err := row.Scan(append(messageInto(&m, &id, &transient), &m.Device)...); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"fmt"
 	"strings"
 )
 
@@ -15,7 +17,7 @@ type statements struct {
 	messages   inserter
 	deliveries inserter
 	attempts   inserter
-	finished   *sql.Stmt
+	finished   direct
 
 	counters, hours, durations, projectHours *sql.Stmt
 	repeated                                 *sql.Stmt
@@ -32,9 +34,21 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		st, err = conn.PrepareContext(ctx, query)
 		return st
 	}
+	straight := func(query string) direct {
+		if err != nil {
+			return direct{}
+		}
+		var st direct
+		err = conn.Raw(func(c any) error {
+			var err error
+			st, err = prepareDirect(ctx, c, query)
+			return err
+		})
+		return st
+	}
 	s.begins = prepare(`BEGIN IMMEDIATE`)
 	s.commits = prepare(`COMMIT`)
-	s.finished = prepare(`UPDATE deliveries SET status = ?, due_at = ?, attempt_count = ?, code = ?, error = ?, error_detail = ?,
+	s.finished = straight(`UPDATE deliveries SET status = ?, due_at = ?, attempt_count = ?, code = ?, error = ?, error_detail = ?,
 		duration_ms = ?, ended_at = ? WHERE project_id = ? AND id = ? AND status = 'pending'`)
 	s.counters = prepare(`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed, skipped, cancelled)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
@@ -48,10 +62,10 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.repeated = prepare(`SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`)
 	s.erase = prepare(`UPDATE messages SET transient = 2, payload = x'', fields = NULL WHERE id = $1 AND transient = 1
 		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = $1 AND status IN ('pending', 'failed'))`)
-	s.messages = newInserter("messages", prepare, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
-	s.deliveries = newInserter("deliveries", prepare, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
+	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
+	s.deliveries = newInserter("deliveries", straight, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
 		"status", "trigger", "in_order", "size_bytes", "due_at", "created_at", "error_detail", "ended_at")
-	s.attempts = newInserter("attempts", prepare, "delivery_id", "number", "at", "duration_ms", "timings", "request", "code",
+	s.attempts = newInserter("attempts", straight, "delivery_id", "number", "at", "duration_ms", "timings", "request", "code",
 		"response_headers", "response_body", "truncated", "error", "error_detail")
 	return err
 }
@@ -66,47 +80,83 @@ func (s *statements) commit(ctx context.Context) error {
 	return err
 }
 
+// direct is a statement of the driver itself. It is used for what runs for each
+// message: database/sql's own part of an Exec costs as much as a small insert.
+// The writer's connection is its alone and is never given back, so the statement
+// stays valid. Its values are those that a driver takes (int64, string, []byte,
+// nil) and no others.
+type direct struct{ stmt driver.StmtExecContext }
+
+func prepareDirect(ctx context.Context, conn any, query string) (direct, error) {
+	c, ok := conn.(driver.ConnPrepareContext)
+	if !ok {
+		return direct{}, fmt.Errorf("the driver's connection is a %T", conn)
+	}
+	st, err := c.PrepareContext(ctx, query)
+	if err != nil {
+		return direct{}, err
+	}
+	d, ok := st.(driver.StmtExecContext)
+	if !ok {
+		return direct{}, fmt.Errorf("the driver's statement is a %T", st)
+	}
+	return direct{d}, nil
+}
+
+// exec runs the statement; values get their places.
+func (d direct) exec(ctx context.Context, values []driver.NamedValue) (changed int64, err error) {
+	for i := range values {
+		values[i].Ordinal = i + 1
+	}
+	r, err := d.stmt.ExecContext(ctx, values)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
 // inserter inserts rows many at a time: a statement for 32 rows costs a fraction
 // of 32 statements. A row that is there already stays as it is.
 type inserter struct {
-	width int
-	sizes []int
-	stmts []*sql.Stmt
-	args  []any
+	width  int
+	sizes  []int
+	stmts  []direct
+	values []driver.NamedValue
 }
 
-func newInserter(table string, prepare func(string) *sql.Stmt, columns ...string) inserter {
+func newInserter(table string, prepare func(string) direct, columns ...string) inserter {
 	in := inserter{width: len(columns), sizes: []int{32, 8, 1}}
 	for _, size := range in.sizes {
-		var q strings.Builder
-		q.WriteString("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ")
 		row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
-		q.WriteString(row + strings.Repeat(", "+row, size-1) + " ON CONFLICT DO NOTHING")
-		in.stmts = append(in.stmts, prepare(q.String()))
+		in.stmts = append(in.stmts, prepare("INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES "+
+			row+strings.Repeat(", "+row, size-1)+" ON CONFLICT DO NOTHING"))
 	}
 	return in
 }
 
 // add puts one row in line; its values are in the order of the columns.
-func (in *inserter) add(values ...any) { in.args = append(in.args, values...) }
+func (in *inserter) add(values ...any) {
+	for _, v := range values {
+		in.values = append(in.values, driver.NamedValue{Value: v})
+	}
+}
 
 // flush inserts the rows in line, in their order.
 func (in *inserter) flush(ctx context.Context) error {
-	rest := in.args
+	defer in.drop()
+	rest := in.values
 	for i, size := range in.sizes {
 		for n := size * in.width; len(rest) >= n; rest = rest[n:] {
-			if _, err := in.stmts[i].ExecContext(ctx, rest[:n]...); err != nil {
-				in.drop()
+			if _, err := in.stmts[i].exec(ctx, rest[:n]); err != nil {
 				return err
 			}
 		}
 	}
-	in.drop()
 	return nil
 }
 
 // drop empties the line.
 func (in *inserter) drop() {
-	clear(in.args)
-	in.args = in.args[:0]
+	clear(in.values)
+	in.values = in.values[:0]
 }
