@@ -45,11 +45,11 @@ type Problem struct {
 }
 
 // problemOf returns how an error is shown to people. Of an error that is not an
-// iot.Error they read a neutral sentence only.
-func problemOf(err error) Problem {
-	e, ok := errors.AsType[*iot.Error](err)
-	if !ok || e.Message == "" || e.Code == iot.Internal {
-		e = iot.NewError(iot.Internal, "Something went wrong on the server, and was written to its log. Try again in a moment.")
+// iot.Error they read a neutral sentence only, and the request's id.
+func problemOf(w http.ResponseWriter, err error) Problem {
+	e := ErrorOf(err)
+	if e.Code == iot.Internal {
+		e.Message += " The request's id is " + requestID(w) + "."
 	}
 	return Problem{Status: statusOf(e.Code), Code: e.Code, Title: titleOf(e.Code), Message: e.Message}
 }

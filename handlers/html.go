@@ -33,8 +33,8 @@ func HTML(f Func, o HTMLOptions) http.Handler {
 		if err == nil {
 			return
 		}
-		logFailure(o.Log, r, err)
-		p := problemOf(err)
+		logFailure(o.Log.With("request_id", requestID(w)), r, err)
+		p := problemOf(w, err)
 		switch {
 		case p.Code == iot.Unauthorized:
 			toSignIn(w, r, o.SignIn)

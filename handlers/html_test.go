@@ -25,7 +25,7 @@ func text(s string) templ.Component {
 	})
 }
 
-func broken() templ.Component {
+func brokenView() templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		_, _ = io.WriteString(w, "half a page")
 		return errors.New("boom")
@@ -134,7 +134,7 @@ func TestWhoIsNotSignedInIsSentToSignIn(t *testing.T) {
 
 func TestRenderAnswersWholePagesOnly(t *testing.T) {
 	rec := httptest.NewRecorder()
-	if err := handlers.Render(rec, request(), 200, broken()); err == nil || rec.Body.Len() > 0 {
+	if err := handlers.Render(rec, request(), 200, brokenView()); err == nil || rec.Body.Len() > 0 {
 		t.Errorf("%v, and %q was sent", err, rec.Body)
 	}
 	if err := handlers.Render(rec, request(), 422, text("x")); err != nil || rec.Code != 422 {

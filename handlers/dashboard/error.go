@@ -6,7 +6,6 @@ import (
 	"github.com/a-h/templ"
 
 	"thingpost/handlers"
-	"thingpost/internal/iot"
 	"thingpost/views/layout"
 	"thingpost/views/pages"
 	"thingpost/views/ui"
@@ -22,9 +21,12 @@ func (s *site) failure(v *visit) func(*http.Request, handlers.Problem) templ.Com
 			return pages.BareError(e)
 		}
 		e.Shell = s.bareShell(r, v, p.Title)
-		if v.project != nil && p.Code != iot.NotFound {
+		if v.project != nil {
+			e.Shell.Project = layout.Switcher{Name: v.project.Name, Group: v.project.Organization, All: pages.AllProjectsPath}
+			e.Shell.Nav = projectNav(v, "", "")
 			e.Back = ui.Crumb{Label: "Back to " + v.project.Name, Href: v.in().Overview()}
 		} else {
+			e.Shell.Nav = accountNav(v)
 			e.Back = ui.Crumb{Label: "All projects", Href: pages.AllProjectsPath}
 		}
 		return pages.Error(e)

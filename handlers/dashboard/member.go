@@ -19,7 +19,7 @@ func (s *site) membersPage(w http.ResponseWriter, r *http.Request, v *visit, sta
 	if err != nil {
 		return err
 	}
-	o := pages.Organization(v.organization.ID)
+	o := membersOf(v)
 	shell, err := s.shell(w, r, v, shellFor{title: "Members", here: o.Members()})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s *site) addMember(w http.ResponseWriter, r *http.Request, v *visit) error
 		}
 		return err
 	}
-	return s.done(w, r, pages.Organization(v.organization.ID).Members(), a.Email+" is a member now.")
+	return s.done(w, r, membersOf(v).Members(), a.Email+" is a member now.")
 }
 
 // memberOf finds or makes the account that the form names.
@@ -136,7 +136,7 @@ func (s *site) setRole(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := s.DB.SetMember(v.organization.Key, m.Account.Key, role, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, pages.Organization(v.organization.ID).Members(), m.Account.Email+" is "+pages.RoleName(role)+" now.")
+	return s.done(w, r, membersOf(v).Members(), m.Account.Email+" is "+pages.RoleName(role)+" now.")
 }
 
 // confirmRemoveMember asks before a member is taken out.
@@ -145,7 +145,7 @@ func (s *site) confirmRemoveMember(w http.ResponseWriter, r *http.Request, v *vi
 	if err != nil {
 		return err
 	}
-	o := pages.Organization(v.organization.ID)
+	o := membersOf(v)
 	return s.confirm(w, r, v, shellFor{title: "Remove member", here: o.Members()}, http.StatusOK, ui.ConfirmProps{
 		Title: "Remove " + m.Account.Email + "?", Lead: "They can no longer see the projects of " + v.organization.Name + ". Their account stays, and API keys that they made go on working.",
 		Action: o.RemoveMember(m.Account.ID.String()), Confirm: "Remove", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: o.Members(),
@@ -164,5 +164,5 @@ func (s *site) removeMember(w http.ResponseWriter, r *http.Request, v *visit) er
 	if m.Account.Key == v.account.Key {
 		return s.done(w, r, pages.AccountPath, "You have left "+v.organization.Name+".")
 	}
-	return s.done(w, r, pages.Organization(v.organization.ID).Members(), m.Account.Email+" is no longer a member.")
+	return s.done(w, r, membersOf(v).Members(), m.Account.Email+" is no longer a member.")
 }

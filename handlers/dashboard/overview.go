@@ -116,7 +116,7 @@ func (s *site) numbers(st *db.Stats, hooks []*iot.Webhook, now iot.Instant) []ui
 		{Label: "Messages in", Parts: []ui.Part{r.perSecond(r.messages)}, Note: ui.Count(day.Messages) + " in 24 h"},
 		{Label: "Deliveries out", Parts: []ui.Part{r.perSecond(r.delivered)}, Note: ui.Count(int64(active)) + " of " + ui.Plural(int64(len(hooks)), "webhook", "webhooks")},
 		success, p95, oldest,
-		{Label: "Pending", Value: ui.Count(st.Counters.Pending), Note: ui.Count(day.Delivered) + " delivered in 24 h"},
+		{Label: "Pending", Value: ui.Count(st.Counters.Pending), Note: "waiting or retried"},
 		{Label: "Disk", Parts: []ui.Part{s.diskUse()}, Note: "the whole database"},
 	}
 }
@@ -149,7 +149,7 @@ func needs(in pages.In, hooks []*iot.Webhook, each map[int64]*db.Stats, st *db.S
 		case w.Paused && w.PausedBy == iot.PausedByThingpost:
 			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + ui.Duration(now.Sub(w.PausedAt)) + " ago", Href: in.Webhooks()})
 		case !w.Paused && w.Health.Status == iot.Failing:
-			text := w.Health.LastError
+			text := strings.TrimSuffix(w.Health.LastError, ".")
 			if w.Health.Since != 0 {
 				text += ", for " + ui.Duration(now.Sub(w.Health.Since))
 			}

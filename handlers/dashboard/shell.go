@@ -1,8 +1,11 @@
 package dashboard
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+	"sync"
+	"time"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -34,7 +37,7 @@ func (s *site) shell(w http.ResponseWriter, r *http.Request, v *visit, f shellFo
 			return p, err
 		}
 	} else {
-		p.Nav = s.accountNav(f.here, v)
+		p.Nav = marked(f.here, accountNav(v))
 	}
 	p.Toasts = s.toasts(w, r)
 	return p, nil
@@ -82,22 +85,7 @@ func (s *site) projectShell(r *http.Request, v *visit, f shellFor, p *layout.Pro
 		}
 		p.Project.Links = append(p.Project.Links, item)
 	}
-	p.Nav = marked(f.here, []layout.NavGroup{
-		{Links: []layout.NavLink{
-			{Label: "Overview", Icon: ui.IconOverview, Href: in.Overview()},
-			{Label: "Deliveries", Icon: ui.IconSend, Href: in.Deliveries()},
-			{Label: "Messages", Icon: ui.IconInbox, Href: in.Messages()},
-			{Label: "Devices", Icon: ui.IconDevice, Href: in.Devices(), Note: ui.Count(int64(devices))},
-		}},
-		{Title: "Settings", Links: []layout.NavLink{
-			{Label: "Configure webhooks", Icon: ui.IconWebhook, Href: in.Webhooks(), Note: strconv.Itoa(len(hooks)) + "/" + strconv.Itoa(s.Limits.Webhooks)},
-			{Label: "API keys", Icon: ui.IconKey, Href: ifMay(v, iot.ManageKeys, in.Keys())},
-			{Label: "Profiles", Icon: ui.IconSliders, Href: in.Profiles()},
-			{Label: "Members", Icon: ui.IconUsers, Href: pages.Organization(v.project.Organization).Members()},
-			{Label: "Audit", Icon: ui.IconAudit, Href: in.Audit()},
-			{Label: "Project", Icon: ui.IconFolder, Href: ifMay(v, iot.ManageProject, in.Settings())},
-		}},
-	})
+	p.Nav = marked(f.here, projectNav(v, ui.Count(int64(devices)), strconv.Itoa(len(hooks))+"/"+strconv.Itoa(s.Limits.Webhooks)))
 	p.Search = in.Deliveries()
 	if f.live {
 		p.Events = in.Events()
@@ -105,17 +93,52 @@ func (s *site) projectShell(r *http.Request, v *visit, f shellFor, p *layout.Pro
 	return nil
 }
 
-func (s *site) accountNav(here string, v *visit) []layout.NavGroup {
+// projectNav is the navigation of a project, with notes about its devices and
+// webhooks.
+func projectNav(v *visit, devices, hooks string) []layout.NavGroup {
+	in := v.in()
+	return []layout.NavGroup{
+		{Links: []layout.NavLink{
+			{Label: "Overview", Icon: ui.IconOverview, Href: in.Overview()},
+			{Label: "Deliveries", Icon: ui.IconSend, Href: in.Deliveries()},
+			{Label: "Messages", Icon: ui.IconInbox, Href: in.Messages()},
+			{Label: "Devices", Icon: ui.IconDevice, Href: in.Devices(), Note: devices},
+		}},
+		{Title: "Settings", Links: []layout.NavLink{
+			{Label: "Configure webhooks", Icon: ui.IconWebhook, Href: in.Webhooks(), Note: hooks},
+			{Label: "API keys", Icon: ui.IconKey, Href: ifMay(v, iot.ManageKeys, in.Keys())},
+			{Label: "Profiles", Icon: ui.IconSliders, Href: in.Profiles()},
+			{Label: "Members", Icon: ui.IconUsers, Href: membersOf(v).Members()},
+			{Label: "Audit", Icon: ui.IconAudit, Href: in.Audit()},
+			{Label: "Project", Icon: ui.IconFolder, Href: ifMay(v, iot.ManageProject, in.Settings())},
+		}},
+	}
+}
+
+// membersOf is the organization of a visit, seen from the project if it is in
+// one.
+func membersOf(v *visit) pages.Organization {
+	o := pages.Organization{}
+	if v.organization != nil {
+		o.ID = v.organization.ID
+	}
+	if v.project != nil {
+		o.ID, o.Project = v.project.Organization, v.project.ID
+	}
+	return o
+}
+
+func accountNav(v *visit) []layout.NavGroup {
 	nav := []layout.NavGroup{{Links: []layout.NavLink{
 		{Label: "Projects", Icon: ui.IconFolder, Href: pages.AllProjectsPath},
 		{Label: "Account", Icon: ui.IconUser, Href: pages.AccountPath},
 	}}}
 	if v.organization != nil {
 		nav = append(nav, layout.NavGroup{Title: v.organization.Name, Links: []layout.NavLink{
-			{Label: "Members", Icon: ui.IconUsers, Href: pages.Organization(v.organization.ID).Members()},
+			{Label: "Members", Icon: ui.IconUsers, Href: membersOf(v).Members()},
 		}})
 	}
-	return marked(here, nav)
+	return nav
 }
 
 func marked(here string, nav []layout.NavGroup) []layout.NavGroup {
@@ -136,13 +159,35 @@ func ifMay(v *visit, need iot.Rights, href string) string {
 }
 
 func (s *site) accepting(r *http.Request) ui.StatusProps {
-	switch {
-	case s.Accepting == nil:
-		return ui.StatusProps{}
-	case s.Accepting(r.Context()):
+	if s.ready.check(r.Context(), s.now(), s.DB.Ready) {
 		return ui.StatusProps{Label: "Accepting", Tone: ui.Success, Live: true}
 	}
 	return ui.StatusProps{Label: "Not accepting", Tone: ui.Danger, Shape: ui.Square}
+}
+
+// readiness remembers for a few seconds whether messages can be stored, so that
+// pages do not write each time.
+type readiness struct {
+	mu sync.Mutex
+	at iot.Instant // of the last look; 0 before it
+	ok bool
+}
+
+const (
+	readyFor     = 5 * time.Second
+	readyTimeout = time.Second
+)
+
+func (d *readiness) check(ctx context.Context, now iot.Instant, look func(context.Context) error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.at == 0 || now.Sub(d.at) >= readyFor {
+		// Who asks may go away; the answer is for all.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+		defer cancel()
+		d.ok, d.at = look(ctx) == nil, now
+	}
+	return d.ok
 }
 
 // themeCookie holds the theme that a person chose.

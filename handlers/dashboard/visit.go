@@ -29,7 +29,7 @@ type route struct {
 // visit is who asks, where, and what they may do there.
 type visit struct {
 	account      *iot.Account // nil if nobody is signed in
-	project      *iot.Project // of inProject, with the account's role
+	project      *iot.Project // of inProject, with the account's role; of inOrganization, if it was opened from one
 	organization *iot.Organization
 	rights       iot.Rights
 }
@@ -81,6 +81,12 @@ func (s *site) admit(r *http.Request, rt route, v *visit) error {
 			return err
 		}
 		v.organization, v.rights = o, o.Role.Rights()
+		if name := r.URL.Query().Get("project"); name != "" {
+			p, err := s.DB.Project(r.Context(), name)
+			if err == nil && p.OrganizationKey == o.Key {
+				p.Role, v.project = o.Role, p
+			}
+		}
 	case anyone, person:
 	}
 	if !v.rights.Has(rt.needs) {

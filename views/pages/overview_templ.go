@@ -164,7 +164,7 @@ func Figures(p OverviewFigures) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, ui.Live(p.In.Overview(), AnyChange))
+		templ_7745c5c3_Err = templ.RenderAttributes(ctx, templ_7745c5c3_Buffer, ui.Live(FiguresID, p.In.Overview(), AnyChange))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -17,21 +17,33 @@ const (
 	DocumentationPath = "/api/v1/openapi.json"
 )
 
-// Organization returns the addresses of an organization's pages.
-type Organization string
-
-func (o Organization) base() string { return OrganizationsPath + "/" + url.PathEscape(string(o)) }
-
-// Members is the list of members; a POST adds one.
-func (o Organization) Members() string { return o.base() + "/members" }
-
-// Member is one member, by the account's id: a POST changes the role.
-func (o Organization) Member(account string) string {
-	return o.Members() + "/" + url.PathEscape(account)
+// Organization is an organization, by its slug; its methods are the addresses
+// of its pages.
+type Organization struct {
+	ID string
+	// Project is a project of it whose navigation stays beside its pages; may be
+	// empty.
+	Project string
 }
 
+func (o Organization) below(parts ...string) string {
+	path := OrganizationsPath + "/" + url.PathEscape(o.ID)
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return withQuery(path, "project", o.Project)
+}
+
+// Members is the list of members; a POST adds one.
+func (o Organization) Members() string { return o.below("members") }
+
+// Member is one member, by the account's id: a POST changes the role.
+func (o Organization) Member(account string) string { return o.below("members", account) }
+
 // RemoveMember asks before a member is taken out; a POST does it.
-func (o Organization) RemoveMember(account string) string { return o.Member(account) + "/remove" }
+func (o Organization) RemoveMember(account string) string {
+	return o.below("members", account, "remove")
+}
 
 // In is a project, by its slug; its methods are the addresses of its pages.
 type In string

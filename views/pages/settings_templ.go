@@ -498,7 +498,7 @@ func organizationRows(p SettingsPage) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = ui.RowLink(Organization(o.ID).Members()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.RowLink(Organization{ID: o.ID}.Members()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -542,7 +542,7 @@ func FirstState(s FirstStepsState) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card(ui.CardProps{ID: FirstStateID, Title: s.title(), Ruled: true, Attrs: ui.Live(s.In.Overview(), AnyChange)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card(ui.CardProps{ID: FirstStateID, Title: s.title(), Ruled: true, Attrs: ui.Live(FirstStateID, s.In.Overview(), AnyChange)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
