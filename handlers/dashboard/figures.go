@@ -85,5 +85,14 @@ func sumHours(st *db.Stats) db.Hour {
 	return sum
 }
 
+// coarse writes a span without fractions of a second, and without seconds from a
+// minute on.
+func coarse(d time.Duration) string {
+	if d < time.Minute {
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	}
+	return ui.Duration(d.Truncate(time.Minute))
+}
+
 // milliseconds turns a figure of the store into a duration.
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

@@ -147,23 +147,23 @@ func needs(in pages.In, hooks []*iot.Webhook, each map[int64]*db.Stats, st *db.S
 		href := in.Deliveries("webhook", w.ID)
 		switch {
 		case w.Paused && w.PausedBy == iot.PausedByThingpost:
-			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + ui.Duration(now.Sub(w.PausedAt)) + " ago", Href: in.Webhooks()})
+			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + coarse(now.Sub(w.PausedAt)) + " ago", Href: in.Webhooks()})
 		case !w.Paused && w.Health.Status == iot.Failing:
 			text := strings.TrimSuffix(w.Health.LastError, ".")
 			if w.Health.Since != 0 {
-				text += ", for " + ui.Duration(now.Sub(w.Health.Since))
+				text += ", for " + coarse(now.Sub(w.Health.Since))
 			}
 			if s := each[w.Key]; s != nil && s.NextDueAt > now {
-				text += ", next try in " + ui.Duration(s.NextDueAt.Sub(now))
+				text += ", next try in " + coarse(s.NextDueAt.Sub(now))
 			}
 			failing = append(failing, ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: w.Description + " is failing", Text: text, Href: href})
 		}
 		if left := w.OldSecretUntil.Sub(now); w.OldSecretUntil > now && left < soonExpires {
-			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + ui.Duration(left), Href: in.Webhook(w.ID)})
+			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + coarse(left), Href: in.Webhook(w.ID)})
 		}
 	}
 	if st.OldestPendingAt != 0 && now.Sub(st.OldestPendingAt) > oldBacklog {
-		waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Title: "Deliveries are waiting", Text: ui.Count(st.Counters.Pending) + " pending, the oldest for " + ui.Duration(now.Sub(st.OldestPendingAt)),
+		waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Title: "Deliveries are waiting", Text: ui.Count(st.Counters.Pending) + " pending, the oldest for " + coarse(now.Sub(st.OldestPendingAt)),
 			Href: in.Deliveries("status", string(iot.Pending))})
 	}
 	return append(append(failing, waiting...), quiet...)

@@ -255,7 +255,7 @@ func (p *page) has(selector, text string) *page {
 	p.t.Helper()
 	found := p.Find(selector)
 	if found.Length() == 0 {
-		p.t.Fatalf("no %s in %s", selector, p.body)
+		p.t.Fatalf("no %s in %s", selector, words(p.Find("main").Text()))
 	}
 	if !strings.Contains(words(found.Text()), text) {
 		p.t.Errorf("%s is %q, want %q in it", selector, words(found.Text()), text)
@@ -277,9 +277,9 @@ func (p *page) lacks(selector string) *page {
 func (p *page) faulty(field, text string) *page {
 	p.t.Helper()
 	p.is(http.StatusUnprocessableEntity)
-	input := p.Find(`[name="` + field + `"]`)
-	if input.AttrOr("aria-invalid", "") != "true" {
-		p.t.Errorf("field %s is not marked in %s", field, words(p.Find("form").Text()))
+	input := p.Find(`[name="` + field + `"][aria-invalid="true"]`)
+	if input.Length() != 1 {
+		p.t.Fatalf("field %s is not marked in %s", field, words(p.Find("main").Text()))
 	}
 	describedBy, _, _ := strings.Cut(input.AttrOr("aria-describedby", ""), " ")
 	p.has("#"+describedBy, text)

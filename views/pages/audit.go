@@ -26,6 +26,14 @@ func auditText(action string) string {
 	return strings.ToUpper(noun[:1]) + noun[1:] + " " + done
 }
 
+// phoneIf gives a text a line of its own on phones, and nothing none.
+func phoneIf(text string) ui.Phone {
+	if text == "" {
+		return ui.PhoneOff
+	}
+	return ui.PhoneFull
+}
+
 func (p AuditPage) pager() ui.PagerProps {
 	var pager ui.PagerProps
 	if !p.First {

@@ -200,7 +200,7 @@ func Audit(p AuditPage) templ.Component {
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
-								templ_7745c5c3_Err = ui.TdText(e.Detail, ui.TdProps{Muted: true, Phone: ui.PhoneFull, Grow: true}).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = ui.TdText(e.Detail, ui.TdProps{Muted: true, Phone: phoneIf(e.Detail), Grow: true}).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}

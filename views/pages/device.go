@@ -42,10 +42,10 @@ const maxSnippet = 160
 // snippet is the start of a payload on one line.
 func snippet(payload []byte) string {
 	cut := payload[:min(len(payload), maxSnippet)]
-	for len(cut) > 0 && len(cut) < len(payload) && !utf8.Valid(cut) {
+	for len(cut) > 0 && len(cut) < len(payload) && !utf8.RuneStart(payload[len(cut)]) {
 		cut = cut[:len(cut)-1]
 	}
-	text := strings.Join(strings.Fields(string(cut)), " ")
+	text := strings.ToValidUTF8(strings.Join(strings.Fields(string(cut)), " "), "\ufffd")
 	if len(cut) < len(payload) {
 		text += "…"
 	}

@@ -280,7 +280,7 @@ func keyRows(p KeysPage) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Td(ui.TdProps{Tall: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Td(ui.TdProps{Tall: true, Phone: ui.PhoneFull}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -288,7 +288,7 @@ func keyRows(p KeysPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.TdText(strings.Join(rightLabels(&k), ", "), ui.TdProps{Grow: true, Phone: ui.PhoneFull}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.TdText(strings.Join(rightLabels(&k), ", "), ui.TdProps{}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -325,7 +325,7 @@ func projectTable(p ProjectsPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.TdText(orText(p.Organizations[x.Organization], x.Organization), ui.TdProps{}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.TdText(orText(p.Organizations[x.Organization], x.Organization), ui.TdProps{Phone: ui.PhoneEnd}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -359,7 +359,7 @@ func projectTable(p ProjectsPage) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Td(ui.TdProps{Num: true, Phone: ui.PhoneEnd, Muted: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var15), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Td(ui.TdProps{Num: true, Phone: ui.PhoneOff, Muted: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var15), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -514,16 +514,9 @@ func NewProject(p NewProjectPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						if len(p.Organizations) == 1 {
-							templ_7745c5c3_Err = ui.Hidden("organization", p.Organizations[0].ID).Render(ctx, templ_7745c5c3_Buffer)
-							if templ_7745c5c3_Err != nil {
-								return templ_7745c5c3_Err
-							}
-						} else {
-							templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "organization", Label: "Organization", Value: p.Form.Value("organization"), Options: organizationOptions(p.Organizations), Error: p.Form.Error("organization")}).Render(ctx, templ_7745c5c3_Buffer)
-							if templ_7745c5c3_Err != nil {
-								return templ_7745c5c3_Err
-							}
+						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "organization", Label: "Organization", Value: p.Form.Value("organization"), Options: organizationOptions(p.Organizations), Error: p.Form.Error("organization")}).Render(ctx, templ_7745c5c3_Buffer)
+						if templ_7745c5c3_Err != nil {
+							return templ_7745c5c3_Err
 						}
 						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, " ")
 						if templ_7745c5c3_Err != nil {
@@ -711,7 +704,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 					var templ_7745c5c3_Var28 templ.SafeURL
 					templ_7745c5c3_Var28, templ_7745c5c3_Err = templ.JoinURLErrs(p.In.Settings())
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `project.templ`, Line: 126, Col: 48}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `project.templ`, Line: 122, Col: 48}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var28))
 					if templ_7745c5c3_Err != nil {

@@ -1,0 +1,132 @@
+package dashboard
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+const keysPath = "/projects/greenhouse-north/keys"
+
+func TestAPIKeys(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get(keysPath).is(200).has(".empty", "No API keys")
+	c.get(keysPath+"/new").is(200).has("fieldset", "Send messages")
+	none := c.post(keysPath+"/new", "name", "Barn", "days", "0").is(422)
+	none.has(`fieldset[aria-invalid="true"]`, "").has("#rights-error", "Choose at least one right.").has(`[name="name"][value="Barn"]`, "")
+	c.post(keysPath+"/new", "name", "", "days", "0", "rights", "RIGHT_APPLICATION_ALL").faulty("name", "Is needed.")
+	c.post(keysPath+"/new", "name", "Barn", "days", "-1", "rights", "RIGHT_APPLICATION_ALL").faulty("days", "Must be 0 to 3,650 days.")
+	c.post(keysPath+"/new", "name", "Barn", "days", "0", "rights", "RIGHT_TO_ALL").is(422)
+	c.post(keysPath+"/new", "name", "Barn", "days", "30", "rights", "RIGHT_APPLICATION_TRAFFIC_UP_WRITE", "rights", "RIGHT_APPLICATION_DEVICES_READ").leadsTo(keysPath)
+	p := c.get(keysPath).is(200).has("table", "Send messages, Read devices").has(".once", "it is not shown again")
+	text := p.Find("#new-key").AttrOr("value", "")
+	id, secret, ok := iot.ParseAPIKey(text)
+	if !ok {
+		t.Fatalf("the key is %q", text)
+	}
+	k, err := w.db.APIKey(t.Context(), id, secret)
+	w.must(err)
+	if k.Rights != iot.SendMessages|iot.ReadDevices || k.ExpiresAt.Sub(iot.At(w.clock.Now())) != 30*24*time.Hour {
+		t.Errorf("made %+v", k)
+	}
+	again := c.get(keysPath).is(200).lacks("#new-key")
+	if strings.Contains(again.body, secret.Reveal()) {
+		t.Error("the key is shown twice")
+	}
+	w.clock.advance(31 * 24 * time.Hour)
+	c.get(keysPath).has("table", "Ended")
+	c.get(keysPath+"/"+id+"/delete").is(200).has("h1", "Revoke Barn?")
+	c.post(keysPath + "/" + id + "/delete").leadsTo(keysPath)
+	c.get(keysPath).has(".empty", "No API keys").has("#toasts", "Barn is revoked.")
+	c.post(keysPath + "/" + id + "/delete").is(404)
+}
+
+const profilesPath = "/projects/greenhouse-north/profiles"
+
+func TestProfiles(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get(profilesPath).is(200).has("table", "Default").has("table", "Sent to webhooks")
+	c.get(profilesPath+"/new").is(200).has(`[name="webhook"][checked]`, "").has(`[name="write"][checked]`, "")
+	c.post(profilesPath+"/new", "name", "").faulty("name", "Is needed.")
+	c.post(profilesPath+"/new", "name", "Other", "id", "default").faulty("id", "This id is taken.")
+	c.post(profilesPath+"/new", "name", "Test bench", "write", "on").leadsTo(profilesPath)
+	c.get(profilesPath).has("table", "Sent to no webhook").has("#toasts", "Test bench is added.")
+	c.get(profilesPath+"/test-bench").is(200).has("h1", "Test bench").lacks(`[name="webhook"][checked]`).has(`a[href="/projects/greenhouse-north/profiles/test-bench/delete"]`, "Delete")
+	c.post(profilesPath+"/test-bench", "name", "", "webhook", "on").faulty("name", "Must have 1 to 254 characters.")
+	c.post(profilesPath+"/test-bench", "name", "Bench", "webhook", "on").leadsTo(profilesPath)
+	p, err := w.db.Profile(t.Context(), w.project.Key, "test-bench")
+	w.must(err)
+	if p.Name != "Bench" || !p.Webhook || p.Write {
+		t.Errorf("saved %+v", p)
+	}
+	c.get(profilesPath + "/default").is(200).lacks(`a[href="/projects/greenhouse-north/profiles/default/delete"]`)
+	c.post(devicePath+"/edit", "name", "x", "profile", "test-bench").leadsTo(devicePath)
+	c.post(profilesPath+"/test-bench/delete").is(409).has("h1", "Delete Bench?").has(".alert", "")
+	c.post(devicePath+"/edit", "name", "x", "profile", "default").leadsTo(devicePath)
+	c.get(profilesPath+"/test-bench/delete").is(200).has("h1", "Delete Bench?")
+	c.post(profilesPath + "/test-bench/delete").leadsTo(profilesPath)
+	c.get(profilesPath + "/test-bench").is(404)
+}
+
+const membersPath = "/settings/organizations/veldhuis-growers/members"
+
+func TestMembers(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get(membersPath).is(200).has("table", w.owner.Email).has(".rail", "Members")
+	c.get(membersPath+"?project=greenhouse-north").is(200).has(".rail", "Configure webhooks")
+	c.get(membersPath + "?project=none").is(200)
+
+	c.post(membersPath, "email", "bram", "role", "viewer").faulty("email", "Must be an email address")
+	c.post(membersPath, "email", "bram@veldhuis.example", "role", "king").faulty("role", "Choose a role.")
+	ask := c.post(membersPath, "email", "bram@veldhuis.example", "role", "viewer")
+	ask.faulty("password", "There is no account with this email yet.").has("details[open]", "They have no account yet")
+	c.post(membersPath, "email", "bram@veldhuis.example", "role", "viewer", "password", "short").faulty("password", "Must have at least 10 characters.")
+	c.post(membersPath, "email", "bram@veldhuis.example", "role", "viewer", "name", "Bram", "password", password).leadsTo(membersPath)
+	c.post(membersPath, "email", "Bram@veldhuis.example", "role", "admin").faulty("email", "This account is a member already.")
+	w.anonymous().post("/sign-in", "email", "bram@veldhuis.example", "password", password).leadsTo("/")
+
+	bram, err := w.db.AccountByEmail(t.Context(), "bram@veldhuis.example")
+	w.must(err)
+	one := membersPath + "/" + bram.ID.String()
+	c.post(one, "role", "admin").leadsTo(membersPath)
+	c.get(membersPath).has("#toasts", "bram@veldhuis.example is Admin now.")
+
+	admin := w.as(bram)
+	mine := membersPath + "/" + w.owner.ID.String()
+	admin.post(mine, "role", "viewer").is(403)
+	admin.post(mine + "/remove").is(403)
+	admin.post(one, "role", "owner").is(400).has("main", "Only an owner can make somebody an owner.")
+	admin.post(membersPath, "email", "x@veldhuis.example", "role", "owner", "password", password).faulty("role", "Only an owner")
+	existing := w.member("carla@veldhuis.example", "")
+	admin.post(membersPath, "email", existing.Email, "role", "editor").leadsTo(membersPath)
+
+	c.post(mine, "role", "viewer").is(409).has("main", "An organization needs an owner.")
+	c.get(one+"/remove").is(200).has("h1", "Remove bram@veldhuis.example?")
+	c.post(one + "/remove").leadsTo(membersPath)
+	admin.get("/projects/greenhouse-north").is(404)
+	admin.get(membersPath).is(404)
+	c.post(one + "/remove").is(404)
+}
+
+func TestAudit(t *testing.T) {
+	w := openWorld(t)
+	for range auditPerPage {
+		w.must(w.db.UpdateProject(w.project, iot.ProjectUpdate{}, w.owner.Email))
+	}
+	c := w.as(w.owner)
+	p := c.get("/projects/greenhouse-north/audit").is(200).has("tbody", "Project changed").has("tbody", w.owner.Email)
+	if rows := p.Find("tbody tr").Length(); rows != auditPerPage {
+		t.Errorf("%d rows", rows)
+	}
+	older := p.Find(".pager a").AttrOr("href", "")
+	if !strings.HasPrefix(older, "/projects/greenhouse-north/audit?before=") {
+		t.Fatalf("older is %q", older)
+	}
+	c.get(older).is(200).has("tbody", "Device added").has("tbody", "Webhook added").has(".pager a", "Newest")
+	c.get("/projects/greenhouse-north/audit?before=x").is(400)
+}
