@@ -13,7 +13,7 @@ func TestSignIn(t *testing.T) {
 	w := openWorld(t)
 	c := w.anonymous()
 	p := c.get("/sign-in").is(200)
-	p.has("h1", "Sign in to Thingpost").has("main", "hooks.veldhuis.example").lacks(".rail")
+	p.has("h1", "Sign in to Thingpost").has("main", "hooks.veldhuis.example").has("footer .status", "Accepting messages").has("footer", "Thingpost 1.2.3").lacks(".rail")
 	refused := c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").faulty("password", "Email and password do not go together.")
 	if got := refused.Find(`[name="email"]`).AttrOr("value", ""); got != w.owner.Email {
 		t.Errorf("the email is %q after a refusal", got)
@@ -162,6 +162,15 @@ func TestSetUp(t *testing.T) {
 	}
 	w.anonymous().get("/setup?token="+setUpToken).is(403).has("main", "set up already")
 	w.anonymous().post("/setup", good...).is(403)
+}
+
+func TestPagesSayWhetherMessagesAreStored(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get("/settings").has(".rail .status", "Accepting")
+	w.accepting = false
+	c.get("/settings").has(".rail .status[data-shape=square]", "Not accepting")
+	w.anonymous().get("/sign-in").has("footer .status", "Not accepting messages")
 }
 
 func TestTheme(t *testing.T) {

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -31,6 +32,9 @@ type Options struct {
 	PublicURL string
 	Limits    iot.Limits
 	Version   string
+	// Accepting reports whether messages can be stored at the moment, for the sign
+	// at the foot of each page; nil: no sign.
+	Accepting func(context.Context) bool
 	Secure    bool             // cookies are for HTTPS alone
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default discards
@@ -41,7 +45,6 @@ type site struct {
 	Options
 	shown    *once
 	attempts *attempts
-	ready    readiness
 }
 
 // New returns the dashboard's handler. It answers all paths that it is given,

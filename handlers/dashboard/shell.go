@@ -1,11 +1,8 @@
 package dashboard
 
 import (
-	"context"
 	"net/http"
 	"strconv"
-	"sync"
-	"time"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -159,35 +156,13 @@ func ifMay(v *visit, need iot.Rights, href string) string {
 }
 
 func (s *site) accepting(r *http.Request) ui.StatusProps {
-	if s.ready.check(r.Context(), s.now(), s.DB.Ready) {
+	switch {
+	case s.Accepting == nil:
+		return ui.StatusProps{}
+	case s.Accepting(r.Context()):
 		return ui.StatusProps{Label: "Accepting", Tone: ui.Success, Live: true}
 	}
 	return ui.StatusProps{Label: "Not accepting", Tone: ui.Danger, Shape: ui.Square}
-}
-
-// readiness remembers for a few seconds whether messages can be stored, so that
-// pages do not write each time.
-type readiness struct {
-	mu sync.Mutex
-	at iot.Instant // of the last look; 0 before it
-	ok bool
-}
-
-const (
-	readyFor     = 5 * time.Second
-	readyTimeout = time.Second
-)
-
-func (d *readiness) check(ctx context.Context, now iot.Instant, look func(context.Context) error) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.at == 0 || now.Sub(d.at) >= readyFor {
-		// Who asks may go away; the answer is for all.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
-		defer cancel()
-		d.ok, d.at = look(ctx) == nil, now
-	}
-	return d.ok
 }
 
 // themeCookie holds the theme that a person chose.

@@ -32,6 +32,8 @@ type world struct {
 	clock   *clock
 	hub     *testHub
 	log     *bytes.Buffer
+	// accepting is whether messages can be stored.
+	accepting bool
 
 	owner        *iot.Account
 	organization *iot.Organization
@@ -68,7 +70,7 @@ func (c *clock) advance(d time.Duration) {
 // bareWorld is a dashboard that nobody has set up.
 func bareWorld(t *testing.T, options ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 21, 10, 4, 0, 0, time.UTC)}, hub: newTestHub(), log: &bytes.Buffer{}}
+	w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 21, 10, 4, 0, 0, time.UTC)}, hub: newTestHub(), log: &bytes.Buffer{}, accepting: true}
 	var in *ingest.Ingest
 	var mu sync.Mutex
 	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: w.clock.Now, OnCommit: func(c iot.Commit) {
@@ -87,7 +89,7 @@ func bareWorld(t *testing.T, options ...func(*Options)) *world {
 	sessions := &testSessions{db: d, kept: map[string]int64{}}
 	o := Options{DB: d, Ingest: in, Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
 		SetupToken: setUpToken, PublicURL: "https://hooks.veldhuis.example", Version: "1.2.3", Now: w.clock.Now,
-		Log: slog.New(slog.NewTextHandler(w.log, nil))}
+		Accepting: func(context.Context) bool { return w.accepting }, Log: slog.New(slog.NewTextHandler(w.log, nil))}
 	for _, set := range options {
 		set(&o)
 	}
