@@ -75,6 +75,9 @@ func (f *Form) Error(field string) string { return f.errors[field] }
 // it stands at a field.
 func (f *Form) Message() string { return f.message }
 
+// Faulty reports whether anything is wrong with the form.
+func (f *Form) Faulty() bool { return f.message != "" || len(f.errors) > 0 }
+
 // Fail keeps what an error says about the form, to show it again. Of a field
 // that the form does not show (as told by fields, those it shows) the sentence
 // goes to the message. It reports false for an error that no form can show:

@@ -42,7 +42,10 @@ func TestFormKeepsWhatIsWrong(t *testing.T) {
 	var faults iot.Faults
 	faults.Add("name", "must have 1 to 254 characters.")
 	faults.Add("url", "must be absolute.")
-	if !f.Fail(faults.Err(), "name", "url") || f.Error("name") != "Must have 1 to 254 characters." || f.Error("url") != "Must be absolute." || f.Message() != "" {
+	if f.Faulty() {
+		t.Error("a new form is faulty")
+	}
+	if !f.Fail(faults.Err(), "name", "url") || !f.Faulty() || f.Error("name") != "Must have 1 to 254 characters." || f.Error("url") != "Must be absolute." || f.Message() != "" {
 		t.Errorf("%q, %q, %q", f.Error("name"), f.Error("url"), f.Message())
 	}
 	if !f.Fail(faults.Err(), "name") || f.Error("url") != "" || !strings.Contains(f.Message(), "url: must be absolute.") {

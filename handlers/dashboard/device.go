@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -71,9 +72,7 @@ func (s *site) createDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	d := &iot.Device{ProjectID: v.project.Key, ID: f.Value("id"), UUID: f.Value("uuid"), Name: f.Value("name"), Profile: f.Value("profile"),
 		DevEUI: strings.ToUpper(f.Value("dev_eui")), JoinEUI: strings.ToUpper(f.Value("join_eui")), DevAddr: strings.ToUpper(f.Value("dev_addr"))}
-	if d.Name == "" && d.ID == "" {
-		err = iot.FieldError("name", "is needed, or an id.")
-	} else {
+	if err = checkDevice(d); err == nil {
 		err = s.DB.CreateDevice(d, iot.NewDeviceKey(), v.actor())
 	}
 	if err != nil {
@@ -83,6 +82,21 @@ func (s *site) createDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	return s.showDeviceKey(w, r, v, d, d.ID+" is added.")
+}
+
+// checkDevice names all faults of a new device at once.
+func checkDevice(d *iot.Device) error {
+	var f iot.Faults
+	f.Check(d.Name != "" || d.ID != "", "name", "is needed, or an id.")
+	f.Check(d.ID == "" || iot.CheckSlug("id", d.ID) == nil, "id", iot.SlugRule)
+	f.Check(d.UUID == "" || iot.LooksLikeUUID(d.UUID), "uuid", "must be a UUID.")
+	err := iot.DeviceUpdate{Name: &d.Name, DevEUI: &d.DevEUI, JoinEUI: &d.JoinEUI, DevAddr: &d.DevAddr}.Check()
+	if e, ok := errors.AsType[*iot.Error](err); ok {
+		for field, text := range e.Fields {
+			f.Add(field, text)
+		}
+	}
+	return f.Err()
 }
 
 // device reads the device of the address.

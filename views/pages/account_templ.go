@@ -109,7 +109,7 @@ func SignIn(p SignInPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "email", Label: "Email", Type: "email", Value: p.Form.Value("email"), Autocomplete: "username", Required: true, Autofocus: p.Form.Value("email") == ""}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "email", Label: "Email", Type: "email", Autocomplete: "username", Required: true, Autofocus: true})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -117,7 +117,7 @@ func SignIn(p SignInPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true, Error: p.Form.Error("password"), Autofocus: p.Form.Error("password") != ""}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "password", Label: "Password", Type: "password", Autocomplete: "current-password", Required: true})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -255,7 +255,7 @@ func SetUp(p SetUpPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Your name", Value: p.Form.Value("name"), Autocomplete: "name", Required: true, MaxLength: 254, Autofocus: true, Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Your name", Autocomplete: "name", Required: true, MaxLength: 254, Autofocus: true})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -263,7 +263,7 @@ func SetUp(p SetUpPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "email", Label: "Email", Type: "email", Value: p.Form.Value("email"), Autocomplete: "username", Required: true, MaxLength: 254, Help: "To sign in with. No mail is sent.", Error: p.Form.Error("email")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "email", Label: "Email", Type: "email", Autocomplete: "username", Required: true, MaxLength: 254, Help: "To sign in with. No mail is sent."})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -279,7 +279,7 @@ func SetUp(p SetUpPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "organization", Label: "Organization", Value: p.Form.Value("organization"), Placeholder: "Veldhuis Growers", Autocomplete: "organization", Required: true, MaxLength: 254, Help: "Owns the projects. More people can join it later.", Error: p.Form.Error("organization")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "organization", Label: "Organization", Placeholder: "Veldhuis Growers", Autocomplete: "organization", Required: true, MaxLength: 254, Help: "Owns the projects. More people can join it later."})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -287,7 +287,7 @@ func SetUp(p SetUpPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "project", Label: "First project", Value: p.Form.Value("project"), Placeholder: "Greenhouse North", Required: true, MaxLength: 254, Help: "Holds devices and webhooks that belong together.", Error: p.Form.Error("project")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "project", Label: "First project", Placeholder: "Greenhouse North", Required: true, MaxLength: 254, Help: "Holds devices and webhooks that belong together."})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -344,7 +344,7 @@ func newPassword(f Form, label, help string) templ.Component {
 			templ_7745c5c3_Var10 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "password", Label: label, Type: "password", Autocomplete: "new-password", Required: true, Help: orText(help, "At least 10 characters. A few words are easier to keep than signs."), Error: f.Error("password")}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Field(typed(f, ui.FieldProps{Name: "password", Label: label, Type: "password", Autocomplete: "new-password", Required: true, Help: orText(help, "At least 10 characters. A few words are easier to keep than signs.")})).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -664,7 +664,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Name", Value: p.Form.Value("name"), Placeholder: "Soil probe, bay 3 south", MaxLength: iot.MaxName, Autofocus: p.Device == nil, Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Soil probe, bay 3 south", MaxLength: iot.MaxName, Autofocus: p.Device == nil})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -673,7 +673,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						if p.Device == nil {
-							templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "id", Label: "Id", Value: p.Form.Value("id"), Placeholder: "soil-probe-07", Mono: true, MaxLength: iot.MaxSlug, Help: "Stands in addresses and in the log, and cannot be changed. Made from the name if left empty.", Error: p.Form.Error("id")}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "soil-probe-07", Mono: true, MaxLength: iot.MaxSlug, Help: "Stands in addresses and in the log, and cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -715,7 +715,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 								}
 								ctx = templ.InitializeContext(ctx)
 								if p.Device == nil {
-									templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "uuid", Label: "UUID", Value: p.Form.Value("uuid"), Mono: true, MaxLength: 36, Help: "If the device has one already. Made if left empty.", Error: p.Form.Error("uuid")}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "uuid", Label: "UUID", Mono: true, MaxLength: 36, Help: "If the device has one already. Made if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -736,7 +736,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 										}()
 									}
 									ctx = templ.InitializeContext(ctx)
-									templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "dev_eui", Label: "DevEUI", Value: p.Form.Value("dev_eui"), Mono: true, MaxLength: 16, Placeholder: "70B3D57ED0051A2B", Error: p.Form.Error("dev_eui")}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "dev_eui", Label: "DevEUI", Mono: true, MaxLength: 16, Placeholder: "70B3D57ED0051A2B"})).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -744,7 +744,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
-									templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "join_eui", Label: "JoinEUI", Value: p.Form.Value("join_eui"), Mono: true, MaxLength: 16, Placeholder: "0000000000000001", Error: p.Form.Error("join_eui")}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "join_eui", Label: "JoinEUI", Mono: true, MaxLength: 16, Placeholder: "0000000000000001"})).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -770,7 +770,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 										}()
 									}
 									ctx = templ.InitializeContext(ctx)
-									templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "dev_addr", Label: "DevAddr", Value: p.Form.Value("dev_addr"), Mono: true, MaxLength: 8, Placeholder: "260B4F11", Error: p.Form.Error("dev_addr")}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "dev_addr", Label: "DevAddr", Mono: true, MaxLength: 8, Placeholder: "260B4F11"})).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -2027,7 +2027,7 @@ func SendForm(p SendPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "channel", Label: "Channel", Value: p.Form.Value("channel"), Mono: true, MaxLength: iot.MaxChannel, Placeholder: "none", Error: p.Form.Error("channel")}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "channel", Label: "Channel", Mono: true, MaxLength: iot.MaxChannel, Placeholder: "none"})).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -573,7 +573,7 @@ func NewKey(p NewKeyPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Name", Value: p.Form.Value("name"), Placeholder: "Gateway in the barn", Required: true, MaxLength: iot.MaxName, Autofocus: true, Help: "What uses it, so that you know which one to revoke.", Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Gateway in the barn", Required: true, MaxLength: iot.MaxName, Autofocus: true, Help: "What uses it, so that you know which one to revoke."})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

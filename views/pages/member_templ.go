@@ -601,7 +601,7 @@ func addMember(p MembersPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "email", Label: "Email", Type: "email", Value: p.Form.Value("email"), Required: true, MaxLength: iot.MaxName, Autocomplete: "off", Error: p.Form.Error("email")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "email", Label: "Email", Type: "email", Required: true, MaxLength: iot.MaxName, Autocomplete: "off"})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -641,7 +641,7 @@ func addMember(p MembersPage) templ.Component {
 							}()
 						}
 						ctx = templ.InitializeContext(ctx)
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Name", Value: p.Form.Value("name"), MaxLength: iot.MaxName, Autocomplete: "off", Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", MaxLength: iot.MaxName, Autocomplete: "off"})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -649,7 +649,7 @@ func addMember(p MembersPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "password", Label: "First password", Type: "password", Autocomplete: "new-password", Help: "At least 10 characters. Tell it to them; they change it on the page Account.", Error: p.Form.Error("password")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "password", Label: "First password", Type: "password", Autocomplete: "new-password", Help: "At least 10 characters. Tell it to them; they change it on the page Account."})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

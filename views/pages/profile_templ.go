@@ -455,7 +455,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Name", Value: p.Form.Value("name"), Placeholder: "Test bench", Required: true, MaxLength: iot.MaxName, Autofocus: p.Profile == nil, Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Test bench", Required: true, MaxLength: iot.MaxName, Autofocus: p.Profile == nil})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -464,7 +464,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						if p.Profile == nil {
-							templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "id", Label: "Id", Value: p.Form.Value("id"), Placeholder: "test-bench", Mono: true, MaxLength: iot.MaxSlug, Help: "Cannot be changed. Made from the name if left empty.", Error: p.Form.Error("id")}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "test-bench", Mono: true, MaxLength: iot.MaxSlug, Help: "Cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}

@@ -498,7 +498,7 @@ func NewProject(p NewProjectPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Name", Value: p.Form.Value("name"), Placeholder: "Greenhouse North", Required: true, MaxLength: iot.MaxName, Autofocus: true, Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Greenhouse North", Required: true, MaxLength: iot.MaxName, Autofocus: true})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -506,7 +506,7 @@ func NewProject(p NewProjectPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "id", Label: "Id", Value: p.Form.Value("id"), Placeholder: "greenhouse-north", Mono: true, MaxLength: iot.MaxSlug, Help: "Stands in addresses, and cannot be changed. Made from the name if left empty.", Error: p.Form.Error("id")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "greenhouse-north", Mono: true, MaxLength: iot.MaxSlug, Help: "Stands in addresses, and cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -734,7 +734,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "name", Label: "Name", Value: p.Form.Value("name"), Required: true, MaxLength: iot.MaxName, Error: p.Form.Error("name")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Required: true, MaxLength: iot.MaxName})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

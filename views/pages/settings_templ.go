@@ -172,7 +172,7 @@ func Settings(p SettingsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "organization", Label: "Name", Value: p.Organization.Value("organization"), Placeholder: "Veldhuis Growers", Required: true, MaxLength: iot.MaxName, Error: p.Organization.Error("organization")}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Organization, ui.FieldProps{Name: "organization", Label: "Name", Placeholder: "Veldhuis Growers", Required: true, MaxLength: iot.MaxName})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -302,7 +302,7 @@ func Settings(p SettingsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "current", Label: "Present password", Type: "password", Autocomplete: "current-password", Required: true, Error: p.Password.Error("current")}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Password, ui.FieldProps{Name: "current", Label: "Present password", Type: "password", Autocomplete: "current-password", Required: true})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
