@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"thingpost/internal/iot"
@@ -54,12 +55,7 @@ func (f *Form) All(field string) []string { return f.values[field] }
 
 // Has reports whether a field has a value, as of several checkboxes with one name.
 func (f *Form) Has(field, value string) bool {
-	for _, v := range f.values[field] {
-		if v == value {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.values[field], value)
 }
 
 // Checked reports whether a checkbox or switch was on.

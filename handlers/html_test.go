@@ -58,12 +58,16 @@ func request(header ...string) *http.Request {
 }
 
 func TestErrorsBecomePagesWithTheirStatus(t *testing.T) {
-	for code, status := range map[iot.Code]int{
-		iot.Invalid: 400, iot.Forbidden: 403, iot.NotFound: 404, iot.Conflict: 409, iot.LimitReached: 409,
-		iot.TooLarge: 413, iot.RateLimited: 429, iot.Unavailable: 503, iot.StorageFull: 507,
+	for _, c := range []struct {
+		code   iot.Code
+		status int
+	}{
+		{iot.Invalid, 400}, {iot.Forbidden, 403}, {iot.NotFound, 404}, {iot.Conflict, 409}, {iot.LimitReached, 409},
+		{iot.TooLarge, 413}, {iot.RateLimited, 429}, {iot.Unavailable, 503}, {iot.StorageFull, 507},
 	} {
+		code := c.code
 		rec, _ := answer(t, iot.NewError(code, "What to do."), request())
-		if rec.Code != status || !strings.HasSuffix(rec.Body.String(), ": What to do.") || !strings.HasPrefix(rec.Body.String(), "page: ") {
+		if rec.Code != c.status || !strings.HasSuffix(rec.Body.String(), ": What to do.") || !strings.HasPrefix(rec.Body.String(), "page: ") {
 			t.Errorf("%s: %d %q", code, rec.Code, rec.Body)
 		}
 		if got := rec.Header().Get("Content-Type"); got != "text/html; charset=utf-8" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"thingpost/internal/iot"
@@ -74,11 +75,11 @@ func (s *site) events(w http.ResponseWriter, r *http.Request, v *visit) error {
 // eventText writes names as events, and one more for sections that show a bit of
 // all.
 func eventText(names []iot.EventName) string {
-	text := ""
+	var b strings.Builder
 	for _, name := range append(slices.Clone(names), pages.AnyChange) {
-		text += "event: " + string(name) + "\ndata:\n\n"
+		b.WriteString("event: " + string(name) + "\ndata:\n\n")
 	}
-	return text
+	return b.String()
 }
 
 // stream sends pieces at once, with time for each.

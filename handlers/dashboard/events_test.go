@@ -23,7 +23,7 @@ func (w *world) stream(ctx context.Context) *bufio.Reader {
 	res, err := server.Client().Do(r)
 	w.must(err)
 	w.t.Cleanup(func() { _ = res.Body.Close() })
-	if got := res.Header.Get("Content-Type"); res.StatusCode != 200 || got != "text/event-stream" {
+	if got := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || got != "text/event-stream" {
 		w.t.Fatalf("status %d, content type %q", res.StatusCode, got)
 	}
 	return bufio.NewReader(res.Body)

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"slices"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -39,12 +40,10 @@ func grantable(v *visit) []iot.Role {
 }
 
 func mayGive(v *visit, role iot.Role) error {
-	for _, r := range grantable(v) {
-		if r == role {
-			return nil
-		}
-	}
-	if role == iot.Owner {
+	switch {
+	case slices.Contains(grantable(v), role):
+		return nil
+	case role == iot.Owner:
 		return iot.FieldError("role", "Only an owner can make somebody an owner.")
 	}
 	return iot.FieldError("role", "Choose a role.")

@@ -122,7 +122,8 @@ var hashed struct {
 
 // hashOnce hashes the password of all accounts of tests, which takes long.
 func hashOnce(t *testing.T) iot.Secret {
-	hashed.Do(func() { hashed.hash, hashed.err = iot.NewPasswords().Hash(context.Background(), password) })
+	t.Helper()
+	hashed.Do(func() { hashed.hash, hashed.err = iot.NewPasswords().Hash(t.Context(), password) })
 	if hashed.err != nil {
 		t.Fatal(hashed.err)
 	}
@@ -244,12 +245,11 @@ func (p *page) is(status int) *page {
 }
 
 // leadsTo checks a redirect.
-func (p *page) leadsTo(path string) *page {
+func (p *page) leadsTo(path string) {
 	p.t.Helper()
 	if got := p.header.Get("Location"); p.status != http.StatusSeeOther || got != path {
 		p.t.Fatalf("status %d to %q, want 303 to %q: %s", p.status, got, path, strings.TrimSpace(p.Find("main").Text()))
 	}
-	return p
 }
 
 // has checks that an element is there and holds a text.

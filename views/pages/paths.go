@@ -1,6 +1,9 @@
 package pages
 
-import "net/url"
+import (
+	"net/url"
+	"strings"
+)
 
 // The pages outside of projects.
 const (
@@ -27,11 +30,7 @@ type Organization struct {
 }
 
 func (o Organization) below(parts ...string) string {
-	path := OrganizationsPath + "/" + url.PathEscape(o.ID)
-	for _, part := range parts {
-		path += "/" + url.PathEscape(part)
-	}
-	return withQuery(path, "project", o.Project)
+	return withQuery(OrganizationsPath+joined(append([]string{o.ID}, parts...)...), "project", o.Project)
 }
 
 // Members is the list of members; a POST adds one.
@@ -48,15 +47,9 @@ func (o Organization) RemoveMember(account string) string {
 // In is a project, by its slug; its methods are the addresses of its pages.
 type In string
 
-func (p In) base() string { return "/projects/" + url.PathEscape(string(p)) }
+func (p In) base() string { return "/projects" + joined(string(p)) }
 
-func (p In) below(parts ...string) string {
-	path := p.base()
-	for _, part := range parts {
-		path += "/" + url.PathEscape(part)
-	}
-	return path
-}
+func (p In) below(parts ...string) string { return p.base() + joined(parts...) }
 
 // Overview is the project's first page.
 func (p In) Overview() string { return p.base() }
@@ -180,6 +173,15 @@ func (p In) Profile(id string) string { return p.below("profiles", id) }
 
 // DeleteProfile asks first; a POST deletes.
 func (p In) DeleteProfile(id string) string { return p.below("profiles", id, "delete") }
+
+// joined writes parts of a path, each behind a slash.
+func joined(parts ...string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString("/" + url.PathEscape(part))
+	}
+	return b.String()
+}
 
 // withQuery adds pairs of a parameter and its value to a path, without those
 // whose value is empty.
