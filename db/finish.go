@@ -1,7 +1,6 @@
 package db
 
 import (
-	"database/sql/driver"
 	"strconv"
 	"strings"
 
@@ -18,39 +17,93 @@ func (d *DB) Finish(o *iot.Outcome, done func(error)) {
 }
 
 func (w *writer) finish(t *Tx, batch []item) error {
-	s := &w.stmts
-	s.attempts.drop()
+	w.stmts.attempts.drop()
+	w.outcomes = w.outcomes[:0]
 	for _, it := range batch {
-		o := it.finish
-		if o == nil {
-			continue
-		}
-		if o.Attempt != nil {
-			w.addAttempt(o.Attempt)
-		}
-		changed, err := w.finishDelivery(t, o)
-		if err != nil {
-			return err
-		}
-		t.changed(o.Delivery.ProjectID, iot.DeliveriesChanged)
-		if o.Attempt == nil {
-			continue
-		}
-		if err := w.noteHealth(t, o); err != nil {
-			return err
-		}
-		if changed && o.Transient && o.Status == iot.Delivered {
-			if _, err := s.erase.ExecContext(t.ctx, o.Delivery.MessageID.Key()); err != nil {
-				return err
+		if o := it.finish; o != nil {
+			w.outcomes = append(w.outcomes, o)
+			if o.Attempt != nil {
+				w.addAttempt(o.Attempt)
 			}
 		}
-		if o.PauseReason != "" {
-			if err := t.pauseByItself(o); err != nil {
+	}
+	if err := w.stmts.attempts.flush(t.ctx); err != nil {
+		return err
+	}
+	rest := w.outcomes
+	for i, size := range w.stmts.finished.sizes {
+		for ; len(rest) >= size; rest = rest[size:] {
+			if err := w.finishDeliveries(t, rest[:size], w.stmts.finished.stmts[i]); err != nil {
 				return err
 			}
 		}
 	}
-	return s.attempts.flush(t.ctx)
+	clear(w.outcomes)
+	return nil
+}
+
+// finishDeliveries moves as many pending deliveries on as the statement takes.
+// One that has ended meanwhile makes it try each alone, to know which it was.
+func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
+	f := &w.stmts.finished
+	if len(list) > 1 {
+		if _, err := w.stmts.savepoint.exec(t.ctx, nil); err != nil {
+			return err
+		}
+	}
+	f.drop()
+	for _, o := range list {
+		w.addFinished(o)
+	}
+	n, err := st.exec(t.ctx, f.values)
+	if err != nil {
+		return err
+	}
+	alone := len(list) > 1 && n != int64(len(list))
+	if alone {
+		if _, err := w.stmts.rollback.exec(t.ctx, nil); err != nil {
+			return err
+		}
+	}
+	if len(list) > 1 {
+		if _, err := w.stmts.release.exec(t.ctx, nil); err != nil {
+			return err
+		}
+	}
+	for i, o := range list {
+		if alone {
+			if err := w.finishDeliveries(t, list[i:i+1], f.stmts[len(f.stmts)-1]); err != nil {
+				return err
+			}
+		} else if err := w.finished(t, o, n > 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finished does what follows from an outcome; changed is false if the delivery
+// was no longer pending.
+func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
+	t.changed(o.Delivery.ProjectID, iot.DeliveriesChanged)
+	if changed {
+		t.countFinished(o, w.endOf(o))
+	}
+	if o.Attempt == nil {
+		return nil
+	}
+	if err := w.noteHealth(t, o); err != nil {
+		return err
+	}
+	if changed && o.Transient && o.Status == iot.Delivered {
+		if _, err := w.stmts.erase.ExecContext(t.ctx, o.Delivery.MessageID.Key()); err != nil {
+			return err
+		}
+	}
+	if o.PauseReason != "" {
+		return t.pauseByItself(o)
+	}
+	return nil
 }
 
 // pauseByItself pauses a webhook whose endpoint asked for it.
@@ -70,9 +123,16 @@ func (t *Tx) pauseByItself(o *iot.Outcome) error {
 	return t.audit(v.ProjectID, iot.PausedByThingpost, "webhook.pause", slug, o.PauseReason)
 }
 
-// finishDelivery moves a pending delivery on. changed is false if it was no
-// longer pending.
-func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error) {
+// endOf is when an attempt ended; without one, now.
+func (w *writer) endOf(o *iot.Outcome) iot.Instant {
+	if a := o.Attempt; a != nil {
+		return a.At.Add(msDuration(a.DurationMS))
+	}
+	return iot.At(w.db.now())
+}
+
+// addFinished puts an outcome's values in line for the statement.
+func (w *writer) addFinished(o *iot.Outcome) {
 	d := o.Delivery
 	var (
 		count        = int64(d.AttemptCount)
@@ -80,13 +140,12 @@ func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error)
 		class, words any
 		duration     int64
 		endedAt      int64
-		at           = iot.At(w.db.now())
 	)
 	if o.Detail != "" {
 		words = o.Detail
 	}
 	if a := o.Attempt; a != nil {
-		count, duration, at = int64(a.Number), a.DurationMS, a.At.Add(msDuration(a.DurationMS))
+		count, duration = int64(a.Number), a.DurationMS
 		if a.Response != nil {
 			code = int64(a.Response.Status)
 		}
@@ -95,30 +154,28 @@ func (w *writer) finishDelivery(t *Tx, o *iot.Outcome) (changed bool, err error)
 		}
 	}
 	if o.Status.Ended() {
-		endedAt = int64(at)
+		endedAt = int64(w.endOf(o))
 	}
-	w.values = w.values[:0]
-	for _, v := range [...]any{string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt, d.ProjectID, d.ID.Key()} {
-		w.values = append(w.values, driver.NamedValue{Value: v})
-	}
-	n, err := w.stmts.finished.exec(t.ctx, w.values)
-	if err != nil || n == 0 {
-		return false, err
-	}
-	c := t.count(d.WebhookID)
+	w.stmts.finished.add(d.ProjectID, d.ID.Key(), string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt)
+}
+
+// countFinished counts a delivery that was pending.
+func (t *Tx) countFinished(o *iot.Outcome, at iot.Instant) {
+	c := t.count(o.Delivery.WebhookID)
 	c.pending--
 	*c.of(o.Status)++
-	h := t.hour(hourOf(d.WebhookID, at))
+	h := t.hour(hourOf(o.Delivery.WebhookID, at))
 	switch {
 	case o.Status == iot.Delivered:
 		h.delivered++
-		h.took(DurationBucket(duration), 1)
+		if o.Attempt != nil {
+			h.took(DurationBucket(o.Attempt.DurationMS), 1)
+		}
 	case o.Status == iot.Failed:
 		h.failed++
-	case o.Attempt != nil:
+	case o.Attempt != nil && o.Status == iot.Pending:
 		h.retried++
 	}
-	return true, nil
 }
 
 func (w *writer) addAttempt(a *iot.Attempt) {
@@ -157,7 +214,7 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 		}
 	}
 	before := h
-	at := o.Attempt.At.Add(msDuration(o.Attempt.DurationMS))
+	at := w.endOf(o)
 	if o.Attempt.Error == nil {
 		if h.Status != iot.Healthy {
 			h = iot.Health{Status: iot.Healthy, Since: at}

@@ -14,10 +14,12 @@ import (
 type statements struct {
 	begins, commits *sql.Stmt
 
-	messages   inserter
-	deliveries inserter
-	attempts   inserter
-	finished   direct
+	messages   line
+	deliveries line
+	attempts   line
+	finished   line // updates, but as many at a time
+
+	savepoint, rollback, release direct
 
 	counters, hours, durations, projectHours *sql.Stmt
 	repeated                                 *sql.Stmt
@@ -48,8 +50,13 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	}
 	s.begins = prepare(`BEGIN IMMEDIATE`)
 	s.commits = prepare(`COMMIT`)
-	s.finished = straight(`UPDATE deliveries SET status = ?, due_at = ?, attempt_count = ?, code = ?, error = ?, error_detail = ?,
-		duration_ms = ?, ended_at = ? WHERE project_id = ? AND id = ? AND status = 'pending'`)
+	s.savepoint, s.rollback, s.release = straight(`SAVEPOINT finish`), straight(`ROLLBACK TO finish`), straight(`RELEASE finish`)
+	s.finished = newLine(10, func(rows string) direct {
+		return straight(`WITH x (project_id, id, status, due_at, attempt_count, code, error, error_detail, duration_ms, ended_at) AS (VALUES ` + rows + `)
+			UPDATE deliveries SET status = x.status, due_at = x.due_at, attempt_count = x.attempt_count, code = x.code, error = x.error,
+			error_detail = x.error_detail, duration_ms = x.duration_ms, ended_at = x.ended_at
+			FROM x WHERE deliveries.project_id = x.project_id AND deliveries.id = x.id AND deliveries.status = 'pending'`)
+	})
 	s.counters = prepare(`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed, skipped, cancelled)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
 		delivered = delivered + excluded.delivered, failed = failed + excluded.failed, skipped = skipped + excluded.skipped, cancelled = cancelled + excluded.cancelled`)
@@ -115,39 +122,48 @@ func (d direct) exec(ctx context.Context, values []driver.NamedValue) (changed i
 	return r.RowsAffected()
 }
 
-// inserter inserts rows many at a time: a statement for 32 rows costs a fraction
-// of 32 statements. A row that is there already stays as it is.
-type inserter struct {
+// line writes rows many at a time: a statement for 32 rows costs a fraction of
+// 32 statements.
+type line struct {
 	width  int
 	sizes  []int
-	stmts  []direct
+	stmts  []direct // one for each size
 	values []driver.NamedValue
 }
 
-func newInserter(table string, prepare func(string) direct, columns ...string) inserter {
-	in := inserter{width: len(columns), sizes: []int{32, 8, 1}}
-	for _, size := range in.sizes {
-		row := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
-		in.stmts = append(in.stmts, prepare("INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES "+
-			row+strings.Repeat(", "+row, size-1)+" ON CONFLICT DO NOTHING"))
+// newLine prepares statements for rows of so many values; query gets what stands
+// behind VALUES.
+func newLine(width int, query func(rows string) direct) line {
+	l := line{width: width, sizes: []int{32, 8, 1}}
+	row := "(?" + strings.Repeat(", ?", width-1) + ")"
+	for _, size := range l.sizes {
+		l.stmts = append(l.stmts, query(row+strings.Repeat(", "+row, size-1)))
 	}
-	return in
+	return l
+}
+
+// newInserter returns a line of rows for a table. A row that is there already
+// stays as it is.
+func newInserter(table string, prepare func(string) direct, columns ...string) line {
+	return newLine(len(columns), func(rows string) direct {
+		return prepare("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + rows + " ON CONFLICT DO NOTHING")
+	})
 }
 
 // add puts one row in line; its values are in the order of the columns.
-func (in *inserter) add(values ...any) {
+func (l *line) add(values ...any) {
 	for _, v := range values {
-		in.values = append(in.values, driver.NamedValue{Value: v})
+		l.values = append(l.values, driver.NamedValue{Value: v})
 	}
 }
 
 // flush inserts the rows in line, in their order.
-func (in *inserter) flush(ctx context.Context) error {
-	defer in.drop()
-	rest := in.values
-	for i, size := range in.sizes {
-		for n := size * in.width; len(rest) >= n; rest = rest[n:] {
-			if _, err := in.stmts[i].exec(ctx, rest[:n]); err != nil {
+func (l *line) flush(ctx context.Context) error {
+	defer l.drop()
+	rest := l.values
+	for i, size := range l.sizes {
+		for n := size * l.width; len(rest) >= n; rest = rest[n:] {
+			if _, err := l.stmts[i].exec(ctx, rest[:n]); err != nil {
 				return err
 			}
 		}
@@ -156,7 +172,7 @@ func (in *inserter) flush(ctx context.Context) error {
 }
 
 // drop empties the line.
-func (in *inserter) drop() {
-	clear(in.values)
-	in.values = in.values[:0]
+func (l *line) drop() {
+	clear(l.values)
+	l.values = l.values[:0]
 }

@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,7 +61,7 @@ type writer struct {
 	// Known to the writer's goroutine alone.
 	versions map[int64]int64 // of projects
 	health   map[int64]iot.Health
-	values   []driver.NamedValue   // room for a statement's
+	outcomes []*iot.Outcome        // of the batch
 	seen     map[int64]iot.Instant // devices' last messages, not yet written
 	seenAt   time.Time
 }
