@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -87,12 +88,34 @@ func (s *statements) commit(ctx context.Context) error {
 	return err
 }
 
+// close lets go of the statements: a connection with one left does not end, and
+// leaves the WAL behind.
+func (s *statements) close() error {
+	all := []direct{s.savepoint, s.rollback, s.release}
+	for _, l := range []line{s.messages, s.deliveries, s.attempts, s.finished} {
+		all = append(all, l.stmts...)
+	}
+	var err error
+	for _, d := range all {
+		err = errors.Join(err, d.stmt.Close())
+	}
+	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.erase} {
+		err = errors.Join(err, st.Close())
+	}
+	return err
+}
+
 // direct is a statement of the driver itself. It is used for what runs for each
 // message: database/sql's own part of an Exec costs as much as a small insert.
 // The writer's connection is its alone and is never given back, so the statement
 // stays valid. Its values are those that a driver takes (int64, string, []byte,
 // nil) and no others.
-type direct struct{ stmt driver.StmtExecContext }
+type direct struct{ stmt directStmt }
+
+type directStmt interface {
+	driver.StmtExecContext
+	Close() error
+}
 
 func prepareDirect(ctx context.Context, conn any, query string) (direct, error) {
 	c, ok := conn.(driver.ConnPrepareContext)
@@ -103,7 +126,7 @@ func prepareDirect(ctx context.Context, conn any, query string) (direct, error) 
 	if err != nil {
 		return direct{}, err
 	}
-	d, ok := st.(driver.StmtExecContext)
+	d, ok := st.(directStmt)
 	if !ok {
 		return direct{}, fmt.Errorf("the driver's statement is a %T", st)
 	}

@@ -167,7 +167,7 @@ func (w *writer) close() error {
 	close(w.items)
 	w.mu.Unlock()
 	<-w.ended
-	return errors.Join(w.conn.Close(), w.sqldb.Close())
+	return errors.Join(w.stmts.close(), w.conn.Close(), w.sqldb.Close())
 }
 
 func (w *writer) run() {

@@ -29,13 +29,12 @@ const bodyTimeout = 2 * time.Minute
 
 // answerHeaders are values of headers in the form in which net/http keeps them,
 // made once: a device's message should not pay for them.
-type answerHeaders struct{ pageCSP, programCSP, opener, permissions, nosniff, referrer, hsts []string }
+type answerHeaders struct{ pageCSP, opener, permissions, nosniff, referrer, hsts []string }
 
 func newAnswerHeaders() answerHeaders {
 	return answerHeaders{
 		pageCSP: []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
-		programCSP:  []string{"default-src 'none'; frame-ancestors 'none'"},
 		opener:      []string{"same-origin"},
 		permissions: []string{"camera=(), geolocation=(), microphone=()"},
 		nosniff:     []string{"nosniff"},
@@ -51,7 +50,6 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		h := w.Header()
 		h[handlers.RequestIDHeader] = []string{s.requestID()}
 		h["X-Content-Type-Options"] = s.headers.nosniff
-		h["Referrer-Policy"] = s.headers.referrer
 		if r.TLS != nil {
 			h["Strict-Transport-Security"] = s.headers.hsts
 		}

@@ -45,8 +45,9 @@ func (m *siteMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.rest.ServeHTTP(w, r)
 }
 
-// api answers programs: no session, no cookie, and no page may be made of what
-// it answers.
+// api answers programs: no session and no cookie. Its answers are JSON that no
+// browser takes for a page (nosniff), so that they need none of a page's headers:
+// each would cost a device's message a little.
 func (s *Server) api() http.Handler {
 	next := orNothing(s.o.API)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +55,6 @@ func (s *Server) api() http.Handler {
 			nothingHere(w, r)
 			return
 		}
-		w.Header()["Content-Security-Policy"] = s.headers.programCSP
 		limitBody(w, r, maxAPIBody)
 		next.ServeHTTP(w, r)
 	})
@@ -71,6 +71,7 @@ func (s *Server) dashboard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
+		h["Referrer-Policy"] = s.headers.referrer
 		h["Cross-Origin-Opener-Policy"] = s.headers.opener
 		h["Permissions-Policy"] = s.headers.permissions
 		limitBody(w, r, maxFormBody)
