@@ -18,10 +18,10 @@ import (
 )
 
 const benchAbout = `Measure how much this machine accepts and delivers, with everything on disk,
-beside a relay in the same process that keeps nothing: it answers at once, holds
-messages in memory and posts them. Senders, both servers and the receiver share
-this machine, so read the figures as ratios. Nothing leaves the machine, and the
-data folder is a temporary one.`
+beside a relay in the same process that keeps nothing: it checks that a message
+is JSON, answers with an id, holds it in memory, and posts it once with a timeout.
+Senders, both servers and the receiver share this machine, so read the figures as
+ratios. Nothing leaves the machine, and the data folder is a temporary one.`
 
 // benchConfig is what bench can be told.
 type benchConfig struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -117,26 +118,35 @@ func (h *benchHouse) close() {
 	h.receiver.close()
 }
 
-// startRelay serves what people use today: post once and forget. It answers at
-// once and keeps messages in memory alone.
+// startRelay serves what people use today: post once and forget. To a sender it
+// looks as ours does (it checks the JSON and answers with an id), and to the
+// receiver too (the same headers, a timeout), but it keeps messages in memory
+// alone and knows nothing of what became of them.
 func (h *benchHouse) startRelay(ctx context.Context) {
-	queue := make(chan []byte, 4096)
+	queue := make(chan relayed, 4096)
 	server := serveBench(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, iot.MaxMessageBytes))
-		if err != nil {
-			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		if err != nil || !json.Valid(body) {
+			http.Error(w, "not a message", http.StatusBadRequest)
 			return
 		}
-		queue <- body
+		m := relayed{id: h.app.db.NewID().String(), body: body}
+		queue <- m
+		answer := `{"id":"` + m.id + `"}`
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, answer)
 	}))
 	client := benchClient()
+	client.Timeout = 10 * time.Second
 	for range relayWorkers {
 		h.group.Go(func() error {
 			for {
 				select {
-				case body := <-queue:
-					_ = post(ctx, client, h.receiver.url, "", body, http.StatusOK)
+				case m := <-queue:
+					_ = postAs(ctx, client, h.receiver.url, m.body, http.StatusOK, "Content-Type", "application/json",
+						"User-Agent", "relay", "Webhook-Id", m.id, "Webhook-Timestamp", strconv.FormatInt(h.now().Unix(), 10))
 				case <-ctx.Done():
 					return nil
 				}
@@ -147,14 +157,24 @@ func (h *benchHouse) startRelay(ctx context.Context) {
 	h.relay.url = server.url
 }
 
+type relayed struct {
+	id   string
+	body []byte
+}
+
+// post sends a message as a device does.
 func post(ctx context.Context, client *http.Client, url, key string, body []byte, want int) error {
+	return postAs(ctx, client, url, body, want, "Content-Type", "application/json", "Authorization", "Bearer "+key)
+}
+
+// postAs posts with headers, given as names and values, and reads the answer.
+func postAs(ctx context.Context, client *http.Client, url string, body []byte, want int, headers ...string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	if key != "" {
-		r.Header.Set("Authorization", "Bearer "+key)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := client.Do(r)
 	if err != nil {

@@ -41,8 +41,9 @@ type Dispatcher struct {
 	send     context.Context
 	cut      context.CancelFunc
 
-	kick chan struct{} // capacity one: the manager has something to look at
-	due  atomic.Int64  // when the manager must look next, Unix milliseconds; 0: never
+	kick  chan struct{} // capacity one: the manager has something to look at
+	bytes atomic.Int64  // of what all lanes hold
+	due   atomic.Int64  // when the manager must look next, Unix milliseconds; 0: never
 
 	lostMu sync.Mutex
 	lost   []lost // outcomes that the disk would not take

@@ -345,7 +345,7 @@ func TestBacklogBeyondMemoryIsDeliveredOnce(t *testing.T) {
 	b := newBench(t)
 	r := receive(t, nil)
 	w := b.webhook(r.URL)
-	const before, after = 1500, maxFresh + 500
+	const before, after = 1500, 2500
 	b.send(0, 0, before, w) // on disk before the dispatcher runs
 	b.run()
 	b.send(1, 0, after, w)

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -11,11 +12,13 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// Bounds of what a webhook holds in memory; the rest waits on disk.
+// Bounds of what is held in memory; the rest waits on disk. A delivery counts its
+// payload and itemBytes for what is around it.
 const (
-	maxFresh     = 4096    // deliveries handed over at their commit
-	maxBacklog   = 256     // read from disk
-	maxHeldBytes = 8 << 20 // payloads of both
+	maxQueueBytes = 16 << 20 // of a webhook
+	maxAllBytes   = 64 << 20 // of all webhooks together
+	itemBytes     = 1 << 10
+	maxBacklog    = 256 // deliveries read from disk at once, for a webhook
 )
 
 // freshTurns of four go to the fresh lane when both have work: fresh messages
@@ -59,18 +62,25 @@ type queue struct {
 type lane struct {
 	items []iot.Queued
 	bytes int64
+	all   *atomic.Int64 // of all lanes of all webhooks
+}
+
+func (l *lane) count(q *iot.Queued, sign int64) {
+	n := sign * (q.Delivery.SizeBytes + itemBytes)
+	l.bytes += n
+	l.all.Add(n)
 }
 
 func (l *lane) push(q iot.Queued) {
 	l.items = append(l.items, q)
-	l.bytes += q.Delivery.SizeBytes
+	l.count(&q, 1)
 }
 
 func (l *lane) pop() iot.Queued {
 	q := l.items[0]
 	l.items[0] = iot.Queued{}
 	l.items = l.items[1:]
-	l.bytes -= q.Delivery.SizeBytes
+	l.count(&q, -1)
 	if len(l.items) == 0 {
 		l.items = nil
 	}
@@ -82,7 +92,7 @@ func (l *lane) takeTest() (iot.Queued, bool) {
 	for i, q := range l.items {
 		if q.Delivery.Trigger == iot.TriggerTest {
 			l.items = slices.Delete(l.items, i, i+1)
-			l.bytes -= q.Delivery.SizeBytes
+			l.count(&q, -1)
 			return q, true
 		}
 	}
@@ -90,7 +100,7 @@ func (l *lane) takeTest() (iot.Queued, bool) {
 }
 
 func newQueue(d *Dispatcher, key int64) *queue {
-	return &queue{d: d, key: key, slots: newSlots(), stale: true, held: map[int64]struct{}{}}
+	return &queue{d: d, key: key, slots: newSlots(), stale: true, held: map[int64]struct{}{}, fresh: lane{all: &d.bytes}, backlog: lane{all: &d.bytes}}
 }
 
 // offer hands over a committed delivery. One that finds no room stays on disk.
@@ -100,10 +110,10 @@ func (q *queue) offer(item iot.Queued) {
 	test := item.Delivery.Trigger == iot.TriggerTest
 	switch {
 	case q.order != nil && !test && q.hook != nil:
-		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh, maxFresh)) {
+		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh)) {
 			return
 		}
-	case q.stale && !test, q.hook != nil && q.hook.Paused && !test, !q.room(&q.fresh, maxFresh):
+	case q.stale && !test, q.hook != nil && q.hook.Paused && !test, !q.room(&q.fresh):
 		q.more = true
 		return
 	}
@@ -112,8 +122,10 @@ func (q *queue) offer(item iot.Queued) {
 	q.startWorkers()
 }
 
-func (q *queue) room(l *lane, most int) bool {
-	return len(l.items) < most && q.fresh.bytes+q.backlog.bytes < maxHeldBytes
+// room reports whether a lane may hold one more. An empty one always may, so that
+// no webhook can be kept waiting by others that are full.
+func (q *queue) room(l *lane) bool {
+	return len(l.items) == 0 || q.fresh.bytes+q.backlog.bytes < maxQueueBytes && q.d.bytes.Load() < maxAllBytes
 }
 
 // startWorkers starts one worker more if there is work and a free slot.
@@ -218,10 +230,9 @@ func (q *queue) release(v *iot.Delivery, due iot.Instant) {
 // drop forgets what waits in the lanes: it is read from disk again.
 func (q *queue) drop() {
 	for _, l := range []*lane{&q.fresh, &q.backlog} {
-		for _, item := range l.items {
-			delete(q.held, item.Delivery.ID.Key())
+		for len(l.items) > 0 {
+			delete(q.held, l.pop().Delivery.ID.Key())
 		}
-		*l = lane{}
 	}
 }
 

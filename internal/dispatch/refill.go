@@ -84,7 +84,7 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		q.more = true
 	}
 	room := maxBacklog - len(q.backlog.items)
-	if !q.more || room < maxBacklog/2 || !q.room(&q.backlog, maxBacklog) {
+	if !q.more || room < maxBacklog/2 || !q.room(&q.backlog) {
 		next := q.next
 		q.mu.Unlock()
 		if next <= now {
@@ -110,8 +110,8 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		q.d.wake()
 		return 0, nil // read by settings that have changed
 	}
-	for i, item := range list {
-		if !q.room(&q.backlog, maxBacklog) && i > 0 {
+	for _, item := range list {
+		if !q.room(&q.backlog) {
 			q.more = true
 			break
 		}
@@ -174,7 +174,7 @@ func (q *queue) refillInOrder(ctx context.Context) (iot.Instant, error) {
 	for {
 		q.mu.Lock()
 		next := o.ripe(now)
-		if q.order != o || q.stale || len(o.ask) == 0 || !q.room(&q.backlog, maxBacklog) {
+		if q.order != o || q.stale || len(o.ask) == 0 || len(q.backlog.items) >= maxBacklog || !q.room(&q.backlog) {
 			q.mu.Unlock()
 			return next, nil
 		}
