@@ -123,6 +123,12 @@ func (p In) ReplayDeliveries(filter ...string) string {
 	return withQuery(p.below("deliveries", "replay"), filter...)
 }
 
+// CancelDeliveries asks before all pending ones that a filter chooses are
+// cancelled; a POST does it. The filter is as of Deliveries.
+func (p In) CancelDeliveries(filter ...string) string {
+	return withQuery(p.below("deliveries", "cancel"), filter...)
+}
+
 // Messages is the list of messages, filtered as Deliveries.
 func (p In) Messages(filter ...string) string {
 	return withQuery(p.below("messages"), filter...)
@@ -130,6 +136,9 @@ func (p In) Messages(filter ...string) string {
 
 // Message is one message, with why each webhook got it or not.
 func (p In) Message(id string) string { return p.below("messages", id) }
+
+// SendMessage asks which webhook a message is sent to; a POST does it.
+func (p In) SendMessage(id string) string { return p.below("messages", id, "send") }
 
 // Devices is the list of devices, by pairs of a parameter and its value: "q" is
 // searched for, "after" is the device before the page.

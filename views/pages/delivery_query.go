@@ -1,0 +1,190 @@
+package pages
+
+import (
+	"slices"
+	"strings"
+
+	"thingpost/internal/iot"
+	"thingpost/views/ui"
+)
+
+// DeliveryQuery is what a list of deliveries is filtered by, as its address says
+// it. Empty fields choose all.
+type DeliveryQuery struct {
+	ID       string   // of a delivery, message or device, as it was searched for
+	Message  string   // id
+	Time     string   // a preset, see TimePresets
+	Since    string   // with RangeLayout, UTC
+	Until    string   // the same
+	Webhook  string   // slug
+	Device   string   // slug
+	Statuses []string // of iot.Statuses, or Retrying alone
+	Codes    string   // "5xx", "404", "500-504", "4xx,503"
+	Errors   []string // of iot.ErrorClasses
+	Attempt  string   // at least so many
+	Before   string   // the cursor
+}
+
+// Retrying is the status in a query of what is pending after a failed attempt.
+const Retrying = "retrying"
+
+// RangeLayout is how an input of date and time writes an instant.
+const RangeLayout = "2006-01-02T15:04"
+
+// Names of the query's parameters.
+const (
+	ParamID      = "q"
+	ParamMessage = "message"
+	ParamTime    = "time"
+	ParamSince   = "since"
+	ParamUntil   = "until"
+	ParamWebhook = "webhook"
+	ParamDevice  = "device"
+	ParamStatus  = "status"
+	ParamCodes   = "code"
+	ParamError   = "error"
+	ParamAttempt = "attempt"
+	ParamBefore  = "before"
+	ParamType    = "type"
+	ParamChannel = "channel"
+)
+
+// Pairs are the parameters that are not empty, for In.Deliveries.
+func (q DeliveryQuery) Pairs() []string {
+	pairs := []string{ParamID, q.ID, ParamMessage, q.Message, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamWebhook, q.Webhook, ParamDevice, q.Device}
+	for _, v := range q.Statuses {
+		pairs = append(pairs, ParamStatus, v)
+	}
+	pairs = append(pairs, ParamCodes, q.Codes)
+	for _, v := range q.Errors {
+		pairs = append(pairs, ParamError, v)
+	}
+	return append(pairs, ParamAttempt, q.Attempt, ParamBefore, q.Before)
+}
+
+// Filtered reports whether anything but the cursor is set.
+func (q DeliveryQuery) Filtered() bool {
+	q.Before = ""
+	for i, pairs := 1, q.Pairs(); i < len(pairs); i += 2 {
+		if pairs[i] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// with returns the query with other statuses and from the newest on.
+func (q DeliveryQuery) with(statuses ...string) DeliveryQuery {
+	q.Statuses, q.Before = statuses, ""
+	return q
+}
+
+// from returns the query from a cursor on; "" is the newest.
+func (q DeliveryQuery) from(before string) DeliveryQuery {
+	q.Before = before
+	return q
+}
+
+// TimePreset is a span of time that ends now.
+type TimePreset struct {
+	Value, Label string
+	Hours        int
+}
+
+// TimePresets are the spans that a list can be narrowed to.
+func TimePresets() []TimePreset {
+	return []TimePreset{{"1h", "Last hour", 1}, {"24h", "Last 24 hours", 24}, {"7d", "Last 7 days", 7 * 24}}
+}
+
+func timeOptions(chosen string, ranged bool) []ui.FilterOption {
+	options := []ui.FilterOption{{Value: "", Label: "Any time", Checked: chosen == "" && !ranged}}
+	for _, p := range TimePresets() {
+		options = append(options, ui.FilterOption{Value: p.Value, Label: p.Label, Checked: p.Value == chosen})
+	}
+	return append(options, ui.FilterOption{Value: "range", Label: "Range in UTC", Checked: ranged})
+}
+
+// timeText is what of the time is chosen, in words.
+func timeText(preset, since, until string) string {
+	for _, p := range TimePresets() {
+		if p.Value == preset {
+			return p.Label
+		}
+	}
+	since, until = strings.Replace(since, "T", " ", 1), strings.Replace(until, "T", " ", 1)
+	switch {
+	case since != "" && until != "":
+		return since + " to " + until
+	case since != "":
+		return "from " + since
+	case until != "":
+		return "until " + until
+	}
+	return ""
+}
+
+func (q DeliveryQuery) statusOptions() []ui.FilterOption {
+	var options []ui.FilterOption
+	for _, s := range iot.Statuses() {
+		look := StatusOf(s)
+		options = append(options, ui.FilterOption{Value: string(s), Label: look.Label, Status: true, Tone: look.Tone, Shape: look.Shape, Checked: slices.Contains(q.Statuses, string(s))})
+	}
+	return options
+}
+
+func (q DeliveryQuery) statusText() string {
+	var words []string
+	for _, s := range q.Statuses {
+		words = append(words, capital(s))
+	}
+	return strings.Join(words, ", ")
+}
+
+func (q DeliveryQuery) errorOptions() []ui.FilterOption {
+	var options []ui.FilterOption
+	for _, c := range iot.ErrorClasses() {
+		options = append(options, ui.FilterOption{Value: string(c), Label: string(c), Checked: slices.Contains(q.Errors, string(c))})
+	}
+	return options
+}
+
+func (q DeliveryQuery) codeOptions() []ui.FilterOption {
+	options := []ui.FilterOption{{Value: "", Label: "Any", Checked: q.Codes == ""}}
+	for _, c := range []string{"2xx", "3xx", "4xx", "5xx"} {
+		options = append(options, ui.FilterOption{Value: c, Label: c, Checked: q.Codes == c})
+	}
+	return options
+}
+
+// codesTyped are the codes that none of the options is.
+func (q DeliveryQuery) codesTyped() string {
+	switch q.Codes {
+	case "2xx", "3xx", "4xx", "5xx":
+		return ""
+	}
+	return q.Codes
+}
+
+func (q DeliveryQuery) attemptOptions() []ui.FilterOption {
+	options := []ui.FilterOption{{Value: "", Label: "Any", Checked: q.Attempt == ""}}
+	for _, n := range []string{"2", "5"} {
+		options = append(options, ui.FilterOption{Value: n, Label: n + " or more", Checked: q.Attempt == n})
+	}
+	return options
+}
+
+func (q DeliveryQuery) attemptText() string {
+	if q.Attempt == "" {
+		return ""
+	}
+	return q.Attempt + " or more"
+}
+
+// slugOptions are the slugs to choose one of, with "Any".
+func slugOptions(slugs []string, chosen string) []ui.FilterOption {
+	options := []ui.FilterOption{{Value: "", Label: "Any", Checked: chosen == ""}}
+	for _, s := range slugs {
+		options = append(options, ui.FilterOption{Value: s, Label: s, Checked: s == chosen})
+	}
+	return options
+}

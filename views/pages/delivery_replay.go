@@ -1,0 +1,103 @@
+package pages
+
+import (
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"thingpost/internal/iot"
+	"thingpost/views/ui"
+)
+
+func join(words []string) string { return strings.Join(words, ", ") }
+
+func noDeliveries(webhooks int) string {
+	if webhooks == 0 {
+		return "A delivery is a message on its way to a webhook, and this project has no webhook yet."
+	}
+	return "A delivery is a message on its way to a webhook. They appear here as soon as a device sends a message that a webhook wants."
+}
+
+// logLinks make the links below an element answer into the log.
+func logLinks() templ.Attributes {
+	return templ.Attributes{"hx-boost": "true", "hx-target": "#" + DeliveryLogID, "hx-swap": "outerHTML"}
+}
+
+// listAttrs make the first page refresh itself.
+func (p DeliveriesPage) listAttrs() templ.Attributes {
+	if !p.live() {
+		return nil
+	}
+	attrs := ui.Live(DeliveryListID, p.here(), string(iot.DeliveriesChanged))
+	attrs["data-live-hold"] = ""
+	return attrs
+}
+
+func (p ReplayPage) count() string {
+	if p.More {
+		return "more than " + ui.Count(p.Count)
+	}
+	return ui.Count(p.Count)
+}
+
+func (p ReplayPage) deliveries() string {
+	if p.Count == 1 && !p.More {
+		return "1 delivery"
+	}
+	return p.count() + " deliveries"
+}
+
+func (p ReplayPage) title() string {
+	if p.Cancel {
+		return "Cancel " + p.deliveries() + "?"
+	}
+	return "Replay " + p.deliveries() + "?"
+}
+
+func (p ReplayPage) confirm() string {
+	if p.Cancel {
+		return "Cancel " + p.count()
+	}
+	return "Replay " + p.count()
+}
+
+func (p ReplayPage) icon() ui.IconName {
+	if p.Cancel {
+		return ui.IconCancel
+	}
+	return ui.IconReplay
+}
+
+func (p ReplayPage) lead() string {
+	if p.Cancel {
+		return "All pending ones that match. They are not sent any more; their messages stay in the log, and they can be replayed later."
+	}
+	lead := "All that match and have ended, each to its webhook as it is now. Receivers see the same webhook-id as before."
+	if len(p.Query.Statuses) == 0 {
+		lead += " Delivered ones are left out; filter by the status Delivered to send those again."
+	}
+	return lead
+}
+
+func (p ReplayPage) nothing() string {
+	if p.Cancel {
+		return "Nothing to cancel"
+	}
+	return "Nothing to replay"
+}
+
+func (p ReplayPage) nothingLead() string {
+	if p.Cancel {
+		return "No pending delivery matches."
+	}
+	return "No delivery that has failed, was skipped or was cancelled matches, or their messages are no longer kept. Pending ones are tried again anyway."
+}
+
+func (p ReplayPage) action() string {
+	if p.Cancel {
+		return p.Project.CancelDeliveries(p.Query.Pairs()...)
+	}
+	return p.Project.ReplayDeliveries(p.Query.Pairs()...)
+}
+
+func (p ReplayPage) back() string { return p.Project.Deliveries(p.Query.from("").Pairs()...) }
