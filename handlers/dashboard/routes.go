@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"slices"
 
 	"thingpost/internal/iot"
 )
@@ -17,7 +18,7 @@ func (s *site) routes() []route {
 		p = "/projects/{project}"
 		o = "/settings/organizations/{organization}"
 	)
-	return []route{
+	return slices.Concat([]route{
 		// Accounts.
 		{get, "/setup", anyone, 0, s.newSetUp},
 		{post, "/setup", anyone, 0, s.setUp},
@@ -78,5 +79,5 @@ func (s *site) routes() []route {
 		{post, p + "/profiles/{profile}", inProject, iot.ChangeSettings, s.updateProfile},
 		{get, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.confirmDeleteProfile},
 		{post, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.deleteProfile},
-	}
+	}, s.webhookRoutes(), s.deliveryRoutes(), s.messageRoutes())
 }

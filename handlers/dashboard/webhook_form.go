@@ -1,0 +1,260 @@
+package dashboard
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+	"thingpost/views/pages"
+)
+
+// asError returns the iot.Error in an error.
+func asError(err error) (*iot.Error, bool) { return errors.AsType[*iot.Error](err) }
+
+// blankWebhook is a new webhook as the form first shows it.
+func blankWebhook(v *visit) *iot.Webhook {
+	return &iot.Webhook{ProjectID: v.project.Key, MessageTypes: iot.Routes{iot.User: {}}, Format: iot.Envelope, Settings: iot.DefaultSettings()}
+}
+
+// newWebhook shows the form of a new webhook, empty or with the settings of
+// another, whose secrets stay masked.
+func (s *site) newWebhook(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f := webhookForm(blankWebhook(v))
+	if name := r.URL.Query().Get(pages.FieldCopy); name != "" {
+		from, err := s.DB.Webhook(r.Context(), v.project.Key, name)
+		if err != nil {
+			return err
+		}
+		f = webhookForm(from)
+		f.Set("description", from.Description+" (copy)")
+		f.Set(pages.FieldCopy, from.ID)
+	}
+	return s.webhookPage(w, r, v, http.StatusOK, webhookEdit{form: f})
+}
+
+// webhookEdit is a form of a webhook and what it is about.
+type webhookEdit struct {
+	form *handlers.Form
+	// webhook is the one that is edited, nil for a new one.
+	webhook *iot.Webhook
+	// stored is what masks stand for: webhook, or the one that is copied.
+	stored *iot.Webhook
+	// added is the row of a header that was just added, from 1.
+	added int
+}
+
+// readWebhookEdit reads the posted form of a webhook, nil for a new one.
+func (s *site) readWebhookEdit(w http.ResponseWriter, r *http.Request, v *visit, h *iot.Webhook) (webhookEdit, error) {
+	f, err := form(w, r)
+	if err != nil {
+		return webhookEdit{}, err
+	}
+	e := webhookEdit{form: f, webhook: h, stored: h}
+	if name := f.Value(pages.FieldCopy); h == nil && name != "" {
+		e.stored, err = s.DB.Webhook(r.Context(), v.project.Key, name)
+		if iot.CodeOf(err) == iot.NotFound {
+			e.stored, err = nil, nil // deleted meanwhile: its secrets are gone
+		}
+	}
+	return e, err
+}
+
+// result returns the webhook that the form describes. The error names its faults.
+// unnamed is its description if the form has none: a preview needs no name.
+func (e webhookEdit) result(v *visit, limits iot.Limits, unnamed string) (*iot.Webhook, error) {
+	h := blankWebhook(v)
+	if e.webhook != nil {
+		h = e.webhook.Clone()
+	}
+	var faults iot.Faults
+	applyForm(e.form, h, e.stored, &faults)
+	h.Description = cmp.Or(h.Description, unnamed)
+	return h, inFormWords(merged(&faults, webhook.Check(h, limits, h.Template == "")))
+}
+
+// headerButton does what a button of the rows of headers asks for, and reports
+// whether one was pressed.
+func (e *webhookEdit) headerButton(limit int) bool {
+	rows := headerRows(e.form)
+	if e.form.Value(pages.ButtonAdd) != "" {
+		if len(rows) < limit {
+			rows = append(rows, headerRow{})
+		}
+		e.added = len(rows)
+		setHeaderRows(e.form, rows)
+		return true
+	}
+	i, err := strconv.Atoi(e.form.Value(pages.ButtonRemove))
+	if err != nil {
+		return false
+	}
+	if i >= 0 && i < len(rows) {
+		setHeaderRows(e.form, append(rows[:i:i], rows[i+1:]...))
+	}
+	return true
+}
+
+// editWebhook shows the form of a webhook. The address can name the message of
+// the preview, for those who may look only.
+func (s *site) editWebhook(w http.ResponseWriter, r *http.Request, v *visit) error {
+	h, err := s.webhook(r, v)
+	if err != nil {
+		return err
+	}
+	f := webhookForm(h)
+	if chosen, ok := r.URL.Query()[pages.FieldMessage]; ok {
+		f.Set(pages.FieldMessage, chosen...)
+	}
+	return s.webhookPage(w, r, v, http.StatusOK, webhookEdit{form: f, webhook: h, stored: h})
+}
+
+// createWebhook adds a webhook.
+func (s *site) createWebhook(w http.ResponseWriter, r *http.Request, v *visit) error {
+	e, err := s.readWebhookEdit(w, r, v, nil)
+	if err != nil {
+		return err
+	}
+	if e.headerButton(s.Limits.Headers) {
+		return s.webhookHeaders(w, r, v, e)
+	}
+	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
+	h, err := e.result(v, s.Limits, "")
+	if err != nil {
+		return s.webhookFault(w, r, v, e, err)
+	}
+	sign(h, e.form.Checked("signed"))
+	if err := s.DB.CreateWebhook(h, v.actor()); err != nil {
+		return s.webhookFault(w, r, v, e, err)
+	}
+	return s.webhookSaved(w, r, v, h, h.Signed, h.Description+" was added.")
+}
+
+// updateWebhook saves a webhook.
+func (s *site) updateWebhook(w http.ResponseWriter, r *http.Request, v *visit) error {
+	old, err := s.webhook(r, v)
+	if err != nil {
+		return err
+	}
+	e, err := s.readWebhookEdit(w, r, v, old)
+	if err != nil {
+		return err
+	}
+	if e.headerButton(s.Limits.Headers) {
+		return s.webhookHeaders(w, r, v, e)
+	}
+	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
+	h, err := e.result(v, s.Limits, "")
+	if err == nil && e.form.Value(pages.FieldVersion) != strconv.FormatInt(old.Version, 10) {
+		err = iot.NewError(iot.Conflict, "Somebody has changed this webhook since you opened it. What you see is yours; save again to replace the change, or load the page anew to see it.")
+	}
+	if err != nil {
+		return s.webhookFault(w, r, v, e, err)
+	}
+	made := sign(h, e.form.Checked("signed"))
+	if err := s.DB.UpdateWebhook(h, v.actor(), changedFields(old, h)); err != nil {
+		return s.webhookFault(w, r, v, e, err)
+	}
+	return s.webhookSaved(w, r, v, h, made, h.Description+" was saved.")
+}
+
+// sign turns signing on or off, and reports whether it made a secret.
+func sign(h *iot.Webhook, on bool) (made bool) {
+	switch {
+	case on && len(h.SigningSecrets) == 0:
+		h.SigningSecrets, made = []iot.Secret{webhook.NewSigningSecret()}, true
+	case !on:
+		h.SigningSecrets, h.OldSecretUntil = nil, 0
+	}
+	h.Signed = on
+	return made
+}
+
+// webhookSaved leads to the panel, or to where a new signing secret is shown.
+func (s *site) webhookSaved(w http.ResponseWriter, r *http.Request, v *visit, h *iot.Webhook, secret bool, notice string) error {
+	to := v.in().Webhooks()
+	if secret {
+		s.shown.keep(v.account.Key, signingSubject(h), h.SigningSecrets[0])
+		to = v.in().Webhook(h.ID)
+	}
+	return s.done(w, r, to, notice)
+}
+
+// webhookFault shows the form again with what is wrong, or passes on an error
+// that no form can show.
+func (s *site) webhookFault(w http.ResponseWriter, r *http.Request, v *visit, e webhookEdit, err error) error {
+	if !e.form.Fail(err, pages.WebhookFields(pages.HeaderRows(e.form))...) {
+		return err
+	}
+	status := http.StatusUnprocessableEntity
+	if iot.CodeOf(err) != iot.Invalid {
+		status = http.StatusConflict
+	}
+	return s.webhookPage(w, r, v, status, e)
+}
+
+// webhookHeaders shows the rows of headers after one came or went.
+func (s *site) webhookHeaders(w http.ResponseWriter, r *http.Request, v *visit, e webhookEdit) error {
+	if !handlers.IsFragment(r, pages.WebhookHeadersID) {
+		return s.webhookPage(w, r, v, http.StatusOK, e)
+	}
+	w.Header().Set("HX-Trigger-After-Swap", pages.WebhookPreviewEvent)
+	return handlers.Render(w, r, http.StatusOK, pages.WebhookHeaders(s.webhookFormPage(v, e)))
+}
+
+func (s *site) webhookFormPage(v *visit, e webhookEdit) pages.WebhookFormPage {
+	p := pages.WebhookFormPage{Project: v.in(), Form: e.form, Webhook: e.webhook, Reader: v.name(), Now: s.now(), CanEdit: v.may(iot.ChangeSettings),
+		HeaderLimit: s.Limits.Headers, HeaderFocus: e.added, Schedule: webhook.Schedule()}
+	for _, x := range webhook.Variables() {
+		p.Variables = append(p.Variables, pages.Variable{Name: x.Name, Text: x.Description})
+	}
+	return p
+}
+
+// webhookPage shows the form with its preview. A new webhook that the limit does
+// not let in gets no form.
+func (s *site) webhookPage(w http.ResponseWriter, r *http.Request, v *visit, status int, e webhookEdit) error {
+	p := s.webhookFormPage(v, e)
+	if e.webhook == nil {
+		all, err := s.DB.Webhooks(r.Context(), v.project.Key)
+		if err != nil {
+			return err
+		}
+		if len(all) >= s.Limits.Webhooks {
+			return iot.NewError(iot.LimitReached, "This project has "+strconv.Itoa(len(all))+" of "+strconv.Itoa(s.Limits.Webhooks)+
+				" webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.")
+		}
+	}
+	title := "Add a webhook"
+	if e.webhook != nil {
+		title = e.webhook.Description
+		p.Secret = s.shown.take(v.account.Key, signingSubject(e.webhook))
+	}
+	var err error
+	if p.Devices, err = s.someDevices(r.Context(), v); err != nil {
+		return err
+	}
+	if p.Preview, err = s.preview(r, v, e); err != nil {
+		return err
+	}
+	if p.Shell, err = s.shell(w, r, v, shellFor{title: title, here: v.in().Webhooks()}); err != nil {
+		return err
+	}
+	return handlers.Render(w, r, status, pages.WebhookFormView(p))
+}
+
+// someDevices returns slugs of the project's devices to choose from, at most 100.
+func (s *site) someDevices(ctx context.Context, v *visit) ([]string, error) {
+	const most = 100
+	list, err := s.DB.Devices(ctx, db.DeviceFilter{ProjectID: v.project.Key, Limit: most})
+	slugs := make([]string, len(list))
+	for i := range list {
+		slugs[i] = list[i].ID
+	}
+	return slugs, err
+}
