@@ -194,8 +194,16 @@
   const kept = new WeakMap();
   document.addEventListener("htmx:beforeRequest", (event) => {
     const section = event.detail.elt;
-    if (section === live(section) && $(":popover-open", section)) event.preventDefault();
+    if (section === live(section) && ($(":popover-open", section) || held(section))) event.preventDefault();
   });
+  // A list that somebody points at stays as it is until they let go of it.
+  const held = (section) => section.matches("[data-live-hold]:is(:hover, :focus-within)");
+  for (const leaving of ["mouseout", "focusout"]) {
+    document.addEventListener(leaving, (event) => {
+      const section = live(event.target);
+      if (section?.matches("[data-live-hold]") && !section.contains(event.relatedTarget)) refresh(section);
+    });
+  }
   document.addEventListener("toggle", (event) => {
     const section = live(event.target);
     if (section && event.newState === "closed" && event.target.popover) refresh(section);
