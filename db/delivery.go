@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -228,10 +229,11 @@ func (d *DB) DeliveriesOf(ctx context.Context, projectID int64, message iot.ID) 
 	return list, translate("list deliveries", rows.Err())
 }
 
-// Attempts returns a delivery's attempts, the first one first.
-func (d *DB) Attempts(ctx context.Context, delivery iot.ID) ([]iot.Attempt, error) {
+// Attempts returns a delivery's last attempts, at most so many, the earliest of
+// them first.
+func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Attempt, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT number, at, duration_ms, timings, request, code, response_headers, response_body, truncated,
-		coalesce(error, ''), coalesce(error_detail, '') FROM attempts WHERE delivery_id = $1 ORDER BY number`, delivery.Key())
+		coalesce(error, ''), coalesce(error_detail, '') FROM attempts WHERE delivery_id = $1 ORDER BY number DESC LIMIT $2`, delivery.Key(), last)
 	if err != nil {
 		return nil, translate("list attempts", err)
 	}
@@ -256,5 +258,6 @@ func (d *DB) Attempts(ctx context.Context, delivery iot.ID) ([]iot.Attempt, erro
 		}
 		list = append(list, a)
 	}
+	slices.Reverse(list)
 	return list, translate("list attempts", rows.Err())
 }

@@ -14,51 +14,49 @@ const step = 1000
 // delivery, which is returned. Conflict if its webhook was deleted or its
 // message is no longer kept; not_found.
 func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Delivery, error) {
-	return d.redeliver(ctx, projectID, id, 0, iot.TriggerRetry, actor)
-}
-
-// SendTo makes a delivery of a delivery's message to another webhook of the
-// project. Errors as Retry.
-func (d *DB) SendTo(ctx context.Context, projectID int64, id iot.ID, webhookID int64, actor string) (*iot.Delivery, error) {
-	return d.redeliver(ctx, projectID, id, webhookID, iot.TriggerReplay, actor)
-}
-
-func (d *DB) redeliver(ctx context.Context, projectID int64, id iot.ID, webhookID int64, trigger iot.Trigger, actor string) (*iot.Delivery, error) {
 	v, err := d.Delivery(ctx, projectID, id)
 	if err != nil {
 		return nil, err
 	}
-	result := id
+	again := *v
 	err = d.write("retry", func(t *Tx) error {
-		if webhookID == 0 {
-			r, err := t.exec(`UPDATE deliveries SET due_at = $1 WHERE project_id = $2 AND id = $3 AND status = 'pending'`, int64(iot.At(d.now())), projectID, id.Key())
-			if err != nil {
-				return err
-			}
-			if n, err := r.RowsAffected(); err != nil || n > 0 {
-				t.reload(v.WebhookID)
-				t.changed(projectID, iot.DeliveriesChanged)
-				return err
-			}
-		}
-		again := *v
-		if webhookID != 0 {
-			again.WebhookID = webhookID
-		}
-		n, err := t.sendAgain(&again, trigger)
+		r, err := t.exec(`UPDATE deliveries SET due_at = $1 WHERE project_id = $2 AND id = $3 AND status = 'pending'`, int64(iot.At(d.now())), projectID, id.Key())
 		if err != nil {
 			return err
 		}
-		if !n {
-			return iot.NewError(iot.Conflict, "It cannot be sent again: its message is no longer kept, or the webhook was deleted.")
+		if n, err := r.RowsAffected(); err != nil || n > 0 {
+			t.reload(v.WebhookID)
+			t.changed(projectID, iot.DeliveriesChanged)
+			return err
 		}
-		result = again.ID
-		return t.audit(projectID, actor, "delivery."+string(trigger), id.String(), "")
+		return t.sendOne(&again, iot.TriggerRetry, actor)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return d.Delivery(ctx, projectID, result)
+	return d.Delivery(ctx, projectID, again.ID)
+}
+
+// Send makes a delivery of a message to a webhook of its project, whether the
+// webhook wants it or not. Conflict if the webhook was deleted or the message is
+// no longer kept.
+func (d *DB) Send(ctx context.Context, projectID int64, message iot.ID, webhookID int64, actor string) (*iot.Delivery, error) {
+	v := iot.Delivery{ProjectID: projectID, MessageID: message, WebhookID: webhookID}
+	if err := d.write("send", func(t *Tx) error { return t.sendOne(&v, iot.TriggerReplay, actor) }); err != nil {
+		return nil, err
+	}
+	return d.Delivery(ctx, projectID, v.ID)
+}
+
+func (t *Tx) sendOne(v *iot.Delivery, trigger iot.Trigger, actor string) error {
+	made, err := t.sendAgain(v, trigger)
+	if err != nil {
+		return err
+	}
+	if !made {
+		return iot.NewError(iot.Conflict, "It cannot be sent again: its message is no longer kept, or the webhook was deleted.")
+	}
+	return t.audit(v.ProjectID, actor, "delivery."+string(trigger), v.ID.String(), "")
 }
 
 // sendAgain makes a new pending delivery like v (its ID is set). made is false

@@ -7,6 +7,9 @@ import (
 	"thingpost/internal/iot"
 )
 
+// maxAttempts is how many attempts a delivery is answered with, the last ones.
+const maxAttempts = 100
+
 func (s *server) listDeliveries(w http.ResponseWriter, r *http.Request, c *caller) error {
 	q, page, err := handlers.Query(r, deliveryFilters()...)
 	if err != nil {
@@ -47,7 +50,7 @@ func (s *server) showDelivery(w http.ResponseWriter, r *http.Request, c *caller)
 	if err != nil {
 		return err
 	}
-	attempts, err := s.DB.Attempts(r.Context(), id)
+	attempts, err := s.DB.Attempts(r.Context(), id, maxAttempts)
 	if err != nil {
 		return err
 	}

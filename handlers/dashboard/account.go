@@ -124,7 +124,6 @@ func (s *site) newSetUp(w http.ResponseWriter, r *http.Request, _ *visit) error 
 }
 
 func (s *site) setUpPage(w http.ResponseWriter, r *http.Request, status int, f *handlers.Form) error {
-	w.Header().Set("Referrer-Policy", "no-referrer") // the address holds the token
 	return handlers.Render(w, r, status, pages.SetUp(pages.SetUpPage{Bare: s.bare(r, "Set up Thingpost", s.host(r)), Form: f}))
 }
 

@@ -36,12 +36,10 @@ const attemptsShown = 12
 func (s *site) fillDelivery(r *http.Request, v *visit, p *pages.DeliveryDetail) error {
 	d := p.Delivery
 	var err error
-	if p.Attempts, err = s.DB.Attempts(r.Context(), d.ID); err != nil {
+	if p.Attempts, err = s.DB.Attempts(r.Context(), d.ID, attemptsShown); err != nil {
 		return err
 	}
-	if p.Earlier = max(len(p.Attempts)-attemptsShown, 0); p.Earlier > 0 {
-		p.Attempts = p.Attempts[p.Earlier:]
-	}
+	p.Earlier = max(d.AttemptCount-len(p.Attempts), 0)
 	if p.Webhook, err = s.DB.WebhookByKey(r.Context(), d.WebhookID); iot.CodeOf(err) == iot.NotFound {
 		p.Webhook = nil
 	} else if err != nil {

@@ -211,7 +211,7 @@ func (s *site) showMessage(w http.ResponseWriter, r *http.Request, v *visit) err
 	p := pages.MessageDetail{Project: v.in(), Now: s.now(), Message: m, Webhooks: messageWebhooks(why, made)}
 	// The store makes a delivery like another one; a message without any has none
 	// to be like.
-	p.CanSend = v.may(iot.ChangeSettings) && len(made) > 0 && len(why) > 0
+	p.CanSend = v.may(iot.ChangeSettings) && len(why) > 0
 	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Message", here: v.in().Messages()}); err != nil {
 		return err
 	}
@@ -276,15 +276,7 @@ func (s *site) sendMessage(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	made, err := s.DB.DeliveriesOf(r.Context(), v.project.Key, m.ID)
-	if err != nil {
-		return err
-	}
-	if len(made) == 0 {
-		f.Fail(iot.NewError(iot.Conflict, "This message has made no delivery that a new one could be like, so it cannot be sent on."))
-		return s.sendQuestion(w, r, v, http.StatusConflict, m, f)
-	}
-	d, err := s.DB.SendTo(r.Context(), v.project.Key, made[0].ID, h.Key, v.actor())
+	d, err := s.DB.Send(r.Context(), v.project.Key, m.ID, h.Key, v.actor())
 	if err != nil {
 		return err
 	}

@@ -235,7 +235,7 @@ func TestDeliveredOnceWithItsAttempt(t *testing.T) {
 	if g.header.Get("Authorization") != "Bearer s3cr3t-value" || g.header.Get("X-Site") != "probe-0" || g.id != v.MessageID.String() {
 		t.Errorf("received %+v", g)
 	}
-	list, err := b.db.Attempts(t.Context(), ids[0])
+	list, err := b.db.Attempts(t.Context(), ids[0], 10)
 	b.must(err)
 	text, err := json.Marshal(list)
 	b.must(err)
