@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -240,28 +241,34 @@ func (p *program) quietApp(ctx context.Context, c config) (*app, error) {
 }
 
 func (r *benchResult) print(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "Thingpost %s, %d CPUs, %d messages a round from %d senders\n\n", r.Version, r.CPUs, r.Messages, r.Senders)
-	fmt.Fprintln(w, "\taccepted/s\tdelivered/s\tCPU a message\taccept p50 / p99\tarrival p50 / p99")
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // into memory: cannot fail
+	line("Thingpost %s, %d CPUs, %d messages a round from %d senders\n", r.Version, r.CPUs, r.Messages, r.Senders)
+	line("\taccepted/s\tdelivered/s\tCPU a message\taccept p50 / p99\tarrival p50 / p99")
 	for _, row := range []struct {
 		name string
 		f    benchFigures
 	}{{"relay, keeps nothing", r.Relay}, {"Thingpost, all on disk", r.Ours}} {
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.3f ms\t%.1f / %.1f ms\t%.1f / %.1f ms\n", row.name, row.f.Accepted, row.f.Delivered, row.f.CPUMS,
-			row.f.AcceptP50, row.f.AcceptP99, row.f.ArrivalP50, row.f.ArrivalP99)
+		line("%s\t%.0f\t%.0f\t%.3f ms\t%s", row.name, row.f.Accepted, row.f.Delivered, row.f.CPUMS, row.f.benchLatency)
 	}
-	fmt.Fprintf(w, "ratio\t\t%.2f\t(rounds: %.2f)\n\n", r.Ratio, r.Ratios)
-	fmt.Fprintf(w, "%d messages/s\t\t\t\t%.1f / %.1f ms\t%.1f / %.1f ms\n", r.Even.Rate, r.Even.AcceptP50, r.Even.AcceptP99, r.Even.ArrivalP50, r.Even.ArrivalP99)
+	line("ratio\t\t%.2f\t(rounds: %.2f)\n", r.Ratio, r.Ratios)
+	line("%d messages/s\t\t\t\t%s", r.Even.Rate, r.Even)
 	if s := r.Slow; s != nil {
-		for _, row := range []struct {
-			name string
-			l    benchLatency
-		}{{"alone", s.Alone}, {"beside a webhook that takes 5 s", s.Beside}} {
-			fmt.Fprintf(w, "%d messages/s, %s\t\t\t\t%.1f / %.1f ms\t%.1f / %.1f ms\n", s.Rate, row.name, row.l.AcceptP50, row.l.AcceptP99, row.l.ArrivalP50, row.l.ArrivalP99)
-		}
+		line("%d messages/s, alone\t\t\t\t%s", s.Rate, s.Alone)
+		line("%d messages/s, beside a webhook that takes 5 s\t\t\t\t%s", s.Rate, s.Beside)
 	}
 	if s := r.Start; s != nil {
-		fmt.Fprintf(w, "\nstart with %d pending: first delivery after %.0f ms, %.0f MiB of memory, %.0f MiB on disk\n", s.Pending, s.FirstMS, s.MemoryMiB, s.DatabaseMiB)
+		line("\nstart with %d pending: first delivery after %.0f ms, %.0f MiB of memory, %.0f MiB on disk", s.Pending, s.FirstMS, s.MemoryMiB, s.DatabaseMiB)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+// String is a row's last two columns.
+func (l benchLatency) String() string {
+	return fmt.Sprintf("%.1f / %.1f ms\t%.1f / %.1f ms", l.AcceptP50, l.AcceptP99, l.ArrivalP50, l.ArrivalP99)
 }

@@ -163,8 +163,8 @@ type relayed struct {
 }
 
 // post sends a message as a device does.
-func post(ctx context.Context, client *http.Client, url, key string, body []byte, want int) error {
-	return postAs(ctx, client, url, body, want, "Content-Type", "application/json", "Authorization", "Bearer "+key)
+func post(ctx context.Context, client *http.Client, url, key string, body []byte) error {
+	return postAs(ctx, client, url, body, http.StatusAccepted, "Content-Type", "application/json", "Authorization", "Bearer "+key)
 }
 
 // postAs posts with headers, given as names and values, and reads the answer.
@@ -200,7 +200,7 @@ func (h *benchHouse) round(ctx context.Context, to benchTarget, c benchConfig) (
 		g.Go(func() error {
 			for next.Add(1) <= int64(c.messages) {
 				at := h.now()
-				if err := post(sending, h.client, to.url, to.key, benchBody(at), http.StatusAccepted); err != nil {
+				if err := post(sending, h.client, to.url, to.key, benchBody(at)); err != nil {
 					return err
 				}
 				accepts[i] = append(accepts[i], h.now().Sub(at))
@@ -239,7 +239,7 @@ func (h *benchHouse) even(ctx context.Context, rate, seconds int) (benchLatency,
 		}
 		g.Go(func() error {
 			at := h.now()
-			err := post(sending, h.client, h.ours.url, h.ours.key, benchBody(at), http.StatusAccepted)
+			err := post(sending, h.client, h.ours.url, h.ours.key, benchBody(at))
 			accepts[i] = h.now().Sub(at)
 			return err
 		})
@@ -356,7 +356,7 @@ type benchServer struct {
 }
 
 func serveBench(handler http.Handler) *benchServer {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic("no free port on the loopback: " + err.Error())
 	}

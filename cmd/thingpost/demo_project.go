@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -118,14 +117,11 @@ func (d *demoProject) live(ctx context.Context, pace int) error {
 func (d *demoProject) sendOne(ctx context.Context, client *http.Client) error {
 	v := &d.devices[rand.IntN(len(d.devices))]
 	url := d.app.url() + "/api/v1/projects/" + d.project.ID + "/devices/" + v.ID + "/messages"
-	err := post(ctx, client, url, v.key.Reveal(), d.message(v), http.StatusAccepted)
-	if err != nil && ctx.Err() != nil {
-		return nil // told to stop
+	err := post(ctx, client, url, v.key.Reveal(), d.message(v))
+	if err == nil || ctx.Err() != nil {
+		return nil //nolint:nilerr // it failed because the demo was told to stop
 	}
-	if err != nil {
-		return errors.Join(errors.New("a simulated device could not send"), err)
-	}
-	return nil
+	return fmt.Errorf("a simulated device could not send: %w", err)
 }
 
 // message is what a device of its kind would say next, in iottly's form.

@@ -56,9 +56,9 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 		return Preview{}, err
 	}
 	v := Preview{Why: webhook.Match(w, m, s.Profiles[d.ProfileID])}
-	c, err := webhook.Compile(w)
-	if err != nil {
-		v.Err = err
+	c, bad := webhook.Compile(w)
+	if bad != nil {
+		v.Err = bad
 		return v, nil
 	}
 	r, err := c.Render(webhook.Input{Message: m, Device: d, Project: s.Project, At: i.now(), PublicURL: i.o.PublicURL, Version: i.o.Version})
