@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browserPatience is how long a page may take until it shows what is awaited.
+const browserPatience = 20 * time.Second
+
+// browser is a tab of a real browser that looks at a server as a person does: it
+// finds things by their words, clicks where they stand, and types.
+type browser struct {
+	t       *testing.T
+	ctx     context.Context
+	url     string // of the server
+	scripts bool   // whether pages may run theirs
+
+	mu     sync.Mutex
+	faults []string // what the browser complained of
+}
+
+// browserProgram finds a browser. Without one the test is skipped, but not where
+// one is promised.
+func browserProgram(t *testing.T) string {
+	t.Helper()
+	names := []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "headless-shell", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	const missing = "no Chromium or Chrome was found in PATH"
+	if os.Getenv("THINGPOST_BROWSER_REQUIRED") != "" || os.Getenv("CI") != "" {
+		t.Fatal(missing + ", and it is required here")
+	}
+	t.Skip(missing)
+	return ""
+}
+
+// newBrowser starts a browser of its own, with nothing remembered. When the test
+// ends, all that it complained of is a failure.
+func newBrowser(t *testing.T, url string, scripts bool) *browser {
+	t.Helper()
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(browserProgram(t)), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1280, 900))
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox)
+	}
+	// It outlives the test's own context, so that it can be closed gently.
+	root, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	ctx, cancel := chromedp.NewContext(root)
+	b := &browser{t: t, ctx: ctx, url: url, scripts: scripts}
+	t.Cleanup(func() {
+		b.report()
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		stop()
+	})
+	must(t, chromedp.Listen(ctx, b.listen))
+	_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts})
+	must(t, err)
+	b.prefers("light")
+	return b
+}
+
+// listen notes exceptions, errors and warnings, also those of the policy that
+// says what pages may load.
+func (b *browser) listen(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		b.faults = append(b.faults, (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
+			text, _ := json.Marshal(e.Args)
+			b.faults = append(b.faults, fmt.Sprintf("console %s: %s", e.Type, text))
+		}
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning || e.Entry.Source == log.EntrySourceViolation {
+			b.faults = append(b.faults, fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
+		}
+	}
+}
+
+// forgive forgets complaints that hold the text; there must be some.
+func (b *browser) forgive(text string) {
+	b.t.Helper()
+	b.await("the browser complains of "+text, func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		before := len(b.faults)
+		b.faults = slices.DeleteFunc(b.faults, func(fault string) bool { return strings.Contains(fault, text) })
+		return len(b.faults) < before
+	})
+}
+
+// report fails the test for each complaint. A test that failed leaves a picture
+// of its page with the test's artifacts.
+func (b *browser) report() {
+	b.mu.Lock()
+	for _, fault := range b.faults {
+		b.t.Error("the browser complains: ", fault)
+	}
+	b.mu.Unlock()
+	if !b.t.Failed() {
+		return
+	}
+	if picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100)); err == nil {
+		file := filepath.Join(b.t.ArtifactDir(), "page.png")
+		b.t.Logf("the page is in %s (%v)", file, os.WriteFile(file, picture, 0o600))
+	}
+}
+
+// prefers says which theme the reader's system has. Nothing moves, so that what
+// stands somewhere stays there.
+func (b *browser) prefers(theme string) {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: theme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+	must(b.t, err)
+}
+
+// open goes to a path of the server, or to a whole URL.
+func (b *browser) open(path string) {
+	b.t.Helper()
+	if !strings.Contains(path, "://") {
+		path = b.url + path
+	}
+	if err := chromedp.Do(b.ctx, chromedp.Navigate(path)); err != nil {
+		b.t.Fatalf("open %s: %v", path, err)
+	}
+}
+
+// await waits for a condition of the page.
+func (b *browser) await(what string, ok func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), browserPatience)
+	defer cancel()
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			b.t.Fatalf("waited in vain until %s; %s shows:\n%s", what, value[string](b, "location.href"), b.text())
+		case <-pause.C:
+		}
+	}
+}
+
+// value evaluates an expression; the zero value while a page is being left.
+func value[T any](b *browser, expression string) T {
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil && b.ctx.Err() != nil {
+		b.t.Fatal(err)
+	}
+	return v
+}
+
+// js calls a function of the page's language with arguments.
+func js[T any](b *browser, function string, args ...any) T {
+	b.t.Helper()
+	var list []string
+	for _, a := range args {
+		text, err := json.Marshal(a)
+		must(b.t, err)
+		list = append(list, string(text))
+	}
+	return value[T](b, "("+function+")("+strings.Join(list, ",")+")")
+}
+
+// text is what a reader sees of the page.
+func (b *browser) text() string {
+	return strings.Join(strings.Fields(value[string](b, `document.readyState === "complete" ? document.body.innerText : ""`)), " ")
+}
+
+// sees waits until the page shows all the words.
+func (b *browser) sees(words ...string) {
+	b.t.Helper()
+	for _, w := range words {
+		b.await(fmt.Sprintf("the page shows %q", w), func() bool { return strings.Contains(b.text(), w) })
+	}
+}
+
+// lacks waits until the page, loaded, shows none of the words.
+func (b *browser) lacks(words ...string) {
+	b.t.Helper()
+	for _, w := range words {
+		b.await(fmt.Sprintf("the page does not show %q", w), func() bool {
+			text := b.text()
+			return text != "" && !strings.Contains(text, w)
+		})
+	}
+}
+
+// at waits until the browser is at a path.
+func (b *browser) at(path string) {
+	b.t.Helper()
+	b.await("the browser is at "+path, func() bool { return value[string](b, "location.pathname") == path && b.text() != "" })
+}
+
+// place is where something stands in the window, and why it cannot be used.
+type place struct {
+	X, Y float64
+	Why  string
+}
+
+// seek is a function that finds one visible thing by the name a person or a
+// screen reader reads, and brings it into the window. An open dialog hides the
+// rest.
+const seek = `(selector, name) => {
+	const root = [...document.querySelectorAll("dialog[open]")].pop() ?? document;
+	const read = (e) => e?.getAttribute("aria-label") ?? e?.textContent;
+	const names = (e) => [e.getAttribute("aria-label"), ...[...e.labels ?? []].map(read), e.matches("a, button, summary") ? e.textContent : ""];
+	const same = (text) => text?.replace(/\s+/g, " ").trim() === name;
+	const found = [...root.querySelectorAll(selector)].filter((e) =>
+		names(e).some(same) && e.checkVisibility({ visibilityProperty: true }) && !e.closest("[aria-hidden=true]") && !e.disabled);
+	if (document.readyState !== "complete" || found.length !== 1) return { Why: found.length + " of them" };
+	const e = found[0];
+	e.scrollIntoView({ block: "center", behavior: "instant" });
+	const r = e.getClientRects()[0], x = r.x + r.width / 2, y = r.y + r.height / 2;
+	const top = document.elementFromPoint(x, y);
+	if (!top || !(e.contains(top) || [...e.labels ?? []].some((l) => l.contains(top)))) return { Why: "covered by " + top?.outerHTML.slice(0, 200) };
+	return { X: x, Y: y };
+}`
+
+// find waits until there is one such thing, and nothing covers it.
+func (b *browser) find(selector, name string) place {
+	b.t.Helper()
+	p := place{Why: "no page"}
+	deadline := time.Now().Add(browserPatience)
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	for ; p.Why != "" || p.X == 0; <-pause.C {
+		if p = js[place](b, seek, selector, name); time.Now().After(deadline) {
+			b.t.Fatalf("cannot use %q (%s): %s; %s shows:\n%s", name, selector, p.Why, value[string](b, "location.href"), b.text())
+		}
+	}
+	return p
+}
+
+// press clicks a button or follows a link.
+func (b *browser) press(name string) {
+	b.t.Helper()
+	b.click("a[href], button, summary", name)
+}
+
+// check clicks a checkbox or a radio button.
+func (b *browser) check(name string) {
+	b.t.Helper()
+	b.click("input[type=checkbox], input[type=radio]", name)
+}
+
+func (b *browser) click(selector, name string) {
+	b.t.Helper()
+	p := b.find(selector, name)
+	if err := chromedp.Do(b.ctx, chromedp.MouseClickXY(p.X, p.Y)); err != nil {
+		b.t.Fatalf("click %q: %v", name, err)
+	}
+}
+
+// fill types into a field instead of what it holds.
+func (b *browser) fill(name, text string) {
+	b.t.Helper()
+	const fields = "input:not([type=checkbox], [type=radio], [type=hidden]), textarea"
+	b.click(fields, name)
+	js[bool](b, `() => (document.activeElement.select(), true)`)
+	_, err := chromedp.Call(b.ctx, input.InsertText, input.InsertTextParams{Text: text})
+	must(b.t, err)
+	if got := value[string](b, "document.activeElement.value"); got != text {
+		b.t.Fatalf("the field %q holds %q, want %q", name, got, text)
+	}
+}
+
+// signsIn fills in and sends the form of the page.
+func (b *browser) signsIn(email, password string) {
+	b.t.Helper()
+	b.fill("Email", email)
+	b.fill("Password", password)
+	b.press("Sign in")
+}
