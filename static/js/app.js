@@ -228,12 +228,8 @@
     });
   });
 
-  // What was missed while the event stream was down is fetched when it is back.
-  let opened = false;
-  document.addEventListener("htmx:sseOpen", () => {
-    if (opened) all("[data-live-section]").forEach(refresh);
-    opened = true;
-  });
+  // What was missed before the event stream was open, or while it was down, is fetched when it is there.
+  document.addEventListener("htmx:sseOpen", () => all("[data-live-section]").forEach(refresh));
 
   localize(document);
   if (toasts()) all(".toast", toasts()).forEach(arm);
