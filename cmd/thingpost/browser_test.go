@@ -33,6 +33,7 @@ type browser struct {
 
 	mu     sync.Mutex
 	faults []string // what the browser complained of
+	over   bool     // nobody listens any more
 }
 
 // browserProgram finds a browser. Without one the test is skipped, but not where
@@ -67,7 +68,8 @@ func newBrowser(t *testing.T, url string, scripts bool) *browser {
 	ctx, cancel := chromedp.NewContext(root)
 	b := &browser{t: t, ctx: ctx, url: url, scripts: scripts}
 	t.Cleanup(func() {
-		b.report()
+		b.hearOut()
+		b.picture()
 		if err := chromedp.Cancel(ctx); err != nil {
 			t.Error(err)
 		}
@@ -86,6 +88,9 @@ func newBrowser(t *testing.T, url string, scripts bool) *browser {
 func (b *browser) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
 	switch e := event.(type) {
 	case *runtime.EventExceptionThrown:
 		b.faults = append(b.faults, (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
@@ -113,20 +118,25 @@ func (b *browser) forgive(text string) {
 	})
 }
 
-// report fails the test for each complaint. A test that failed leaves a picture
-// of its page with the test's artifacts.
-func (b *browser) report() {
+// hearOut fails the test for each complaint, and listens no more.
+func (b *browser) hearOut() {
+	b.t.Helper()
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, fault := range b.faults {
 		b.t.Error("the browser complains: ", fault)
 	}
-	b.mu.Unlock()
+	b.faults, b.over = nil, true
+}
+
+// picture leaves a picture of the page with the artifacts of a failed test.
+func (b *browser) picture() {
 	if !b.t.Failed() {
 		return
 	}
-	if picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100)); err == nil {
+	if png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100)); err == nil {
 		file := filepath.Join(b.t.ArtifactDir(), "page.png")
-		b.t.Logf("the page is in %s (%v)", file, os.WriteFile(file, picture, 0o600))
+		b.t.Logf("the page, kept with -artifacts: %s %v", file, os.WriteFile(file, png, 0o600))
 	}
 }
 
@@ -224,16 +234,18 @@ type place struct {
 }
 
 // seek is a function that finds one visible thing by the name a person or a
-// screen reader reads, and brings it into the window. An open dialog hides the
-// rest.
+// screen reader reads ("" for any), and brings it into the window. An open
+// dialog hides the rest.
 const seek = `(selector, name) => {
 	const root = [...document.querySelectorAll("dialog[open]")].pop() ?? document;
 	const read = (e) => e?.getAttribute("aria-label") ?? e?.textContent;
 	const names = (e) => [e.getAttribute("aria-label"), ...[...e.labels ?? []].map(read), e.matches("a, button, summary") ? e.textContent : ""];
 	const same = (text) => text?.replace(/\s+/g, " ").trim() === name;
 	const found = [...root.querySelectorAll(selector)].filter((e) =>
-		names(e).some(same) && e.checkVisibility({ visibilityProperty: true }) && !e.closest("[aria-hidden=true]") && !e.disabled);
-	if (document.readyState !== "complete" || found.length !== 1) return { Why: found.length + " of them" };
+		(name === "" || names(e).some(same)) && e.checkVisibility({ visibilityProperty: true }) && !e.closest("[aria-hidden=true]") && !e.disabled);
+	// A browser drops clicks and keys until it has painted.
+	const ready = document.readyState === "complete" && performance.getEntriesByName("first-contentful-paint").length > 0;
+	if (!ready || found.length !== 1) return { Why: found.length + " of them" };
 	const e = found[0];
 	e.scrollIntoView({ block: "center", behavior: "instant" });
 	const r = e.getClientRects()[0], x = r.x + r.width / 2, y = r.y + r.height / 2;
