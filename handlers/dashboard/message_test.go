@@ -137,9 +137,10 @@ func TestMessageThatCameBeforeItsWebhook(t *testing.T) {
 	c.get(messageLog+"/"+id.String()).is(200).reads("main", "This project has no webhook, so the message went nowhere.")
 	c.get(messageLog).reads("td", "there is no webhook")
 	w.newWebhook("Later")
-	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "As the webhook is now, it would get the message; when the message came, it did not.").lacks(`a:contains("Send to webhook")`)
+	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "As the webhook is now, it would get the message; when the message came, it did not.").has(`a:contains("Send to webhook")`, "")
 	c.get(messageLog).reads("td", "would be wanted now")
-	c.post(messageLog+"/"+id.String()+"/send", "webhook", "later").is(http.StatusConflict)
+	c.post(messageLog+"/"+id.String()+"/send", "webhook", "later").is(http.StatusSeeOther)
+	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "Pending")
 }
 
 func TestMessageIsSentToAnotherWebhook(t *testing.T) {
