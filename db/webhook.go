@@ -272,14 +272,21 @@ func (d *DB) RotateSecret(w *iot.Webhook, secret iot.Secret, overlap time.Durati
 	return d.UpdateWebhook(w, actor, "signing secret rotated")
 }
 
-// DeleteWebhook removes a webhook and cancels what it still owes.
+// DeleteWebhook removes a webhook and cancels what it still owes: nothing of it
+// is sent any more. Of very many deliveries the last ones are cancelled a little
+// later, by Maintain.
 func (d *DB) DeleteWebhook(w *iot.Webhook, actor string) error {
-	return d.write("delete webhook", func(t *Tx) error {
+	err := d.write("delete webhook", func(t *Tx) error {
 		if err := t.deleteWebhook(w.ProjectID, w.Key); err != nil {
 			return err
 		}
 		return t.audit(w.ProjectID, actor, "webhook.delete", w.ID, "")
 	})
+	const steps = 50
+	for n, i := 1, 0; err == nil && n > 0 && i < steps; i++ {
+		n, err = d.CancelDeleted()
+	}
+	return err
 }
 
 func (t *Tx) deleteWebhook(projectID, key int64) error {

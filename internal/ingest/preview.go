@@ -119,7 +119,7 @@ func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.
 		m.ID = i.db.NewID()
 		v := i.delivery(m, w, iot.TriggerTest)
 		a := &db.Accept{Message: m, Device: iot.TestDevice(p.Key), Project: s.Project, Version: s.Version,
-			Deliveries: []*iot.Delivery{v}, InOrder: []bool{false}}
+			Deliveries: []*iot.Delivery{v}, InOrder: []bool{w.Settings.InOrder}}
 		if err := i.db.Accept(a); err != nil {
 			return iot.ID{}, err
 		}
