@@ -3,6 +3,7 @@ package iot
 import (
 	"crypto/rand"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -19,6 +20,10 @@ var slugForm = regexp.MustCompile(`^[a-z0-9](?:[-]?[a-z0-9]){2,}$`)
 // SlugRule says in words what a slug may be.
 const SlugRule = "must be 3 to 36 lower-case letters, digits and single dashes, and begin and end with a letter or digit."
 
+// reserved are the words that stand where a slug does in the dashboard's paths
+// (/projects/new): a thing with such a slug could not be reached.
+var reserved = []string{"new", "preview", "replay"}
+
 // LooksLikeUUID reports whether s has a UUID's form (RFC 9562, with dashes, any
 // case), which a slug must not have.
 func LooksLikeUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
@@ -30,13 +35,15 @@ func CheckSlug(field, s string) error {
 		return FieldError(field, SlugRule)
 	case LooksLikeUUID(s):
 		return FieldError(field, "must not have the form of a UUID.")
+	case slices.Contains(reserved, s):
+		return FieldError(field, "must not be "+s+": the dashboard's own pages have this name.")
 	}
 	return nil
 }
 
 // MakeSlug makes a slug from a name: lower case, other characters become
-// dashes. What is too short, too long, of a UUID's form, or taken gets a suffix
-// of random letters. taken may be nil.
+// dashes. What is too short, too long, of a UUID's form, a word of the
+// dashboard's paths, or taken gets a suffix of random letters. taken may be nil.
 func MakeSlug(name string, taken func(string) bool) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {
