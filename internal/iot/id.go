@@ -3,6 +3,7 @@ package iot
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	mrand "math/rand/v2"
 	"sync"
 	"time"
@@ -120,8 +121,14 @@ func (s *IDs) Of(key int64) ID {
 	return id
 }
 
-// KeyAt returns the smallest key that an id made at t or later can have.
-func KeyAt(t Instant) int64 { return max(int64(t), 0) << seqBits }
+// KeyAt returns the smallest key that an id made at t or later can have. No id
+// is of an instant from May 2109 on: it gives the greatest key.
+func KeyAt(t Instant) int64 {
+	if t > math.MaxInt64>>seqBits {
+		return math.MaxInt64
+	}
+	return max(int64(t), 0) << seqBits
+}
 
 // KeyTime returns the instant in a key.
 func KeyTime(key int64) Instant { return Instant(key >> seqBits) }
