@@ -2,7 +2,10 @@ package iot
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
+	"strconv"
 )
 
 // Mask is what people and APIs see in the place of a stored secret. A write
@@ -24,8 +27,18 @@ func (s Secret) String() string {
 	return "redacted"
 }
 
-// GoString keeps %#v from showing the text.
-func (s Secret) GoString() string { return `iot.Secret("` + s.String() + `")` }
+// Format prints what String gives, whatever the verb: fmt would show the text
+// itself for one that does not fit, such as %d.
+func (s Secret) Format(f fmt.State, verb rune) {
+	text := s.String()
+	switch {
+	case verb == 'v' && f.Flag('#'):
+		text = `iot.Secret("` + text + `")`
+	case verb == 'q':
+		text = strconv.Quote(text)
+	}
+	_, _ = io.WriteString(f, text)
+}
 
 // LogValue keeps the text out of logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
