@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -57,7 +58,11 @@ func newKeyFile(file string) ([]byte, error) {
 		return nil, err
 	}
 	_, werr := f.Write(text)
-	return text, errors.Join(werr, f.Sync(), f.Close())
+	if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(file) // half a key would be in the way of the next start
+		return nil, err
+	}
+	return text, syncFolder(filepath.Dir(file))
 }
 
 // seal encrypts; the empty text stays empty.
@@ -85,6 +90,28 @@ func (s *sealer) open(sealed []byte) ([]byte, error) {
 		return nil, errWrongKey
 	}
 	return plain, nil
+}
+
+// checkKey makes sure that the key is the one which the database's secrets are
+// encrypted with: another would be found out only when one is needed, and new
+// ones would be encrypted with it until then.
+func (w *writer) checkKey(ctx context.Context) error {
+	const known = "thingpost"
+	var text string
+	err := w.conn.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'key_check'`).Scan(&text)
+	if isNoRow(err) {
+		_, err = w.conn.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('key_check', $1)`, hex.EncodeToString(w.db.sealer.seal([]byte(known))))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	sealed, err := hex.DecodeString(text)
+	if err != nil {
+		return errWrongKey
+	}
+	_, err = w.db.sealer.open(sealed)
+	return err
 }
 
 // hashOf is how secrets that need only be recognised are kept. They are random

@@ -102,6 +102,9 @@ func (w *writer) prepare(ctx context.Context) error {
 		fmt.Sprint(iot.NewSalt())); err != nil {
 		return err
 	}
+	if err := w.checkKey(ctx); err != nil {
+		return err
+	}
 	var salt, last int64
 	if err := w.conn.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt); err != nil {
 		return err
