@@ -252,14 +252,22 @@ func (t *Tx) setMember(organization, account int64, role iot.Role) error {
 // pickSlug checks a given slug, or makes one from the name that the query does
 // not find taken. The query's arguments are the slug and more.
 func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
+	var failed error
 	isTaken := func(s string) bool {
 		var one int
 		err := t.row(taken, append([]any{s}, more...)...).Scan(&one)
-		return !isNoRow(err)
+		if err != nil && !isNoRow(err) {
+			failed = err // and ends the search
+			return false
+		}
+		return err == nil
 	}
 	if *slug == "" {
-		*slug = iot.MakeSlug(name, isTaken)
-		return nil
+		made := iot.MakeSlug(name, isTaken)
+		if failed == nil {
+			*slug = made
+		}
+		return failed
 	}
 	if err := iot.CheckSlug("id", *slug); err != nil {
 		return err
@@ -267,7 +275,7 @@ func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
 	if isTaken(*slug) {
 		return errSlugTaken
 	}
-	return nil
+	return failed
 }
 
 var errSlugTaken = &iot.Error{Code: iot.Conflict, Message: "This id is taken. Choose another.", Fields: map[string]string{"id": "This id is taken. Choose another."}}
