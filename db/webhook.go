@@ -177,7 +177,8 @@ func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
 // UpdateWebhook stores a webhook that was read, changed and checked. Conflict if
 // somebody else has changed it since it was read.
 func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
-	return d.write("update webhook", func(t *Tx) error {
+	was := w.Version
+	err := d.write("update webhook", func(t *Tx) error {
 		if err := t.findDevice(w); err != nil {
 			return err
 		}
@@ -188,7 +189,7 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		}
 		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6, format = $7,
 			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14, settings = $15,
-			updated_at = $16, version = version + 1 WHERE id = $17 AND version = $18 AND deleted_at = 0`, append(values, w.Key, w.Version)...)
+			updated_at = $16, version = version + 1 WHERE id = $17 AND version = $18 AND deleted_at = 0`, append(values, w.Key, was)...)
 		if err != nil {
 			return err
 		}
@@ -198,7 +199,6 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 			}
 			return err
 		}
-		w.Version++
 		inOrder := 0
 		if w.Settings.InOrder {
 			inOrder = 1
@@ -209,6 +209,10 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		t.webhookChanged(w.ProjectID, w.Key)
 		return t.audit(w.ProjectID, actor, "webhook.update", w.ID, detail)
 	})
+	if err == nil {
+		w.Version = was + 1
+	}
+	return err
 }
 
 // webhookChanged tells matching, dispatcher and pages of a change.
@@ -231,9 +235,17 @@ func (t *Tx) findDevice(w *iot.Webhook) error {
 }
 
 // PauseWebhook stops a webhook: what is pending waits, new messages make no
-// deliveries. by is a person's name, reason may be empty. not_found.
+// deliveries. by is a person's name, reason may be empty. One that is paused
+// already stays as it is. not_found.
 func (d *DB) PauseWebhook(w *iot.Webhook, by, reason, actor string) error {
 	return d.write("pause webhook", func(t *Tx) error {
+		var paused bool
+		if err := t.row(`SELECT paused FROM webhooks WHERE id = $1 AND deleted_at = 0`, w.Key).Scan(&paused); err != nil {
+			return orNotFound("webhook", err)
+		}
+		if paused {
+			return nil
+		}
 		if err := t.pause(w.ProjectID, w.Key, by, reason, iot.At(d.now())); err != nil {
 			return err
 		}
