@@ -79,7 +79,8 @@ func (d *DB) CountDevices(ctx context.Context, projectID int64) (n int, err erro
 
 // CreateDevice adds a device to its project (ProjectID) with a key. An empty ID
 // is made from the name, an empty UUID is made, an empty Profile is the default
-// one. Errors: invalid, conflict, limit_reached (iot.MaxDevices).
+// one. Errors: invalid, conflict (id, UUID or key), limit_reached
+// (iot.MaxDevices).
 func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
 	v.UUID = strings.ToLower(v.UUID)
 	if v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
@@ -111,7 +112,7 @@ func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
 			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt))
 		if isTaken(err) {
-			return &iot.Error{Code: iot.Conflict, Message: "A device of this project has this UUID already.", Fields: map[string]string{"uuid": "A device of this project has this UUID already."}}
+			return t.deviceTaken(v)
 		}
 		if err != nil {
 			return err
@@ -123,6 +124,21 @@ func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
 		return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
 	})
 }
+
+// deviceTaken says which name of a device another one has already.
+func (t *Tx) deviceTaken(v *iot.Device) error {
+	var one int
+	err := t.row(`SELECT 1 FROM devices WHERE project_id = $1 AND uuid = $2 AND deleted_at = 0`, v.ProjectID, v.UUID).Scan(&one)
+	if isNoRow(err) {
+		return errKeyTaken
+	}
+	if err != nil {
+		return err
+	}
+	return &iot.Error{Code: iot.Conflict, Message: "A device of this project has this UUID already.", Fields: map[string]string{"uuid": "A device of this project has this UUID already."}}
+}
+
+var errKeyTaken = iot.NewError(iot.Conflict, "Another device has this key. Choose another.")
 
 func (t *Tx) setProfile(v *iot.Device, profile string) error {
 	if profile == "" {
@@ -195,10 +211,13 @@ func (d *DB) DeviceKey(ctx context.Context, v *iot.Device) (iot.Secret, error) {
 }
 
 // SetDeviceKey replaces a device's key; the old one opens nothing from now on.
+// Conflict if another device has it; not_found.
 func (d *DB) SetDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
 	return d.write("set device key", func(t *Tx) error {
 		if err := t.execOne("device", `UPDATE devices SET key_hash = $1, key_sealed = $2, updated_at = $3 WHERE id = $4 AND deleted_at = 0`,
-			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(iot.At(t.db.now())), v.Key); err != nil {
+			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(iot.At(t.db.now())), v.Key); isTaken(err) {
+			return errKeyTaken
+		} else if err != nil {
 			return err
 		}
 		t.raise(v.ProjectID)
