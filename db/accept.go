@@ -35,17 +35,12 @@ const RepeatWindow = 24 * time.Hour
 // disk; see Accept.Stale and Accept.Repeated. A failure is everybody's of this
 // call: storage_full or unavailable, and nothing of it was stored.
 func (d *DB) Accept(list ...*Accept) error {
-	done := make(chan error, len(list))
-	for _, a := range list {
-		d.writer.submit(item{accept: a, done: func(err error) { done <- err }})
+	if len(list) == 0 {
+		return nil
 	}
-	var first error
-	for range list {
-		if err := <-done; err != nil && first == nil {
-			first = err
-		}
-	}
-	return translate("store messages", first)
+	done := make(chan error, 1)
+	d.submit(item{accept: list, done: func(err error) { done <- err }})
+	return translate("store messages", <-done)
 }
 
 type sent struct {
@@ -55,50 +50,54 @@ type sent struct {
 
 // accept writes the messages of a batch and their deliveries.
 func (w *writer) accept(t *Tx, batch []item) error {
-	var inBatch map[sent]iot.ID
+	inBatch := map[sent]iot.ID{}
 	s := &w.stmts
 	s.messages.drop()
 	s.deliveries.drop()
 	for _, it := range batch {
-		a := it.accept
-		if a == nil {
-			continue
-		}
-		m := a.Message
-		a.Stale, a.Repeated = false, iot.ID{}
-		if _, raised := t.raised[m.ProjectID]; raised || w.versions[m.ProjectID] != a.Version {
-			a.Stale = true
-			continue
-		}
-		if m.SenderID != "" {
-			k := sent{m.DeviceID, m.SenderID}
-			first, err := w.repeated(t, k, inBatch[k], m.ReceivedAt)
-			if err != nil {
+		for _, a := range it.accept {
+			if err := w.acceptOne(t, a, inBatch); err != nil {
 				return err
 			}
-			if !first.IsZero() {
-				a.Repeated = first
-				continue
-			}
-			if inBatch == nil {
-				inBatch = map[sent]iot.ID{}
-			}
-			inBatch[k] = m.ID
-		}
-		w.addMessage(t, a)
-		t.changed(m.ProjectID, iot.MessagesChanged)
-		if m.DeviceID == 0 {
-			continue // a test: no device has sent it
-		}
-		t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
-		if w.seen[m.DeviceID] < m.ReceivedAt {
-			w.seen[m.DeviceID] = m.ReceivedAt
 		}
 	}
 	if err := s.messages.flush(t.ctx); err != nil {
 		return err
 	}
 	return s.deliveries.flush(t.ctx)
+}
+
+// acceptOne puts a message and its deliveries in line; inBatch are the sender
+// ids that stand there already.
+func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
+	m := a.Message
+	a.Stale, a.Repeated = false, iot.ID{}
+	if _, raised := t.raised[m.ProjectID]; raised || w.versions[m.ProjectID] != a.Version {
+		a.Stale = true
+		return nil
+	}
+	if m.SenderID != "" {
+		k := sent{m.DeviceID, m.SenderID}
+		first, err := w.repeated(t, k, inBatch[k], m.ReceivedAt)
+		if err != nil {
+			return err
+		}
+		if !first.IsZero() {
+			a.Repeated = first
+			return nil
+		}
+		inBatch[k] = m.ID
+	}
+	w.addMessage(t, a)
+	t.changed(m.ProjectID, iot.MessagesChanged)
+	if m.DeviceID == 0 {
+		return nil // a test: no device has sent it
+	}
+	t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
+	if w.seen[m.DeviceID] < m.ReceivedAt {
+		w.seen[m.DeviceID] = m.ReceivedAt
+	}
+	return nil
 }
 
 // transient's values in SQL.

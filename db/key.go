@@ -79,7 +79,7 @@ func (d *DB) APIKey(ctx context.Context, id string, secret iot.Secret) (*iot.API
 // NoteKeyUsed keeps when a key was last used. Callers need not wait for it: it
 // is written along with other work, and lost with a crash.
 func (d *DB) NoteKeyUsed(id string, at iot.Instant) {
-	d.writer.submit(item{fn: func(t *Tx) error {
+	d.submit(item{fn: func(t *Tx) error {
 		_, err := t.exec(`UPDATE api_keys SET used_at = $1 WHERE id = $2 AND used_at < $1`, int64(at), id)
 		return err
 	}, done: func(error) {}})

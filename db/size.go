@@ -43,11 +43,8 @@ func (d *DB) Totals(ctx context.Context) (Counters, error) {
 // Ready returns why nothing can be stored just now (storage_full, unavailable),
 // or nil. It writes a row and waits until that is on disk, or ctx ends.
 func (d *DB) Ready(ctx context.Context) error {
-	if d.writer == nil {
-		return unavailable("The database is open for reading only.", nil)
-	}
 	done := make(chan error, 1)
-	d.writer.submit(item{done: func(err error) { done <- err }, fn: func(t *Tx) error {
+	d.submit(item{done: func(err error) { done <- err }, fn: func(t *Tx) error {
 		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('ready_at', $1) ON CONFLICT DO UPDATE SET value = excluded.value`, d.now().UTC().Format(time.RFC3339))
 		return err
 	}})

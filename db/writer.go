@@ -20,6 +20,10 @@ const (
 	waiting  = 4096
 )
 
+// maxMessages bounds the messages of one transaction; those of one call are
+// never parted.
+const maxMessages = 8192
+
 // Under load (busyBatch items in the last transaction) the writer lets more
 // come, for up to gathers times gather or until there are enough: a commit costs
 // nearly the same for two items as for two hundred, and every index page that a
@@ -38,7 +42,7 @@ const idleAfter = 2 * time.Second
 // item is one write, all or nothing. Just one of fn, accept and finish is set.
 type item struct {
 	fn     func(*Tx) error
-	accept *Accept
+	accept []*Accept // of one call: stored together
 	finish *iot.Outcome
 	done   func(error)
 }
@@ -61,6 +65,7 @@ type writer struct {
 	// Known to the writer's goroutine alone.
 	versions map[int64]int64 // of projects
 	health   map[int64]iot.Health
+	messages int                   // of the batch
 	outcomes []*iot.Outcome        // of the batch
 	seen     map[int64]iot.Instant // devices' last messages, not yet written
 	seenAt   time.Time
@@ -146,16 +151,24 @@ func (w *writer) submit(it item) {
 	w.items <- it
 }
 
+// submit hands an item to the writer, if there is one.
+func (d *DB) submit(it item) {
+	if d.writer == nil {
+		it.done(errReadOnly)
+		return
+	}
+	d.writer.submit(it)
+}
+
+var errReadOnly = unavailable("The database is open for reading only.", nil)
+
 var errClosed = unavailable("Thingpost is stopping. Try again in a moment.", nil)
 
 // write runs fn as one item and waits until it is on disk. It does not stop
 // when ctx does: a change that has begun is never half known.
 func (d *DB) write(doing string, fn func(*Tx) error) error {
-	if d.writer == nil {
-		return unavailable("The database is open for reading only.", nil)
-	}
 	done := make(chan error, 1)
-	d.writer.submit(item{fn: fn, done: func(err error) { done <- err }})
+	d.submit(item{fn: fn, done: func(err error) { done <- err }})
 	return translate(doing, <-done)
 }
 
@@ -194,6 +207,7 @@ func (w *writer) run() {
 			w.rest()
 			return
 		}
+		w.messages = len(it.accept)
 		batch = w.collect(append(batch[:0], it), busy)
 		busy = len(batch) >= busyBatch
 		w.write(batch)
@@ -215,13 +229,14 @@ func (w *writer) collect(batch []item, busy bool) []item {
 
 // drain takes what is waiting now.
 func (w *writer) drain(batch []item) []item {
-	for len(batch) < maxBatch {
+	for len(batch) < maxBatch && w.messages < maxMessages {
 		select {
 		case it, open := <-w.items:
 			if !open {
 				return batch
 			}
 			batch = append(batch, it)
+			w.messages += len(it.accept)
 		default:
 			return batch
 		}
@@ -264,7 +279,7 @@ func isDisk(err error) bool {
 	return false
 }
 
-// transact runs one transaction. results gets what each item answered; the
+// transact runs one transaction; an empty batch writes what was put off. results gets what each item answered; the
 // error is the transaction's own.
 func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err error) {
 	ctx := context.Background()
@@ -294,7 +309,7 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	if err := w.finish(all, batch); err != nil {
 		return commit, err
 	}
-	if w.db.now().Sub(w.seenAt) >= idleAfter {
+	if len(batch) == 0 || w.db.now().Sub(w.seenAt) >= idleAfter {
 		if err := w.writeSeen(ctx); err != nil {
 			return commit, err
 		}
@@ -411,7 +426,8 @@ func (t *Tx) merge(o *Tx) {
 func (w *writer) rest() {
 	ctx := context.Background()
 	if len(w.seen) > 0 {
-		if err := w.writeSeen(ctx); err != nil {
+		// In one transaction: each commit waits for the disk.
+		if _, err := w.transact(nil, nil); err != nil {
 			w.log().Warn("write devices last seen", slog.Any("error", err))
 		}
 	}
