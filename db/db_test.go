@@ -1,7 +1,11 @@
 package db_test
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -16,10 +20,35 @@ type world struct {
 	project *iot.Project
 	device  *iot.Device
 	webhook *iot.Webhook
+	beside  *sql.DB // see raw
 	commits func() []iot.Commit
 }
 
 const actor = "ada@example.org"
+
+// blank is a store as it is made, by the names of its files. Making the tables
+// takes longer than most tests.
+var blank = sync.OnceValues(func() (files map[string][]byte, err error) {
+	folder, err := os.MkdirTemp("", "thingpost")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	d, err := db.Open(context.Background(), db.Options{Folder: folder})
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Close(); err != nil {
+		return nil, err
+	}
+	files = map[string][]byte{}
+	for _, name := range []string{db.FileName, db.KeyFileName} {
+		if files[name], err = os.ReadFile(filepath.Join(folder, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
 
 // open makes a store in a folder of the test, with what most tests need.
 func open(t testing.TB, options ...func(*db.Options)) *world {
@@ -34,10 +63,13 @@ func open(t testing.TB, options ...func(*db.Options)) *world {
 	for _, set := range options {
 		set(&o)
 	}
-	d, err := db.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
+	files, err := blank()
+	must(t, err)
+	for name, content := range files {
+		must(t, os.WriteFile(filepath.Join(o.Folder, name), content, 0o600))
 	}
+	d, err := db.Open(t.Context(), o)
+	must(t, err)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)

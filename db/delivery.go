@@ -122,27 +122,37 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 	return strings.Join(where, " AND "), args
 }
 
+// floorQuery finds the row that a page of a rare filter must stay above.
+func (f DeliveryFilter) floorQuery() (query string, args []any, rare bool) {
+	from, where, args, rare := f.base()
+	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(LookBack), args, rare
+}
+
+// pageQuery reads a page, and one row more; floor is 0 if there is none.
+func (f DeliveryFilter) pageQuery(floor int64) (query string, args []any) {
+	from, where, args, _ := f.base()
+	if floor != 0 {
+		args = append(args, floor)
+		where = append(where, "v.id > $"+strconv.Itoa(len(args)))
+	}
+	condition, args := f.all(where, args)
+	return `SELECT ` + deliveryColumns + `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM ` + from + `
+		LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id
+		WHERE ` + condition + ` ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+}
+
 // Deliveries returns a page of a project's deliveries, newest first.
 func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, error) {
 	page := DeliveryPage{Items: []iot.Delivery{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
-		from, where, args, rare := f.base()
 		var floor int64
-		if rare {
-			err := tx.QueryRowContext(ctx, `SELECT v.id FROM `+from+` WHERE `+strings.Join(where, " AND ")+
-				` ORDER BY v.id DESC LIMIT 1 OFFSET `+strconv.Itoa(LookBack), args...).Scan(&floor)
-			if err != nil && !isNoRow(err) {
+		if query, args, rare := f.floorQuery(); rare {
+			if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
 				return err
 			}
-			if err == nil {
-				args = append(args, floor)
-				where = append(where, "v.id > $"+strconv.Itoa(len(args)))
-			}
 		}
-		condition, args := f.all(where, args)
-		rows, err := tx.QueryContext(ctx, `SELECT `+deliveryColumns+`, coalesce(w.slug, ''), coalesce(d.slug, '') FROM `+from+`
-			LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id
-			WHERE `+condition+` ORDER BY v.id DESC LIMIT `+strconv.Itoa(f.Limit+1), args...)
+		query, args := f.pageQuery(floor)
+		rows, err := tx.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}

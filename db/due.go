@@ -116,7 +116,7 @@ func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit i
 const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND in_order = 1 ORDER BY device_id LIMIT 1`
 
 // loadQueued reads deliveries with their messages, devices and projects. One
-// whose message is gone has a nil Message.
+// that has ended meanwhile is left out.
 func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey) ([]iot.Queued, error) {
 	devices, projects := map[int64]*iot.Device{}, map[int64]*iot.Project{}
 	list := make([]iot.Queued, 0, len(keys))

@@ -13,7 +13,7 @@ import (
 // pending as before. A delivery that has ended meanwhile (cancelled, say) stays
 // as it is; the attempt is kept all the same.
 func (d *DB) Finish(o *iot.Outcome, done func(error)) {
-	d.writer.submit(item{finish: o, done: func(err error) { done(translate("store an outcome", err)) }})
+	d.submit(item{finish: o, done: func(err error) { done(translate("store an outcome", err)) }})
 }
 
 func (w *writer) finish(t *Tx, batch []item) error {
@@ -89,16 +89,16 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 	if changed {
 		t.countFinished(o, w.endOf(o))
 	}
+	if changed && o.Transient && (o.Status == iot.Delivered || o.Status == iot.Skipped) {
+		if _, err := w.stmts.erase.ExecContext(t.ctx, o.Delivery.MessageID.Key()); err != nil {
+			return err
+		}
+	}
 	if o.Attempt == nil {
 		return nil
 	}
 	if err := w.noteHealth(t, o); err != nil {
 		return err
-	}
-	if changed && o.Transient && o.Status == iot.Delivered {
-		if _, err := w.stmts.erase.ExecContext(t.ctx, o.Delivery.MessageID.Key()); err != nil {
-			return err
-		}
 	}
 	if o.PauseReason != "" {
 		return t.pauseByItself(o)
@@ -110,7 +110,7 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 func (t *Tx) pauseByItself(o *iot.Outcome) error {
 	v := o.Delivery
 	var slug string
-	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND paused = 0`, v.WebhookID).Scan(&slug)
+	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND paused = 0 AND deleted_at = 0`, v.WebhookID).Scan(&slug)
 	if isNoRow(err) {
 		return nil
 	}
@@ -209,6 +209,9 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 	if !known {
 		err := t.row(`SELECT health, consecutive_failures, last_error, health_since FROM webhooks WHERE id = $1`, id).
 			Scan(&h.Status, &h.ConsecutiveFailures, &h.LastError, &h.Since)
+		if isNoRow(err) {
+			return nil // it was deleted and pruned
+		}
 		if err != nil {
 			return err
 		}

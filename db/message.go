@@ -34,36 +34,53 @@ type MessagePage struct {
 	LookedBackTo iot.Instant
 }
 
+// base returns the part of the filter that an index answers in order.
+func (f MessageFilter) base() (from, where string, args []any) {
+	from, where, args = `messages m INDEXED BY messages_project`, `m.project_id = $1`, []any{f.ProjectID}
+	top := keyBefore(f.Before)
+	if f.Until != 0 {
+		top = min(top, iot.KeyAt(f.Until))
+	}
+	where, args = where+` AND m.id < $2 AND m.id >= $3`, append(args, top, iot.KeyAt(f.Since))
+	if f.DeviceID != 0 {
+		from, where, args = `messages m INDEXED BY messages_device`, where+` AND m.device_id = $4`, append(args, f.DeviceID)
+	}
+	return from, where, args
+}
+
+// floorQuery finds the row that a page must stay above.
+func (f MessageFilter) floorQuery() (query string, args []any) {
+	from, where, args := f.base()
+	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(LookBack), args
+}
+
+// pageQuery reads a page, and one row more; floor is 0 if there is none.
+func (f MessageFilter) pageQuery(floor int64) (query string, args []any) {
+	from, where, args := f.base()
+	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+	where += ` AND m.id > ` + arg(floor) + ` AND m.transient <> 2`
+	if f.Type != "" {
+		where += ` AND m.type = ` + arg(string(f.Type))
+	}
+	if f.Channel != "" {
+		where += ` AND m.channel = ` + arg(f.Channel)
+	}
+	return `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM ` + from + ` LEFT JOIN devices d ON d.id = m.device_id
+		WHERE ` + where + ` ORDER BY m.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+}
+
 // Messages returns a page of a project's messages, newest first, without those
 // that were kept only until they were delivered.
 func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error) {
 	page := MessagePage{Items: []iot.Message{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
-		var args []any
-		arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-		from, where := `messages m INDEXED BY messages_project`, `m.project_id = `+arg(f.ProjectID)
-		if f.DeviceID != 0 {
-			from, where = `messages m INDEXED BY messages_device`, where+` AND m.device_id = `+arg(f.DeviceID)
-		}
-		top := keyBefore(f.Before)
-		if f.Until != 0 {
-			top = min(top, iot.KeyAt(f.Until))
-		}
-		where += ` AND m.id < ` + arg(top) + ` AND m.id >= ` + arg(iot.KeyAt(f.Since))
 		var floor int64
-		err := tx.QueryRowContext(ctx, `SELECT m.id FROM `+from+` WHERE `+where+` ORDER BY m.id DESC LIMIT 1 OFFSET `+strconv.Itoa(LookBack), args...).Scan(&floor)
-		if err != nil && !isNoRow(err) {
+		query, args := f.floorQuery()
+		if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
 			return err
 		}
-		where += ` AND m.id > ` + arg(floor) + ` AND m.transient <> 2`
-		if f.Type != "" {
-			where += ` AND m.type = ` + arg(string(f.Type))
-		}
-		if f.Channel != "" {
-			where += ` AND m.channel = ` + arg(f.Channel)
-		}
-		rows, err := tx.QueryContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug, '') FROM `+from+` LEFT JOIN devices d ON d.id = m.device_id
-			WHERE `+where+` ORDER BY m.id DESC LIMIT `+strconv.Itoa(f.Limit+1), args...)
+		query, args = f.pageQuery(floor)
+		rows, err := tx.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}

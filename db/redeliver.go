@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 
 	"thingpost/internal/iot"
 )
@@ -239,6 +240,9 @@ func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
 	if n, err := r.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
+	if _, err := t.exec(eraseWhere+`id = $1`, v.MessageID.Key()); err != nil {
+		return false, err
+	}
 	c := t.count(v.WebhookID)
 	c.pending--
 	c.cancelled++
@@ -282,15 +286,35 @@ func (d *DB) CancelDeleted() (n int, err error) {
 
 // cancelPending cancels a step of a webhook's pending deliveries.
 func (t *Tx) cancelPending(projectID, webhookID int64, why string) (int, error) {
-	r, err := t.exec(`UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL, error_detail = $2 WHERE project_id = $3 AND id IN (
-		SELECT id FROM deliveries WHERE webhook_id = $4 AND status = 'pending' ORDER BY due_at LIMIT $5)`, int64(iot.At(t.db.now())), why, projectID, webhookID, step)
+	rows, err := t.conn.QueryContext(t.ctx, `UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL, error_detail = $2 WHERE project_id = $3 AND id IN (
+		SELECT id FROM deliveries WHERE webhook_id = $4 AND status = 'pending' ORDER BY due_at LIMIT $5) RETURNING message_id`,
+		int64(iot.At(t.db.now())), why, projectID, webhookID, step)
 	if err != nil {
 		return 0, err
 	}
-	n, err := r.RowsAffected()
+	defer func() { _ = rows.Close() }()
+	messages := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return 0, err
+		}
+		messages = append(messages, id)
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	list, err := json.Marshal(messages)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := t.exec(eraseWhere+`id IN (SELECT value FROM json_each($1))`, string(list)); err != nil {
+		return 0, err
+	}
+	n := int64(len(messages))
 	c := t.count(webhookID)
 	c.pending -= n
 	c.cancelled += n
 	t.changed(projectID, iot.DeliveriesChanged)
-	return int(n), err
+	return int(n), nil
 }

@@ -27,6 +27,13 @@ type statements struct {
 	erase                                    *sql.Stmt
 }
 
+const repeatedQuery = `SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`
+
+// eraseWhere empties messages that were kept only until they were delivered, and
+// that nothing pending or failed needs any more; which ones, follows.
+const eraseWhere = `UPDATE messages SET transient = 2, payload = x'', fields = NULL WHERE transient = 1
+	AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.id AND status IN ('pending', 'failed')) AND `
+
 func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	var err error
 	prepare := func(query string) *sql.Stmt {
@@ -67,9 +74,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		ON CONFLICT DO UPDATE SET count = count + excluded.count`)
 	s.projectHours = prepare(`INSERT INTO project_hours (project_id, hour_at, messages) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET messages = messages + excluded.messages`)
-	s.repeated = prepare(`SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`)
-	s.erase = prepare(`UPDATE messages SET transient = 2, payload = x'', fields = NULL WHERE id = $1 AND transient = 1
-		AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = $1 AND status IN ('pending', 'failed'))`)
+	s.repeated = prepare(repeatedQuery)
+	s.erase = prepare(eraseWhere + `id = $1`)
 	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
 	s.deliveries = newInserter("deliveries", straight, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
 		"status", "trigger", "in_order", "size_bytes", "due_at", "created_at", "error_detail", "ended_at")

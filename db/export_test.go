@@ -1,0 +1,38 @@
+package db
+
+import "context"
+
+// Waiting returns how many items stand in line for the writer.
+func (d *DB) Waiting() int { return len(d.writer.items) }
+
+// The hot path's queries, for a look at their plans.
+const (
+	DueQuery            = dueQuery
+	HeadQuery           = headQuery
+	PendingDevicesQuery = pendingDevicesQuery
+	RepeatedQuery       = repeatedQuery
+	EraseQuery          = eraseWhere + `id = $1`
+)
+
+// Queries returns the texts with which a page is read.
+func (f DeliveryFilter) Queries() []string {
+	page, _ := f.pageQuery(1)
+	floor, _, rare := f.floorQuery()
+	if !rare {
+		return []string{page}
+	}
+	return []string{page, floor}
+}
+
+// Queries returns the texts with which a page is read.
+func (f MessageFilter) Queries() []string {
+	page, _ := f.pageQuery(1)
+	floor, _ := f.floorQuery()
+	return []string{page, floor}
+}
+
+// CountOn counts a table's rows as the store itself sees them.
+func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = d.reader.QueryRowContext(ctx, query, args...).Scan(&n)
+	return n, err
+}
