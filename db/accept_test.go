@@ -64,7 +64,7 @@ func (g *gate) together(t *testing.T, w *world, writes ...func()) {
 }
 
 // finish stores outcomes, all handed over before the first is awaited.
-func (w *world) finish(t testing.TB, list ...*iot.Outcome) {
+func (w *world) finish(t tester, list ...*iot.Outcome) {
 	t.Helper()
 	done := make(chan error, len(list))
 	for _, o := range list {
@@ -87,14 +87,14 @@ func failed(v *iot.Delivery, status iot.Status) *iot.Outcome {
 	return o
 }
 
-func (w *world) status(t testing.TB, id iot.ID) iot.Status {
+func (w *world) status(t tester, id iot.ID) iot.Status {
 	t.Helper()
 	v, err := w.Delivery(t.Context(), w.project.Key, id)
 	must(t, err)
 	return v.Status
 }
 
-func (w *world) counters(t testing.TB, h *iot.Webhook) db.Counters {
+func (w *world) counters(t tester, h *iot.Webhook) db.Counters {
 	t.Helper()
 	stats, err := w.WebhookStats(t.Context(), w.project.Key)
 	must(t, err)

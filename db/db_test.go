@@ -24,6 +24,13 @@ type world struct {
 	commits func() []iot.Commit
 }
 
+// tester is what a test, a benchmark and a property have in common.
+type tester interface {
+	Helper()
+	Fatal(...any)
+	Context() context.Context
+}
+
 const actor = "ada@example.org"
 
 // blank is a store as it is made, by the names of its files. Making the tables
@@ -91,7 +98,7 @@ func open(t testing.TB, options ...func(*db.Options)) *world {
 	return w
 }
 
-func (w *world) newWebhook(t testing.TB, description string) *iot.Webhook {
+func (w *world) newWebhook(t tester, description string) *iot.Webhook {
 	t.Helper()
 	h := &iot.Webhook{ProjectID: w.project.Key, Description: description, URL: "https://erp.example/hook", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
@@ -99,7 +106,7 @@ func (w *world) newWebhook(t testing.TB, description string) *iot.Webhook {
 	return h
 }
 
-func must(t testing.TB, err error) {
+func must(t tester, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +115,7 @@ func must(t testing.TB, err error) {
 
 // version reads the project's version by a change that raises it: a test needs
 // the number that Accept compares.
-func (w *world) version(t testing.TB) int64 {
+func (w *world) version(t tester) int64 {
 	t.Helper()
 	s, err := w.ProjectSettings(t.Context(), w.project.Key)
 	must(t, err)
@@ -116,7 +123,7 @@ func (w *world) version(t testing.TB) int64 {
 }
 
 // accepted returns a message with a pending delivery to each webhook.
-func (w *world) accepted(t testing.TB, version int64, payload string, hooks ...*iot.Webhook) *db.Accept {
+func (w *world) accepted(t tester, version int64, payload string, hooks ...*iot.Webhook) *db.Accept {
 	now := iot.Instant(1_800_000_000_000)
 	m := &iot.Message{ID: w.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User, Payload: []byte(payload), ReceivedAt: now}
 	a := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: version}

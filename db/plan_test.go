@@ -1,0 +1,78 @@
+package db_test
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+var numbered = regexp.MustCompile(`\$(\d+)`)
+
+// plan returns the steps in which SQLite would run a query.
+func (w *world) plan(t *testing.T, query string) []string {
+	t.Helper()
+	args := make([]any, strings.Count(query, "?"))
+	for _, n := range numbered.FindAllStringSubmatch(query, -1) {
+		place, err := strconv.Atoi(n[1])
+		must(t, err)
+		args = append(args, make([]any, max(0, place-len(args)))...)
+	}
+	rows, err := w.raw(t).QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+query, args...)
+	must(t, err)
+	defer func() { _ = rows.Close() }()
+	var steps []string
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		must(t, rows.Scan(&id, &parent, &unused, &step))
+		steps = append(steps, step)
+	}
+	must(t, rows.Err())
+	return steps
+}
+
+func TestHotQueriesUseTheirIndexes(t *testing.T) {
+	w := open(t)
+	w.raw(t)
+	id := w.NewID()
+	deliveries := func(f db.DeliveryFilter) []string { f.ProjectID, f.Limit, f.Since = 1, 50, 5; return f.Queries() }
+	messages := func(f db.MessageFilter) []string { f.ProjectID, f.Limit = 1, 50; return f.Queries() }
+	for name, c := range map[string]struct {
+		queries []string
+		want    string // the step that finds the rows
+	}{
+		"due":                  {[]string{db.DueQuery}, "deliveries USING INDEX deliveries_due (webhook_id=?)"},
+		"head":                 {[]string{db.HeadQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id=?)"},
+		"pending devices":      {[]string{db.PendingDevicesQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id>?)"},
+		"repeated":             {[]string{db.RepeatedQuery}, "messages USING COVERING INDEX messages_sender (device_id=? AND sender_id=? AND rowid>?)"},
+		"erase":                {[]string{db.EraseQuery}, "messages USING INTEGER PRIMARY KEY (rowid=?)"},
+		"log of project":       {deliveries(db.DeliveryFilter{}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
+		"log by type":          {deliveries(db.DeliveryFilter{Types: []iot.MessageType{iot.User}}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
+		"log of webhook":       {deliveries(db.DeliveryFilter{WebhookID: 1}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
+		"log of webhook, rare": {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
+		"log of device":        {deliveries(db.DeliveryFilter{DeviceID: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
+		"log of message":       {deliveries(db.DeliveryFilter{MessageID: id}), "v USING INDEX deliveries_message (message_id=? AND project_id=? AND id>? AND id<?)"},
+		"log of errors":        {deliveries(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
+		"log of retries":       {deliveries(db.DeliveryFilter{Retrying: true}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
+		"messages of project":  {messages(db.MessageFilter{}), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
+		"messages of device":   {messages(db.MessageFilter{DeviceID: 1}), "m USING INDEX messages_device (device_id=? AND id>? AND id<?)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, query := range c.queries {
+				text := strings.Join(w.plan(t, query), "\n")
+				// What only finds a place needs the index alone.
+				found := strings.Replace(text, "USING COVERING INDEX", "USING INDEX", 1)
+				if !strings.Contains(found, strings.Replace(c.want, "USING COVERING INDEX", "USING INDEX", 1)) || strings.Contains(c.want, "COVERING") && found == text {
+					t.Errorf("the plan is\n%s\nwithout\n%s\nfor %s", text, c.want, query)
+				}
+				if strings.Contains(text, "TEMP B-TREE") || strings.Contains(text, "SCAN") || strings.Contains(text, "AUTOMATIC") {
+					t.Errorf("the plan sorts or scans:\n%s\nfor %s", text, query)
+				}
+			}
+		})
+	}
+}
