@@ -1,0 +1,114 @@
+package db_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+func TestACleanStopLeavesOneFile(t *testing.T) {
+	w := open(t)
+	w.store(t, 40, `1`, true, w.webhook)
+	if _, err := os.Stat(w.Path() + "-wal"); err != nil {
+		t.Fatalf("there is no WAL to be removed: %v", err)
+	}
+	must(t, w.Close())
+	must(t, w.Close()) // again does nothing
+	for _, end := range []string{"-wal", "-shm", "-journal"} {
+		if _, err := os.Stat(w.Path() + end); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left (%v)", end, err)
+		}
+	}
+	if err := w.Accept(w.accepted(t, 1, `1`)); iot.CodeOf(err) != iot.Unavailable {
+		t.Errorf("a closed store accepts: %v", err)
+	}
+	if err := w.NoteSignIn(1); iot.CodeOf(err) != iot.Unavailable {
+		t.Errorf("a closed store writes: %v", err)
+	}
+}
+
+func TestAStoreOpensAgainAsItWas(t *testing.T) {
+	w := open(t)
+	a := w.store(t, 3, `{"n":1}`, false, w.webhook)[2]
+	last := w.NewID()
+	must(t, w.Close())
+	d, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path())})
+	must(t, err)
+	again := &world{DB: d, project: w.project, device: w.device, webhook: w.webhook}
+	defer func() { must(t, d.Close()) }()
+	m, err := again.Message(t.Context(), w.project.Key, a.Message.ID)
+	must(t, err)
+	if string(m.Payload) != `{"n":1}` || m.ID != a.Message.ID {
+		t.Errorf("the message is %+v", m)
+	}
+	if id := again.NewID(); id.Key() <= a.Deliveries[0].ID.Key() || id.String()[25:] != last.String()[25:] {
+		t.Errorf("new ids (%s) do not go on from %s", id, last)
+	}
+	if b := again.accepted(t, again.version(t), `2`, w.webhook); again.Accept(b) != nil || b.Stale {
+		t.Error("it does not know its projects' versions")
+	}
+}
+
+func TestANewerOrDamagedStoreIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		harm func(t *testing.T, w *world)
+		want string
+	}{
+		"newer": {func(t *testing.T, w *world) {
+			_, err := w.raw(t).ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+			must(t, err)
+		}, "newer version of Thingpost (schema 9999"},
+		"damaged": {func(t *testing.T, w *world) {
+			must(t, w.Close())
+			must(t, os.WriteFile(w.Path(), []byte(strings.Repeat("no database ", 1000)), 0o600))
+		}, "is damaged. Restore a backup"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			c.harm(t, w)
+			must(t, w.Close())
+			_, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path())})
+			if iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAFolderThatCannotBeMadeIsNamed(t *testing.T) {
+	file := write(t, []byte("a file"))
+	_, err := db.Open(t.Context(), db.Options{Folder: filepath.Join(file, "data")})
+	if iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), file) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), ReadOnly: true}); iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), "There is no database") {
+		t.Errorf("reading where nothing is: %v", err)
+	}
+}
+
+func TestAReadOnlyStoreReadsAndChangesNothing(t *testing.T) {
+	w := open(t)
+	a := w.store(t, 1, `1`, false, w.webhook)[0]
+	ro, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path()), ReadOnly: true})
+	must(t, err)
+	defer func() { must(t, ro.Close()) }()
+	if m, err := ro.Message(t.Context(), w.project.Key, a.Message.ID); err != nil || m.ID != a.Message.ID {
+		t.Errorf("reading: %v", err)
+	}
+	finished := make(chan error, 1)
+	ro.Finish(delivered(iot.Queued{Delivery: a.Deliveries[0]}), func(err error) { finished <- err })
+	for what, err := range map[string]error{
+		"accept": ro.Accept(a), "finish": <-finished, "change": ro.DeleteDevice(w.device, actor), "create": ro.CreateProject(&iot.Project{Name: "New one"}, actor),
+	} {
+		if iot.CodeOf(err) != iot.Unavailable {
+			t.Errorf("%s: %v, want unavailable", what, err)
+		}
+	}
+	ro.NoteKeyUsed("none", 1) // is lost, and no more
+}
