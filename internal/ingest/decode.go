@@ -22,8 +22,19 @@ type received struct {
 	payload  []byte // shares memory with the body
 }
 
-// maxText bounds a short text of a message in bytes, such as a timestamp.
+// maxText bounds a short text of a message in characters, such as a timestamp.
 const maxText = 254
+
+// limitOf returns how many characters a field may have.
+func limitOf(name string) int {
+	switch name {
+	case "channel":
+		return iot.MaxChannel
+	case "id":
+		return iot.MaxSenderID
+	}
+	return maxText
+}
 
 // decode reads a message of the native API, or of iottly's own form. All faults
 // are named at once.
@@ -93,8 +104,8 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 		f.Add(name, "must be a text.")
 		return false
 	}
-	if len(value.Str) > maxText {
-		f.Add(name, "must have at most 254 bytes.")
+	if limit := limitOf(name); iot.TextLength(value.Str) > limit {
+		f.Add(name, fmt.Sprintf("must have at most %d characters.", limit))
 		return false
 	}
 	switch name {
@@ -137,7 +148,8 @@ const NDJSON = "application/x-ndjson"
 // Invalid if nothing of it is JSON; a bad line among good ones fails alone, in
 // Accept. The parts share memory with the body.
 func Split(body []byte, contentType string) (messages [][]byte, many bool, err error) {
-	if strings.HasPrefix(contentType, NDJSON) {
+	media, _, _ := strings.Cut(contentType, ";")
+	if strings.EqualFold(strings.TrimSpace(media), NDJSON) {
 		return splitLines(body)
 	}
 	trimmed := bytes.TrimSpace(body)
