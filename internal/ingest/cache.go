@@ -64,14 +64,6 @@ func (c *cache) clear() {
 	c.apiKeys = map[[32]byte]*keyEntry{}
 }
 
-// forget drops a project's settings.
-func (c *cache) forget(project int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.generation++
-	delete(c.settings, project)
-}
-
 // Changed hears of a commit: what is kept in memory of changed projects is
 // dropped. It does not block.
 func (i *Ingest) Changed(c iot.Commit) {

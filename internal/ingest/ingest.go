@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"thingpost/db"
@@ -80,9 +81,33 @@ func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Resu
 		if err != nil {
 			return nil, err
 		}
-		list, at = stale.list, stale.at
+		if list, at, err = i.again(ctx, s, stale, results); err != nil {
+			return nil, err
+		}
 	}
 	return results, nil
+}
+
+// again finds the devices of stale messages anew: what changed may have been
+// their profile, or they were deleted.
+func (i *Ingest) again(ctx context.Context, s Sender, stale pending, results []Result) (list []*db.Accept, at []int, err error) {
+	for n, a := range stale.list {
+		d, err := i.device(ctx, s.Project, a.Device.UUID)
+		if iot.CodeOf(err) == iot.NotFound {
+			results[stale.at[n]].Err = noDevice(a.Device.ID)
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		a.Device, a.Message.DeviceID, a.Message.Device = d, d.Key, d.ID
+		list, at = append(list, a), append(at, stale.at[n])
+	}
+	return list, at, nil
+}
+
+func noDevice(name string) error {
+	return iot.NewError(iot.NotFound, "There is no device "+printable(name)+" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
 }
 
 type pending struct {
@@ -106,7 +131,7 @@ func (i *Ingest) store(ctx context.Context, s Sender, list []*db.Accept, at []in
 	for n, a := range list {
 		switch {
 		case a.Stale:
-			i.cache.forget(s.Project.Key)
+			i.cache.clear()
 			stale.list, stale.at = append(stale.list, a), append(stale.at, at[n])
 		case !a.Repeated.IsZero():
 			results[at[n]].ID = a.Repeated
@@ -130,7 +155,10 @@ func (i *Ingest) read(ctx context.Context, s Sender, body []byte) (*db.Accept, e
 	if err != nil {
 		return nil, err
 	}
-	channel, _ := iot.ChannelOf(r.payload, r.channel)
+	channel, inPayload := iot.ChannelOf(r.payload, r.channel)
+	if inPayload && iot.TextLength(channel) > iot.MaxChannel {
+		return nil, iot.FieldError("payload.webhook_channel", fmt.Sprintf("must have at most %d characters.", iot.MaxChannel))
+	}
 	m := &iot.Message{ProjectID: s.Project.Key, DeviceID: d.Key, Device: d.ID, Type: r.kind, Channel: channel,
 		SenderID: r.senderID, Fields: r.fields, Payload: r.payload, ReceivedAt: iot.At(i.now())}
 	return &db.Accept{Message: m, Device: d, Project: s.Project}, nil
@@ -154,16 +182,21 @@ func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device
 	}
 	d, err := i.device(ctx, s.Project, name)
 	if iot.CodeOf(err) == iot.NotFound && s.Register && s.Project.AutoRegister {
+		if from != "" && from != name && !sameUUID(from, name) {
+			return nil, errOtherDevice
+		}
 		d, err = i.register(ctx, s, name)
 	}
 	if iot.CodeOf(err) == iot.NotFound {
-		return nil, iot.NewError(iot.NotFound, "There is no device "+printable(name)+" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
+		return nil, noDevice(name)
 	}
 	if err == nil && s.Name != "" && from != "" && from != d.ID && !sameUUID(from, d.UUID) {
-		return nil, iot.FieldError("from", "must be the device that the path names.")
+		return nil, errOtherDevice
 	}
 	return d, err
 }
+
+var errOtherDevice = iot.FieldError("from", "must be the device that the path names.")
 
 func (i *Ingest) register(ctx context.Context, s Sender, name string) (*iot.Device, error) {
 	d := &iot.Device{ProjectID: s.Project.Key}

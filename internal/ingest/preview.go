@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"thingpost/db"
 	"thingpost/internal/iot"
@@ -79,7 +80,7 @@ func (i *Ingest) deviceOf(ctx context.Context, p *iot.Project, m *iot.Message) (
 		return iot.TestDevice(p.Key), nil
 	}
 	d, err := i.device(ctx, p, m.Device)
-	if iot.CodeOf(err) == iot.NotFound {
+	if iot.CodeOf(err) == iot.NotFound || err == nil && d.Key != m.DeviceID { // another has its id now
 		return &iot.Device{Key: m.DeviceID, ProjectID: p.Key, ID: m.Device}, nil
 	}
 	return d, err
@@ -105,7 +106,8 @@ func SampleMessage(p *iot.Project, w *iot.Webhook, now iot.Instant) *iot.Message
 }
 
 // Test queues a test message for one webhook alone, also for a paused one, and
-// returns the delivery's id. Invalid if the webhook takes no message type.
+// returns the delivery's id. Invalid if the webhook takes no message type;
+// not_found.
 func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.ID, error) {
 	if len(w.MessageTypes) == 0 {
 		return iot.ID{}, iot.NewError(iot.Invalid, "This webhook sends nothing: choose a message type first.")
@@ -115,6 +117,9 @@ func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.
 		s, err := i.settings(ctx, p.Key)
 		if err != nil {
 			return iot.ID{}, err
+		}
+		if !slices.ContainsFunc(s.hooks, func(h hook) bool { return h.Key == w.Key }) {
+			return iot.ID{}, iot.NewError(iot.NotFound, "There is no such webhook.")
 		}
 		m.ID = i.db.NewID()
 		v := i.delivery(m, w, iot.TriggerTest)
@@ -126,6 +131,6 @@ func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.
 		if !a.Stale {
 			return v.ID, nil
 		}
-		i.cache.forget(p.Key)
+		i.cache.clear()
 	}
 }
