@@ -48,6 +48,13 @@ func (m *moodyReceiver) answers(status int) {
 	m.status = status
 }
 
+// count is how many requests have come.
+func (m *moodyReceiver) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.requests)
+}
+
 // story is a person's way through a new server.
 type story struct {
 	*browser
@@ -180,9 +187,15 @@ func (s *story) delivers(send func()) {
 	s.open("/projects/greenhouse-north/deliveries")
 	s.sees("No deliveries yet")
 	js[bool](s.browser, `() => window.stays = true`)
+	s.points("h1") // a log that somebody points at stays as it is
 	send()
 	s.follows("Delivered")
-	s.sees("soil-probe-07", "erp-goods-in")
+	s.sees("soil-probe-07", "erp-goods-in", "1 delivery")
+	s.points(firstRow)
+	send()
+	until(s.t, "both messages have arrived", func() bool { return s.receiver.count() == 2 })
+	s.points("h1")
+	s.follows("2 deliveries")
 	if s.scripts && !value[bool](s.browser, `window.stays === true`) {
 		s.t.Error("the log was loaded anew, rather than following along")
 	}

@@ -289,6 +289,13 @@ func (b *browser) click(selector, name string) {
 	}
 }
 
+// points moves the mouse to what a selector finds.
+func (b *browser) points(selector string) {
+	b.t.Helper()
+	p := b.find(selector, "")
+	must(b.t, chromedp.Do(b.ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, p.X, p.Y)))
+}
+
 // fill types into a field instead of what it holds.
 func (b *browser) fill(name, text string) {
 	b.t.Helper()
