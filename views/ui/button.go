@@ -60,15 +60,19 @@ func Swaps(method, url, id string) templ.Attributes {
 }
 
 // Live returns the attributes of the section with the id that fetches itself
-// from url when one of the named events comes: at once, then at most once a
-// second, and once more after a burst. What url answers holds the section
-// again; its children take the place of the old ones. Open details and chosen
-// views that have ids or names stay as they are, and nothing is fetched while a
-// menu in the section is open.
+// from url when one of the named events comes. What url answers holds the
+// section again; its children take the place of the old ones. Open details and
+// chosen views that have ids or names stay as they are, and nothing is fetched
+// while a menu in the section is open.
+//
+// The server sends events in batches with a pause between them, which bounds how
+// often a section fetches; the short delay makes one fetch of a batch. A throttle
+// would not do: htmx keeps one for all triggers of an element, and the event that
+// comes last, which tells how things ended, would be dropped.
 func Live(id, url string, events ...string) templ.Attributes {
 	trigger := "refresh"
 	for _, event := range events {
-		trigger += ", sse:" + event + " throttle:1s, sse:" + event + " delay:1200ms"
+		trigger += ", sse:" + event + " delay:50ms"
 	}
 	return templ.Attributes{
 		"hx-get": url, "hx-trigger": trigger, "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *",

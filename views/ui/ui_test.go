@@ -202,13 +202,13 @@ func TestToastsHaveTheReadyMadeOnes(t *testing.T) {
 	}
 }
 
-func TestLiveSectionsAreFetchedAtOnceAndOnceMore(t *testing.T) {
+func TestLiveSectionsAreFetchedOncePerBatchOfEvents(t *testing.T) {
 	attrs := Live("log", "/x", "deliveries", "webhooks")
 	got := attrs["hx-trigger"]
 	if attrs["hx-select"] != "#log > *" || attrs["hx-get"] != "/x" || attrs["hx-disinherit"] != "*" {
 		t.Errorf("attributes are %v", attrs)
 	}
-	if want := "refresh, sse:deliveries throttle:1s, sse:deliveries delay:1200ms, sse:webhooks throttle:1s, sse:webhooks delay:1200ms"; got != want {
+	if want := "refresh, sse:deliveries delay:50ms, sse:webhooks delay:50ms"; got != want {
 		t.Errorf("trigger is %q, want %q", got, want)
 	}
 }
