@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -16,7 +15,7 @@ import (
 func parse(t *testing.T, c, children templ.Component) *goquery.Document {
 	t.Helper()
 	var b strings.Builder
-	if err := c.Render(templ.WithChildren(context.Background(), children), &b); err != nil {
+	if err := c.Render(templ.WithChildren(t.Context(), children), &b); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(b.String(), "<!doctype html>") {

@@ -1,6 +1,10 @@
 package ui
 
-import "github.com/a-h/templ"
+import (
+	"strings"
+
+	"github.com/a-h/templ"
+)
 
 // kind is the type attribute of a button.
 func (p ButtonProps) kind() string {
@@ -70,12 +74,13 @@ func Swaps(method, url, id string) templ.Attributes {
 // would not do: htmx keeps one for all triggers of an element, and the event that
 // comes last, which tells how things ended, would be dropped.
 func Live(id, url string, events ...string) templ.Attributes {
-	trigger := "refresh"
+	var trigger strings.Builder
+	trigger.WriteString("refresh")
 	for _, event := range events {
-		trigger += ", sse:" + event + " delay:50ms"
+		trigger.WriteString(", sse:" + event + " delay:50ms")
 	}
 	return templ.Attributes{
-		"hx-get": url, "hx-trigger": trigger, "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *",
+		"hx-get": url, "hx-trigger": trigger.String(), "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *",
 		// Links and forms inside have targets of their own.
 		"hx-disinherit": "*", "data-live-section": "",
 	}

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Bar is what one span of time holds. Partial marks the span that still runs.
@@ -156,18 +157,19 @@ func partsOf(rects []Rect, i, of int) []Rect {
 
 // barTitle says a bar in words: "14:00: 14,468 delivered, 11 failed".
 func barTitle(bar Bar, series []Series) string {
-	title := bar.Name
+	var title strings.Builder
+	title.WriteString(bar.Name)
 	if bar.Partial {
-		title += ", so far"
+		title.WriteString(", so far")
 	}
 	for i := range min(len(bar.Values), len(series)) {
 		sep := ", "
 		if i == 0 {
 			sep = ": "
 		}
-		title += sep + Count(bar.Values[i]) + " " + series[i].Unit
+		title.WriteString(sep + Count(bar.Values[i]) + " " + series[i].Unit)
 	}
-	return title
+	return title.String()
 }
 
 // total returns the sum of a series over all bars.

@@ -49,7 +49,8 @@ func JSONTokens(text []byte) []Token {
 func tokens(s string) []Token {
 	var out []Token
 	for len(s) > 0 {
-		n, kind := 1, PlainToken
+		var n int
+		kind := PlainToken
 		switch c := s[0]; {
 		case c == '"':
 			n = stringEnd(s)

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -12,7 +11,7 @@ import (
 func render(t *testing.T, c templ.Component) string {
 	t.Helper()
 	var b strings.Builder
-	if err := c.Render(context.Background(), &b); err != nil {
+	if err := c.Render(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -48,7 +47,7 @@ func TestCodeKeepsEachCharacter(t *testing.T) {
 func TestJSONTokensColourAndKeepValues(t *testing.T) {
 	got := JSONTokens([]byte(`{"n":1.10e+5,"s":"a\"b: \\","ok":true,"list":[null,{}]}`))
 	var b strings.Builder
-	kinds := map[TokenKind]string{}
+	kinds := make(map[TokenKind]string)
 	for _, token := range got {
 		b.WriteString(token.Text)
 		kinds[token.Kind] += token.Text + " "
@@ -59,9 +58,10 @@ func TestJSONTokensColourAndKeepValues(t *testing.T) {
 	}
 	for kind, want := range map[TokenKind]string{
 		KeyToken: `"n" "s" "ok" "list" `, StringToken: `"a\"b: \\" `, NumberToken: "1.10e+5 true null ",
+		PlainToken: "{\n   :  ,\n   :  ,\n   :  ,\n   : [\n     ,\n    {}\n  ]\n} ", DimToken: "", VarToken: "", StrongToken: "",
 	} {
 		if kinds[kind] != want {
-			t.Errorf("%s: %s, want %s", kind, kinds[kind], want)
+			t.Errorf("%q: %q, want %q", kind, kinds[kind], want)
 		}
 	}
 	for _, plain := range []string{"", "not json", `{"a":`, `"` + strings.Repeat("x", maxHighlighted) + `"`} {
