@@ -62,9 +62,10 @@ func mix(c, d lab, share float64) lab {
 
 // linear returns linear sRGB, clipped to what a screen shows.
 func (c lab) linear() [3]float64 {
-	l := math.Pow(c.l+0.3963377774*c.a+0.2158037573*c.b, 3)
-	m := math.Pow(c.l-0.1055613458*c.a-0.0638541728*c.b, 3)
-	s := math.Pow(c.l-0.0894841775*c.a-1.2914855480*c.b, 3)
+	cube := func(v float64) float64 { return v * v * v }
+	l := cube(c.l + 0.3963377774*c.a + 0.2158037573*c.b)
+	m := cube(c.l - 0.1055613458*c.a - 0.0638541728*c.b)
+	s := cube(c.l - 0.0894841775*c.a - 1.2914855480*c.b)
 	clip := func(v float64) float64 { return math.Min(math.Max(v, 0), 1) }
 	return [3]float64{
 		clip(4.0767416621*l - 3.3077115913*m + 0.2309699292*s),

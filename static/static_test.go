@@ -15,7 +15,14 @@ import (
 	"testing"
 )
 
-func get(t *testing.T, method, path, encoding string) *http.Response {
+// answer is what came of a request, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func get(t *testing.T, method, path, encoding string) answer {
 	t.Helper()
 	r := httptest.NewRequest(method, path, nil)
 	if encoding != "" {
@@ -23,7 +30,9 @@ func get(t *testing.T, method, path, encoding string) *http.Response {
 	}
 	w := httptest.NewRecorder()
 	Handler().ServeHTTP(w, r)
-	return w.Result()
+	res := w.Result()
+	defer res.Body.Close()
+	return answer{res.StatusCode, res.Header, body(t, res.Body)}
 }
 
 func body(t *testing.T, r io.Reader) []byte {
@@ -54,23 +63,23 @@ func TestEachFileIsServedUnderItsHash(t *testing.T) {
 			}
 
 			plain := get(t, "GET", path, "")
-			if got := body(t, plain.Body); !bytes.Equal(got, want) {
+			if got := plain.body; !bytes.Equal(got, want) {
 				t.Errorf("plain body differs: %d bytes, want %d", len(got), len(want))
 			}
 			for key, value := range map[string]string{
 				"Content-Type": contentType, "Cache-Control": "public, max-age=31536000, immutable",
 				"X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding", "Content-Encoding": "",
 			} {
-				if got := plain.Header.Get(key); got != value {
+				if got := plain.header.Get(key); got != value {
 					t.Errorf("%s is %q, want %q", key, got, value)
 				}
 			}
 
 			zipped := get(t, "GET", path, "br, gzip;q=0.8")
-			if zipped.Header.Get("Content-Encoding") != "gzip" {
+			if zipped.header.Get("Content-Encoding") != "gzip" {
 				t.Fatalf("not compressed")
 			}
-			zr, err := gzip.NewReader(zipped.Body)
+			zr, err := gzip.NewReader(bytes.NewReader(zipped.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,16 +96,16 @@ func TestWhatIsNotServed(t *testing.T) {
 		"/static/css/app.css", "/static/", "/static/css/app.000000000000.css", "/static/css/app.src.css", "/static/css/package.json",
 		"/static/readme/overview.png", hashed + "/", "/static/../static.go",
 	} {
-		if res := get(t, "GET", path, ""); res.StatusCode != http.StatusNotFound {
-			t.Errorf("GET %s: %d", path, res.StatusCode)
+		if res := get(t, "GET", path, ""); res.status != http.StatusNotFound {
+			t.Errorf("GET %s: %d", path, res.status)
 		}
 	}
-	if res := get(t, "POST", hashed, ""); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
+	if res := get(t, "POST", hashed, ""); res.status != http.StatusMethodNotAllowed || res.header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d, Allow %q", res.status, res.header.Get("Allow"))
 	}
 	head := get(t, "HEAD", hashed, "")
-	if head.StatusCode != http.StatusOK || head.Header.Get("Content-Length") == "" || len(body(t, head.Body)) > 0 {
-		t.Errorf("HEAD: %d, Content-Length %q", head.StatusCode, head.Header.Get("Content-Length"))
+	if head.status != http.StatusOK || head.header.Get("Content-Length") == "" || len(head.body) > 0 {
+		t.Errorf("HEAD: %d, Content-Length %q", head.status, head.header.Get("Content-Length"))
 	}
 }
 
@@ -149,7 +158,7 @@ func TestFirstPaintFitsItsBudget(t *testing.T) {
 	const budget = 45_000
 	sum := 0
 	for _, name := range []string{"css/app.css", "js/htmx.min.js", "js/htmx-sse.min.js", "js/app.js", "icons.svg"} {
-		n := len(body(t, get(t, "GET", Path(name), "gzip").Body))
+		n := len(get(t, "GET", Path(name), "gzip").body)
 		t.Logf("%s: %d bytes", name, n)
 		sum += n
 	}
