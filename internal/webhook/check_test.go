@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -86,7 +87,7 @@ func TestCheckNamesTheField(t *testing.T) {
 			w := sampleWebhook()
 			c.change(w)
 			err := Check(w, iot.Limits{Webhooks: 5, Headers: 5}, true)
-			e, ok := err.(*iot.Error)
+			e, ok := errors.AsType[*iot.Error](err)
 			if !ok || e.Code != iot.Invalid || len(e.Fields) != 1 || !strings.Contains(e.Fields[c.field], c.text) || e.Fields[c.field] == "" {
 				t.Fatalf("got %v, want %q about %s alone", err, c.text, c.field)
 			}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -135,7 +136,7 @@ func renderURL(base, path string, m *iot.Message) (string, error) {
 }
 
 func hasFault(err error, field string) bool {
-	e, ok := err.(*iot.Error)
+	e, ok := errors.AsType[*iot.Error](err)
 	return ok && e.Code == iot.Invalid && e.Fields[field] != ""
 }
 
