@@ -44,6 +44,7 @@ func (b *bench) pass(d time.Duration) {
 }
 
 func newBench(t *testing.T) *bench {
+	t.Helper()
 	b := &bench{t: t, folder: t.TempDir()}
 	b.open()
 	a, o := &iot.Account{Email: actor, Name: "Ada"}, &iot.Organization{Name: "Works"}
@@ -182,6 +183,7 @@ type got struct {
 }
 
 func receive(t *testing.T, answer func(n int, g got) int) *receiver {
+	t.Helper()
 	r := &receiver{answ: answer}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(q.Body)
