@@ -95,6 +95,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, d.openError(err)
 	}
 	wdb.SetMaxOpenConns(1)
+	if err := ownFile(d.path); err != nil {
+		_ = wdb.Close()
+		return nil, unavailable("The database "+d.path+" cannot be written. Check its owner and the disk.", err)
+	}
 	if err := migrate(ctx, wdb); err != nil {
 		_ = wdb.Close()
 		return nil, d.openError(err)
@@ -213,6 +217,16 @@ func probe(folder string) error {
 	}
 	_, werr := f.WriteString("thingpost")
 	return errors.Join(werr, f.Close(), os.Remove(f.Name()))
+}
+
+// ownFile makes the database file readable for its owner alone; SQLite gives its
+// other files the same mode.
+func ownFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Chmod(path, 0o600))
 }
 
 // slugOrUUID completes a query that finds a row by either of its names.

@@ -25,7 +25,7 @@ func TestFinishKeepsTheAttemptAndMovesTheDeliveryOn(t *testing.T) {
 	if got.Status != iot.Delivered || got.AttemptCount != 2 || got.Code != 200 || got.Error != "" || got.ErrorDetail != "" || got.DueAt != 0 || got.EndedAt != 1_800_000_000_112 {
 		t.Errorf("delivered it is %+v", got)
 	}
-	list, err := w.Attempts(t.Context(), v.ID)
+	list, err := w.Attempts(t.Context(), v.ID, 100)
 	must(t, err)
 	want := *delivered(iot.Queued{Delivery: v}).Attempt
 	if len(list) != 2 || list[0].Number != 1 || list[1].Number != 2 || list[0].Error.Detail != retry.Attempt.Error.Detail {
@@ -45,7 +45,7 @@ func TestAttemptsAreNeverChanged(t *testing.T) {
 	w.finish(t, delivered(iot.Queued{Delivery: v}))
 	again := failed(v, iot.Failed) // the same number again
 	w.finish(t, again)
-	list, err := w.Attempts(t.Context(), v.ID)
+	list, err := w.Attempts(t.Context(), v.ID, 100)
 	must(t, err)
 	if len(list) != 1 || list[0].Error != nil || list[0].Response.Status != 200 {
 		t.Errorf("the attempts became %+v", list)
@@ -75,7 +75,7 @@ func TestOneCancelledAmongManyOutcomes(t *testing.T) {
 		if got := w.status(t, v.ID); got != want {
 			t.Errorf("%s is %s, want %s", v.ID, got, want)
 		}
-		if attempts, err := w.Attempts(t.Context(), v.ID); err != nil || len(attempts) != 1 {
+		if attempts, err := w.Attempts(t.Context(), v.ID, 100); err != nil || len(attempts) != 1 {
 			t.Errorf("%s has %d attempts, want its one (%v)", v.ID, len(attempts), err)
 		}
 	}

@@ -25,10 +25,14 @@ func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string
 		if err != nil {
 			return err
 		}
-		if n, err := r.RowsAffected(); err != nil || n > 0 {
+		n, err := r.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n > 0 {
 			t.reload(v.WebhookID)
 			t.changed(projectID, iot.DeliveriesChanged)
-			return err
+			return t.audit(projectID, actor, "delivery.retry", id.String(), "now")
 		}
 		return t.sendOne(&again, iot.TriggerRetry, actor)
 	})

@@ -27,8 +27,10 @@ type Stats struct {
 	// P50MS and P95MS are percentiles of delivered attempts of the last 24 hours
 	// in milliseconds, right within 19 %; 0 if there were none.
 	P50MS, P95MS float64
-	// OldestPendingAt is when the longest waiting delivery was made, NextDueAt when
-	// the next is due; 0 if nothing is pending.
+	// OldestPendingAt is when the longest waiting delivery was made, by a look at the
+	// 500 of each webhook that are due first and the 500 that are due last (the more
+	// often one was tried, the later it is due). NextDueAt is when the next is due.
+	// Both are 0 if nothing is pending.
 	OldestPendingAt, NextDueAt iot.Instant
 }
 
@@ -88,9 +90,10 @@ func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) 
 		Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled); err != nil {
 		return nil, translate("read project figures", err)
 	}
-	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(due), 0), coalesce(min(made), 0) FROM (
+	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(due), 0), coalesce(min(min(first, last)), 0) FROM (
 		SELECT (SELECT due_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 1) AS due,
-			(SELECT created_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 1) AS made
+			(SELECT min(created_at) FROM (SELECT created_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 500)) AS first,
+			(SELECT min(created_at) FROM (SELECT created_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at DESC LIMIT 500)) AS last
 		FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectID).Scan(&s.NextDueAt, &s.OldestPendingAt); err != nil {
 		return nil, translate("read project figures", err)
 	}

@@ -6,9 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,7 +44,7 @@ func demoPassword() iot.Secret {
 }
 
 func (p *program) demo(ctx context.Context, c config, pace int) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	a, err := newApp(ctx, c, slog.New(slog.DiscardHandler), p.now)
 	if err != nil {

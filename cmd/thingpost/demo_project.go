@@ -75,7 +75,7 @@ func (d *demoProject) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.app.db.PauseWebhook(last, account.Name, "The flows move to another machine.", demoActor)
+	return d.app.db.PauseWebhook(last, account.Name, "the flows move to another machine", demoActor)
 }
 
 func (d *demoProject) webhooks() []*iot.Webhook {

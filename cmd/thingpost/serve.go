@@ -22,13 +22,10 @@ func serveCommand(ctx context.Context, p *program, args []string) error {
 
 // serve runs the server until a signal comes.
 func (p *program) serve(ctx context.Context, c config) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	log := newLog(p.stderr, c.Watch)
-	defer context.AfterFunc(ctx, func() {
-		stop() // so that the second signal kills
-		log.Info("stopping")
-	})()
+	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	a, err := newApp(ctx, c, log, p.now)
 	if err != nil {
 		return err
@@ -44,6 +41,23 @@ func (p *program) serve(ctx context.Context, c config) error {
 	}
 	log.Info("stopped")
 	return err
+}
+
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. By
+// then signals have their usual effect again, so that a second one kills.
+func untilSignal(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // reloadOnHangup reads the certificate again on each SIGHUP until ctx ends.
