@@ -163,7 +163,7 @@ func (s *story) addsWebhook() {
 	for i := 1; i <= 5; i++ {
 		s.press("Add header")
 		s.await("the new row has the focus", func() bool {
-			return value[string](s.browser, "document.activeElement.name") == fmt.Sprintf("headers.%d.name", i-1)
+			return !s.scripts || value[string](s.browser, "document.activeElement.name") == fmt.Sprintf("headers.%d.name", i-1)
 		})
 		s.fill(fmt.Sprintf("Name of header %d", i), fmt.Sprintf("X-Part-%d", i))
 		s.fill(fmt.Sprintf("Value of header %d", i), fmt.Sprintf("part-%d-value", i))
