@@ -35,7 +35,7 @@ func BenchmarkDo(b *testing.B) {
 		b.SetParallelism(parallel)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				req, err := http.NewRequestWithContext(b.Context(), "POST", s.URL+"/hook", bytes.NewReader(body))
+				req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, s.URL+"/hook", bytes.NewReader(body))
 				if err != nil {
 					b.Error(err)
 					return
