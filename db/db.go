@@ -36,6 +36,8 @@ type DB struct {
 	log    *slog.Logger
 	limits iot.Limits
 	path   string
+
+	lookBack int // LookBack, but in tests
 }
 
 // Options of a store.
@@ -76,7 +78,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.OnCommit == nil {
 		o.OnCommit = func(iot.Commit) {}
 	}
-	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName)}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}

@@ -123,9 +123,9 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 }
 
 // floorQuery finds the row that a page of a rare filter must stay above.
-func (f DeliveryFilter) floorQuery() (query string, args []any, rare bool) {
+func (f DeliveryFilter) floorQuery(lookBack int) (query string, args []any, rare bool) {
 	from, where, args, rare := f.base()
-	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(LookBack), args, rare
+	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack), args, rare
 }
 
 // pageQuery reads a page, and one row more; floor is 0 if there is none.
@@ -146,7 +146,7 @@ func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, er
 	page := DeliveryPage{Items: []iot.Delivery{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var floor int64
-		if query, args, rare := f.floorQuery(); rare {
+		if query, args, rare := f.floorQuery(d.lookBack); rare {
 			if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
 				return err
 			}
@@ -183,7 +183,7 @@ func (d *DB) CountDeliveries(ctx context.Context, f DeliveryFilter, limit int) (
 	from, where, args, rare := f.base()
 	looked := limit
 	if rare {
-		looked = max(limit, LookBack)
+		looked = max(limit, d.lookBack)
 	}
 	base := strings.Join(where, " AND ")
 	condition, args := f.all(nil, args)

@@ -17,7 +17,7 @@ const (
 // Queries returns the texts with which a page is read.
 func (f DeliveryFilter) Queries() []string {
 	page, _ := f.pageQuery(1)
-	floor, _, rare := f.floorQuery()
+	floor, _, rare := f.floorQuery(LookBack)
 	if !rare {
 		return []string{page}
 	}
@@ -27,9 +27,13 @@ func (f DeliveryFilter) Queries() []string {
 // Queries returns the texts with which a page is read.
 func (f MessageFilter) Queries() []string {
 	page, _ := f.pageQuery(1)
-	floor, _ := f.floorQuery()
+	floor, _ := f.floorQuery(LookBack)
 	return []string{page, floor}
 }
+
+// SetLookBack bounds what a rare filter looks at, for a test that makes fewer
+// rows. It must be called before the first list.
+func (d *DB) SetLookBack(rows int) { d.lookBack = rows }
 
 // CountOn counts a table's rows as the store itself sees them.
 func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, err error) {

@@ -15,7 +15,7 @@ import (
 // Each step waits for the disk: fewer sequences than rapid's hundred, unless the
 // command line asks for more.
 func init() {
-	if err := flag.Set("rapid.checks", "20"); err != nil {
+	if err := flag.Set("rapid.checks", "12"); err != nil {
 		panic(err)
 	}
 }

@@ -185,7 +185,9 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 	rare := w.accepted(t, w.version(t), `1`, w.webhook)
 	rare.Message.Type, rare.Deliveries[0].Type = iot.Iottly, iot.Iottly
 	must(t, w.Accept(rare))
-	const more = db.LookBack + 100
+	const lookBack = 500
+	const more = lookBack + 100
+	w.SetLookBack(lookBack)
 	first := rare.Deliveries[0].ID.Key()
 	tx, err := w.raw(t).BeginTx(t.Context(), nil)
 	must(t, err)

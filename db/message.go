@@ -49,9 +49,9 @@ func (f MessageFilter) base() (from, where string, args []any) {
 }
 
 // floorQuery finds the row that a page must stay above.
-func (f MessageFilter) floorQuery() (query string, args []any) {
+func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 	from, where, args := f.base()
-	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(LookBack), args
+	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack), args
 }
 
 // pageQuery reads a page, and one row more; floor is 0 if there is none.
@@ -75,7 +75,7 @@ func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error)
 	page := MessagePage{Items: []iot.Message{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var floor int64
-		query, args := f.floorQuery()
+		query, args := f.floorQuery(d.lookBack)
 		if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
 			return err
 		}

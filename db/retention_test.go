@@ -220,7 +220,7 @@ func TestPruneRemovesWhatHasExpired(t *testing.T) {
 
 func TestMaintainCancelsWhatDeletedWebhooksOwe(t *testing.T) {
 	w, _ := openAt(t)
-	w.store(t, 2500, `1`, false, w.webhook)
+	w.store(t, 1500, `1`, false, w.webhook)
 	must(t, w.DeleteWebhook(w.webhook, actor)) // cancels a step itself
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
