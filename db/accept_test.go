@@ -18,10 +18,10 @@ type gate struct {
 	reached, release chan struct{}
 }
 
-func openGated(t *testing.T, options ...func(*db.Options)) (*world, *gate) {
+func openGated(t *testing.T) (*world, *gate) {
 	t.Helper()
 	g := &gate{reached: make(chan struct{}), release: make(chan struct{})}
-	return open(t, append(options, func(o *db.Options) {
+	return open(t, func(o *db.Options) {
 		heard := o.OnCommit
 		o.OnCommit = func(c iot.Commit) {
 			heard(c)
@@ -30,7 +30,7 @@ func openGated(t *testing.T, options ...func(*db.Options)) (*world, *gate) {
 				<-g.release
 			}
 		}
-	})...), g
+	}), g
 }
 
 // together hands all writes over while the writer is held, so that they share a
@@ -104,7 +104,7 @@ func (w *world) counters(t tester, h *iot.Webhook) db.Counters {
 func TestAcceptStoresAMessageWithItsDeliveries(t *testing.T) {
 	w := open(t)
 	other := w.newWebhook(t, "Other one")
-	a := w.accepted(t, w.version(t), `{"n":1.10}`, w.webhook, other)
+	a := w.accepted(w.version(t), `{"n":1.10}`, w.webhook, other)
 	a.Message.Fields = []byte(`{"to":"x"}`)
 	a.Message.SenderID, a.Message.Channel = "s-1", "alarm"
 	must(t, w.Accept(a))
@@ -166,7 +166,7 @@ func TestAcceptMatchedOnOlderSettingsIsStale(t *testing.T) {
 			k := *key
 			k.ProjectID = w.project.Key
 			must(t, w.CreateAPIKey(&k, "secret", actor))
-			a := w.accepted(t, w.version(t), `1`, w.webhook)
+			a := w.accepted(w.version(t), `1`, w.webhook)
 			must(t, change(w))
 			must(t, w.Accept(a))
 			if !a.Stale {
@@ -181,7 +181,7 @@ func TestAcceptMatchedOnOlderSettingsIsStale(t *testing.T) {
 
 func TestAcceptBesideAChangeOfSettingsIsStale(t *testing.T) {
 	w, g := openGated(t)
-	a := w.accepted(t, w.version(t), `1`, w.webhook)
+	a := w.accepted(w.version(t), `1`, w.webhook)
 	g.together(t, w,
 		func() { must(t, w.Accept(a)) }, // came first, and is written after the change
 		func() { must(t, w.PauseWebhook(w.webhook, "Ada", "", actor)) })
@@ -200,7 +200,7 @@ func TestRepeatedSenderIDIsAcceptedOnce(t *testing.T) {
 	other := &iot.Device{ProjectID: w.project.Key, ID: "other-probe"}
 	must(t, w.CreateDevice(other, "another-key", actor))
 	send := func(d *iot.Device, id string) *db.Accept {
-		a := w.accepted(t, w.version(t), `1`, w.webhook)
+		a := w.accepted(w.version(t), `1`, w.webhook)
 		a.Message.SenderID, a.Message.DeviceID, a.Message.ReceivedAt = id, d.Key, iot.At(c.now())
 		return a
 	}
@@ -234,7 +234,7 @@ func TestRepeatedSenderIDIsAcceptedOnce(t *testing.T) {
 
 func TestRepeatedSenderIDOfTwoCallsInOneTransaction(t *testing.T) {
 	w, g := openGated(t)
-	a, b := w.accepted(t, w.version(t), `1`, w.webhook), w.accepted(t, w.version(t), `2`, w.webhook)
+	a, b := w.accepted(w.version(t), `1`, w.webhook), w.accepted(w.version(t), `2`, w.webhook)
 	a.Message.SenderID, b.Message.SenderID = "same", "same"
 	g.together(t, w, func() { must(t, w.Accept(a)) }, func() { must(t, w.Accept(b)) })
 	if b.Repeated != a.Message.ID {
@@ -244,7 +244,7 @@ func TestRepeatedSenderIDOfTwoCallsInOneTransaction(t *testing.T) {
 
 func TestAFailingChangeFailsNoOther(t *testing.T) {
 	w, g := openGated(t)
-	a := w.accepted(t, w.version(t), `1`, w.webhook)
+	a := w.accepted(w.version(t), `1`, w.webhook)
 	taken := w.device
 	var failed, made, noted error
 	g.together(t, w,

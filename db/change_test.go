@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestChangesAreRefusedByTheirCodes(t *testing.T) {
 			if iot.CodeOf(c.err) != c.code {
 				t.Fatalf("got %v, want %q", c.err, c.code)
 			}
-			if e, ok := c.err.(*iot.Error); c.field != "" && (!ok || e.Fields[c.field] == "") {
+			if e, ok := errors.AsType[*iot.Error](c.err); c.field != "" && (!ok || e.Fields[c.field] == "") {
 				t.Errorf("%v does not name the field %s", c.err, c.field)
 			}
 		})

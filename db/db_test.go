@@ -123,7 +123,7 @@ func (w *world) version(t tester) int64 {
 }
 
 // accepted returns a message with a pending delivery to each webhook.
-func (w *world) accepted(t tester, version int64, payload string, hooks ...*iot.Webhook) *db.Accept {
+func (w *world) accepted(version int64, payload string, hooks ...*iot.Webhook) *db.Accept {
 	now := iot.Instant(1_800_000_000_000)
 	m := &iot.Message{ID: w.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User, Payload: []byte(payload), ReceivedAt: now}
 	a := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: version}
@@ -151,7 +151,7 @@ func BenchmarkEnqueue(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := w.Accept(w.accepted(b, version, payload, w.webhook)); err != nil {
+			if err := w.Accept(w.accepted(version, payload, w.webhook)); err != nil {
 				b.Error(err)
 			}
 		}
@@ -164,7 +164,7 @@ func BenchmarkFinish(b *testing.B) {
 	version := w.version(b)
 	list := make([]*db.Accept, b.N)
 	for i := range list {
-		list[i] = w.accepted(b, version, `{"n":1}`, w.webhook)
+		list[i] = w.accepted(version, `{"n":1}`, w.webhook)
 	}
 	for chunk := list; len(chunk) > 0; {
 		n := min(len(chunk), 1000)

@@ -37,8 +37,8 @@ func TestAFullDiskStoresNothingByHalves(t *testing.T) {
 	var refused *db.Accept
 	version, stored := w.version(t), int64(5)
 	for refused == nil && stored < 200 { // what the WAL had room for already
-		a := w.accepted(t, version, payload, w.webhook)
-		if err := w.Accept(a, w.accepted(t, version, payload, w.webhook)); err == nil {
+		a := w.accepted(version, payload, w.webhook)
+		if err := w.Accept(a, w.accepted(version, payload, w.webhook)); err == nil {
 			stored += 2
 		} else if refused = a; iot.CodeOf(err) != iot.StorageFull {
 			t.Fatalf("a full disk answers %v, want storage_full", err)

@@ -62,7 +62,7 @@ func (l *ledger) accept(t *rapid.T) {
 	version := l.version(t)
 	var list []*db.Accept
 	for n := rapid.IntRange(1, 4).Draw(t, "messages"); n > 0; n-- {
-		a := l.accepted(t, version, `{"n":1}`, h)
+		a := l.accepted(version, `{"n":1}`, h)
 		a.InOrder[0] = rapid.Bool().Draw(t, "in order")
 		if rapid.IntRange(0, 4).Draw(t, "skip") == 0 {
 			a.Deliveries[0].Status, a.Deliveries[0].DueAt = iot.Skipped, 0
@@ -88,12 +88,11 @@ func (l *ledger) finishSome(t *rapid.T) {
 	for _, v := range some {
 		status := rapid.SampledFrom([]iot.Status{iot.Pending, iot.Delivered, iot.Failed, iot.Skipped}).Draw(t, "outcome")
 		o := failed(v, status)
-		switch status {
-		case iot.Delivered:
+		if status == iot.Delivered {
 			o = delivered(iot.Queued{Delivery: v})
-		case iot.Skipped:
+		}
+		if status == iot.Skipped {
 			o.Attempt = nil
-		default:
 		}
 		list = append(list, o)
 		if l.status[v.ID] == iot.Pending {

@@ -20,7 +20,7 @@ func openLog(t *testing.T) (w *world, byName map[string]*iot.Delivery, other *io
 	must(t, w.CreateDevice(probe, "another-key", actor))
 	byName = map[string]*iot.Delivery{}
 	add := func(name string, h *iot.Webhook, change func(a *db.Accept), end func(v *iot.Delivery) *iot.Outcome) {
-		a := w.accepted(t, w.version(t), `1`, h)
+		a := w.accepted(w.version(t), `1`, h)
 		if change != nil {
 			change(a)
 		}
@@ -182,7 +182,7 @@ func TestPagesStayWhileNewRowsCome(t *testing.T) {
 
 func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 	w := open(t)
-	rare := w.accepted(t, w.version(t), `1`, w.webhook)
+	rare := w.accepted(w.version(t), `1`, w.webhook)
 	rare.Message.Type, rare.Deliveries[0].Type = iot.Iottly, iot.Iottly
 	must(t, w.Accept(rare))
 	const lookBack = 500
@@ -239,7 +239,7 @@ func withoutSeries(statement string) string {
 
 func TestMessageFilters(t *testing.T) {
 	w, byName, _, probe := openLog(t)
-	channelled := w.accepted(t, w.version(t), `1`)
+	channelled := w.accepted(w.version(t), `1`)
 	channelled.Message.Channel = "alarm"
 	must(t, w.Accept(channelled))
 	for name, c := range map[string]struct {
@@ -283,8 +283,8 @@ func TestDueWorkIsFoundByItsTime(t *testing.T) {
 	if len(due) != 1 || next > later.DueAt {
 		t.Errorf("%d of one are due, next at %d", len(due), next)
 	}
-	a := w.accepted(t, w.version(t), `1`, ordered)
-	b := w.accepted(t, w.version(t), `2`, ordered)
+	a := w.accepted(w.version(t), `1`, ordered)
+	b := w.accepted(w.version(t), `2`, ordered)
 	a.InOrder, b.InOrder = []bool{true}, []bool{true}
 	must(t, w.Accept(a, b))
 	head, err := w.Head(t.Context(), ordered.Key, w.device.Key)

@@ -25,7 +25,7 @@ func TestACleanStopLeavesOneFile(t *testing.T) {
 			t.Errorf("%s is left (%v)", end, err)
 		}
 	}
-	if err := w.Accept(w.accepted(t, 1, `1`)); iot.CodeOf(err) != iot.Unavailable {
+	if err := w.Accept(w.accepted(1, `1`)); iot.CodeOf(err) != iot.Unavailable {
 		t.Errorf("a closed store accepts: %v", err)
 	}
 	if err := w.NoteSignIn(1); iot.CodeOf(err) != iot.Unavailable {
@@ -50,7 +50,7 @@ func TestAStoreOpensAgainAsItWas(t *testing.T) {
 	if id := again.NewID(); id.Key() <= a.Deliveries[0].ID.Key() || id.String()[25:] != last.String()[25:] {
 		t.Errorf("new ids (%s) do not go on from %s", id, last)
 	}
-	if b := again.accepted(t, again.version(t), `2`, w.webhook); again.Accept(b) != nil || b.Stale {
+	if b := again.accepted(again.version(t), `2`, w.webhook); again.Accept(b) != nil || b.Stale {
 		t.Error("it does not know its projects' versions")
 	}
 }
@@ -61,10 +61,12 @@ func TestANewerOrDamagedStoreIsRefused(t *testing.T) {
 		want string
 	}{
 		"newer": {func(t *testing.T, w *world) {
+			t.Helper()
 			_, err := w.raw(t).ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 			must(t, err)
 		}, "newer version of Thingpost (schema 9999"},
 		"damaged": {func(t *testing.T, w *world) {
+			t.Helper()
 			must(t, w.Close())
 			must(t, os.WriteFile(w.Path(), []byte(strings.Repeat("no database ", 1000)), 0o600))
 		}, "is damaged. Restore a backup"},

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ var numbered = regexp.MustCompile(`\$(\d+)`)
 // plan returns the steps in which SQLite would run a query.
 func (w *world) plan(t *testing.T, query string) []string {
 	t.Helper()
-	args := make([]any, strings.Count(query, "?"))
+	args := slices.Repeat([]any{nil}, strings.Count(query, "?"))
 	for _, n := range numbered.FindAllStringSubmatch(query, -1) {
 		place, err := strconv.Atoi(n[1])
 		must(t, err)

@@ -38,7 +38,7 @@ func (w *world) store(t *testing.T, n int, payload string, end bool, hooks ...*i
 	version := w.version(t)
 	list := make([]*db.Accept, n)
 	for i := range list {
-		list[i] = w.accepted(t, version, payload, hooks...)
+		list[i] = w.accepted(version, payload, hooks...)
 	}
 	must(t, w.Accept(list...))
 	if !end {

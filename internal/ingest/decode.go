@@ -22,19 +22,9 @@ type received struct {
 	payload  []byte // shares memory with the body
 }
 
-// maxText bounds a short text of a message in characters, such as a timestamp.
-const maxText = 254
-
-// limitOf returns how many characters a field may have.
-func limitOf(name string) int {
-	switch name {
-	case "channel":
-		return iot.MaxChannel
-	case "id":
-		return iot.MaxSenderID
-	}
-	return maxText
-}
+// maxText bounds a short text of a message in characters: a channel, an id, a
+// timestamp.
+const maxText = iot.MaxChannel
 
 // decode reads a message of the native API, or of iottly's own form. All faults
 // are named at once.
@@ -104,8 +94,8 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 		f.Add(name, "must be a text.")
 		return false
 	}
-	if limit := limitOf(name); iot.TextLength(value.Str) > limit {
-		f.Add(name, fmt.Sprintf("must have at most %d characters.", limit))
+	if iot.TextLength(value.Str) > maxText {
+		f.Add(name, fmt.Sprintf("must have at most %d characters.", maxText))
 		return false
 	}
 	switch name {

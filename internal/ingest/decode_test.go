@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestDecodeNamesEveryFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := decode([]byte(c.body))
-			e, ok := err.(*iot.Error)
+			e, ok := errors.AsType[*iot.Error](err)
 			if !ok || e.Code != iot.Invalid || !strings.Contains(e.Message, c.words) {
 				t.Fatalf("got %v, want %q", err, c.words)
 			}

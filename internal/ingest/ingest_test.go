@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -193,7 +194,7 @@ func TestTheChannelChooses(t *testing.T) {
 		}
 	}
 	r := w.one(t, w.sender(), `{"payload":{"webhook_channel":"`+strings.Repeat("x", 255)+`"}}`)
-	if e, ok := r.Err.(*iot.Error); !ok || e.Fields["payload.webhook_channel"] == "" {
+	if e, ok := errors.AsType[*iot.Error](r.Err); !ok || e.Fields["payload.webhook_channel"] == "" {
 		t.Errorf("a long channel in the payload: %v", r.Err)
 	}
 }

@@ -60,7 +60,7 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 	c, bad := webhook.Compile(w)
 	if bad != nil {
 		v.Err = bad
-		return v, nil
+		return v, nil //nolint:nilerr // the fault is the preview's content
 	}
 	r, err := c.Render(webhook.Input{Message: m, Device: d, Project: s.Project, At: i.now(), PublicURL: i.o.PublicURL, Version: i.o.Version})
 	if skip, ok := errors.AsType[*webhook.Skip](err); ok {

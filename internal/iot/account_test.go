@@ -1,6 +1,7 @@
 package iot_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,8 @@ import (
 
 func TestRolesAndTheirRights(t *testing.T) {
 	everything := map[iot.Rights]iot.Role{ // the smallest role that has it
-		iot.ReadTraffic: iot.Viewer, iot.ReadDevices: iot.Viewer,
+		iot.AllKeyRights: iot.Admin,
+		iot.ReadTraffic:  iot.Viewer, iot.ReadDevices: iot.Viewer,
 		iot.SendMessages: iot.Editor, iot.SendDownlinks: iot.Editor, iot.WriteDevices: iot.Editor, iot.ChangeSettings: iot.Editor,
 		iot.ManageKeys: iot.Admin, iot.ManageMembers: iot.Admin, iot.ManageProject: iot.Admin,
 		iot.ManageOrganization: iot.Owner,
@@ -122,7 +124,7 @@ func TestErrorsNameTheirFields(t *testing.T) {
 	f.Add("url", "comes too late.")
 	f.Add("id", "is taken.")
 	err := f.Err()
-	e, ok := err.(*iot.Error)
+	e, ok := errors.AsType[*iot.Error](err)
 	if !ok || e.Code != iot.Invalid || len(e.Fields) != 2 || e.Fields["url"] != "is missing." || e.Fields["id"] != "is taken." {
 		t.Errorf("the faults are %v", err)
 	}

@@ -14,9 +14,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// at is a clock that stands still.
-func at(ms int64) func() time.Time {
-	return func() time.Time { return time.UnixMilli(ms) }
+// still is a clock that stands.
+func still() time.Time {
+	return time.UnixMilli(someMS)
 }
 
 const someMS = 1_800_000_000_123
@@ -25,7 +25,7 @@ func TestIDNamesItsRowAndBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		salt := rapid.Int64Range(0, 1<<53-1).Draw(t, "salt")
 		key := rapid.Int64Range(1, math.MaxInt64).Draw(t, "key")
-		ids := iot.NewIDs(salt, 0, at(someMS))
+		ids := iot.NewIDs(salt, 0, still)
 		id := ids.Of(key)
 		if id.Key() != key {
 			t.Fatalf("key %d became id %s with the key %d", key, id, id.Key())
@@ -40,7 +40,7 @@ func TestIDNamesItsRowAndBack(t *testing.T) {
 }
 
 func TestIDHoldsItsInstant(t *testing.T) {
-	id := iot.NewIDs(7, 0, at(someMS)).New()
+	id := iot.NewIDs(7, 0, still).New()
 	if sec, nsec := uuid.UUID(id).Time().UnixTime(); sec*1000+nsec/1_000_000 != someMS {
 		t.Errorf("a reader of UUIDv7 sees %d s %d ns, want %d ms", sec, nsec, int64(someMS))
 	}
@@ -94,14 +94,14 @@ func TestIDsOnlyGrow(t *testing.T) {
 
 func TestIDsGoOnAfterTheGreatestInUse(t *testing.T) {
 	last := iot.KeyAt(someMS + 86_400_000)
-	if id := iot.NewIDs(1, last, at(someMS)).New(); id.Key() != last+1 {
+	if id := iot.NewIDs(1, last, still).New(); id.Key() != last+1 {
 		t.Errorf("after the key %d came %d", last, id.Key())
 	}
 }
 
 func TestIDsAreUniqueAcrossGoroutinesAndInstances(t *testing.T) {
 	const workers, each = 8, 2000
-	one, two := iot.NewIDs(1, 0, at(someMS)), iot.NewIDs(2, 0, at(someMS))
+	one, two := iot.NewIDs(1, 0, still), iot.NewIDs(2, 0, still)
 	lists := make([][]iot.ID, workers)
 	var wait sync.WaitGroup
 	for n := range lists {
@@ -128,7 +128,7 @@ func TestIDsAreUniqueAcrossGoroutinesAndInstances(t *testing.T) {
 }
 
 func TestIDJSON(t *testing.T) {
-	id := iot.NewIDs(9, 0, at(someMS)).New()
+	id := iot.NewIDs(9, 0, still).New()
 	b, err := json.Marshal(map[string]iot.ID{"id": id, "none": {}})
 	if want := `{"id":"` + id.String() + `","none":""}`; err != nil || string(b) != want {
 		t.Errorf("encoded as %s, %v, want %s", b, err, want)

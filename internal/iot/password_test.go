@@ -2,6 +2,7 @@ package iot_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestPasswordsRefuseTheirBounds(t *testing.T) {
 	p := iot.NewPasswords()
 	for _, bad := range []iot.Secret{"", "123456789", "ääääääääa", iot.Secret(strings.Repeat("x", iot.MaxPassword+1))} {
 		_, err := p.Hash(t.Context(), bad)
-		if e, ok := err.(*iot.Error); !ok || e.Fields["password"] == "" {
+		if e, ok := errors.AsType[*iot.Error](err); !ok || e.Fields["password"] == "" {
 			t.Errorf("a password of %d bytes: %v", len(bad), err)
 		}
 	}
@@ -127,7 +128,7 @@ func TestUpdatesAreChecked(t *testing.T) {
 		"good":            {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 254)), DevEUI: text("70B3D57ED005ABCD"), DevAddr: text("2601150F")}.Check(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, ok := c.err.(*iot.Error)
+			e, ok := errors.AsType[*iot.Error](c.err)
 			if c.field == "" && c.err != nil || c.field != "" && (!ok || e.Fields[c.field] == "") {
 				t.Errorf("got %v, want a fault of %q", c.err, c.field)
 			}
