@@ -39,7 +39,7 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("bench", "", benchAbout)
 	o.group("Throughput")
 	o.count(&c.messages, "messages", 60_000, 1_000, 10_000_000, "messages a round, for each of the two")
-	o.count(&c.senders, "senders", 256, 1, 4096, "senders at once; each waits for its answer")
+	o.count(&c.senders, "senders", 192, 1, 4096, "senders at once; each waits for its answer")
 	o.count(&c.rounds, "rounds", 3, 1, 100, "rounds; the median ratio counts")
 	o.group("Latency")
 	o.count(&c.rate, "rate", 100, 1, 100_000, "messages a second at an even pace")

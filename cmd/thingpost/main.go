@@ -17,7 +17,7 @@ import (
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200) // a few MiB of garbage more, for 5 % less work
+		debug.SetGCPercent(300) // a few MiB of garbage more, for 5 % less work
 	}
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
