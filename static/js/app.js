@@ -194,10 +194,10 @@
   const kept = new WeakMap();
   document.addEventListener("htmx:beforeRequest", (event) => {
     const section = event.detail.elt;
-    if (section === live(section) && ($(":popover-open", section) || held(section))) event.preventDefault();
+    if (section === live(section) && held(section)) event.preventDefault();
   });
-  // A list that somebody points at stays as it is until they let go of it.
-  const held = (section) => section.matches("[data-live-hold]:is(:hover, :focus-within)");
+  // A list that somebody points at, or a section with an open menu, stays as it is until they let go of it.
+  const held = (section) => $(":popover-open", section) || section.matches("[data-live-hold]:is(:hover, :focus-within)");
   for (const leaving of ["mouseout", "focusout"]) {
     document.addEventListener(leaving, (event) => {
       const section = live(event.target);
@@ -208,8 +208,14 @@
     const section = live(event.target);
     if (section && event.newState === "closed" && event.target.popover) refresh(section);
   }, true);
-  document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { target } = detail;
     if (target !== live(target)) return;
+    // It was asked for before: letting go asks again.
+    if (detail.requestConfig?.elt === target && held(target)) {
+      detail.shouldSwap = false;
+      return;
+    }
     kept.set(target, {
       open: new Map(all("details[id]", target).map((details) => [details.id, details.open])),
       chosen: all(".tabs-line input:checked", target).map((input) => `input[name="${CSS.escape(input.name)}"][value="${CSS.escape(input.value)}"]`),
