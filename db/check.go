@@ -138,8 +138,8 @@ func (d *DB) checkMessages(ctx context.Context, tx *sql.Tx) (Finding, error) {
 func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	f := Finding{What: "every secret opens with the key"}
 	for _, c := range []struct{ what, query string }{
-		{"device", `SELECT slug, key_sealed, x'', x'' FROM devices`},
-		{"webhook", `SELECT slug, headers, downlink_key, signing_secrets FROM webhooks`},
+		{"device", `SELECT slug, key_sealed, x'', x'', x'', x'' FROM devices`},
+		{"webhook", `SELECT slug, headers, downlink_key, signing_secrets, hidden, template_fields FROM webhooks`},
 	} {
 		rows, err := tx.QueryContext(ctx, c.query)
 		if err != nil {
@@ -148,8 +148,8 @@ func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
 			var slug string
-			var sealed [3][]byte
-			if err := rows.Scan(&slug, &sealed[0], &sealed[1], &sealed[2]); err != nil {
+			var sealed [5][]byte
+			if err := rows.Scan(&slug, &sealed[0], &sealed[1], &sealed[2], &sealed[3], &sealed[4]); err != nil {
 				return f, err
 			}
 			for _, s := range sealed {

@@ -51,15 +51,17 @@ func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error 
 	if err := f.Err(); err != nil {
 		return err
 	}
-	return d.write("create key", func(t *Tx) error {
-		k.CreatedAt, k.CreatedBy, k.Names = iot.At(t.db.now()), actor, k.Rights.Names()
-		if _, err := t.exec(`INSERT INTO api_keys (id, project_id, name, rights, hash, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			k.ID, k.ProjectID, k.Name, k.Rights.String(), hashOf(secret), int64(k.CreatedAt), k.CreatedBy, int64(k.ExpiresAt)); err != nil {
-			return err
-		}
-		t.changed(k.ProjectID, iot.SettingsChanged)
-		return t.audit(k.ProjectID, actor, "key.create", k.Name, strings.Join(k.Names, ", "))
-	})
+	return d.write("create key", func(t *Tx) error { return t.createKey(k, secret, actor) })
+}
+
+func (t *Tx) createKey(k *iot.APIKey, secret iot.Secret, actor string) error {
+	k.CreatedAt, k.CreatedBy, k.Names = iot.At(t.db.now()), actor, k.Rights.Names()
+	if _, err := t.exec(`INSERT INTO api_keys (id, project_id, name, rights, hash, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		k.ID, k.ProjectID, k.Name, k.Rights.String(), hashOf(secret), int64(k.CreatedAt), k.CreatedBy, int64(k.ExpiresAt)); err != nil {
+		return err
+	}
+	t.changed(k.ProjectID, iot.SettingsChanged)
+	return t.audit(k.ProjectID, actor, "key.create", k.Name, strings.Join(k.Names, ", "))
 }
 
 // APIKey returns the key with an id if the secret is its own and it has not

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,9 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	canary := func(name string) iot.Secret { return iot.Secret("canary-" + name + "-0123456789abcdef") }
 	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Secrets", URL: "https://erp.example/hook", Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(),
 		Headers:     []iot.Header{{Name: "X-Known-Name", Value: canary("header"), Secret: true}, {Name: "X-Plain", Value: canary("plain-header")}},
-		DownlinkKey: canary("downlink"), SigningSecrets: []iot.Secret{canary("signing")}, Signed: true}
+		DownlinkKey: canary("downlink"), SigningSecrets: []iot.Secret{canary("signing")}, Signed: true,
+		Hidden:         map[string][]iot.Secret{iot.HiddenURL: {canary("url")}, iot.HiddenPath(iot.User): {canary("path"), ""}},
+		TemplateFields: map[string]iot.TemplateValue{"token": {Value: canary("field"), Secret: true}, "open": {Value: canary("open-field")}}}
 	must(t, w.CreateWebhook(h, actor))
 	must(t, w.RotateSecret(h, canary("rotated"), time.Hour, actor))
 	must(t, w.SetDeviceKey(w.device, canary("device"), actor))
@@ -33,6 +36,9 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	must(t, err)
 	if got.Headers[0].Value != canary("header") || got.DownlinkKey != canary("downlink") || len(got.SigningSecrets) != 2 || got.SigningSecrets[0] != canary("rotated") || got.SigningSecrets[1] != canary("signing") {
 		t.Error("the webhook's secrets did not come back")
+	}
+	if !reflect.DeepEqual(got.Hidden, h.Hidden) || !reflect.DeepEqual(got.TemplateFields, h.TemplateFields) {
+		t.Error("what a template put in did not come back")
 	}
 	if key, err := w.DeviceKey(t.Context(), w.device); err != nil || key != canary("device") {
 		t.Errorf("the device's key did not come back: %v", err)

@@ -12,7 +12,7 @@ import (
 const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.description, w.url, w.message_types, w.channel, w.payload_only, w.headers,
 	w.format, w.field_mask, w.device_id, coalesce((SELECT slug FROM devices WHERE id = w.device_id), ''), w.template, w.downlink_key, w.signed,
 	w.signing_secrets, w.old_secret_until, w.settings, w.paused, w.paused_by, w.paused_reason, w.paused_at,
-	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at`
+	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields`
 
 // storedHeader is a header inside the sealed column, its value in clear.
 type storedHeader struct {
@@ -26,11 +26,12 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 		w                                   iot.Webhook
 		types, mask, settings               string
 		headersSealed, keySealed, sigSealed []byte
+		hiddenSealed, fieldsSealed          []byte
 	)
 	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly, &headersSealed,
 		&w.Format, &mask, &w.DeviceID, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
 		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError, &w.Health.Since,
-		&w.CreatedAt, &w.UpdatedAt)
+		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +67,11 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 		w.SigningSecrets = append(w.SigningSecrets, iot.Secret(s))
 	}
 	key, err := d.sealer.open(keySealed)
+	if err != nil {
+		return nil, err
+	}
 	w.DownlinkKey = iot.Secret(key)
-	return &w, err
+	return &w, d.openTemplate(&w, hiddenSealed, fieldsSealed)
 }
 
 // webhookValues are a webhook's own columns, as CreateWebhook and UpdateWebhook
@@ -88,8 +92,10 @@ func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 			return nil, err
 		}
 	}
+	hidden, fields, err := d.sealTemplate(w)
 	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]), w.DeviceID,
-		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]), int64(w.UpdatedAt)}, nil
+		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]), int64(w.UpdatedAt),
+		hidden, fields}, err
 }
 
 // Webhooks returns a project's webhooks, the oldest first.
@@ -136,42 +142,46 @@ func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) 
 // is made from the description. Errors: conflict for a taken id, limit_reached
 // for one webhook more than the host allows.
 func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
-	return d.write("create webhook", func(t *Tx) error {
-		var n int
-		if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, w.ProjectID).Scan(&n); err != nil {
-			return err
-		}
-		if n >= d.limits.Webhooks {
-			return iot.NewError(iot.LimitReached, fmt.Sprintf("This project has %d of %d webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
-		}
-		if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, w.ProjectID); err != nil {
-			return err
-		}
-		if err := t.findDevice(w); err != nil {
-			return err
-		}
-		w.UUID, w.CreatedAt, w.Version = d.NewID().String(), iot.At(d.now()), 1
-		w.UpdatedAt, w.Health.Status = w.CreatedAt, iot.HealthUnknown
-		values, err := d.webhookValues(w)
-		if err != nil {
-			return err
-		}
-		r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask, device_id, template,
-			downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, project_id, slug, uuid, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-			append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt))...)
-		if err != nil {
-			return slugTaken(err)
-		}
-		if w.Key, err = r.LastInsertId(); err != nil {
-			return err
-		}
-		if _, err := t.exec(`INSERT INTO webhook_counters (webhook_id) VALUES ($1)`, w.Key); err != nil {
-			return err
-		}
-		t.webhookChanged(w.ProjectID, w.Key)
-		return t.audit(w.ProjectID, actor, "webhook.create", w.ID, "")
-	})
+	return d.write("create webhook", func(t *Tx) error { return t.createWebhook(w, actor) })
+}
+
+// createWebhook writes a new webhook, its counters and a line of the audit log.
+func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
+	d := t.db
+	var n int
+	if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, w.ProjectID).Scan(&n); err != nil {
+		return err
+	}
+	if n >= d.limits.Webhooks {
+		return iot.NewError(iot.LimitReached, fmt.Sprintf("This project has %d of %d webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
+	}
+	if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, w.ProjectID); err != nil {
+		return err
+	}
+	if err := t.findDevice(w); err != nil {
+		return err
+	}
+	w.UUID, w.CreatedAt, w.Version = d.NewID().String(), iot.At(d.now()), 1
+	w.UpdatedAt, w.Health.Status = w.CreatedAt, iot.HealthUnknown
+	values, err := d.webhookValues(w)
+	if err != nil {
+		return err
+	}
+	r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask, device_id, template,
+		downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, hidden, template_fields, project_id, slug, uuid, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt))...)
+	if err != nil {
+		return slugTaken(err)
+	}
+	if w.Key, err = r.LastInsertId(); err != nil {
+		return err
+	}
+	if _, err := t.exec(`INSERT INTO webhook_counters (webhook_id) VALUES ($1)`, w.Key); err != nil {
+		return err
+	}
+	t.webhookChanged(w.ProjectID, w.Key)
+	return t.audit(w.ProjectID, actor, "webhook.create", w.ID, "")
 }
 
 // UpdateWebhook stores a webhook that was read, changed and checked. Conflict if
@@ -189,7 +199,7 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		}
 		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6, format = $7,
 			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14, settings = $15,
-			updated_at = $16, version = version + 1 WHERE id = $17 AND version = $18 AND deleted_at = 0`, append(values, w.Key, was)...)
+			updated_at = $16, hidden = $17, template_fields = $18, version = version + 1 WHERE id = $19 AND version = $20 AND deleted_at = 0`, append(values, w.Key, was)...)
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ func (s *server) previewWebhook(w http.ResponseWriter, r *http.Request, c *calle
 	if err := handlers.DecodeOptionalJSON(r, &body, handlers.MaxJSONBytes); err != nil {
 		return err
 	}
-	if _, err := s.change(h, body.webhookBody); err != nil {
+	if _, err := s.change(h, h.Clone(), body.webhookBody); err != nil {
 		return err
 	}
 	if err := s.findDevice(r, h); err != nil {

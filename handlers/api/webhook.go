@@ -41,7 +41,7 @@ func (s *server) createWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if body.ID != nil {
 		h.ID = *body.ID
 	}
-	secret, err := s.change(h, body)
+	secret, err := s.change(h, nil, body)
 	if err != nil {
 		return err
 	}
@@ -51,9 +51,9 @@ func (s *server) createWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	return handlers.WriteJSON(w, http.StatusCreated, webhookWithSecret{h, secret.Reveal()})
 }
 
-// change applies a body and checks the result. It returns a new signing secret
-// if one was made.
-func (s *server) change(h *iot.Webhook, body webhookBody) (secret iot.Secret, err error) {
+// change applies a body and checks the result; was is the stored webhook, nil for
+// a new one. It returns a new signing secret if one was made.
+func (s *server) change(h, was *iot.Webhook, body webhookBody) (secret iot.Secret, err error) {
 	var f iot.Faults
 	body.apply(h, &f)
 	if body.Signed != nil && *body.Signed != h.Signed {
@@ -62,6 +62,9 @@ func (s *server) change(h *iot.Webhook, body webhookBody) (secret iot.Secret, er
 			secret = webhook.NewSigningSecret()
 			h.SigningSecrets = []iot.Secret{secret}
 		}
+	}
+	if was != nil {
+		return secret, merge(&f, webhook.CheckChange(h, was, s.DB.Limits()))
 	}
 	return secret, merge(&f, webhook.Check(h, s.DB.Limits(), true))
 }
@@ -108,7 +111,7 @@ func (s *server) updateWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if body.ID != nil && *body.ID != h.ID {
 		return iot.FieldError("id", "cannot be changed.")
 	}
-	secret, err := s.change(h, body)
+	secret, err := s.change(h, h.Clone(), body)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,10 @@ func (e webhookEdit) result(v *visit, limits iot.Limits, unnamed string) (*iot.W
 	var faults iot.Faults
 	applyForm(e.form, h, e.stored, &faults)
 	h.Description = cmp.Or(h.Description, unnamed)
-	return h, inFormWords(merged(&faults, webhook.Check(h, limits, h.Template == "")))
+	if e.stored != nil {
+		return h, inFormWords(merged(&faults, webhook.CheckChange(h, e.stored, limits)))
+	}
+	return h, inFormWords(merged(&faults, webhook.Check(h, limits, true)))
 }
 
 // headerButton does what a button of the rows of headers asks for, and reports

@@ -129,6 +129,9 @@ func applyForm(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) {
 	if stored != nil && strings.Contains(h.URL, iot.Mask) && h.URL == maskedURL(stored) {
 		h.URL = stored.URL
 	}
+	if stored != nil { // also of one that is copied
+		h.Hidden, h.Template, h.TemplateFields = maps.Clone(stored.Hidden), stored.Template, maps.Clone(stored.TemplateFields)
+	}
 	applyTypes(f, h)
 	applyHeaders(f, h, stored, faults)
 	applySettings(f, &h.Settings, faults)

@@ -123,9 +123,11 @@ type Webhook struct {
 	// Version rises with each change of what is sent or when.
 	Version int64 `json:"-"`
 
-	ID           string   `json:"id"` // slug
-	UUID         string   `json:"uuid"`
-	Description  string   `json:"description"`
+	ID          string `json:"id"` // slug
+	UUID        string `json:"uuid"`
+	Description string `json:"description"`
+	// URL has Mask in the place of each secret that a template put there, as the
+	// paths of MessageTypes do; see Hidden.
 	URL          string   `json:"url"`
 	MessageTypes Routes   `json:"message_types"`
 	Channel      string   `json:"channel"` // "" = all
@@ -135,9 +137,16 @@ type Webhook struct {
 	FieldMask    []string `json:"field_mask"`
 	Device       string   `json:"device"` // slug; "" = all
 	DeviceID     int64    `json:"-"`
-	Template     string   `json:"template"`
-	DownlinkKey  Secret   `json:"downlink_key"`
-	Signed       bool     `json:"signed"`
+	// Hidden holds the secrets that the masks in the URL and paths stand for, in
+	// their order, by HiddenURL and HiddenPath. A text that is replaced by one
+	// without masks loses its secrets when it is checked.
+	Hidden map[string][]Secret `json:"-"`
+	// Template is the id of the template that it was made from, "" if of none, and
+	// TemplateFields what was given for the template's fields.
+	Template       string                   `json:"template"`
+	TemplateFields map[string]TemplateValue `json:"template_fields"`
+	DownlinkKey    Secret                   `json:"downlink_key"`
+	Signed         bool                     `json:"signed"`
 	// SigningSecrets sign each request, the newest first; two while one is being
 	// rotated. See OldSecretUntil.
 	SigningSecrets []Secret `json:"-"`
@@ -163,6 +172,8 @@ func (w *Webhook) Clone() *Webhook {
 	c.FieldMask = slices.Clone(w.FieldMask)
 	c.SigningSecrets = slices.Clone(w.SigningSecrets)
 	c.Settings.RetryOn = slices.Clone(w.Settings.RetryOn)
+	c.TemplateFields = maps.Clone(w.TemplateFields)
+	c.Hidden = maps.Clone(w.Hidden)
 	return &c
 }
 

@@ -38,8 +38,28 @@ const (
 // have limits.Headers headers; a template's or another dialect's may have no
 // message type, and iot.MaxTemplateHeaders headers.
 //
-// Masked values must have been replaced by the stored ones before.
+// Masked values must have been replaced by the stored ones before, but for masks
+// in the URL and the paths that w.Hidden has the secrets of.
 func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
+	most := iot.MaxTemplateHeaders
+	if own {
+		most = min(limits.Headers, most)
+	}
+	return check(w, most, own)
+}
+
+// CheckChange is Check for a change that a person makes to a webhook: was is how
+// it was stored. One that a template or another dialect made keeps the headers
+// that it has, also if they are more than limits.Headers, and can go on without
+// a message type; headers can be added up to the limit only.
+func CheckChange(w, was *iot.Webhook, limits iot.Limits) error {
+	most := min(max(limits.Headers, len(was.Headers)), iot.MaxTemplateHeaders)
+	return check(w, most, was.Template == "" && len(was.MessageTypes) > 0)
+}
+
+// check is Check with at most so many headers. needsType says that there must be
+// a message type.
+func check(w *iot.Webhook, headers int, needsType bool) error {
 	var f iot.Faults
 	if w.ID != "" {
 		if err := iot.CheckSlug("id", w.ID); err != nil {
@@ -56,9 +76,13 @@ func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
 	f.Check(!iot.HasControl(w.DownlinkKey.Reveal()), "downlink_key", "must not hold control characters.")
 	f.Check(w.DownlinkKey != iot.Mask, "downlink_key", maskProblem)
 
+	dropHidden(w)
+	if w.TemplateFields == nil {
+		w.TemplateFields = map[string]iot.TemplateValue{}
+	}
 	checkURL(&f, w)
-	checkRoutes(&f, w, own)
-	checkHeaders(&f, w, limits, own)
+	checkRoutes(&f, w, needsType)
+	checkHeaders(&f, w, headers)
 	checkFormat(&f, w)
 	checkSettings(&f, &w.Settings)
 	return f.Err()
@@ -66,18 +90,19 @@ func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
 
 func checkURL(f *iot.Faults, w *iot.Webhook) {
 	w.URL = strings.TrimSpace(w.URL)
+	full, ok := w.FullURL()
 	switch {
 	case w.URL == "":
 		f.Add("url", "must not be empty; it is where messages go, like https://example.com/in.")
 		return
-	case iot.TextLength(w.URL) > maxURL:
-		f.Add("url", "must have at most 2,048 characters.")
-		return
-	case strings.Contains(w.URL, iot.Mask):
+	case !ok:
 		f.Add("url", maskProblem)
 		return
+	case iot.TextLength(full) > maxURL:
+		f.Add("url", "must have at most 2,048 characters.")
+		return
 	}
-	o, raw, problem := parseOrigin(w.URL)
+	o, raw, problem := parseOrigin(full)
 	if problem == "" {
 		_, problem = parseURIText(raw)
 	}
@@ -96,16 +121,44 @@ func checkURL(f *iot.Faults, w *iot.Webhook) {
 		login := base64.StdEncoding.EncodeToString([]byte(o.user.Username() + ":" + password))
 		w.Headers = append(w.Headers, iot.Header{Name: "Authorization", Value: iot.Secret("Basic " + login), Secret: true})
 	}
-	w.URL = o.text + raw
+	if len(w.Hidden[iot.HiddenURL]) == 0 {
+		w.URL = o.text + raw
+	} else {
+		dropLogin(w)
+	}
+}
+
+// dropLogin removes a user name and password from a URL with hidden secrets.
+func dropLogin(w *iot.Webhook) {
+	scheme, authority, rest, _ := splitURL(w.URL)
+	at := strings.LastIndexByte(authority, '@') + 1
+	masks := strings.Count(authority[:at], iot.Mask)
+	w.URL = scheme + "://" + authority[at:] + rest
+	w.Hidden[iot.HiddenURL] = slices.Clone(w.Hidden[iot.HiddenURL][masks:])
+	dropHidden(w)
+}
+
+// dropHidden forgets secrets of texts that have no masks any more.
+func dropHidden(w *iot.Webhook) {
+	kept := map[string][]iot.Secret{}
+	if s := w.Hidden[iot.HiddenURL]; strings.Contains(w.URL, iot.Mask) && len(s) > 0 {
+		kept[iot.HiddenURL] = s
+	}
+	for kind, route := range w.MessageTypes {
+		if s := w.Hidden[iot.HiddenPath(kind)]; strings.Contains(route.Path, iot.Mask) && len(s) > 0 {
+			kept[iot.HiddenPath(kind)] = s
+		}
+	}
+	w.Hidden = kept
 }
 
 func pathField(kind iot.MessageType) string { return "message_types." + string(kind) + ".path" }
 
-func checkRoutes(f *iot.Faults, w *iot.Webhook, own bool) {
+func checkRoutes(f *iot.Faults, w *iot.Webhook, needsType bool) {
 	if w.MessageTypes == nil {
 		w.MessageTypes = iot.Routes{}
 	}
-	f.Check(len(w.MessageTypes) > 0 || !own, "message_types", "must hold at least one message type.")
+	f.Check(len(w.MessageTypes) > 0 || !needsType, "message_types", "must hold at least one message type.")
 	for kind, route := range w.MessageTypes {
 		field := pathField(kind)
 		if !known(kind) {
@@ -116,12 +169,17 @@ func checkRoutes(f *iot.Faults, w *iot.Webhook, own bool) {
 			f.Add(field, "must have at most 64 characters.")
 			continue
 		}
-		f.Check(!strings.Contains(route.Path, iot.Mask), field, maskProblem)
-		problem := pathProblem(route.Path)
+		full, ok := w.FullPath(kind)
+		if !ok {
+			f.Add(field, maskProblem)
+			continue
+		}
+		problem := pathProblem(full)
 		if problem == "" {
-			_, problem = parseURIText(route.Path)
+			_, problem = parseURIText(full)
 		}
 		f.Check(problem == "", field, problem)
+		f.Check(iot.TextLength(full) <= maxURL, field, "must have at most 2,048 characters.")
 	}
 }
 
@@ -135,13 +193,9 @@ func typeNames() string {
 
 func headerField(i int, part string) string { return "headers." + strconv.Itoa(i) + "." + part }
 
-func checkHeaders(f *iot.Faults, w *iot.Webhook, limits iot.Limits, own bool) {
+func checkHeaders(f *iot.Faults, w *iot.Webhook, most int) {
 	if w.Headers == nil {
 		w.Headers = []iot.Header{}
-	}
-	most := iot.MaxTemplateHeaders
-	if own {
-		most = min(limits.Headers, most)
 	}
 	f.Check(len(w.Headers) <= most, "headers", fmt.Sprintf("can be at most %d; there are %d.", most, len(w.Headers)))
 	seen := make(map[string]bool, len(w.Headers))

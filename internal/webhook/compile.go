@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"thingpost/internal/iot"
@@ -64,7 +66,11 @@ func Compile(w *iot.Webhook) (*Compiled, error) {
 }
 
 func (c *Compiled) compileRoutes(w *iot.Webhook) error {
-	o, raw, problem := parseOrigin(w.URL)
+	address, ok := w.FullURL()
+	if !ok {
+		return iot.FieldError("url", maskProblem)
+	}
+	o, raw, problem := parseOrigin(address)
 	if problem != "" {
 		return iot.FieldError("url", problem)
 	}
@@ -76,7 +82,11 @@ func (c *Compiled) compileRoutes(w *iot.Webhook) error {
 		return iot.FieldError("url", problem)
 	}
 	for _, kind := range w.MessageTypes.Types() {
-		field, path := pathField(kind), w.MessageTypes[kind].Path
+		field := pathField(kind)
+		path, ok := w.FullPath(kind)
+		if !ok {
+			return iot.FieldError(field, maskProblem)
+		}
 		if problem := pathProblem(path); problem != "" {
 			return iot.FieldError(field, problem)
 		}
@@ -88,9 +98,37 @@ func (c *Compiled) compileRoutes(w *iot.Webhook) error {
 		if err != nil {
 			return err
 		}
+		if len(w.Hidden[iot.HiddenURL])+len(w.Hidden[iot.HiddenPath(kind)]) > 0 {
+			t.shown = newShown(w.URL, w.MessageTypes[kind].Path)
+		}
 		c.routes = append(c.routes, route{kind: kind, target: t})
 	}
+	c.keepHidden(w)
 	return nil
+}
+
+// keepHidden notes what a template put into the URL and paths, and the values
+// themselves, so that no answer that quotes them is shown. In the URL they are
+// masked by their place, however short they are.
+func (c *Compiled) keepHidden(w *iot.Webhook) {
+	const short = 4
+	keep := func(s iot.Secret) {
+		if text := s.Reveal(); len(text) >= short && !slices.Contains(c.secrets, text) {
+			c.secrets = append(c.secrets, text)
+		}
+	}
+	for _, secrets := range w.Hidden {
+		for _, s := range secrets {
+			keep(s)
+		}
+	}
+	for _, v := range w.TemplateFields {
+		if v.Secret {
+			keep(v.Value)
+		}
+	}
+	// Of two that hold one another the longer goes first.
+	slices.SortFunc(c.secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 }
 
 func (c *Compiled) compileHeaders(w *iot.Webhook) error {

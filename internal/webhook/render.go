@@ -34,6 +34,7 @@ type Request struct {
 
 	secret  uint64 // a bit for each header that is masked
 	secrets []string
+	shown   string // the URL with the secrets of a template masked; "" if it has none
 }
 
 // Masked returns the headers with iot.Mask in the place of secret values. The
@@ -53,8 +54,14 @@ func (r *Request) Masked() iot.HeaderLines {
 }
 
 // MaskedURL returns the URL with iot.Mask in the place of any text that is a
-// secret of the webhook's too: its downlink key, or a secret header's value.
-func (r *Request) MaskedURL() string { return r.Mask(r.URL) }
+// secret: what a template put there, and what is the webhook's downlink key or a
+// secret header's value too.
+func (r *Request) MaskedURL() string {
+	if r.shown != "" {
+		return r.Mask(r.shown)
+	}
+	return r.Mask(r.URL)
+}
 
 // Mask returns a text, such as an answer that may quote the request, with
 // iot.Mask in the place of the webhook's secrets.
@@ -84,6 +91,9 @@ func (c *Compiled) Render(in Input) (Request, error) {
 		return Request{}, err
 	}
 	r := Request{Method: "POST", URL: address, Body: body, secrets: c.secrets}
+	if t.shown != nil {
+		r.shown = t.shown.url(&in)
+	}
 	if err := c.appendOwn(&r, &in); err != nil {
 		return Request{}, err
 	}

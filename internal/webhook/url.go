@@ -24,16 +24,10 @@ type origin struct {
 // begins with "/", "?" or an expression that does. problem is a sentence about
 // what is wrong, or "".
 func parseOrigin(raw string) (o origin, rest, problem string) {
-	scheme, after, ok := strings.Cut(raw, "://")
-	scheme = strings.ToLower(scheme)
+	scheme, authority, rest, ok := splitURL(raw)
 	if !ok || scheme != "http" && scheme != "https" {
 		return o, "", "must begin with https:// or http://."
 	}
-	end := strings.IndexAny(after, "/?#{")
-	if end < 0 {
-		end = len(after)
-	}
-	authority, rest := after[:end], after[end:]
 	if strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, "{/") && !strings.HasPrefix(rest, "{?") && !strings.HasPrefix(rest, "{#") {
 		return o, "", "must not hold variables in its host or port; they can stand in the path and the query."
 	}
@@ -52,6 +46,17 @@ func parseOrigin(raw string) (o origin, rest, problem string) {
 		return o, "", "must have its host without % signs."
 	}
 	return o, rest, ""
+}
+
+// splitURL cuts a URL into its lower-case scheme, what stands between // and the
+// path, and the rest. ok is false without "://".
+func splitURL(raw string) (scheme, authority, rest string, ok bool) {
+	scheme, after, ok := strings.Cut(raw, "://")
+	end := strings.IndexAny(after, "/?#{")
+	if end < 0 {
+		end = len(after)
+	}
+	return strings.ToLower(scheme), after[:end], after[end:], ok
 }
 
 func validHost(u *url.URL) bool {
@@ -212,7 +217,38 @@ type target struct {
 	rest   uriText
 	path   uriText
 	fixed  string // the whole URL, where it holds no variables
+	shown  *shown // where it holds secrets
 }
+
+// shown is a target as people may see it: with masks for its secrets.
+type shown struct {
+	origin     string
+	rest, path uriText
+}
+
+// newShown reads a webhook's masked URL and path. Where they cannot be read
+// without their secrets, all behind the origin is a mask.
+func newShown(masked, path string) *shown {
+	scheme, authority, raw, _ := splitURL(masked)
+	s := &shown{origin: scheme + "://" + authority}
+	var a, b string
+	s.rest, a = parseURIText(raw)
+	s.path, b = parseURIText(path)
+	if a != "" || b != "" {
+		s.rest, s.path = uriText{}, uriText{fixed: "/" + iot.Mask}
+	}
+	return s
+}
+
+// url returns the masked URL for one message.
+func (s *shown) url(in *Input) string {
+	rest, _ := s.rest.expand(in) // a fault was found with the secrets in
+	path, _ := s.path.expand(in)
+	return strings.ReplaceAll(join(s.origin, rest, path), encodedMask, iot.Mask)
+}
+
+// encodedMask is iot.Mask as a URL holds it.
+const encodedMask = "%E2%80%A2%E2%80%A2%E2%80%A2"
 
 func newTarget(o origin, rest, path uriText) (target, error) {
 	t := target{origin: o.text, rest: rest, path: path}

@@ -237,8 +237,12 @@ func (p WebhookFormPage) pathError(t iot.MessageType) string {
 // pathFault is the name by which faults of a path are told.
 func pathFault(t iot.MessageType) string { return "message_types." + string(t) + ".path" }
 
-// slots says how many headers there are of how many.
+// slots says how many headers there are of how many. A template or another
+// dialect can have made more than a person may.
 func (p WebhookFormPage) slots() string {
+	if p.rows() > p.HeaderLimit {
+		return strconv.Itoa(p.rows())
+	}
 	return strconv.Itoa(p.rows()) + " of " + strconv.Itoa(p.HeaderLimit)
 }
 
