@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"thingpost/internal/iot"
 )
 
 // Finding is what one check of a database has found, in words.
@@ -47,7 +49,7 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	if !whole.OK() {
 		return list, nil // what it holds cannot be believed
 	}
-	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkSecrets} {
+	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks, d.checkSecrets} {
 		var f Finding
 		if err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
 			f, err = check(ctx, tx)
@@ -130,6 +132,30 @@ func (d *DB) checkMessages(ctx context.Context, tx *sql.Tx) (Finding, error) {
 			return f, err
 		}
 		f.add("delivery %s: its message %s is not kept", d.ids.Of(id), d.ids.Of(message))
+	}
+	return f, rows.Err()
+}
+
+func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
+	f := Finding{What: "every queued downlink has its device, and no queue is too long"}
+	rows, err := tx.QueryContext(ctx, `SELECT q.device_id, count(*), EXISTS (SELECT 1 FROM devices WHERE id = q.device_id AND project_id = q.project_id AND deleted_at = 0)
+		FROM downlinks q WHERE q.status = 'queued' GROUP BY q.device_id, q.project_id`)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var device, n int64
+		var there bool
+		if err := rows.Scan(&device, &n, &there); err != nil {
+			return f, err
+		}
+		if !there {
+			f.add("device %d: %d downlinks are queued for it, but it is not there", device, n)
+		}
+		if n > iot.MaxDownlinks {
+			f.add("device %d: %d downlinks are queued for it, more than %d", device, n, iot.MaxDownlinks)
+		}
 	}
 	return f, rows.Err()
 }

@@ -194,6 +194,9 @@ func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 		if err := t.execOne("device", `UPDATE devices SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, int64(iot.At(t.db.now())), v.Key); err != nil {
 			return err
 		}
+		if err := t.dropQueue(`$1`, v.Key); err != nil {
+			return err
+		}
 		t.changed(v.ProjectID, iot.DevicesChanged)
 		t.raise(v.ProjectID)
 		return t.audit(v.ProjectID, actor, "device.delete", v.ID, "")

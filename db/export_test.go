@@ -12,6 +12,11 @@ const (
 	PendingDevicesQuery = pendingDevicesQuery
 	RepeatedQuery       = repeatedQuery
 	EraseQuery          = eraseWhere + `id = $1`
+	NextDownlinkQuery   = nextDownlinkQuery
+	QueueQuery          = queueQuery
+	PastDownlinksQuery  = pastDownlinksQuery
+	CountDownlinksQuery = countDownlinksQuery
+	PruneDownlinksQuery = pruneDownlinksQuery
 )
 
 // Queries returns the texts with which a page is read.

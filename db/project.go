@@ -126,6 +126,9 @@ func (d *DB) DeleteProject(p *iot.Project, actor string) error {
 				return err
 			}
 		}
+		if err := t.dropQueue(`SELECT id FROM devices WHERE project_id = $1 AND deleted_at = 0`, p.Key); err != nil {
+			return err
+		}
 		for _, table := range []string{"devices", "api_keys"} {
 			if _, err := t.exec(`UPDATE `+table+` SET deleted_at = $1 WHERE project_id = $2 AND deleted_at = 0`, now, p.Key); err != nil {
 				return err

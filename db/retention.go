@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,7 +65,7 @@ func (d *DB) Prune(ctx context.Context, o PruneOptions) (PruneResult, error) {
 	if err := d.pruneBytes(ctx, &sum, o.MaxBytes); err != nil {
 		return sum, err
 	}
-	if err := d.pruneExpired(ctx, now); err != nil {
+	if err := d.pruneExpired(ctx, now, o.OlderThan); err != nil {
 		return sum, err
 	}
 	return sum, d.vacuum(ctx, o.MaxBytes)
@@ -172,11 +173,19 @@ func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err er
 		if err := count(&removed.Deliveries, `DELETE FROM deliveries INDEXED BY deliveries_message WHERE `+ended, string(list), top, before); err != nil {
 			return err
 		}
-		return count(&removed.Messages, `DELETE FROM messages WHERE id IN (SELECT value FROM json_each($1))
-			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.id)`, string(list))
+		if err := count(&removed.Messages, `DELETE FROM messages WHERE id IN (SELECT value FROM json_each($1))
+			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.id)`, string(list)); err != nil {
+			return err
+		}
+		// A queue's own memory goes with the messages that told of it.
+		_, err := t.exec(pruneDownlinksQuery, int64(min(iot.KeyTime(slices.Max(ids)), iot.Instant(before))), pruneWeight)
+		return err
 	})
 	return removed, err
 }
+
+// pruneDownlinksQuery removes a step of what is no longer queued.
+const pruneDownlinksQuery = `DELETE FROM downlinks WHERE id IN (SELECT id FROM downlinks INDEXED BY downlinks_ended WHERE status <> 'queued' AND changed_at < $1 ORDER BY changed_at LIMIT $2)`
 
 // pruneDeleted removes what was deleted before an instant and is named by
 // nothing any more, with all that deleted projects hold.
@@ -198,7 +207,7 @@ func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Inst
 	}
 	if err := d.removeEach(ctx, before, `SELECT id FROM devices d WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`device_id = d.id)
 		AND NOT EXISTS (SELECT 1 FROM messages WHERE device_id = d.id) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE device_id = d.id)`,
-		`DELETE FROM devices WHERE id = $1`); err != nil {
+		`DELETE FROM downlinks WHERE device_id = $1`, `DELETE FROM devices WHERE id = $1`); err != nil {
 		return err
 	}
 	return d.removeEach(ctx, before, `SELECT id FROM projects p WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`project_id = p.id)
@@ -254,9 +263,14 @@ func (d *DB) keys(ctx context.Context, query string, args ...any) ([]int64, erro
 }
 
 // pruneExpired removes what has a time of its own: sessions, tokens, keys that
-// were deleted, figures of past hours, and the audit log.
-func (d *DB) pruneExpired(ctx context.Context, now iot.Instant) error {
+// were deleted, figures of past hours, the audit log, and downlinks that are no
+// longer queued and older than olderThan (0 keeps them).
+func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.Duration) error {
 	hours := int64(now.Add(-hoursKept))
+	downlinks := int64(0)
+	if olderThan > 0 {
+		downlinks = int64(now.Add(-olderThan))
+	}
 	for _, p := range []struct {
 		table, key, where string
 		before            int64
@@ -267,6 +281,7 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant) error {
 		{"webhook_hours", "webhook_id, hour_at", "hour_at < $1", hours},
 		{"webhook_durations", "webhook_id, hour_at, bucket", "hour_at < $1", hours},
 		{"project_hours", "project_id, hour_at", "hour_at < $1", hours},
+		{"downlinks", "id", "status <> 'queued' AND changed_at < $1", downlinks},
 		{"audit", "id", "id < $1", iot.KeyAt(now.Add(-auditKept))},
 	} {
 		// Looking is the readers' work: the writer is asked only if there is something.

@@ -341,6 +341,7 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 		"message": {`DELETE FROM messages WHERE id = (SELECT min(message_id) FROM deliveries WHERE status = 'pending')`, "is not kept"},
 		"secret":  {`UPDATE devices SET key_sealed = x'00112233445566778899aabbccddeeff00112233445566778899'`, "soil-probe-07: a secret cannot be decrypted"},
 		"parent":  {`UPDATE devices SET profile_id = 99`, "names one of profiles that is not there"},
+		"queue":   {`INSERT INTO downlinks (id, project_id, device_id, position, status, body, confirmed, created_at, changed_at) VALUES (1, 1, 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it is not there"},
 		"owner":   {`DELETE FROM webhook_counters`, "2 pending deliveries belong to no webhook"},
 	}
 	for name, c := range cases {

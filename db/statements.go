@@ -17,6 +17,7 @@ type statements struct {
 
 	messages   line
 	deliveries line
+	downlinks  line
 	attempts   line
 	finished   line // updates, but as many at a time
 
@@ -79,6 +80,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
 	s.deliveries = newInserter("deliveries", straight, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
 		"status", "trigger", "in_order", "size_bytes", "due_at", "created_at", "error_detail", "ended_at")
+	s.downlinks = newInserter("downlinks", straight, "id", "project_id", "device_id", "position", "status", "body", "payload", "confirmed",
+		"max_attempts", "created_at", "changed_at")
 	s.attempts = newInserter("attempts", straight, "delivery_id", "number", "at", "duration_ms", "timings", "request", "code",
 		"response_headers", "response_body", "truncated", "error", "error_detail")
 	return err
@@ -98,7 +101,7 @@ func (s *statements) commit(ctx context.Context) error {
 // leaves the WAL behind.
 func (s *statements) close() error {
 	all := []direct{s.savepoint, s.rollback, s.release}
-	for _, l := range []line{s.messages, s.deliveries, s.attempts, s.finished} {
+	for _, l := range []line{s.messages, s.deliveries, s.downlinks, s.attempts, s.finished} {
 		all = append(all, l.stmts...)
 	}
 	var err error

@@ -39,16 +39,18 @@ const (
 // off (devices last seen) and moves the WAL into the database.
 const idleAfter = 2 * time.Second
 
-// item is one write, all or nothing. Just one of fn, accept and finish is set.
+// item is one write, all or nothing. Just one of fn, queue, accept and finish is
+// set.
 type item struct {
 	fn     func(*Tx) error
-	accept []*Accept // of one call: stored together
+	queue  func(*Tx) error // a change of a device's queue, which causes messages
+	accept []*Accept       // of one call: stored together
 	finish *iot.Outcome
 	done   func(error)
 }
 
 // writer is the one goroutine that writes. Items of one transaction run in this
-// order: changes of settings, new messages, outcomes.
+// order: changes of settings, changes of queues, new messages, outcomes.
 type writer struct {
 	db       *DB
 	sqldb    *sql.DB
@@ -83,6 +85,7 @@ type Tx struct {
 	messages map[hourKey]int64
 	raised   map[int64]int64 // projects whose version rises, and to what
 	forget   []int64         // webhooks whose cached health no longer holds
+	whole    *Tx             // of the transaction that an item is part of
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -116,6 +119,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	}
 	err := w.conn.QueryRowContext(ctx, `SELECT max(
 		(SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM audit),
+		(SELECT coalesce(max(id), 0) FROM downlinks), (SELECT coalesce(max(position), 0) FROM downlinks),
 		(SELECT coalesce(max(top), 0) FROM (SELECT (SELECT max(id) FROM deliveries WHERE project_id = p.id) AS top FROM projects p)))`).Scan(&last)
 	if err != nil {
 		return err
@@ -295,12 +299,16 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 		}
 	}()
 	all := w.newTx(ctx)
-	for i, it := range batch {
-		if it.fn == nil {
-			continue
-		}
-		if results[i], err = w.runItem(ctx, all, it.fn); err != nil {
-			return commit, err
+	// A message that a queue causes is matched on settings: those change first.
+	for _, of := range []func(item) func(*Tx) error{func(it item) func(*Tx) error { return it.fn }, func(it item) func(*Tx) error { return it.queue }} {
+		for i, it := range batch {
+			fn := of(it)
+			if fn == nil {
+				continue
+			}
+			if results[i], err = w.runItem(ctx, all, fn); err != nil {
+				return commit, err
+			}
 		}
 	}
 	if err := w.accept(all, batch); err != nil {
@@ -337,6 +345,7 @@ func (w *writer) runItem(ctx context.Context, all *Tx, fn func(*Tx) error) (fail
 		return nil, err
 	}
 	tx := w.newTx(ctx)
+	tx.whole = all
 	failed = fn(tx)
 	if failed != nil {
 		if isDisk(failed) {
@@ -404,6 +413,7 @@ func (t *Tx) reload(webhookID int64) {
 func (t *Tx) merge(o *Tx) {
 	t.commit.Queued = append(t.commit.Queued, o.commit.Queued...)
 	t.commit.Webhooks = append(t.commit.Webhooks, o.commit.Webhooks...)
+	t.commit.Downlinks = append(t.commit.Downlinks, o.commit.Downlinks...)
 	for _, e := range o.commit.Events {
 		t.changed(e.ProjectID, e.Name)
 	}

@@ -30,19 +30,15 @@ type List[T any] struct {
 	LookedBackTo iot.Instant `json:"looked_back_to,omitempty"`
 }
 
-// Query returns a request's parameters. Invalid if one is not among the names
-// (limit and cursor always are), is given twice, or the page is out of bounds.
+// Query returns the parameters of a request for a list. Invalid if one is not
+// among the names (limit and cursor always are), is given twice, or the page is
+// out of bounds.
 func Query(r *http.Request, names ...string) (url.Values, Page, error) {
 	page := Page{Limit: DefaultLimit}
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, page, &iot.Error{Code: iot.Invalid, Message: "The part of the address after ? cannot be read. Encode its values.", Err: err}
-	}
 	var f iot.Faults
-	for name, v := range values {
-		known := name == "limit" || name == "cursor" || slices.Contains(names, name)
-		f.Check(known, shorten(name), "is not a parameter of this list.")
-		f.Check(len(v) == 1, shorten(name), "must be given once; several values are separated by commas.")
+	values, err := parameters(r, &f, append([]string{"limit", "cursor"}, names...), "is not a parameter of this list.")
+	if err != nil {
+		return nil, page, err
 	}
 	if text := values.Get("limit"); values.Has("limit") {
 		page.Limit, err = strconv.Atoi(text)
@@ -50,6 +46,29 @@ func Query(r *http.Request, names ...string) (url.Values, Page, error) {
 	}
 	page.Cursor = values.Get("cursor")
 	return values, page, f.Err()
+}
+
+// Parameters returns the parameters of a request that asks for no list. Invalid
+// if one is not among the names, or is given twice.
+func Parameters(r *http.Request, names ...string) (url.Values, error) {
+	var f iot.Faults
+	values, err := parameters(r, &f, names, "is not a parameter of this path.")
+	if err != nil {
+		return nil, err
+	}
+	return values, f.Err()
+}
+
+func parameters(r *http.Request, f *iot.Faults, names []string, unknown string) (url.Values, error) {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The part of the address after ? cannot be read. Encode its values.", Err: err}
+	}
+	for name, v := range values {
+		f.Check(slices.Contains(names, name), shorten(name), unknown)
+		f.Check(len(v) == 1, shorten(name), "must be given once; several values are separated by commas.")
+	}
+	return values, nil
 }
 
 // BadCursor is the error for a cursor that no page has answered, or whose item

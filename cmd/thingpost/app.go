@@ -19,6 +19,7 @@ import (
 	"thingpost/handlers/api"
 	"thingpost/handlers/dashboard"
 	"thingpost/internal/dispatch"
+	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
@@ -34,6 +35,7 @@ type app struct {
 	unlock  func()
 	db      *db.DB
 	ingest  *ingest.Ingest
+	queues  *downlink.Queue
 	sender  *dispatch.Dispatcher
 	hub     *web.Hub
 	web     *web.Server
@@ -88,12 +90,13 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
 	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName()})
+	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now})
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now}),
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
-		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Now: a.now, Log: a.log}),
+		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Now: a.now, Log: a.log}),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
@@ -115,6 +118,7 @@ func (a *app) committed(c iot.Commit) {
 		return // nothing has been read yet
 	}
 	a.ingest.Changed(c)
+	a.queues.Changed(c)
 	a.sender.Changed(c)
 	a.hub.Publish(c)
 }
@@ -175,6 +179,11 @@ func (a *app) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.web.Serve(ctx, a.main, a.cert.config()) })
 	g.Go(func() error { return a.sender.Run(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		a.queues.Stop() // devices that wait hold up no stop
+		return nil
+	})
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}

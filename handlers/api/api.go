@@ -7,6 +7,7 @@ import (
 
 	"thingpost/db"
 	"thingpost/handlers"
+	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
 )
@@ -15,6 +16,7 @@ import (
 type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
+	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default discards
@@ -80,6 +82,7 @@ func Routes() []Route {
 		device   = project + "/devices/{device}"
 		hook     = project + "/webhooks/{webhook}"
 		delivery = project + "/deliveries/{delivery}"
+		queue    = device + "/downlinks"
 	)
 	return []Route{
 		{"GET", "/openapi.json", Anyone, 0, (*server).openAPI},
@@ -125,6 +128,16 @@ func Routes() []Route {
 		{"GET", project + "/messages", either, iot.ReadTraffic, (*server).listMessages},
 		{"GET", project + "/messages/{message}", either, iot.ReadTraffic, (*server).showMessage},
 
+		{"GET", queue, senders, iot.ReadTraffic, (*server).listDownlinks},
+		{"POST", queue, either, iot.SendDownlinks, (*server).pushDownlinks},
+		{"PUT", queue, either, iot.SendDownlinks, (*server).replaceDownlinks},
+		{"DELETE", queue, either, iot.SendDownlinks, (*server).clearDownlinks},
+		{"POST", queue + "/take", senders, iot.SendMessages, (*server).takeDownlink},
+		{"GET", queue + "/{downlink}", senders, iot.ReadTraffic, (*server).showDownlink},
+		{"POST", queue + "/{downlink}/ack", senders, iot.SendMessages, (*server).ackDownlink},
+		{"POST", queue + "/{downlink}/nack", senders, iot.SendMessages, (*server).nackDownlink},
+		{"POST", queue + "/{downlink}/fail", senders, iot.SendMessages, (*server).failDownlink},
+
 		{"GET", project + "/deliveries", either, iot.ReadTraffic, (*server).listDeliveries},
 		{"GET", delivery, either, iot.ReadTraffic, (*server).showDelivery},
 		{"POST", delivery + "/retry", either, iot.ChangeSettings, (*server).retryDelivery},
@@ -139,7 +152,7 @@ func Routes() []Route {
 func absent(mux *http.ServeMux) handlers.Func {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		allowed := ""
-		for _, method := range []string{"GET", "POST", "PATCH", "DELETE"} {
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 			other := *r
 			other.Method = method
 			if _, pattern := mux.Handler(&other); pattern != "" && pattern != "/" {

@@ -86,7 +86,7 @@ func (s *server) identify(c *caller, r *http.Request, who Who) (err error) {
 		return err
 	}
 	if who&DeviceKey == 0 {
-		return iot.NewError(iot.Forbidden, "A device's key can only send messages as its device. Use a person's token or an API key.")
+		return iot.NewError(iot.Forbidden, "A device's key can only send messages as its device and take its downlinks. Use a person's token or an API key.")
 	}
 	return ownProject(r, c.project)
 }

@@ -17,6 +17,7 @@ import (
 
 	"thingpost/db"
 	"thingpost/handlers/api"
+	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
 )
@@ -30,6 +31,7 @@ type world struct {
 	doc       *openapi3.T
 	router    routers.Router
 	passwords *iot.Passwords
+	queues    *downlink.Queue
 
 	owner, admin, editor, viewer, outsider string // tokens
 	project, other                         *iot.Project
@@ -52,12 +54,14 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, passwords: iot.NewPasswords(), now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)}
 	var in *ingest.Ingest
+	var queues *downlink.Queue
 	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: w.clock, OnCommit: func(c iot.Commit) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.queued = append(w.queued, c.Queued...)
 		if in != nil {
 			in.Changed(c)
+			queues.Changed(c)
 		}
 	}})
 	w.must(err)
@@ -65,8 +69,10 @@ func newWorld(t *testing.T) *world {
 	w.db = d
 	w.mu.Lock()
 	in = ingest.New(d, ingest.Options{Now: w.clock, PublicURL: "https://things.example", Version: "1.2.3"})
+	queues = downlink.New(downlink.Options{DB: d, Ingest: in, Now: w.clock})
 	w.mu.Unlock()
-	w.api = api.New(api.Options{DB: d, Ingest: in, Passwords: w.passwords, Now: w.clock})
+	w.queues = queues
+	w.api = api.New(api.Options{DB: d, Ingest: in, Downlinks: queues, Passwords: w.passwords, Now: w.clock})
 	w.people()
 	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07", UUID: "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f01"}
 	w.deviceKey, w.otherDeviceKey = "tpd_of-the-soil-probe", "tpd_of-another-device"

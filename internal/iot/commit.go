@@ -11,6 +11,8 @@ type Commit struct {
 	Webhooks []int64
 	// Projects are keys of projects whose webhooks, profiles, devices or keys changed.
 	Projects []int64
+	// Downlinks are keys of devices that have new queued downlinks.
+	Downlinks []int64
 	// Events name what changed, for open pages; without repeats.
 	Events []Event
 }
@@ -31,4 +33,5 @@ const (
 	WebhooksChanged   EventName = "webhooks"
 	DevicesChanged    EventName = "devices"
 	SettingsChanged   EventName = "settings"
+	DownlinksChanged  EventName = "downlinks"
 )

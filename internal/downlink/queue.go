@@ -1,0 +1,167 @@
+package downlink
+
+import (
+	"context"
+	"time"
+
+	"thingpost/db"
+	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
+)
+
+// Queue is the downlink queues of all devices. It is safe for concurrent use.
+type Queue struct {
+	o       Options
+	waiters waiters
+}
+
+// Options of a Queue.
+type Options struct {
+	DB     *db.DB
+	Ingest *ingest.Ingest
+	Now    func() time.Time // default time.Now
+}
+
+// New returns the queues of a store. Its Changed must be called with each commit
+// of the store.
+func New(o Options) *Queue {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Queue{o: o, waiters: newWaiters()}
+}
+
+// Push puts downlinks at the end of a device's queue, with replace in the place
+// of what is queued, and returns them when they are on disk, with the messages
+// that tell of it and their deliveries. None and replace clears the queue.
+// Errors: invalid; not_found if the device is deleted; limit_reached.
+func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders []Order, replace bool) ([]*iot.Downlink, error) {
+	if len(orders) > iot.MaxDownlinks {
+		return nil, iot.NewError(iot.LimitReached, "The queue of a device holds at most 10,000 downlinks.")
+	}
+	if err := Check(orders); err != nil {
+		return nil, err
+	}
+	list := make([]*iot.Downlink, len(orders))
+	for i, o := range orders {
+		var err error
+		if list[i], err = o.downlink(q.o.DB.NewID()); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) == 0 && !replace {
+		return list, nil
+	}
+	return list, q.change(ctx, p, v, func(c db.Cause) (bool, error) { return q.o.DB.PushDownlinks(list, replace, c) })
+}
+
+// Clear removes what is queued for a device.
+func (q *Queue) Clear(ctx context.Context, p *iot.Project, v *iot.Device) error {
+	_, err := q.Push(ctx, p, v, nil, true)
+	return err
+}
+
+// Take marks the oldest queued downlink of a device as sent and returns it, or
+// nil if there is none. It waits at most as long as wait for one to come, and
+// asks the store only when there may be one.
+func (q *Queue) Take(ctx context.Context, p *iot.Project, v *iot.Device, wait time.Duration) (*iot.Downlink, error) {
+	if wait <= 0 {
+		return q.takeNow(ctx, p, v)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		// Listen before looking: what comes in between is heard.
+		came, leave := q.waiters.join(v.Key)
+		taken, err := q.takeNow(ctx, p, v)
+		if taken != nil || err != nil {
+			leave()
+			if ctx.Err() != nil {
+				err = nil // nobody is there to be told
+			}
+			return taken, err
+		}
+		select {
+		case <-came:
+		case <-timer.C:
+			leave()
+			return nil, nil
+		case <-q.waiters.stopped:
+			leave()
+			return nil, nil
+		case <-ctx.Done():
+			leave()
+			return nil, nil
+		}
+	}
+}
+
+func (q *Queue) takeNow(ctx context.Context, p *iot.Project, v *iot.Device) (taken *iot.Downlink, err error) {
+	// Looking is the readers' work: the writer is asked only if there is something.
+	if some, err := q.o.DB.HasDownlink(ctx, v.Key); err != nil || !some {
+		return nil, err
+	}
+	err = q.change(ctx, p, v, func(c db.Cause) (stale bool, err error) {
+		taken, stale, err = q.o.DB.TakeDownlink(c)
+		return stale, err
+	})
+	return taken, err
+}
+
+// Ack notes that a device has received a downlink; not_found, conflict if it was
+// not taken or has ended otherwise.
+func (q *Queue) Ack(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID) (*iot.Downlink, error) {
+	return q.answer(ctx, p, v, id, iot.DownlinkAck, "")
+}
+
+// Nack notes that a device has refused a downlink. One that is to be confirmed
+// goes back to the end of the queue until its last attempt; any other has failed.
+// Errors as Ack.
+func (q *Queue) Nack(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID) (*iot.Downlink, error) {
+	return q.answer(ctx, p, v, id, iot.DownlinkNack, "The device has refused it.")
+}
+
+// MaxReason is how many characters a device can say of a failure.
+const MaxReason = 1000
+
+// Fail notes that a downlink could not be done, with what the device says of it.
+// Errors as Ack, and invalid for too long a reason.
+func (q *Queue) Fail(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID, reason string) (*iot.Downlink, error) {
+	if iot.TextLength(reason) > MaxReason {
+		return nil, iot.FieldError("error", "must have at most 1,000 characters.")
+	}
+	if reason == "" {
+		reason = "The device could not do it."
+	}
+	return q.answer(ctx, p, v, id, iot.DownlinkFailed, reason)
+}
+
+func (q *Queue) answer(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID, answer iot.MessageType, reason string) (after *iot.Downlink, err error) {
+	err = q.change(ctx, p, v, func(c db.Cause) (stale bool, err error) {
+		after, stale, err = q.o.DB.AnswerDownlink(id, answer, reason, c)
+		return stale, err
+	})
+	return after, err
+}
+
+// change runs a change of a device's queue with what its messages are matched
+// on, again for as long as that has changed meanwhile.
+func (q *Queue) change(ctx context.Context, p *iot.Project, v *iot.Device, do func(db.Cause) (stale bool, err error)) error {
+	for {
+		s, err := q.o.Ingest.Snapshot(ctx, p.Key)
+		if err != nil {
+			return err
+		}
+		// After the settings: a device that changes later makes them stale.
+		d, err := q.o.DB.Device(ctx, p.Key, v.UUID)
+		if err != nil {
+			return err
+		}
+		c := composer{now: q.o.Now, snapshot: s, device: d}
+		stale, err := do(db.Cause{Project: s.Project(), Device: d, Version: s.Version(), Messages: c.messages})
+		if err != nil || !stale {
+			return err
+		}
+		q.o.Ingest.Forget()
+	}
+}

@@ -1,0 +1,66 @@
+package downlink
+
+import (
+	"sync"
+
+	"thingpost/internal/iot"
+)
+
+// waiters are those who wait for a downlink of a device.
+type waiters struct {
+	mu      *sync.Mutex
+	devices map[int64]*waiting
+	stopped chan struct{}
+	stop    *sync.Once
+}
+
+// waiting is one device's: came is closed when there may be something to take.
+type waiting struct {
+	came chan struct{}
+	n    int
+}
+
+func newWaiters() waiters {
+	return waiters{mu: &sync.Mutex{}, devices: map[int64]*waiting{}, stopped: make(chan struct{}), stop: &sync.Once{}}
+}
+
+// join returns a channel that is closed when the device may have a downlink, and
+// what to call when one does not wait any more before that.
+func (w *waiters) join(device int64) (came <-chan struct{}, leave func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.devices[device]
+	if d == nil {
+		d = &waiting{came: make(chan struct{})}
+		w.devices[device] = d
+	}
+	d.n++
+	return d.came, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if d.n--; d.n == 0 && w.devices[device] == d {
+			delete(w.devices, device)
+		}
+	}
+}
+
+// Changed hears of a commit and wakes those who wait for what it queued. It does
+// not block.
+func (q *Queue) Changed(c iot.Commit) {
+	if len(c.Downlinks) == 0 {
+		return
+	}
+	w := &q.waiters
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, device := range c.Downlinks {
+		if d := w.devices[device]; d != nil {
+			close(d.came)
+			delete(w.devices, device)
+		}
+	}
+}
+
+// Stop ends all waiting, now and from now on: the server goes down. It may be
+// called more than once.
+func (q *Queue) Stop() { q.waiters.stop.Do(func() { close(q.waiters.stopped) }) }

@@ -1,0 +1,142 @@
+package iot
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// DownlinkStatus is the state of a downlink.
+type DownlinkStatus string
+
+// The states. A downlink is queued until its device takes it (sent); an answer
+// of the device ends it. One that was handed to another system is forwarded: what
+// becomes of it is told by that system's messages. Cancelled ones were removed
+// from the queue.
+const (
+	DownlinkIsQueued    DownlinkStatus = "queued"
+	DownlinkIsSent      DownlinkStatus = "sent"
+	DownlinkIsForwarded DownlinkStatus = "forwarded"
+	DownlinkIsAcked     DownlinkStatus = "acked"
+	DownlinkIsFailed    DownlinkStatus = "failed"
+	DownlinkIsCancelled DownlinkStatus = "cancelled"
+)
+
+// DownlinkStatuses returns all states in the order in which people see them.
+func DownlinkStatuses() []DownlinkStatus {
+	return []DownlinkStatus{DownlinkIsQueued, DownlinkIsSent, DownlinkIsForwarded, DownlinkIsAcked, DownlinkIsFailed, DownlinkIsCancelled}
+}
+
+// Bounds of downlinks.
+const (
+	MaxDownlinks        = 10_000 // queued for one device
+	MaxDownlinkAttempts = 32     // of a confirmed one, whatever it asks for
+	DownlinkAttempts    = 8      // of a confirmed one that asks for nothing
+)
+
+// Downlink is one message for a device.
+type Downlink struct {
+	ID        ID
+	ProjectID int64
+	DeviceID  int64
+	Device    string // slug
+	Status    DownlinkStatus
+	// Position orders a device's queue: a key like an ID's.
+	Position int64
+	// Body is a JSON object: The Things Stack's ApplicationDownlink, without
+	// confirmed_retry, which the three fields below hold.
+	Body json.RawMessage
+	// Payload is the JSON value that was pushed instead of a LoRaWAN payload; empty
+	// if none was.
+	Payload     json.RawMessage
+	Confirmed   bool
+	Attempt     int // how often the device has refused it
+	MaxAttempts int // as asked for; 0 is DownlinkAttempts
+	// Error says why it failed.
+	Error     string
+	CreatedAt Instant
+	SentAt    Instant // when it was last taken; 0 if it was not
+	ChangedAt Instant // when it came into its state
+}
+
+// LastAttempt reports whether one more refusal of a confirmed downlink is its
+// last.
+func (d *Downlink) LastAttempt() bool {
+	most := d.MaxAttempts
+	if most == 0 {
+		most = DownlinkAttempts
+	}
+	return d.Attempt+1 >= min(most, MaxDownlinkAttempts)
+}
+
+// Object returns the downlink as an ApplicationDownlink in JSON. A payload that
+// is no LoRaWAN payload stands there as decoded_payload, inside {"value": …}
+// unless it is an object itself.
+func (d *Downlink) Object() json.RawMessage {
+	b := d.open(nil)
+	if len(d.Payload) > 0 {
+		b = comma(b)
+		if d.Payload[0] == '{' {
+			b = append(append(b, `"decoded_payload":`...), d.Payload...)
+		} else {
+			b = append(append(append(b, `"decoded_payload":{"value":`...), d.Payload...), '}')
+		}
+	}
+	return append(d.appendRetry(b), '}')
+}
+
+// MarshalJSON encodes the downlink as our own API answers it: the fields of an
+// ApplicationDownlink, the payload as it was pushed, and what we know of it.
+func (d *Downlink) MarshalJSON() ([]byte, error) {
+	know, err := json.Marshal(struct {
+		ID        ID             `json:"id"`
+		Device    string         `json:"device"`
+		Status    DownlinkStatus `json:"status"`
+		Error     string         `json:"error,omitempty"`
+		CreatedAt Instant        `json:"created_at"`
+		SentAt    Instant        `json:"sent_at"`
+		ChangedAt Instant        `json:"changed_at"`
+	}{d.ID, d.Device, d.Status, d.Error, d.CreatedAt, d.SentAt, d.ChangedAt})
+	if err != nil {
+		return nil, err
+	}
+	b := d.open(know[:len(know)-1])
+	if len(d.Payload) > 0 {
+		b = append(append(comma(b), `"payload":`...), d.Payload...)
+	}
+	return append(d.appendRetry(b), '}'), nil
+}
+
+// open begins an object, or goes on with one, with the members of the body.
+func (d *Downlink) open(b []byte) []byte {
+	if len(b) == 0 {
+		b = append(b, '{')
+	}
+	if len(d.Body) > len(`{}`) {
+		b = append(comma(b), d.Body[1:len(d.Body)-1]...)
+	}
+	return b
+}
+
+func comma(b []byte) []byte {
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	return b
+}
+
+func (d *Downlink) appendRetry(b []byte) []byte {
+	if d.Attempt == 0 && d.MaxAttempts == 0 {
+		return b
+	}
+	b = append(comma(b), `"confirmed_retry":{`...)
+	if d.Attempt > 0 {
+		b = strconv.AppendInt(append(b, `"attempt":`...), int64(d.Attempt), 10)
+	}
+	if d.MaxAttempts > 0 {
+		if d.Attempt > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, `"max_attempts":`...), int64(d.MaxAttempts), 10)
+	}
+	return append(b, '}')
+}
