@@ -213,6 +213,7 @@ func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Inst
 	return d.removeEach(ctx, before, `SELECT id FROM projects p WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`project_id = p.id)
 		AND NOT EXISTS (SELECT 1 FROM messages WHERE project_id = p.id) AND NOT EXISTS (SELECT 1 FROM devices WHERE project_id = p.id)
 		AND NOT EXISTS (SELECT 1 FROM webhooks WHERE project_id = p.id)`,
+		`DELETE FROM inspections WHERE project_id = $1`, `DELETE FROM inspectors WHERE project_id = $1`,
 		`DELETE FROM project_hours WHERE project_id = $1`, `DELETE FROM api_keys WHERE project_id = $1`,
 		`DELETE FROM profiles WHERE project_id = $1`, `DELETE FROM projects WHERE id = $1`)
 }
@@ -263,13 +264,14 @@ func (d *DB) keys(ctx context.Context, query string, args ...any) ([]int64, erro
 }
 
 // pruneExpired removes what has a time of its own: sessions, tokens, keys that
-// were deleted, figures of past hours, the audit log, and downlinks that are no
-// longer queued and older than olderThan (0 keeps them).
+// were deleted, figures of past hours, the audit log, and of what is
+// older than olderThan (0 keeps it) what inspectors got, and downlinks that are no
+// longer queued.
 func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.Duration) error {
 	hours := int64(now.Add(-hoursKept))
-	downlinks := int64(0)
+	downlinks, inspected := int64(0), int64(0)
 	if olderThan > 0 {
-		downlinks = int64(now.Add(-olderThan))
+		downlinks, inspected = int64(now.Add(-olderThan)), iot.KeyAt(now.Add(-olderThan))
 	}
 	for _, p := range []struct {
 		table, key, where string
@@ -282,6 +284,8 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 		{"webhook_durations", "webhook_id, hour_at, bucket", "hour_at < $1", hours},
 		{"project_hours", "project_id, hour_at", "hour_at < $1", hours},
 		{"downlinks", "id", "status <> 'queued' AND changed_at < $1", downlinks},
+		{"storage_hours", "hour_at", "hour_at < $1", hours},
+		{"inspections", "id", "id < $1", inspected},
 		{"audit", "id", "id < $1", iot.KeyAt(now.Add(-auditKept))},
 	} {
 		// Looking is the readers' work: the writer is asked only if there is something.

@@ -120,6 +120,7 @@ func (w *writer) prepare(ctx context.Context) error {
 	err := w.conn.QueryRowContext(ctx, `SELECT max(
 		(SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM audit),
 		(SELECT coalesce(max(id), 0) FROM downlinks), (SELECT coalesce(max(position), 0) FROM downlinks),
+		(SELECT coalesce(max(id), 0) FROM inspections),
 		(SELECT coalesce(max(top), 0) FROM (SELECT (SELECT max(id) FROM deliveries WHERE project_id = p.id) AS top FROM projects p)))`).Scan(&last)
 	if err != nil {
 		return err

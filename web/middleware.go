@@ -21,6 +21,8 @@ import (
 const (
 	maxAPIBody  = 16 << 20
 	maxFormBody = 4 << 20 // a message of 1 MiB, encoded as a form
+
+	maxInspectedBody = 4 << 20 // more than any delivery has
 )
 
 // bodyTimeout bounds how long a request's body may take to arrive. Answers have

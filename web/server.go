@@ -24,6 +24,7 @@ type Options struct {
 	API       http.Handler // below /api/v1
 	Dashboard http.Handler // pages: all that is neither a file nor a program's
 	Static    http.Handler // below /static
+	Inspector http.Handler // below /inspect: requests from anywhere, kept and shown
 	// Metrics answers /metrics to those who have the token; without a token it is
 	// not there.
 	Metrics      http.Handler

@@ -27,6 +27,7 @@ func (s *Server) siteMap() *siteMap {
 	}
 	m.segments["api"] = s.api()
 	m.segments["static"] = orNothing(s.o.Static)
+	m.segments["inspect"] = bounded(maxInspectedBody, orNothing(s.o.Inspector))
 	m.segments["healthz"] = http.HandlerFunc(healthz)
 	m.segments["readyz"] = http.HandlerFunc(s.readyz)
 	m.segments["metrics"] = http.HandlerFunc(nothingHere)
@@ -76,6 +77,14 @@ func (s *Server) dashboard() http.Handler {
 		h["Permissions-Policy"] = s.headers.permissions
 		limitBody(w, r, maxFormBody)
 		protected.ServeHTTP(w, r)
+	})
+}
+
+// bounded answers programs: no session, no cookie, and bodies up to a size.
+func bounded(size int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limitBody(w, r, size)
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -22,6 +22,7 @@ import (
 	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
+	"thingpost/internal/inspect"
 	"thingpost/internal/iot"
 	"thingpost/static"
 	"thingpost/web"
@@ -91,7 +92,9 @@ func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
 	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName()})
 	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now})
-	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now}),
+	inspector := inspect.New(inspect.Options{DB: a.db, Log: a.log})
+	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
+		Inspector: inspector, Inspects: inspector.Owns}),
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
@@ -103,6 +106,7 @@ func (a *app) wire() {
 		Sessions:     sessions,
 		Hub:          a.hub,
 		Static:       static.Handler(),
+		Inspector:    inspector,
 		Ready:        a.db.Ready,
 		Metrics:      metricsHandler(a.db, a.hub, a.log),
 		MetricsToken: a.config.Watch.MetricsToken,

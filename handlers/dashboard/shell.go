@@ -100,6 +100,7 @@ func projectNav(v *visit, devices, hooks string) []layout.NavGroup {
 			{Label: "Deliveries", Icon: ui.IconSend, Href: in.Deliveries()},
 			{Label: "Messages", Icon: ui.IconInbox, Href: in.Messages()},
 			{Label: "Devices", Icon: ui.IconDevice, Href: in.Devices(), Note: devices},
+			{Label: "Inspector", Icon: ui.IconInspector, Href: in.Inspector()},
 		}},
 		{Title: "Settings", Links: []layout.NavLink{
 			{Label: "Configure webhooks", Icon: ui.IconWebhook, Href: in.Webhooks(), Note: hooks},

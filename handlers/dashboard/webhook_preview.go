@@ -56,7 +56,11 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 		return p, err
 	}
 	h, fault := e.result(v, s.Limits, "Webhook")
-	if s.Policy != nil && h.URL != "" {
+	mine, err := s.leadsToInspector(r.Context(), v, h.URL)
+	if err != nil {
+		return p, err
+	}
+	if s.Policy != nil && h.URL != "" && !mine {
 		p.Hint = s.Policy.Hint(h.URL)
 	}
 	if x, ok := asError(fault); ok {

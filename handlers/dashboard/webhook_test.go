@@ -154,7 +154,7 @@ func TestPanelSectionAlone(t *testing.T) {
 func TestPanelWithoutWebhooks(t *testing.T) {
 	w := openWorld(t)
 	w.must(w.db.DeleteWebhook(w.webhook, w.owner.Email))
-	w.as(w.owner).get(panel).is(200).reads(".empty", "No webhooks yet").reads(".empty a", "Add webhook").reads("#webhooks", "0 of 5 webhooks")
+	w.as(w.owner).get(panel).is(200).reads(".empty", "No webhooks yet").reads(".empty a", "Paste a URL").reads("#webhooks", "0 of 5 webhooks")
 	w.as(w.member("vic@veldhuis.example", iot.Viewer)).get(panel).reads(".empty", "An editor of this project can add one.").lacks(".empty a")
 }
 

@@ -69,7 +69,7 @@ func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool) {
 	if err != nil {
 		return q.misconfigured(j, began, err), began, false
 	}
-	res := q.d.o.Client.Do(q.d.send, egress.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Timeout: j.hook.Settings.Timeout()})
+	res := q.d.o.Client.Do(q.d.send, egress.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Timeout: j.hook.Settings.Timeout(), Delivery: j.Delivery.ID})
 	if res.Canceled {
 		return nil, began, false
 	}

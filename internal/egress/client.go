@@ -33,11 +33,10 @@ type Options struct {
 	TLSConfig *tls.Config
 	// Resolver looks up names; nil is Go's own.
 	Resolver *net.Resolver
-	// Inspector answers requests to URLs that begin with InspectorURL, inside the
-	// process: nothing is dialled for them. InspectorURL ends in a slash; one is
-	// added if it does not.
-	Inspector    http.RoundTripper
-	InspectorURL string
+	// Inspector answers requests to the URLs that Inspects knows, inside the
+	// process: nothing is dialled for them. Both or neither are set.
+	Inspector http.RoundTripper
+	Inspects  func(ctx context.Context, url string) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -46,10 +45,10 @@ type Options struct {
 // not follow redirects, uses no proxy, decompresses nothing, and is safe for
 // concurrent use.
 type Client struct {
-	transport    *http.Transport
-	inspector    http.RoundTripper
-	inspectorURL string
-	now          func() time.Time
+	transport *http.Transport
+	inspector http.RoundTripper
+	inspects  func(ctx context.Context, url string) bool
+	now       func() time.Time
 }
 
 // New returns a client. Without a policy it allows the public internet only.
@@ -57,12 +56,9 @@ func New(o Options) *Client {
 	if o.Policy == nil {
 		o.Policy = NewPolicy(nil)
 	}
-	c := &Client{inspector: o.Inspector, inspectorURL: o.InspectorURL, now: o.Now}
+	c := &Client{inspector: o.Inspector, inspects: o.Inspects, now: o.Now}
 	if c.now == nil {
 		c.now = time.Now
-	}
-	if !strings.HasSuffix(c.inspectorURL, "/") {
-		c.inspectorURL += "/"
 	}
 	d := newDialer(o.Policy, o.Resolver, tlsConfig(o.TLSConfig))
 	c.transport = &http.Transport{
@@ -113,6 +109,8 @@ type Request struct {
 	Headers iot.HeaderLines
 	Body    []byte
 	Timeout time.Duration // for the whole exchange; 0 is 10 s
+	// Delivery is whose attempt it is. It is not sent; see Delivery.
+	Delivery iot.ID
 }
 
 // Result is what came of a request.
@@ -147,7 +145,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	x := &exchange{Context: limited, now: c.now, start: c.now()}
+	x := &exchange{Context: limited, now: c.now, start: c.now(), delivery: r.Delivery}
 	res := Result{StartedAt: x.start.UTC()}
 	req, detail := newRequest(x, r)
 	if detail != "" {
@@ -155,7 +153,12 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		res.Timings = x.timings()
 		return res
 	}
-	resp, err := c.roundTripper(r.URL).RoundTrip(req)
+	way := http.RoundTripper(c.transport)
+	if c.inspector != nil && c.inspects(x, r.URL) {
+		way = c.inspector
+		x.dialing.Store(int32(phaseWait)) // nothing is dialled
+	}
+	resp, err := way.RoundTrip(req)
 	at := x.phase()
 	if err == nil {
 		if x.first.Load() == 0 {
@@ -179,13 +182,6 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		finish(resp, res.Truncated, cancel)
 	}
 	return res
-}
-
-func (c *Client) roundTripper(url string) http.RoundTripper {
-	if c.inspector != nil && strings.HasPrefix(url, c.inspectorURL) {
-		return c.inspector
-	}
-	return c.transport
 }
 
 // newRequest returns the request, or a sentence that says why there is none.

@@ -243,11 +243,18 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 
 func TestInspectorIsReachedWithoutDialling(t *testing.T) {
 	var calls atomic.Int32
+	var got iot.ID
 	inspector := roundTripper(func(r *http.Request) (*http.Response, error) {
 		calls.Add(1)
 		body, err := io.ReadAll(r.Body)
-		if r.URL.Path == "/inspect/broken" {
+		switch r.URL.Path {
+		case "/inspect/broken":
 			err = errors.New("out of order")
+		case "/inspect/slow":
+			<-r.Context().Done()
+			err = r.Context().Err()
+		case "/inspect/abc":
+			got = Delivery(r.Context())
 		}
 		if err != nil {
 			return nil, err
@@ -257,19 +264,30 @@ func TestInspectorIsReachedWithoutDialling(t *testing.T) {
 		_, _ = w.Write(body)
 		return w.Result(), nil
 	})
-	c := New(Options{Inspector: inspector, InspectorURL: "http://127.0.0.1:8080/inspect"})
-	res := c.Do(t.Context(), post("http://127.0.0.1:8080/inspect/abc"))
+	c := New(Options{Inspector: inspector, Inspects: func(_ context.Context, url string) bool {
+		return strings.HasPrefix(url, "http://127.0.0.1:8080/inspect/")
+	}})
+	id := iot.NewIDs(iot.NewSalt(), 0, time.Now).New()
+	request := post("http://127.0.0.1:8080/inspect/abc")
+	request.Delivery = id
+	res := c.Do(t.Context(), request)
 	if res.Class != "" || res.Status != 201 || string(res.Body) != `{"a":1}` || res.Timings.Total <= 0 {
 		t.Errorf("%+v", res)
 	}
+	if got != id {
+		t.Errorf("the inspector learned of delivery %q, want %q", got, id)
+	}
 	wantFailure(t, c.Do(t.Context(), post("http://127.0.0.1:8080/inspect/broken")), iot.ErrConnect)
-	if calls.Load() != 2 {
+	slow := post("http://127.0.0.1:8080/inspect/slow")
+	slow.Timeout = 20 * time.Millisecond
+	wantFailure(t, c.Do(t.Context(), slow), iot.ErrTimeout, "took the request but did not answer")
+	if calls.Load() != 3 {
 		t.Fatalf("%d calls", calls.Load())
 	}
 	for _, u := range []string{"http://127.0.0.1:8080/inspector", "http://127.0.0.1:8080/", "http://127.0.0.1:80/inspect/", "https://127.0.0.1:8080/inspect/abc"} {
 		wantFailure(t, c.Do(t.Context(), post(u)), iot.ErrBlocked, "-allow-networks 127.0.0.1/32")
 	}
-	if calls.Load() != 2 {
+	if calls.Load() != 3 {
 		t.Error("the inspector was asked for what is not its own")
 	}
 }

@@ -29,6 +29,7 @@ type exchange struct {
 	context.Context // ends at the timeout
 	now             func() time.Time
 	start           time.Time
+	delivery        iot.ID
 
 	dialing atomic.Int32           // a phase, while no connection is there yet
 	dialed  atomic.Pointer[dialed] // the connection that this request opened
@@ -55,6 +56,16 @@ func (x *exchange) Value(key any) any {
 		return x
 	}
 	return x.Context.Value(key)
+}
+
+// Delivery returns whose attempt a request is that Client.Do sends, by the
+// request's context: what the inspector, which sees only the request, tells
+// people. Zero for any other context.
+func Delivery(ctx context.Context) iot.ID {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x.delivery
+	}
+	return iot.ID{}
 }
 
 // traced returns the context to send with.

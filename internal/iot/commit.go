@@ -34,4 +34,5 @@ const (
 	DevicesChanged    EventName = "devices"
 	SettingsChanged   EventName = "settings"
 	DownlinksChanged  EventName = "downlinks"
+	InspectorChanged  EventName = "inspector"
 )

@@ -162,6 +162,22 @@ func (p In) SendAsDevice(id string) string { return p.below("devices", id, "test
 // DeleteDevice asks first; a POST deletes.
 func (p In) DeleteDevice(id string) string { return p.below("devices", id, "delete") }
 
+// Inspector shows what the project's built-in receiver got; a POST gives the
+// project one.
+func (p In) Inspector() string { return p.below("inspector") }
+
+// Inspection is the inspector with one request shown whole.
+func (p In) Inspection(id string) string { return withQuery(p.Inspector(), "request", id) }
+
+// InspectorAnswer sets what the inspector answers, as POST.
+func (p In) InspectorAnswer() string { return p.below("inspector", "answer") }
+
+// InspectorWebhook makes a webhook that leads to the inspector, as POST.
+func (p In) InspectorWebhook() string { return p.below("inspector", "webhook") }
+
+// ClearInspector asks before what the inspector got is forgotten; a POST does it.
+func (p In) ClearInspector() string { return p.below("inspector", "clear") }
+
 // Keys is the list of API keys.
 func (p In) Keys() string { return p.below("keys") }
 
