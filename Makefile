@@ -27,8 +27,16 @@ build: ## build the program into bin/
 run: build ## build and start the server on 127.0.0.1:8080 with its data in ./data
 	$(BIN) serve $(ARGS)
 
-generate: ## make the Go code of the templ files anew
+# protoc's own version, which it writes into each file, is taken out: the code is the same. The
+# generators' versions are those of go.mod. A generator that is a file, since protoc starts it itself.
+generate: ## make the Go code of templ and .proto files anew (needs protobuf-compiler)
 	$(GO) tool templ generate
+	rm -rf bin/protoc && mkdir -p bin/protoc
+	$(GO) build -o bin/protoc/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	rm -f internal/lorawan/wire/*.pb.go
+	PATH="$(CURDIR)/bin/protoc:$$PATH" protoc -I internal --go_out=internal --go_opt=paths=source_relative \
+		--go-grpc_out=internal --go-grpc_opt=paths=source_relative internal/lorawan/wire/*.proto
+	sed -i -E '/^\/\/[[:space:]-]+protoc[[:space:]]+v[0-9]/d' internal/lorawan/wire/*.pb.go
 
 # Not "npm ci", which refuses a lock file without the optional packages of other platforms, and
 # not every registry has all of them. What the lock file names is checked against its sums all the same.

@@ -1,0 +1,117 @@
+package lorawan
+
+// cursor walks over JSON that is known to be valid (json.Valid) without copying
+// it. Of JSON that is not it makes no sense, but it neither panics nor runs past
+// the end.
+type cursor struct {
+	b []byte
+	i int
+}
+
+// peek skips white space and returns the byte behind it, 0 at the end.
+func (c *cursor) peek() byte {
+	for c.i < len(c.b) {
+		switch c.b[c.i] {
+		case ' ', '\t', '\r', '\n':
+			c.i++
+		default:
+			return c.b[c.i]
+		}
+	}
+	return 0
+}
+
+// open steps into an object or array; false if none begins here.
+func (c *cursor) open(bracket byte) bool {
+	if c.peek() != bracket {
+		return false
+	}
+	c.i++
+	return true
+}
+
+// more steps to an object's or array's next element: false behind the last one,
+// where it has stepped out. Call it once before each element.
+func (c *cursor) more() bool {
+	switch c.peek() {
+	case ',':
+		c.i++
+		return true
+	case '}', ']':
+		c.i++
+		return false
+	case 0:
+		return false
+	}
+	return true
+}
+
+// key returns the text of a member's name between its quotes, as it stands, and
+// steps to the value.
+func (c *cursor) key() []byte {
+	c.peek()
+	raw := c.text()
+	if c.peek() == ':' {
+		c.i++
+	}
+	if len(raw) < 2 {
+		return nil
+	}
+	return raw[1 : len(raw)-1]
+}
+
+// text returns the string that begins here, with its quotes.
+func (c *cursor) text() []byte {
+	from := c.i
+	for c.i++; c.i < len(c.b); c.i++ {
+		switch c.b[c.i] {
+		case '\\':
+			c.i++
+		case '"':
+			c.i++
+			return c.b[from:c.i]
+		}
+	}
+	c.i = len(c.b)
+	return c.b[min(from, len(c.b)):]
+}
+
+// value returns the value that begins here as it stands, without the white space
+// around it.
+func (c *cursor) value() []byte {
+	switch c.peek() {
+	case '"':
+		return c.text()
+	case '{', '[':
+		return c.nested()
+	}
+	from := c.i
+	for c.i < len(c.b) {
+		switch c.b[c.i] {
+		case ',', '}', ']', ' ', '\t', '\r', '\n':
+			return c.b[from:c.i]
+		}
+		c.i++
+	}
+	return c.b[from:]
+}
+
+func (c *cursor) nested() []byte {
+	from, depth := c.i, 0
+	for c.i < len(c.b) {
+		switch c.b[c.i] {
+		case '"':
+			c.text()
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		c.i++
+		if depth == 0 {
+			break
+		}
+	}
+	return c.b[from:c.i]
+}

@@ -1,0 +1,44 @@
+package lorawan
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"thingpost/internal/iot"
+	"thingpost/internal/lorawan/wire"
+)
+
+// Type returns what kind of message it is; false if it holds none.
+func Type(up *wire.ApplicationUp) (iot.MessageType, bool) {
+	m := up.ProtoReflect()
+	set := m.WhichOneof(m.Descriptor().Oneofs().ByName("up"))
+	if set == nil {
+		return "", false
+	}
+	return iot.MessageType(set.Name()), true
+}
+
+// ParseProtobuf reads an ApplicationUp of Protocol Buffers. Fields that the
+// schema does not know are kept in it, but no JSON can hold them. Invalid if it
+// is none.
+func ParseProtobuf(b []byte) (*wire.ApplicationUp, error) {
+	up := &wire.ApplicationUp{}
+	if err := parseBinary(b, up); err != nil {
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is no ApplicationUp in Protocol Buffers.", Err: err}
+	}
+	return up, nil
+}
+
+// Protobuf returns an ApplicationUp, given as its valid JSON, as Protocol
+// Buffers. Members that the schema does not know are left out. Invalid, with the
+// value that is to blame, if the JSON does not fit the schema.
+func Protobuf(json []byte) ([]byte, error) {
+	up := &wire.ApplicationUp{}
+	if err := parseValid(json, up); err != nil {
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The message does not fit the schema of Protocol Buffers: " + err.Error() + ".", Err: err}
+	}
+	b, err := proto.Marshal(up)
+	if err != nil {
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The message cannot be written as Protocol Buffers.", Err: err}
+	}
+	return b, nil
+}
