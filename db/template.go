@@ -75,14 +75,16 @@ func (d *DB) openTemplate(w *iot.Webhook, hidden, fields []byte) error {
 }
 
 // CreateWebhookWithKey adds a checked webhook together with an API key of its
-// project that is the webhook's downlink key: both, or neither. The key gets its
-// name from the webhook's id. Errors are as of CreateWebhook.
-func (d *DB) CreateWebhookWithKey(w *iot.Webhook, k *iot.APIKey, secret iot.Secret, actor string) error {
+// project that may send downlinks alone, and gives it to the webhook as its
+// downlink key: both are stored, or neither. The key is named after the webhook's
+// id. Errors are as of CreateWebhook.
+func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
+	id, secret, text := iot.NewAPIKey()
+	w.DownlinkKey = text
 	return d.write("create webhook", func(t *Tx) error {
 		if err := t.createWebhook(w, actor); err != nil {
 			return err
 		}
-		k.ProjectID, k.Name = w.ProjectID, w.ID+" downlink API key"
-		return t.createKey(k, secret, actor)
+		return t.createKey(&iot.APIKey{ID: id, ProjectID: w.ProjectID, Name: w.ID + " downlink API key", Rights: iot.SendDownlinks}, secret, actor)
 	})
 }

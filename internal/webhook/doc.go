@@ -5,5 +5,6 @@
 // It is pure: it has no clock, store or network, and does not know who calls it.
 // Start with Check (what can be saved), Compile (everything that can be worked
 // out once), Compiled.Wants and Match (who gets a message, and why), and
-// Compiled.Render (what is sent).
+// Compiled.Render (what is sent). Templates begin with ParseTemplate (one file),
+// ReadCatalogue (all that are offered) and Instantiate (a webhook of one).
 package webhook
