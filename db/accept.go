@@ -19,6 +19,8 @@ type Accept struct {
 	InOrder []bool
 	// Version of the project's settings that the deliveries were matched on.
 	Version int64
+	// Silence is set where the message says that the device fell silent or is back.
+	Silence *Silence
 
 	// Stale is set if the settings have changed since: nothing was written, match
 	// again.
@@ -84,20 +86,32 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 		}
 		if !first.IsZero() {
 			a.Repeated = first
+			w.saw(m) // it was heard, even if it said nothing new
 			return nil
 		}
 		inBatch[k] = m.ID
 	}
+	if a.Silence != nil {
+		if err := w.turn(t, a); err != nil || a.Silence.Old || a.Silence.Gone {
+			return err
+		}
+	}
 	w.addMessage(t, a)
 	t.changed(m.ProjectID, iot.MessagesChanged)
-	if m.DeviceID == 0 {
-		return nil // a test: no device has sent it
+	if m.DeviceID == 0 || a.Silence != nil {
+		return nil // no device has sent it
 	}
 	t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
+	w.saw(m)
+	w.days[dayOf(m.DeviceID, m.ReceivedAt)]++
+	return nil
+}
+
+// saw notes that a message's device was heard.
+func (w *writer) saw(m *iot.Message) {
 	if w.seen[m.DeviceID] < m.ReceivedAt {
 		w.seen[m.DeviceID] = m.ReceivedAt
 	}
-	return nil
 }
 
 // transient's values in SQL.

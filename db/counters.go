@@ -48,6 +48,12 @@ func hourOf(id int64, at iot.Instant) hourKey {
 	return hourKey{id, int64(at) / hour * hour}
 }
 
+// dayOf returns the day (UTC) of a device that an instant lies in.
+func dayOf(device int64, at iot.Instant) hourKey {
+	const day = int64(24 * time.Hour / time.Millisecond)
+	return hourKey{device, int64(at) / day * day}
+}
+
 // hour is what a transaction adds to a webhook's hour.
 type hour struct {
 	delivered, failed, retried int64

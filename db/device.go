@@ -8,13 +8,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at`
+const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at, d.expected_interval_ms, d.silent_at`
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 
 func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, error) {
 	var v iot.Device
-	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt}, more...)
+	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt}, more...)
 	return &v, row.Scan(into...)
 }
 
@@ -44,18 +44,29 @@ type DeviceFilter struct {
 	ProjectID int64
 	Search    string // part of a slug, name, UUID or EUI, in any case
 	After     string // slugs after this one
+	Silent    bool   // only those that are silent
 	Limit     int
 }
 
-// Devices returns devices in the order of their slugs.
-func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) {
-	query := `SELECT ` + deviceColumns + fromDevices + ` WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug > $2`
-	args := []any{f.ProjectID, f.After, f.Limit}
+// query reads a page.
+func (f DeviceFilter) query() (query string, args []any) {
+	from := ` FROM devices d INDEXED BY devices_slug JOIN profiles f ON f.id = d.profile_id WHERE `
+	if f.Silent {
+		from = ` FROM devices d INDEXED BY devices_silent JOIN profiles f ON f.id = d.profile_id WHERE d.silent_at > 0 AND `
+	}
+	query = `SELECT ` + deviceColumns + from + `d.project_id = $1 AND d.deleted_at = 0 AND d.slug > $2`
+	args = []any{f.ProjectID, f.After, f.Limit}
 	if f.Search != "" {
 		query += ` AND (instr(d.slug, $4) OR instr(lower(d.name), $4) OR instr(d.uuid, $4) OR instr(lower(d.dev_eui), $4))`
 		args = append(args, strings.ToLower(f.Search))
 	}
-	rows, err := d.reader.QueryContext(ctx, query+` ORDER BY d.slug LIMIT $3`, args...)
+	return query + ` ORDER BY d.slug LIMIT $3`, args
+}
+
+// Devices returns devices in the order of their slugs.
+func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) {
+	query, args := f.query()
+	rows, err := d.reader.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translate("list devices", err)
 	}
@@ -73,7 +84,7 @@ func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) 
 
 // CountDevices returns how many devices a project has.
 func (d *DB) CountDevices(ctx context.Context, projectID int64) (n int, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT count(*) FROM devices WHERE project_id = $1 AND deleted_at = 0`, projectID).Scan(&n)
+	err = d.reader.QueryRowContext(ctx, `SELECT device_count FROM projects WHERE id = $1`, projectID).Scan(&n)
 	return n, translate("count devices", err)
 }
 
@@ -86,15 +97,15 @@ func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
 	if v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
 		return iot.FieldError("uuid", "must be a UUID.")
 	}
-	if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr}).Check(); err != nil {
+	if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr, ExpectedIntervalMS: &v.ExpectedIntervalMS}).Check(); err != nil {
 		return err
 	}
 	return d.write("create device", func(t *Tx) error {
 		var n int
-		if err := t.row(`SELECT count(*) FROM devices WHERE project_id = $1 AND deleted_at = 0`, v.ProjectID).Scan(&n); err != nil {
-			return err
+		if err := t.row(`UPDATE projects SET device_count = device_count + 1 WHERE id = $1 RETURNING device_count`, v.ProjectID).Scan(&n); err != nil {
+			return orNotFound("project", err)
 		}
-		if n >= iot.MaxDevices {
+		if n > iot.MaxDevices {
 			return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
 		}
 		if err := t.pickSlug(&v.ID, v.Name, `SELECT 1 FROM devices WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, v.ProjectID); err != nil {
@@ -108,9 +119,9 @@ func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
 		}
 		v.CreatedAt = iot.At(t.db.now())
 		v.UpdatedAt = v.CreatedAt
-		r, err := t.exec(`INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
-			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt))
+		r, err := t.exec(`INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at, expected_interval_ms)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
+			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), v.ExpectedIntervalMS)
 		if isTaken(err) {
 			return t.deviceTaken(v)
 		}
@@ -176,10 +187,18 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 				return err
 			}
 		}
+		if u.ExpectedIntervalMS != nil {
+			v.ExpectedIntervalMS = *u.ExpectedIntervalMS
+		}
 		v.UpdatedAt = iot.At(t.db.now())
-		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5, updated_at = $6 WHERE id = $7 AND deleted_at = 0`,
-			v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt), v.Key); err != nil {
+		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5, updated_at = $6, expected_interval_ms = $7 WHERE id = $8 AND deleted_at = 0`,
+			v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Key); err != nil {
 			return err
+		}
+		if u.ExpectedIntervalMS != nil || u.Profile != nil {
+			if err := t.expectDevice(v); err != nil {
+				return err
+			}
 		}
 		t.changed(v.ProjectID, iot.DevicesChanged)
 		t.raise(v.ProjectID)
@@ -195,6 +214,9 @@ func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 			return err
 		}
 		if err := t.dropQueue(`$1`, v.Key); err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE projects SET device_count = device_count - 1 WHERE id = $1`, v.ProjectID); err != nil {
 			return err
 		}
 		t.changed(v.ProjectID, iot.DevicesChanged)

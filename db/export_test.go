@@ -17,6 +17,10 @@ const (
 	PastDownlinksQuery  = pastDownlinksQuery
 	CountDownlinksQuery = countDownlinksQuery
 	PruneDownlinksQuery = pruneDownlinksQuery
+	WatchedOwnQuery     = watchedOwnQuery
+	WatchedProfileQuery = watchedProfileQuery
+	TurnQuery           = turnQuery
+	DeviceDayQuery      = deviceDayQuery
 )
 
 // Queries returns the texts with which a page is read.
@@ -27,6 +31,12 @@ func (f DeliveryFilter) Queries() []string {
 		return []string{page}
 	}
 	return []string{page, floor}
+}
+
+// Query returns the text with which a page is read.
+func (f DeviceFilter) Query() string {
+	query, _ := f.query()
+	return query
 }
 
 // Queries returns the texts with which a page is read.

@@ -62,6 +62,12 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"log of message":       {deliveries(db.DeliveryFilter{MessageID: id}), "v USING INDEX deliveries_message (message_id=? AND project_id=? AND id>? AND id<?)"},
 		"log of errors":        {deliveries(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
 		"log of retries":       {deliveries(db.DeliveryFilter{Retrying: true}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
+		"watched, own":         {[]string{db.WatchedOwnQuery}, "devices USING INDEX devices_interval (project_id=? AND id>?)"},
+		"watched, by profile":  {[]string{db.WatchedProfileQuery}, "d USING INDEX devices_profile (profile_id=? AND rowid>?)"},
+		"turn":                 {[]string{db.TurnQuery}, "d USING INTEGER PRIMARY KEY (rowid=?)"},
+		"silent devices":       {[]string{db.DeviceFilter{Silent: true}.Query()}, "d USING INDEX devices_silent (project_id=? AND slug>?)"},
+		"devices":              {[]string{db.DeviceFilter{}.Query()}, "d USING INDEX devices_slug (project_id=? AND slug>?)"},
+		"a device's day":       {[]string{db.DeviceDayQuery}, "device_days USING PRIMARY KEY (day_at=? AND device_id=?)"},
 		"messages of project":  {messages(db.MessageFilter{}), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
 		"messages of device":   {messages(db.MessageFilter{DeviceID: 1}), "m USING INDEX messages_device (device_id=? AND id>? AND id<?)"},
 	} {

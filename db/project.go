@@ -139,11 +139,11 @@ func (d *DB) DeleteProject(p *iot.Project, actor string) error {
 	})
 }
 
-const profileColumns = `id, project_id, slug, uuid, name, webhook, write, created_at, updated_at`
+const profileColumns = `id, project_id, slug, uuid, name, webhook, write, expected_interval_ms, created_at, updated_at`
 
 func scanProfile(row interface{ Scan(...any) error }) (*iot.Profile, error) {
 	var p iot.Profile
-	return &p, row.Scan(&p.Key, &p.ProjectID, &p.ID, &p.UUID, &p.Name, &p.Webhook, &p.Write, &p.CreatedAt, &p.UpdatedAt)
+	return &p, row.Scan(&p.Key, &p.ProjectID, &p.ID, &p.UUID, &p.Name, &p.Webhook, &p.Write, &p.ExpectedIntervalMS, &p.CreatedAt, &p.UpdatedAt)
 }
 
 // Profiles returns a project's profiles, the oldest first.
@@ -173,7 +173,7 @@ func (d *DB) Profile(ctx context.Context, projectID int64, name string) (*iot.Pr
 // CreateProfile adds a profile to its project (ProjectID). An empty ID is made
 // from the name; conflict if a given one is taken.
 func (d *DB) CreateProfile(p *iot.Profile, actor string) error {
-	if err := (iot.ProfileUpdate{Name: &p.Name}).Check(); err != nil {
+	if err := (iot.ProfileUpdate{Name: &p.Name, ExpectedIntervalMS: &p.ExpectedIntervalMS}).Check(); err != nil {
 		return err
 	}
 	return d.write("create profile", func(t *Tx) error {
@@ -191,8 +191,8 @@ func (d *DB) CreateProfile(p *iot.Profile, actor string) error {
 func (t *Tx) createProfile(p *iot.Profile) error {
 	p.UUID, p.CreatedAt = t.db.NewID().String(), iot.At(t.db.now())
 	p.UpdatedAt = p.CreatedAt
-	r, err := t.exec(`INSERT INTO profiles (project_id, slug, uuid, name, webhook, write, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)`,
-		p.ProjectID, p.ID, p.UUID, p.Name, p.Webhook, p.Write, int64(p.CreatedAt))
+	r, err := t.exec(`INSERT INTO profiles (project_id, slug, uuid, name, webhook, write, created_at, updated_at, expected_interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)`,
+		p.ProjectID, p.ID, p.UUID, p.Name, p.Webhook, p.Write, int64(p.CreatedAt), p.ExpectedIntervalMS)
 	if err != nil {
 		return slugTaken(err)
 	}
@@ -222,6 +222,13 @@ func (d *DB) UpdateProfile(p *iot.Profile, u iot.ProfileUpdate, actor string) er
 		if err := t.execOne("profile", `UPDATE profiles SET name = $1, webhook = $2, write = $3, updated_at = $4 WHERE id = $5`,
 			p.Name, p.Webhook, p.Write, int64(p.UpdatedAt), p.Key); err != nil {
 			return err
+		}
+		if ms := u.ExpectedIntervalMS; ms != nil && *ms != p.ExpectedIntervalMS {
+			p.ExpectedIntervalMS = *ms
+			detail = append(detail, "expected interval")
+			if err := t.expectProfile(p); err != nil {
+				return err
+			}
 		}
 		t.changed(p.ProjectID, iot.SettingsChanged)
 		t.raise(p.ProjectID)

@@ -26,6 +26,7 @@ const (
 	// was in flight then must find its rows.
 	deletedGrace = time.Hour
 	hoursKept    = 31 * 24 * time.Hour
+	daysKept     = 31 * 24 * time.Hour
 	auditKept    = 365 * 24 * time.Hour
 )
 
@@ -286,6 +287,7 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 		{"downlinks", "id", "status <> 'queued' AND changed_at < $1", downlinks},
 		{"storage_hours", "hour_at", "hour_at < $1", hours},
 		{"inspections", "id", "id < $1", inspected},
+		{"device_days", "day_at, device_id", "day_at < $1", int64(now.Add(-daysKept))},
 		{"audit", "id", "id < $1", iot.KeyAt(now.Add(-auditKept))},
 	} {
 		// Looking is the readers' work: the writer is asked only if there is something.

@@ -70,6 +70,7 @@ type writer struct {
 	messages int                   // of the batch
 	outcomes []*iot.Outcome        // of the batch
 	seen     map[int64]iot.Instant // devices' last messages, not yet written
+	days     map[hourKey]int64     // devices' messages of a day, not yet written
 	seenAt   time.Time
 }
 
@@ -94,7 +95,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 		return err
 	}
 	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, items: make(chan item, waiting), ended: make(chan struct{}),
-		versions: map[int64]int64{}, health: map[int64]iot.Health{}, seen: map[int64]iot.Instant{}, seenAt: d.now(), pause: time.NewTimer(0)}
+		versions: map[int64]int64{}, health: map[int64]iot.Health{}, seen: map[int64]iot.Instant{}, days: map[hourKey]int64{}, seenAt: d.now(), pause: time.NewTimer(0)}
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
 		return err
@@ -415,6 +416,7 @@ func (t *Tx) merge(o *Tx) {
 	t.commit.Queued = append(t.commit.Queued, o.commit.Queued...)
 	t.commit.Webhooks = append(t.commit.Webhooks, o.commit.Webhooks...)
 	t.commit.Downlinks = append(t.commit.Downlinks, o.commit.Downlinks...)
+	t.commit.Intervals = append(t.commit.Intervals, o.commit.Intervals...)
 	for _, e := range o.commit.Events {
 		t.changed(e.ProjectID, e.Name)
 	}
@@ -447,13 +449,21 @@ func (w *writer) rest() {
 	}
 }
 
-// writeSeen stores when devices were last seen. A crash loses two seconds of it.
+// writeSeen stores when devices were last seen, and how much they sent. A crash
+// loses two seconds of it.
 func (w *writer) writeSeen(ctx context.Context) error {
 	for id, at := range w.seen {
 		if _, err := w.conn.ExecContext(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1`, int64(at), id); err != nil {
 			return err
 		}
 	}
+	for k, n := range w.days {
+		if _, err := w.conn.ExecContext(ctx, `INSERT INTO device_days (day_at, device_id, messages) VALUES ($1, $2, $3)
+			ON CONFLICT DO UPDATE SET messages = messages + excluded.messages`, k.at, k.id, n); err != nil {
+			return err
+		}
+	}
+	clear(w.days)
 	clear(w.seen)
 	w.seenAt = w.db.now()
 	return nil

@@ -90,7 +90,7 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 // that committed finds them all.
 func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
-	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName()})
+	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName(), Log: a.log})
 	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now})
 	inspector := inspect.New(inspect.Options{DB: a.db, Log: a.log})
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
@@ -188,6 +188,7 @@ func (a *app) run(ctx context.Context) error {
 		a.queues.Stop() // devices that wait hold up no stop
 		return nil
 	})
+	g.Go(func() error { return a.ingest.Run(ctx) })
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}

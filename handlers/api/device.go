@@ -10,14 +10,18 @@ import (
 )
 
 func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) error {
-	q, page, err := handlers.Query(r, "search")
+	q, page, err := handlers.Query(r, "search", "silent")
 	if err != nil {
 		return err
 	}
 	if page.Cursor != "" && iot.CheckSlug("cursor", page.Cursor) != nil {
 		return handlers.BadCursor()
 	}
-	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: c.project.Key, Search: q.Get("search"), After: page.Cursor, Limit: page.Limit + 1})
+	silent := q.Get("silent")
+	if silent != "" && silent != "true" {
+		return iot.FieldError("silent", "must be true, or left out.")
+	}
+	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: c.project.Key, Search: q.Get("search"), Silent: silent != "", After: page.Cursor, Limit: page.Limit + 1})
 	if err != nil {
 		return err
 	}
@@ -39,6 +43,8 @@ func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller)
 		DevEUI  string `json:"dev_eui"`
 		JoinEUI string `json:"join_eui"`
 		DevAddr string `json:"dev_addr"`
+
+		ExpectedIntervalMS int64 `json:"expected_interval_ms"`
 	}
 	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
 		return err
@@ -47,7 +53,7 @@ func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller)
 		return iot.FieldError("id", "is missing; a name alone will do, the id is made from it.")
 	}
 	d := &iot.Device{ProjectID: c.project.Key, ID: body.ID, UUID: body.UUID, Name: body.Name, Profile: body.Profile,
-		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr)}
+		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr), ExpectedIntervalMS: body.ExpectedIntervalMS}
 	key := iot.NewDeviceKey()
 	if err := s.DB.CreateDevice(d, key, c.actor()); err != nil {
 		return err

@@ -63,6 +63,8 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"POST", "/devices", `{"id":"new-one","profile":"nope-nope"}`, []string{"profile"}},
 		{"POST", "/devices", `{"id":"new-one","dev_eui":"xyz","dev_addr":"1"}`, []string{"dev_eui", "dev_addr"}},
 		{"PATCH", "/devices/soil-probe-07", `{"id":"new-one"}`, []string{"id"}},
+		{"PATCH", "/devices/soil-probe-07", `{"expected_interval_ms":9999}`, []string{"expected_interval_ms"}},
+		{"POST", "/profiles", `{"name":"Rare","expected_interval_ms":2592000001}`, []string{"expected_interval_ms"}},
 		{"POST", "/profiles", `{"webhook":1}`, []string{"webhook"}},
 		{"POST", "/profiles", `{}`, []string{"name"}},
 		{"POST", "/keys", `{"name":"","rights":["RIGHT_APPLICATION_ALL"]}`, []string{"name"}},

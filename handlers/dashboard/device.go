@@ -22,11 +22,15 @@ const devicesPerPage = 50
 func (s *site) listDevices(w http.ResponseWriter, r *http.Request, v *visit) error {
 	q := r.URL.Query()
 	search, after := strings.TrimSpace(q.Get("q")), q.Get("after")
-	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Search: search, After: after, Limit: devicesPerPage + 1})
+	silent := q.Get("silent") != ""
+	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Search: search, Silent: silent, After: after, Limit: devicesPerPage + 1})
 	if err != nil {
 		return err
 	}
-	p := pages.DeviceList{In: v.in(), Search: search, After: after, Now: s.now(), MayChange: v.may(iot.WriteDevices)}
+	p := pages.DeviceList{In: v.in(), Search: search, Silent: silent, After: after, Now: s.now(), MayChange: v.may(iot.WriteDevices)}
+	if err := s.deviceCounts(r, v, &p); err != nil {
+		return err
+	}
 	if len(list) > devicesPerPage {
 		list = list[:devicesPerPage]
 		p.Next = list[devicesPerPage-1].ID
@@ -40,6 +44,25 @@ func (s *site) listDevices(w http.ResponseWriter, r *http.Request, v *visit) err
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.Devices(pages.DevicesPage{Shell: shell, List: p}))
+}
+
+// deviceCounts reads what the list says of all devices.
+func (s *site) deviceCounts(r *http.Request, v *visit, p *pages.DeviceList) error {
+	all, err := s.DB.CountDevices(r.Context(), v.project.Key)
+	if err != nil {
+		return err
+	}
+	silent, err := s.DB.CountSilent(r.Context(), v.project.Key, maxCounted)
+	if err != nil {
+		return err
+	}
+	p.CountAll, p.CountNone = ui.Count(int64(all)), ui.CountCapped(int64(silent), maxCounted)
+	profiles, err := s.DB.Profiles(r.Context(), v.project.Key)
+	p.Expected = map[int64]time.Duration{}
+	for i := range profiles {
+		p.Expected[profiles[i].Key] = (&iot.Device{}).ExpectedInterval(&profiles[i])
+	}
+	return err
 }
 
 // newDevice shows the empty form.
@@ -72,11 +95,11 @@ func (s *site) createDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	d := &iot.Device{ProjectID: v.project.Key, ID: f.Value("id"), UUID: f.Value("uuid"), Name: f.Value("name"), Profile: f.Value("profile"),
 		DevEUI: strings.ToUpper(f.Value("dev_eui")), JoinEUI: strings.ToUpper(f.Value("join_eui")), DevAddr: strings.ToUpper(f.Value("dev_addr"))}
-	if err = checkDevice(d); err == nil {
+	if err = checkDevice(d, f); err == nil {
 		err = s.DB.CreateDevice(d, iot.NewDeviceKey(), v.actor())
 	}
 	if err != nil {
-		if f.Fail(err, "name", "id", "uuid", "profile", "dev_eui", "join_eui", "dev_addr") {
+		if f.Fail(err, "name", "id", "uuid", "profile", pages.FieldInterval, "dev_eui", "join_eui", "dev_addr") {
 			return s.deviceForm(w, r, v, http.StatusUnprocessableEntity, f, nil)
 		}
 		return err
@@ -84,9 +107,10 @@ func (s *site) createDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 	return s.showDeviceKey(w, r, v, d, d.ID+" is added.")
 }
 
-// checkDevice names all faults of a new device at once.
-func checkDevice(d *iot.Device) error {
+// checkDevice names all faults of a new device at once, and reads its interval.
+func checkDevice(d *iot.Device, form *handlers.Form) error {
 	var f iot.Faults
+	d.ExpectedIntervalMS = formInterval(form, &f)
 	f.Check(d.Name != "" || d.ID != "", "name", "is needed, or an id.")
 	f.Check(d.ID == "" || iot.CheckSlug("id", d.ID) == nil, "id", iot.SlugRule)
 	f.Check(d.UUID == "" || iot.LooksLikeUUID(d.UUID), "uuid", "must be a UUID.")
@@ -110,7 +134,9 @@ func (s *site) editDevice(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if err != nil {
 		return err
 	}
-	return s.deviceForm(w, r, v, http.StatusOK, handlers.NewForm("name", d.Name, "profile", d.Profile, "dev_eui", d.DevEUI, "join_eui", d.JoinEUI, "dev_addr", d.DevAddr), d)
+	f := handlers.NewForm("name", d.Name, "profile", d.Profile, "dev_eui", d.DevEUI, "join_eui", d.JoinEUI, "dev_addr", d.DevAddr)
+	setInterval(f, d.ExpectedIntervalMS)
+	return s.deviceForm(w, r, v, http.StatusOK, f, d)
 }
 
 // updateDevice saves a device.
@@ -125,8 +151,14 @@ func (s *site) updateDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 	}
 	text := func(field string) *string { t := f.Value(field); return &t }
 	u := iot.DeviceUpdate{Name: text("name"), Profile: text("profile"), DevEUI: text("dev_eui"), JoinEUI: text("join_eui"), DevAddr: text("dev_addr")}
-	if err := s.DB.UpdateDevice(d, u, v.actor()); err != nil {
-		if f.Fail(err, "name", "profile", "dev_eui", "join_eui", "dev_addr") {
+	var faults iot.Faults
+	interval := formInterval(f, &faults)
+	u.ExpectedIntervalMS = &interval
+	if err = faults.Err(); err == nil {
+		err = s.DB.UpdateDevice(d, u, v.actor())
+	}
+	if err != nil {
+		if f.Fail(err, "name", "profile", pages.FieldInterval, "dev_eui", "join_eui", "dev_addr") {
 			return s.deviceForm(w, r, v, http.StatusUnprocessableEntity, f, d)
 		}
 		return err
@@ -136,6 +168,9 @@ func (s *site) updateDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 
 // recentRows is how many messages and deliveries a device's page shows.
 const recentRows = 8
+
+// deviceDays is how many days a device's chart shows.
+const deviceDays = 14
 
 // maxCounted bounds the counts of a device's page.
 const maxCounted = 1000
@@ -174,8 +209,17 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 		*into = int64(n)
 		return err
 	}
-	if err := count(db.DeliveryFilter{Statuses: []iot.Status{iot.Delivered}, Since: yesterday}, &p.Delivered); err != nil {
+	profile, err := s.DB.Profile(ctx, project, d.Profile)
+	if err != nil {
 		return p, err
+	}
+	p.Expected, p.ByProfile = d.ExpectedInterval(profile), d.ExpectedIntervalMS == 0
+	days, err := s.DB.DeviceDays(ctx, d.Key, deviceDays)
+	if err != nil {
+		return p, err
+	}
+	for _, day := range days {
+		p.Days = append(p.Days, pages.DeviceDay{At: day.At, Messages: day.Messages})
 	}
 	if err := count(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}, Since: yesterday}, &p.Failed); err != nil {
 		return p, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"thingpost/db"
 	"thingpost/internal/iot"
 )
 
@@ -147,4 +148,45 @@ func TestDeleteDevice(t *testing.T) {
 	c.post(devicePath + "/delete").leadsTo("/projects/greenhouse-north/devices")
 	c.get("/projects/greenhouse-north/devices").has("#toasts", "soil-probe-07 is deleted.").has(".empty", "No devices yet")
 	c.get(devicePath).is(404)
+}
+
+// silence makes a device silent, as the watch does.
+func (w *world) silence(d *iot.Device, seen iot.Instant) {
+	w.t.Helper()
+	s, err := w.db.ProjectSettings(w.t.Context(), w.project.Key)
+	w.must(err)
+	now := iot.At(w.clock.Now())
+	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.Iottly, Payload: []byte(`{"connectionstatus":"silent"}`), ReceivedAt: now}
+	w.must(w.db.Accept(&db.Accept{Message: m, Device: d, Project: w.project, Version: s.Version, Silence: &db.Silence{LastSeenAt: seen}}))
+}
+
+func TestASilentDeviceIsSeen(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	add := "/projects/greenhouse-north/devices/new"
+	c.post(add, "name", "Smoke alarm", "expected_interval", "5", "expected_unit", "s").faulty("expected_interval", "Must be 10 seconds to 30 days, or empty.")
+	c.post(add, "name", "Smoke alarm", "expected_interval", "31", "expected_unit", "d").faulty("expected_interval", "Must be 10 seconds")
+	c.post(add, "name", "Smoke alarm", "expected_interval", "1,5", "expected_unit", "h").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
+	d := w.deviceOf(w.project, "smoke-alarm")
+	if d.ExpectedIntervalMS != 90*60*1000 {
+		t.Errorf("expected every %d ms", d.ExpectedIntervalMS)
+	}
+	edit := "/projects/greenhouse-north/devices/smoke-alarm/edit"
+	c.get(edit).is(200).has(`[name="expected_interval"][value="90"]`, "").has(`[name="expected_unit"] option[selected]`, "minutes")
+	c.post(edit, "name", "Smoke alarm", "profile", "default", "expected_interval", "x").faulty("expected_interval", "Must be 10 seconds")
+	list := "/projects/greenhouse-north/devices"
+	c.get(list+"?silent=1").is(200).has(".empty", "No device is silent")
+	c.get(list).is(200).has(".tabs-line a[aria-current]", "All")
+
+	w.silence(d, iot.At(w.clock.Now()))
+	c.get(list).is(200).has("tbody", "Silent").has(`.tabs-line a[href="/projects/greenhouse-north/devices?silent=1"]`, "1")
+	p := c.get(list+"?silent=1").is(200).has("tbody", "smoke-alarm")
+	if rows := p.Find("tbody tr").Length(); rows != 1 {
+		t.Errorf("%d silent devices", rows)
+	}
+	c.get("/projects/greenhouse-north/devices/smoke-alarm").is(200).has(".alert", "Silent since").has(".alert", "expected every 90 minutes").has(".alert", "a grace of 45 minutes").
+		has("dl.rows", "every 90 minutes")
+	c.fragment("/projects/greenhouse-north", "figures").is(200).has(`a.need[href="/projects/greenhouse-north/devices/smoke-alarm"]`, "smoke-alarm has gone silent")
+	c.post(edit, "name", "Smoke alarm", "profile", "default", "expected_interval", "").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
+	c.get(list+"?silent=1").is(200).has(".empty", "No device is silent")
 }

@@ -86,7 +86,9 @@ func (s *site) figures(r *http.Request, v *visit, st *db.Stats) (pages.OverviewF
 		f.Webhooks = append(f.Webhooks, g)
 	}
 	f.Needs = needs(v.in(), hooks, each, st, now)
-	return f, nil
+	silent, err := s.silentNeeds(r, v, now)
+	f.Needs = append(f.Needs, silent...)
+	return f, err
 }
 
 // numbers are the seven figures at the top.
@@ -167,6 +169,27 @@ func needs(in pages.In, hooks []*iot.Webhook, each map[int64]*db.Stats, st *db.S
 			Href: in.Deliveries("status", string(iot.Pending))})
 	}
 	return append(append(failing, waiting...), quiet...)
+}
+
+// maxSilentNeeds is how many silent devices the overview names.
+const maxSilentNeeds = 3
+
+// silentNeeds lists devices gone silent, and how many more there are.
+func (s *site) silentNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.NeedProps, error) {
+	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Silent: true, Limit: maxSilentNeeds})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	var needs []ui.NeedProps
+	for i := range list {
+		d := &list[i]
+		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: d.ID + " has gone silent", Text: "Last seen " + coarse(now.Sub(d.LastSeenAt)) + " ago", Href: v.in().Device(d.ID)})
+	}
+	all, err := s.DB.CountSilent(r.Context(), v.project.Key, maxCounted)
+	if more := all - len(list); more > 0 {
+		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: ui.Plural(int64(more), "more device is silent", "more devices are silent"), Text: "See which", Href: v.in().Devices("silent", "1")})
+	}
+	return needs, err
 }
 
 // hostOf returns a URL's host, the only part that is sure to hold no secret.

@@ -49,11 +49,12 @@ func (s *site) createProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	p := &iot.Profile{ProjectID: v.project.Key, ID: f.Value("id"), Name: f.Value("name"), Webhook: f.Checked("webhook"), Write: f.Checked("write")}
 	var faults iot.Faults
 	checkText(&faults, "name", p.Name)
+	p.ExpectedIntervalMS = formInterval(f, &faults)
 	if err = faults.Err(); err == nil {
 		err = s.DB.CreateProfile(p, v.actor())
 	}
 	if err != nil {
-		if f.Fail(err, "name", "id") {
+		if f.Fail(err, "name", "id", pages.FieldInterval) {
 			return s.profileForm(w, r, v, http.StatusUnprocessableEntity, f, nil)
 		}
 		return err
@@ -73,6 +74,7 @@ func (s *site) editProfile(w http.ResponseWriter, r *http.Request, v *visit) err
 		return err
 	}
 	f := handlers.NewForm("name", p.Name)
+	setInterval(f, p.ExpectedIntervalMS)
 	if p.Webhook {
 		f.Set("webhook", "on")
 	}
@@ -94,8 +96,13 @@ func (s *site) updateProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	name, toWebhooks, write := f.Value("name"), f.Checked("webhook"), f.Checked("write")
 	changed := *p
-	if err := s.DB.UpdateProfile(&changed, iot.ProfileUpdate{Name: &name, Webhook: &toWebhooks, Write: &write}, v.actor()); err != nil {
-		if f.Fail(err, "name") {
+	var faults iot.Faults
+	interval := formInterval(f, &faults)
+	if err = faults.Err(); err == nil {
+		err = s.DB.UpdateProfile(&changed, iot.ProfileUpdate{Name: &name, Webhook: &toWebhooks, Write: &write, ExpectedIntervalMS: &interval}, v.actor())
+	}
+	if err != nil {
+		if f.Fail(err, "name", pages.FieldInterval) {
 			return s.profileForm(w, r, v, http.StatusUnprocessableEntity, f, p)
 		}
 		return err
@@ -135,4 +142,20 @@ func (s *site) deleteProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 		return err
 	}
 	return s.done(w, r, v.in().Profiles(), p.Name+" is deleted.")
+}
+
+// setInterval writes an expected interval into the form.
+func setInterval(f *handlers.Form, ms int64) {
+	number, unit := pages.Interval(ms)
+	f.Set(pages.FieldInterval, number)
+	f.Set(pages.FieldIntervalUnit, unit)
+}
+
+// formInterval reads it, in milliseconds.
+func formInterval(f *handlers.Form, faults *iot.Faults) int64 {
+	ms, err := pages.ParseInterval(f.Value(pages.FieldInterval), f.Value(pages.FieldIntervalUnit))
+	if err != nil {
+		faults.Add(pages.FieldInterval, pages.IntervalFault)
+	}
+	return ms
 }

@@ -70,6 +70,9 @@ func (i *Ingest) Changed(c iot.Commit) {
 	if len(c.Projects) > 0 {
 		i.cache.clear()
 	}
+	if len(c.Intervals) > 0 {
+		i.watch.reread(c.Intervals)
+	}
 }
 
 // lookUp returns what a map of the cache holds, or reads and keeps it.

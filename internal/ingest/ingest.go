@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"thingpost/db"
@@ -16,7 +17,9 @@ type Ingest struct {
 	db    *db.DB
 	o     Options
 	now   func() time.Time
+	log   *slog.Logger
 	cache cache
+	watch *watch
 }
 
 // Options of an Ingest.
@@ -24,6 +27,7 @@ type Options struct {
 	Now       func() time.Time // default time.Now
 	PublicURL string           // of this instance, for previews
 	Version   string           // of this program, for previews
+	Log       *slog.Logger     // default discards
 }
 
 // New returns an Ingest over a store. Its Changed must be called with each
@@ -32,7 +36,10 @@ func New(d *db.DB, o Options) *Ingest {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	i := &Ingest{db: d, o: o, now: o.Now}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	i := &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch()}
 	i.cache.clear()
 	return i
 }
@@ -122,12 +129,18 @@ func (i *Ingest) store(ctx context.Context, s Sender, list []*db.Accept, at []in
 	if err != nil {
 		return stale, err
 	}
+	returns := i.returns(p, list)
 	for _, a := range list {
 		i.match(p, a)
 	}
-	if err := i.db.Accept(list...); err != nil {
+	all := list
+	if len(returns) > 0 {
+		all = append(returns[:len(returns):len(returns)], list...)
+	}
+	if err := i.db.Accept(all...); err != nil {
 		return stale, err
 	}
+	i.heard(p, list, returns)
 	for n, a := range list {
 		switch {
 		case a.Stale:

@@ -13,6 +13,9 @@ type Commit struct {
 	Projects []int64
 	// Downlinks are keys of devices that have new queued downlinks.
 	Downlinks []int64
+	// Intervals are keys of projects whose devices are expected at other intervals
+	// than before.
+	Intervals []int64
 	// Events name what changed, for open pages; without repeats.
 	Events []Event
 }

@@ -18,6 +18,10 @@ type Device struct {
 	CreatedAt  Instant `json:"created_at"`
 	UpdatedAt  Instant `json:"updated_at"`
 	LastSeenAt Instant `json:"last_seen_at"`
+	// ExpectedIntervalMS is how often it is expected to send; 0: as its profile says.
+	ExpectedIntervalMS int64 `json:"expected_interval_ms"`
+	// SilentAt is since when it is silent (see SilentAfter); 0 while it is not.
+	SilentAt Instant `json:"silent_at"`
 }
 
 // MaxDevices is the most devices that a project can hold.
@@ -31,6 +35,8 @@ type DeviceUpdate struct {
 	DevEUI  *string `json:"dev_eui"`
 	JoinEUI *string `json:"join_eui"`
 	DevAddr *string `json:"dev_addr"`
+	// ExpectedIntervalMS: MinIntervalMS to MaxIntervalMS, or 0 for the profile's.
+	ExpectedIntervalMS *int64 `json:"expected_interval_ms"`
 }
 
 var (
@@ -54,6 +60,7 @@ func (u DeviceUpdate) Check() error {
 	if u.DevAddr != nil {
 		f.Check(addrForm.MatchString(*u.DevAddr), "dev_addr", "must be 8 hex digits.")
 	}
+	checkInterval(&f, u.ExpectedIntervalMS)
 	return f.Err()
 }
 

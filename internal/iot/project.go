@@ -31,9 +31,12 @@ type Profile struct {
 	// Webhook off: messages are stored, but go to no webhook.
 	Webhook bool `json:"webhook"`
 	// Write off: messages are kept only until they are delivered.
-	Write     bool    `json:"write"`
-	CreatedAt Instant `json:"created_at"`
-	UpdatedAt Instant `json:"updated_at"`
+	Write bool `json:"write"`
+	// ExpectedIntervalMS is how often its devices are expected to send, unless they
+	// have an interval of their own; 0: nobody expects them.
+	ExpectedIntervalMS int64   `json:"expected_interval_ms"`
+	CreatedAt          Instant `json:"created_at"`
+	UpdatedAt          Instant `json:"updated_at"`
 }
 
 // DefaultProfile is the slug of the profile that each project is made with and
@@ -45,12 +48,15 @@ type ProfileUpdate struct {
 	Name    *string `json:"name"`
 	Webhook *bool   `json:"webhook"`
 	Write   *bool   `json:"write"`
+	// ExpectedIntervalMS: MinIntervalMS to MaxIntervalMS, or 0 for none.
+	ExpectedIntervalMS *int64 `json:"expected_interval_ms"`
 }
 
 // Check returns an Invalid error that names every field out of bounds.
 func (u ProfileUpdate) Check() error {
 	var f Faults
 	checkName(&f, u.Name)
+	checkInterval(&f, u.ExpectedIntervalMS)
 	return f.Err()
 }
 

@@ -3,6 +3,7 @@ package pages
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/a-h/templ"
@@ -72,9 +73,17 @@ func outcome(d *iot.Delivery) string {
 }
 
 func (p DeviceTrafficProps) stats() []ui.Stat {
-	seen := ui.Stat{Label: "Last seen", Body: ui.Ago(p.Device.LastSeenAt, p.Now), Note: "not yet"}
+	state := DeviceStatus(p.Device, p.Expected)
+	seen := ui.Stat{Label: "Last seen", Body: seenStatus(state, p.Device.LastSeenAt, p.Now), Note: "not yet"}
 	if p.Device.LastSeenAt != 0 {
-		seen.More = ui.Clock(p.Device.LastSeenAt, p.Now)
+		seen.More = seenNote(p)
+	}
+	today := ui.Stat{Label: "Messages today", Value: "0", Note: "none in the days before"}
+	if n := len(p.Days); n > 0 {
+		today.Value = ui.Count(p.Days[n-1].Messages)
+		if usual := p.usual(); usual > 0 {
+			today.Note = "about " + ui.Count(usual) + " a day"
+		}
 	}
 	failed := ui.Stat{Label: "Failed, 24 h", Value: p.count(p.Failed), Small: true, Note: "none"}
 	if p.Failed > 0 {
@@ -84,7 +93,8 @@ func (p DeviceTrafficProps) stats() []ui.Stat {
 	if p.Pending > 0 {
 		pending.More = ui.Link(p.In.Deliveries("device", p.Device.ID, "status", string(iot.Pending)), "show them")
 	}
-	return []ui.Stat{seen, {Label: "Delivered, 24 h", Value: p.count(p.Delivered), Small: true, Note: "to all webhooks"}, pending, failed}
+	today.Small = true
+	return []ui.Stat{seen, today, pending, failed}
 }
 
 func (p DeviceTrafficProps) count(n int64) string { return ui.CountCapped(n, p.Limit) }
@@ -141,5 +151,107 @@ func (p DevicePage) identity() []ui.Fact {
 	if p.MayProfiles {
 		profile.Href = p.In.Profile(d.Profile)
 	}
-	return append(facts, profile, ui.Fact{Term: "Added", Body: ui.Date(d.CreatedAt, p.Now)})
+	expected := ui.Fact{Term: "Expected", Value: "at no interval"}
+	if p.Traffic.Expected > 0 {
+		expected.Value = EveryText(p.Traffic.Expected)
+		if p.Traffic.ByProfile {
+			expected.Value += ", by its profile"
+		}
+	}
+	return append(facts, profile, expected, ui.Fact{Term: "Added", Body: ui.Date(d.CreatedAt, p.Now)})
+}
+
+// page is the address of a page of the list with the filters of this one.
+func (p DeviceList) page(after string) string {
+	silent := ""
+	if p.Silent {
+		silent = "1"
+	}
+	return p.In.Devices("silent", silent, "q", p.Search, "after", after)
+}
+
+func (p DeviceList) tabs() []ui.Tab {
+	return []ui.Tab{{Label: "All", Href: p.In.Devices("q", p.Search), Count: p.CountAll, Current: !p.Silent},
+		{Label: "Silent", Href: p.In.Devices("silent", "1", "q", p.Search), Count: p.CountNone, Current: p.Silent}}
+}
+
+func (p DeviceList) expected(d *iot.Device) time.Duration {
+	if d.ExpectedIntervalMS > 0 {
+		return milliseconds(d.ExpectedIntervalMS)
+	}
+	return p.Expected[d.ProfileID]
+}
+
+// DeviceStatus is the state of a device that is expected at an interval, or not
+// (0).
+func DeviceStatus(d *iot.Device, expected time.Duration) ui.StatusProps {
+	switch {
+	case d.SilentAt != 0:
+		return ui.StatusProps{Label: "Silent", Tone: ui.Warning, Shape: ui.Dash}
+	case d.LastSeenAt == 0:
+		return ui.StatusProps{Label: "Not seen yet", Shape: ui.Ring}
+	case expected > 0:
+		return ui.StatusProps{Label: "On time", Tone: ui.Success}
+	}
+	return ui.StatusProps{Label: "Seen"}
+}
+
+// silence says since when the device is silent, and what that means.
+func (p DeviceTrafficProps) silence() []templ.Component {
+	return []templ.Component{strong("Silent since "), ui.Clock(p.Device.SilentAt, p.Now), words(". It is expected " + EveryText(p.Expected) +
+		" and has sent nothing for that long, nor for a grace of " + HowLong(iot.SilentAfter(p.Expected)-p.Expected) + ".")}
+}
+
+// usual is how much the device sends on a whole day, by those it sent on.
+func (p DeviceTrafficProps) usual() int64 {
+	var sum, days int64
+	for _, d := range p.Days[:max(0, len(p.Days)-1)] {
+		if d.Messages > 0 {
+			sum, days = sum+d.Messages, days+1
+		}
+	}
+	if days == 0 {
+		return 0
+	}
+	return (sum + days/2) / days
+}
+
+// daysChart is the chart of the messages a day.
+func (p DeviceTrafficProps) daysChart() ui.ChartProps {
+	c := ui.ChartProps{Title: "Messages a day", Unit: "Day (UTC)", Height: 104, Axis: true, Series: []ui.Series{{Name: "Messages", Unit: "messages", Fill: ui.FillOK}}}
+	for i, d := range p.Days {
+		day := d.At.Time()
+		bar := ui.Bar{Label: strconv.Itoa(day.Day()), Name: day.Format("2 January"), Values: []int64{d.Messages}}
+		if i == len(p.Days)-1 {
+			bar.Label, bar.Partial = "today", true
+		}
+		c.Bars = append(c.Bars, bar)
+	}
+	c.Caption = p.daysCaption()
+	return c
+}
+
+// daysCaption says the chart in words.
+func (p DeviceTrafficProps) daysCaption() string {
+	if len(p.Days) < 2 {
+		return ""
+	}
+	whole := p.Days[:len(p.Days)-1]
+	least, most := whole[0], whole[0]
+	for _, d := range whole {
+		if d.Messages < least.Messages {
+			least = d
+		}
+		if d.Messages > most.Messages {
+			most = d
+		}
+	}
+	today := ui.Count(p.Days[len(p.Days)-1].Messages) + " so far today."
+	switch {
+	case most.Messages == 0:
+		return "None in the " + strconv.Itoa(len(whole)) + " days before, " + today
+	case least.Messages == most.Messages:
+		return ui.Count(most.Messages) + " each day, " + today
+	}
+	return "Between " + ui.Count(least.Messages) + " (" + least.At.Time().Format("2 January") + ") and " + ui.Count(most.Messages) + " (" + most.At.Time().Format("2 January") + ") a day, " + today
 }

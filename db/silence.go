@@ -1,0 +1,170 @@
+package db
+
+import (
+	"context"
+
+	"thingpost/internal/iot"
+)
+
+// Silence makes a message one that tells of its device's silence. The message is
+// written together with the device's state, and only if it is news: so there is
+// one for each silence and one for each end of one, whoever tells it how often.
+// It is no sign of life of the device.
+type Silence struct {
+	// Back: the device sends again. Otherwise it fell silent.
+	Back bool
+	// LastSeenAt is when it was last heard, as far as the teller knows; not looked
+	// at for Back.
+	LastSeenAt iot.Instant
+
+	// Old is set if the device is in this state already, or was heard after
+	// LastSeenAt: nothing was written.
+	Old bool
+	// Gone is set if the device is deleted, or nobody expects it any more: nothing
+	// was written.
+	Gone bool
+}
+
+const turnQuery = `SELECT d.last_seen_at, d.silent_at, d.expected_interval_ms + f.expected_interval_ms
+	FROM devices d JOIN profiles f ON f.id = d.profile_id WHERE d.id = $1 AND d.deleted_at = 0`
+
+// turn changes a device's state for a message that tells of it, if it is news.
+func (w *writer) turn(t *Tx, a *Accept) error {
+	s, m := a.Silence, a.Message
+	s.Old, s.Gone = false, false
+	var seen, silent iot.Instant
+	var interval int64
+	if err := t.row(turnQuery, m.DeviceID).Scan(&seen, &silent, &interval); isNoRow(err) {
+		s.Gone = true
+		return nil
+	} else if err != nil {
+		return err
+	}
+	at := m.ReceivedAt
+	if s.Back {
+		s.Old, at = silent == 0, 0
+	} else {
+		s.Gone = interval == 0
+		s.Old = silent != 0 || max(seen, w.seen[m.DeviceID]) > s.LastSeenAt
+	}
+	if s.Old || s.Gone {
+		return nil
+	}
+	t.changed(m.ProjectID, iot.DevicesChanged)
+	_, err := t.exec(`UPDATE devices SET silent_at = $1 WHERE id = $2`, int64(at), m.DeviceID)
+	return err
+}
+
+// expectDevice follows a change of a device's interval or profile. A device that
+// nobody expects is not silent.
+func (t *Tx) expectDevice(v *iot.Device) error {
+	t.commit.Intervals = append(t.commit.Intervals, v.ProjectID)
+	return t.row(`UPDATE devices SET silent_at = CASE WHEN expected_interval_ms > 0 OR (SELECT expected_interval_ms FROM profiles WHERE id = profile_id) > 0 THEN silent_at ELSE 0 END
+		WHERE id = $1 RETURNING silent_at`, v.Key).Scan(&v.SilentAt)
+}
+
+// expectProfile stores a profile's changed interval.
+func (t *Tx) expectProfile(p *iot.Profile) error {
+	t.commit.Intervals = append(t.commit.Intervals, p.ProjectID)
+	if _, err := t.exec(`UPDATE profiles SET expected_interval_ms = $1 WHERE id = $2`, p.ExpectedIntervalMS, p.Key); err != nil || p.ExpectedIntervalMS > 0 {
+		return err
+	}
+	t.changed(p.ProjectID, iot.DevicesChanged)
+	_, err := t.exec(`UPDATE devices SET silent_at = 0 WHERE project_id = $1 AND profile_id = $2 AND silent_at > 0 AND deleted_at = 0 AND expected_interval_ms = 0`, p.ProjectID, p.Key)
+	return err
+}
+
+// Watched is a device that is expected at an interval and has sent at least once.
+type Watched struct {
+	Key, ProjectID       int64
+	ExpectedIntervalMS   int64 // its own, or its profile's
+	LastSeenAt, SilentAt iot.Instant
+}
+
+// watchedStep is how many devices one read of Watched takes: no read is long.
+const watchedStep = 5000
+
+const (
+	watchedOwnQuery = `SELECT id, project_id, expected_interval_ms, last_seen_at, silent_at FROM devices INDEXED BY devices_interval
+		WHERE project_id = $1 AND id > $2 AND expected_interval_ms > 0 AND deleted_at = 0 ORDER BY id LIMIT $3`
+	watchedProfileQuery = `SELECT d.id, d.project_id, f.expected_interval_ms, d.last_seen_at, d.silent_at FROM profiles f CROSS JOIN devices d INDEXED BY devices_profile
+		WHERE f.id = $1 AND d.profile_id = $1 AND d.id > $2 AND d.deleted_at = 0 AND d.expected_interval_ms = 0 ORDER BY d.id LIMIT $3`
+)
+
+// Watched calls each with every device of a project (0: of all projects) that is
+// to be watched. It reads in steps; what changes in between may be told as it was
+// or as it is.
+func (d *DB) Watched(ctx context.Context, projectID int64, each func(Watched)) error {
+	projects, err := d.keys(ctx, `SELECT id FROM projects WHERE deleted_at = 0 AND ($1 = 0 OR id = $1)`, projectID)
+	if err != nil {
+		return err
+	}
+	profiles, err := d.keys(ctx, `SELECT id FROM profiles WHERE expected_interval_ms > 0 AND ($1 = 0 OR project_id = $1)`, projectID)
+	if err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		query string
+		of    []int64
+	}{{watchedOwnQuery, projects}, {watchedProfileQuery, profiles}} {
+		for _, key := range p.of {
+			if err := d.watched(ctx, p.query, key, each); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *DB) watched(ctx context.Context, query string, of int64, each func(Watched)) error {
+	for after, n := int64(0), watchedStep; n == watchedStep; {
+		rows, err := d.reader.QueryContext(ctx, query, of, after, watchedStep)
+		if err != nil {
+			return translate("read watched devices", err)
+		}
+		n = 0
+		for rows.Next() {
+			var v Watched
+			if err := rows.Scan(&v.Key, &v.ProjectID, &v.ExpectedIntervalMS, &v.LastSeenAt, &v.SilentAt); err != nil {
+				_ = rows.Close()
+				return translate("read watched devices", err)
+			}
+			n, after = n+1, v.Key
+			if v.LastSeenAt != 0 {
+				each(v)
+			}
+		}
+		_ = rows.Close()
+		if err := rows.Err(); err != nil {
+			return translate("read watched devices", err)
+		}
+	}
+	return nil
+}
+
+// DeviceOfKey returns a device by its integer key; not_found.
+func (d *DB) DeviceOfKey(ctx context.Context, key int64) (*iot.Device, error) {
+	v, err := scanDevice(d.reader.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+` WHERE d.id = $1 AND d.deleted_at = 0`, key))
+	return v, orNotFound("device", err)
+}
+
+// CountSilent returns how many of a project's devices are silent, up to a limit.
+func (d *DB) CountSilent(ctx context.Context, projectID int64, limit int) (n int, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM devices WHERE project_id = $1 AND silent_at > 0 AND deleted_at = 0 LIMIT $2)`, projectID, limit).Scan(&n)
+	return n, translate("count silent devices", err)
+}
+
+// NoteWatched stores that devices were watched until now; see WatchedUntil.
+func (d *DB) NoteWatched(now iot.Instant) error {
+	return d.write("note watch", func(t *Tx) error {
+		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('watched_until', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, int64(now))
+		return err
+	})
+}
+
+// WatchedUntil returns until when devices were last watched, 0 if they never
+// were: what came after was nobody's silence.
+func (d *DB) WatchedUntil(ctx context.Context) (at iot.Instant, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'watched_until'), 0)`).Scan(&at)
+	return at, translate("read watch", err)
+}

@@ -1,0 +1,215 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+// maxTold is how many silences are told in one transaction.
+const maxTold = 256
+
+// noteWatchEvery is how often it is stored that devices were watched, and
+// rereadEvery how soon after each other changed intervals are read.
+const (
+	noteWatchEvery = 30 * time.Second
+	rereadEvery    = 2 * time.Second
+)
+
+// Run watches devices that are expected at an interval until ctx ends: one that
+// sends nothing for longer than iot.SilentAfter is told silent by a message of
+// type iottly, {"connectionstatus":"silent","last_seen":…}, and "back" when it
+// sends again (Accept writes that with its message). Each is told once, also
+// across restarts: see db.Silence. A device that has never sent is not watched.
+// Time in which Thingpost did not run, and jumps of the clock, are nobody's
+// silence.
+func (i *Ingest) Run(ctx context.Context) error {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	r := watchRun{Ingest: i}
+	for {
+		if err := r.look(ctx); err != nil && ctx.Err() == nil {
+			i.log.Warn("watch devices", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			if err := r.note(iot.At(i.now())); err != nil {
+				i.log.Warn("note watch", slog.Any("error", err))
+			}
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// watchRun is what Run knows beside the watch.
+type watchRun struct {
+	*Ingest
+	loaded bool
+	reread iot.Instant // when intervals were last read
+	noted  iot.Instant // when the watch was last noted
+}
+
+// look tells what is due.
+func (r *watchRun) look(ctx context.Context) error {
+	now := iot.At(r.now())
+	if !r.loaded {
+		if err := r.load(ctx); err != nil {
+			return err
+		}
+		r.loaded = true
+	} else if apart(now, r.reread) >= rereadEvery {
+		if err := r.readChanged(ctx); err != nil {
+			return err
+		}
+		r.reread = now
+	}
+	for {
+		list := r.watch.tick(iot.At(r.now()), maxTold)
+		if len(list) > 0 {
+			if err := r.tell(ctx, list); err != nil {
+				r.watch.again(list)
+				return err
+			}
+		}
+		if len(list) < maxTold {
+			break
+		}
+	}
+	if apart(now, r.noted) < noteWatchEvery {
+		return nil
+	}
+	return r.note(now)
+}
+
+// apart is the time between two instants, whichever came first: the clock may be
+// set back.
+func apart(a, b iot.Instant) time.Duration { return a.Sub(b).Abs() }
+
+// load reads all devices to be watched, at the start.
+func (r *watchRun) load(ctx context.Context) error {
+	until, err := r.db.WatchedUntil(ctx)
+	if err != nil {
+		return err
+	}
+	r.watch.begin()
+	return r.db.Watched(ctx, 0, func(v db.Watched) { r.watch.add(v, true, until) })
+}
+
+// readChanged reads the devices of projects whose intervals have changed.
+func (r *watchRun) readChanged(ctx context.Context) error {
+	list := r.watch.rereads()
+	for n, project := range list {
+		round := r.watch.begin()
+		if err := r.db.Watched(ctx, project, func(v db.Watched) { r.watch.add(v, false, 0) }); err != nil {
+			r.watch.reread(list[n:])
+			return err
+		}
+		r.watch.end(project, round)
+	}
+	return nil
+}
+
+// note stores that devices were watched until now, if any are.
+func (r *watchRun) note(now iot.Instant) error {
+	if !r.loaded || r.watch.count() == 0 {
+		return nil
+	}
+	r.noted = now
+	return r.db.NoteWatched(now)
+}
+
+// tell stores a message for each silence, or its end.
+func (i *Ingest) tell(ctx context.Context, list []told) error {
+	for len(list) > 0 {
+		var made []*db.Accept
+		var of, stale []told
+		for _, v := range list {
+			d, err := i.db.DeviceOfKey(ctx, v.key)
+			if iot.CodeOf(err) == iot.NotFound {
+				i.watch.settled(v, &db.Silence{Gone: true})
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			p, err := i.settings(ctx, d.ProjectID)
+			if iot.CodeOf(err) == iot.NotFound { // its project was deleted
+				i.watch.settled(v, &db.Silence{Gone: true})
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			made, of = append(made, i.silence(p, d, v, iot.At(i.now()))), append(of, v)
+		}
+		if err := i.db.Accept(made...); err != nil {
+			return err
+		}
+		for n, a := range made {
+			if a.Stale {
+				stale = append(stale, of[n])
+			} else {
+				i.watch.settled(of[n], a.Silence)
+			}
+		}
+		if len(stale) > 0 {
+			i.cache.clear()
+		}
+		list = stale
+	}
+	return nil
+}
+
+// silence makes the message that tells a silence, or its end, and its deliveries.
+func (i *Ingest) silence(p *settings, d *iot.Device, v told, at iot.Instant) *db.Accept {
+	what := "silent"
+	if v.back {
+		what = "back"
+	}
+	seen, _ := json.Marshal(v.seenAt) // cannot fail
+	a := &db.Accept{Device: d, Project: p.Project, Silence: &db.Silence{Back: v.back, LastSeenAt: v.seenAt},
+		Message: &iot.Message{ProjectID: d.ProjectID, DeviceID: d.Key, Device: d.ID, Type: iot.Iottly, ReceivedAt: at,
+			Payload: []byte(`{"connectionstatus":"` + what + `","last_seen":` + string(seen) + `}`)}}
+	i.match(p, a)
+	return a
+}
+
+// returns makes a message for each silence that messages end.
+func (i *Ingest) returns(p *settings, list []*db.Accept) (made []*db.Accept) {
+	var last int64
+	for _, a := range list {
+		d := a.Device
+		if d.Key == last || expected(p, d) == 0 {
+			continue
+		}
+		last = d.Key
+		if seenAt, silent := i.watch.silence(d.Key); silent {
+			made = append(made, i.silence(p, d, told{d.Key, d.ProjectID, seenAt, true}, a.Message.ReceivedAt))
+		}
+	}
+	return made
+}
+
+// heard notes the devices of messages that are stored now.
+func (i *Ingest) heard(p *settings, list, returns []*db.Accept) {
+	for _, a := range returns {
+		if !a.Stale {
+			i.watch.returned(a.Device.Key)
+		}
+	}
+	for _, a := range list {
+		if interval := expected(p, a.Device); interval > 0 && !a.Stale {
+			i.watch.hear(a.Message, interval)
+		}
+	}
+}
+
+// expected is how often a device is expected to send.
+func expected(p *settings, d *iot.Device) time.Duration {
+	return d.ExpectedInterval(p.Profiles[d.ProfileID])
+}

@@ -1,0 +1,41 @@
+package iot
+
+import "time"
+
+// The bounds of an expected interval, in milliseconds: 10 seconds to 30 days.
+const (
+	MinIntervalMS = int64(10 * time.Second / time.Millisecond)
+	MaxIntervalMS = int64(30 * 24 * time.Hour / time.Millisecond)
+)
+
+// The grace is half the interval within these bounds.
+const (
+	minGrace = 10 * time.Second
+	maxGrace = time.Hour
+)
+
+// SilentAfter returns how long a device that is expected at an interval may send
+// nothing until it counts as silent: the interval, and a grace of half of it, of
+// at least 10 seconds and at most an hour. 0 for no interval: never.
+func SilentAfter(interval time.Duration) time.Duration {
+	if interval <= 0 {
+		return 0
+	}
+	return interval + min(max(interval/2, minGrace), maxGrace)
+}
+
+// ExpectedInterval returns how often the device is expected to send: its own
+// interval, else that of its profile (nil for none); 0 if nobody expects it.
+func (d *Device) ExpectedInterval(p *Profile) time.Duration {
+	ms := d.ExpectedIntervalMS
+	if ms == 0 && p != nil {
+		ms = p.ExpectedIntervalMS
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func checkInterval(f *Faults, ms *int64) {
+	if ms != nil {
+		f.Check(*ms == 0 || *ms >= MinIntervalMS && *ms <= MaxIntervalMS, "expected_interval_ms", "must be 10,000 to 2,592,000,000 (10 seconds to 30 days), or 0 for none.")
+	}
+}
