@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"strconv"
 
 	"thingpost/internal/iot"
 )
@@ -21,15 +22,16 @@ func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 	return []any{id, &m.ProjectID, &m.DeviceID, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt, transient}
 }
 
-// Due returns up to limit pending deliveries of a webhook that are due, the
-// longest due first, with what is needed to send them. Those that skip reports
-// (they are in memory already) are left out, and count no more than a look.
+// Due returns up to limit pending deliveries of a webhook that have become due
+// at from or later, the longest due first, with what is needed to send them.
+// Those that skip reports (they are in memory already) are left out, and count no
+// more than a look.
 //
 // next is when the first delivery after those becomes due, 0 if there is none;
 // it is not after now if more are due than were returned.
-func (d *DB) Due(ctx context.Context, webhookID int64, now iot.Instant, limit int, skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
+func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		keys, after, err := d.dueKeys(ctx, tx, webhookID, now, limit, skip)
+		keys, after, err := d.dueKeys(ctx, tx, webhookID, from, now, limit, skip)
 		if err != nil {
 			return err
 		}
@@ -42,8 +44,8 @@ func (d *DB) Due(ctx context.Context, webhookID int64, now iot.Instant, limit in
 
 type deliveryKey struct{ project, id int64 }
 
-func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, now iot.Instant, limit int, skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
-	rows, err := tx.QueryContext(ctx, dueQuery, webhookID)
+func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now iot.Instant, limit int, skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
+	rows, err := tx.QueryContext(ctx, dueQuery, webhookID, int64(from))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -67,7 +69,7 @@ func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, now iot.I
 }
 
 // dueQuery reads deliveries_due alone, and no further than its reader does.
-const dueQuery = `SELECT project_id, id, due_at FROM deliveries WHERE webhook_id = $1 AND status = 'pending' ORDER BY due_at`
+const dueQuery = `SELECT project_id, id, due_at FROM deliveries WHERE webhook_id = $1 AND due_at >= $2 AND status = 'pending' ORDER BY due_at`
 
 // Head returns the first pending delivery of a device to a webhook in order per
 // device, whenever it is due; nil if there is none.
@@ -115,48 +117,66 @@ func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit i
 
 const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND in_order = 1 ORDER BY device_id LIMIT 1`
 
-// loadQueued reads deliveries with their messages, devices and projects. One
-// that has ended meanwhile is left out.
+// loadQueued reads deliveries of one webhook with their messages, devices and
+// project, in the order of the keys. One that has ended meanwhile is left out.
 func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey) ([]iot.Queued, error) {
-	devices, projects := map[int64]*iot.Device{}, map[int64]*iot.Project{}
 	list := make([]iot.Queued, 0, len(keys))
 	if len(keys) == 0 {
 		return list, nil
 	}
-	st, err := tx.PrepareContext(ctx, `SELECT `+deliveryColumns+`, `+messageColumns+` FROM deliveries v JOIN messages m ON m.id = v.message_id
-		WHERE v.project_id = $1 AND v.id = $2 AND v.status = 'pending'`)
+	ids := []byte("[")
+	for _, k := range keys {
+		ids = append(strconv.AppendInt(ids, k.id, 10), ',')
+	}
+	ids[len(ids)-1] = ']'
+	rows, err := tx.QueryContext(ctx, queuedQuery, keys[0].project, string(ids))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = st.Close() }()
-	for _, k := range keys {
-		q, err := d.scanQueued(st.QueryRowContext(ctx, k.project, k.id))
-		if isNoRow(err) {
-			continue
-		}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		q, err := d.scanQueued(rows)
 		if err != nil {
 			return nil, err
 		}
+		list = append(list, q)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return list, nameQueued(ctx, tx, list)
+}
+
+// queuedQuery reads many at once: a statement for each would take twice as long.
+// CROSS JOIN keeps the order of the ids.
+const queuedQuery = `SELECT ` + deliveryColumns + `, ` + messageColumns + ` FROM json_each($2) AS k
+	CROSS JOIN deliveries v ON v.project_id = $1 AND v.id = k.value AND v.status = 'pending' JOIN messages m ON m.id = v.message_id`
+
+// nameQueued adds devices and projects, each read once.
+func nameQueued(ctx context.Context, tx *sql.Tx, list []iot.Queued) error {
+	devices, projects := map[int64]*iot.Device{}, map[int64]*iot.Project{}
+	for i := range list {
+		q := &list[i]
+		var err error
 		if q.Device, err = remember(devices, q.Delivery.DeviceID, func(id int64) (*iot.Device, error) {
 			if id == 0 {
-				return iot.TestDevice(k.project), nil
+				return iot.TestDevice(q.Delivery.ProjectID), nil
 			}
 			return scanDevice(tx.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+` WHERE d.id = $1`, id))
 		}); err != nil {
-			return nil, err
+			return err
 		}
-		if q.Project, err = remember(projects, k.project, func(id int64) (*iot.Project, error) {
+		if q.Project, err = remember(projects, q.Delivery.ProjectID, func(id int64) (*iot.Project, error) {
 			return scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+fromProjects+` WHERE p.id = $1`, id))
 		}); err != nil {
-			return nil, err
+			return err
 		}
 		q.Delivery.Device, q.Message.Device = q.Device.ID, q.Device.ID
-		list = append(list, q)
 	}
-	return list, nil
+	return nil
 }
 
-func (d *DB) scanQueued(row *sql.Row) (iot.Queued, error) {
+func (d *DB) scanQueued(row *sql.Rows) (iot.Queued, error) {
 	q := iot.Queued{Delivery: &iot.Delivery{}, Message: &iot.Message{}}
 	var id, message, messageID int64
 	var transient int64

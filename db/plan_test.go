@@ -46,7 +46,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		queries []string
 		want    string // the step that finds the rows
 	}{
-		"due":                  {[]string{db.DueQuery}, "deliveries USING INDEX deliveries_due (webhook_id=?)"},
+		"due":                  {[]string{db.DueQuery}, "deliveries USING COVERING INDEX deliveries_due (webhook_id=? AND due_at>?)"},
 		"head":                 {[]string{db.HeadQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id=?)"},
 		"pending devices":      {[]string{db.PendingDevicesQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id>?)"},
 		"repeated":             {[]string{db.RepeatedQuery}, "messages USING COVERING INDEX messages_sender (device_id=? AND sender_id=? AND rowid>?)"},

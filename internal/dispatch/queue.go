@@ -52,7 +52,10 @@ type queue struct {
 	// may be from before their outcome. nil when it does not read.
 	let map[int64]struct{}
 
-	more bool        // there may be due work on disk that is not held
+	more bool // there may be due work on disk that is not held
+	// from is where to look for it: whatever became due before is held. Without it
+	// each look would pass by all that is held.
+	from iot.Instant
 	next iot.Instant // when work on disk becomes due; 0 if none is known
 
 	order *order // nil unless in order per device
@@ -115,12 +118,16 @@ func (q *queue) offer(item iot.Queued) {
 		}
 	case q.stale && !test, q.hook != nil && q.hook.Paused && !test, !q.room(&q.fresh):
 		q.more = true
+		q.lies(item.Delivery.DueAt)
 		return
 	}
 	q.held[item.Delivery.ID.Key()] = struct{}{}
 	q.fresh.push(item)
 	q.startWorkers()
 }
+
+// lies notes when a delivery on disk that is not held becomes due.
+func (q *queue) lies(due iot.Instant) { q.from = min(q.from, due) }
 
 // room reports whether a lane may hold one more. An empty one always may, so that
 // no webhook can be kept waiting by others that are full.
@@ -221,7 +228,11 @@ func (q *queue) release(v *iot.Delivery, due iot.Instant) {
 		q.d.wake()
 		return
 	}
-	if due != 0 && (q.next == 0 || due < q.next) {
+	if due == 0 {
+		return
+	}
+	q.lies(due)
+	if q.next == 0 || due < q.next {
 		q.next = due
 		q.d.wakeAt(due)
 	}
@@ -241,7 +252,7 @@ func (q *queue) set(w *iot.Webhook) {
 	q.hook, q.compiled, q.broken, q.limiter = w, nil, nil, nil
 	q.order = nil
 	q.drop()
-	q.more, q.next = true, 0
+	q.more, q.from, q.next = true, 0, 0
 	if w == nil {
 		q.more = false
 		return

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"math"
 
 	"thingpost/internal/iot"
 )
@@ -93,17 +94,19 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		return next, nil
 	}
 	// Cleared before the look, so that what comes meanwhile is not forgotten.
-	q.more, q.next = false, 0
+	from := q.from
+	q.more, q.from, q.next = false, math.MaxInt64, 0
 	q.let = map[int64]struct{}{}
 	q.mu.Unlock()
 
-	list, next, err := q.d.o.DB.Due(ctx, q.key, now, room, q.holds)
+	list, next, err := q.d.o.DB.Due(ctx, q.key, from, now, room, q.holds)
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer func() { q.let = nil }()
 	if err != nil {
 		q.more = true
+		q.lies(from)
 		return 0, err
 	}
 	if q.stale {
@@ -113,6 +116,7 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 	for _, item := range list {
 		if !q.room(&q.backlog) {
 			q.more = true
+			q.lies(item.Delivery.DueAt)
 			break
 		}
 		if q.known(item.Delivery.ID) {
@@ -120,6 +124,9 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		}
 		q.held[item.Delivery.ID.Key()] = struct{}{}
 		q.backlog.push(item)
+	}
+	if next != 0 {
+		q.lies(next)
 	}
 	if next != 0 && next <= now {
 		q.more = true
