@@ -87,15 +87,17 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
+	w.Header()["Cache-Control"] = []string{"no-store"}
 	WriteJSONBytes(w, status, b.Bytes())
 	return nil
 }
 
-// WriteJSONBytes answers JSON that is encoded already.
+// WriteJSONBytes answers JSON that is encoded already: a POST's, which no cache
+// keeps, or what every cache may keep.
 func WriteJSONBytes(w http.ResponseWriter, status int, body []byte) {
-	values := []string{"application/json", strconv.Itoa(len(body)), "no-store"} // one piece of memory for each accepted message
+	values := []string{"application/json", strconv.Itoa(len(body))} // one piece of memory for each accepted message
 	h := w.Header()
-	h["Content-Type"], h["Content-Length"], h["Cache-Control"] = values[0:1:1], values[1:2:2], values[2:3:3]
+	h["Content-Type"], h["Content-Length"] = values[0:1:1], values[1:2:2]
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: nobody to tell
 }

@@ -25,9 +25,12 @@ const (
 	maxInspectedBody = 4 << 20 // more than any delivery has
 )
 
-// bodyTimeout bounds how long a request's body may take to arrive. Answers have
-// no such bound: live events have no end.
-const bodyTimeout = 2 * time.Minute
+// bodyTimeout bounds how long a request's body may take to arrive if it is not
+// a small one, which requestTimeout bounds.
+const (
+	bodyTimeout = 5 * time.Minute
+	smallBody   = 64 << 10
+)
 
 // answerHeaders are values of headers in the form in which net/http keeps them,
 // made once: a device's message should not pay for them.
@@ -51,6 +54,7 @@ func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h[handlers.RequestIDHeader] = []string{s.requestID()}
+		setReadDeadline(w, r)
 		h["X-Content-Type-Options"] = s.headers.nosniff
 		if r.TLS != nil {
 			h["Strict-Transport-Security"] = s.headers.hsts
@@ -121,14 +125,29 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController flush and set deadlines.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// limitBody bounds the size and the time of a request's body.
+// limitBody bounds the size of a request's body. One whose length is known to be
+// below needs no reader of its own.
 func limitBody(w http.ResponseWriter, r *http.Request, size int64) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return
+	if r.ContentLength < 0 || r.ContentLength > size {
+		r.Body = http.MaxBytesReader(w, r.Body, size)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, size)
+}
+
+// setReadDeadline gives a large body its time, and lets the answer to a request
+// without one (live events, an export) take as long as it likes. What most requests
+// of devices are, a small body, keeps the connection's requestTimeout: to set a
+// deadline costs as much as to decode the message.
+func setReadDeadline(w http.ResponseWriter, r *http.Request) {
+	var at time.Time
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
+	case r.ContentLength > 0 && r.ContentLength <= smallBody:
+		return
+	default:
+		at = time.Now().Add(bodyTimeout) //nolint:forbidigo // the connection's deadline is in the system's time
+	}
 	// Where it cannot be set (a test's recorder), there is nobody to wait for.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) //nolint:forbidigo // the connection's deadline is in the system's time
+	_ = http.NewResponseController(w).SetReadDeadline(at)
 }
 
 // newCrossOrigin refuses changes that come from another site's pages. The

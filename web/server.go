@@ -73,12 +73,13 @@ func New(o Options) *Server {
 // Handler returns the whole site.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Bounds of a connection.
+// Bounds of a connection. requestTimeout is for a request's head and body
+// together; see setReadDeadline for those that get more.
 const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
-	stopTimeout   = 10 * time.Second
+	requestTimeout = time.Minute
+	idleTimeout    = 2 * time.Minute
+	maxHeader      = 64 << 10
+	stopTimeout    = 10 * time.Second
 )
 
 // Serve answers on a listener, with TLS if there is a configuration for it,
@@ -102,7 +103,8 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conf *tls.Config, h 
 	srv := &http.Server{
 		Handler:           h,
 		TLSConfig:         conf,
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: requestTimeout,
+		ReadTimeout:       requestTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),

@@ -19,8 +19,9 @@ import (
 )
 
 const benchAbout = `Measure how much this machine accepts and delivers, with everything on disk,
-beside a relay in the same process that keeps nothing: it checks that a message
-is JSON, answers with an id, holds it in memory, and posts it once with a timeout.
+beside two relays in the same process that keep nothing. The bare one posts what
+came, once. The other looks as Thingpost does from outside: it checks that a message
+is JSON, answers with an id, and sends the same headers, with a timeout.
 Senders, both servers and the receiver share this machine, so read the figures as
 ratios. Nothing leaves the machine, and the data folder is a temporary one.`
 
@@ -70,15 +71,17 @@ type benchResult struct {
 	CPUs     int          `json:"cpus"`
 	Messages int          `json:"messages"`
 	Senders  int          `json:"senders"`
+	Bare     benchFigures `json:"bare_relay"`
 	Relay    benchFigures `json:"relay"`
 	Ours     benchFigures `json:"thingpost"`
 	// Ratio is the median over the rounds of delivered messages a second, of ours
-	// to the relay's.
-	Ratio  float64      `json:"ratio"`
-	Ratios []float64    `json:"ratios"`
-	Even   benchLatency `json:"even"`
-	Slow   *benchSlow   `json:"slow,omitempty"`
-	Start  *benchStart  `json:"start,omitempty"`
+	// to the bare relay's; RelayRatio that to the other's.
+	Ratio      float64      `json:"ratio"`
+	Ratios     []float64    `json:"ratios"`
+	RelayRatio float64      `json:"relay_ratio"`
+	Even       benchLatency `json:"even"`
+	Slow       *benchSlow   `json:"slow,omitempty"`
+	Start      *benchStart  `json:"start,omitempty"`
 }
 
 // benchFigures are those of a round; of several, the median one by Delivered.
@@ -143,32 +146,39 @@ func (p *program) bench(ctx context.Context, c benchConfig) (*benchResult, error
 	return r, err
 }
 
-// throughput runs the rounds, the relay and ours in turn.
+// throughput runs the rounds, the relays and ours in turn.
 func (h *benchHouse) throughput(ctx context.Context, c benchConfig, r *benchResult) error {
 	warm := c
 	warm.messages = min(c.messages, 10_000)
-	for _, target := range []benchTarget{h.relay, h.ours} {
+	targets := []benchTarget{h.bare, h.relay, h.ours}
+	figures := make([][]benchFigures, len(targets))
+	for _, target := range targets {
 		if _, err := h.round(ctx, target, warm); err != nil {
 			return err
 		}
 	}
-	var relays, ours []benchFigures
+	var relayRatios []float64
 	for range c.rounds {
-		a, err := h.round(ctx, h.relay, c)
-		if err != nil {
-			return err
+		for i, target := range targets {
+			f, err := h.round(ctx, target, c)
+			if err != nil {
+				return err
+			}
+			figures[i] = append(figures[i], f)
 		}
-		b, err := h.round(ctx, h.ours, c)
-		if err != nil {
-			return err
-		}
-		relays, ours = append(relays, a), append(ours, b)
-		r.Ratios = append(r.Ratios, b.Delivered/a.Delivered)
+		bare, relay, ours := last(figures[0]), last(figures[1]), last(figures[2])
+		r.Ratios = append(r.Ratios, ours.Delivered/bare.Delivered)
+		relayRatios = append(relayRatios, ours.Delivered/relay.Delivered)
 	}
-	r.Relay, r.Ours = medianFigures(relays), medianFigures(ours)
-	sorted := slices.Sorted(slices.Values(r.Ratios))
-	r.Ratio = sorted[len(sorted)/2]
+	r.Bare, r.Relay, r.Ours = medianFigures(figures[0]), medianFigures(figures[1]), medianFigures(figures[2])
+	r.Ratio, r.RelayRatio = median(r.Ratios), median(relayRatios)
 	return nil
+}
+
+func last[T any](list []T) T { return list[len(list)-1] }
+
+func median(list []float64) float64 {
+	return slices.Sorted(slices.Values(list))[len(list)/2]
 }
 
 func medianFigures(list []benchFigures) benchFigures {
@@ -249,10 +259,11 @@ func (r *benchResult) print(out io.Writer) error {
 	for _, row := range []struct {
 		name string
 		f    benchFigures
-	}{{"relay, keeps nothing", r.Relay}, {"Thingpost, all on disk", r.Ours}} {
+	}{{"bare relay, keeps nothing", r.Bare}, {"relay that answers as we do", r.Relay}, {"Thingpost, all on disk", r.Ours}} {
 		line("%s\t%.0f\t%.0f\t%.3f ms\t%s", row.name, row.f.Accepted, row.f.Delivered, row.f.CPUMS, row.f.benchLatency)
 	}
-	line("ratio\t\t%.2f\t(rounds: %.2f)\n", r.Ratio, r.Ratios)
+	line("ratio to the bare relay\t\t%.2f\t(rounds: %.2f)", r.Ratio, r.Ratios)
+	line("ratio to the other\t\t%.2f\n", r.RelayRatio)
 	line("%d messages/s\t\t\t\t%s", r.Even.Rate, r.Even)
 	if s := r.Slow; s != nil {
 		line("%d messages/s, alone\t\t\t\t%s", s.Rate, s.Alone)

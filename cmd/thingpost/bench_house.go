@@ -35,6 +35,7 @@ type benchHouse struct {
 	client   *http.Client
 	receiver *benchReceiver
 	ours     benchTarget
+	bare     benchTarget
 	relay    benchTarget
 	stop     func()
 	group    *errgroup.Group
@@ -107,7 +108,7 @@ func (p *program) openBenchHouse(ctx context.Context, folder string, receiver *b
 		return nil, err
 	}
 	h.ours.url = a.url() + "/api/v1/projects/bench/devices/bench-device/messages"
-	h.startRelay(ctx)
+	h.startRelays(ctx)
 	return h, nil
 }
 
@@ -118,35 +119,56 @@ func (h *benchHouse) close() {
 	h.receiver.close()
 }
 
-// startRelay serves what people use today: post once and forget. To a sender it
-// looks as ours does (it checks the JSON and answers with an id), and to the
-// receiver too (the same headers, a timeout), but it keeps messages in memory
-// alone and knows nothing of what became of them.
-func (h *benchHouse) startRelay(ctx context.Context) {
-	queue := make(chan relayed, 4096)
-	server := serveBench(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, iot.MaxMessageBytes))
-		if err != nil || !json.Valid(body) {
+// startRelays serves what people use today: post once and forget. The bare one
+// posts whatever came and answers 202 with nothing. The other looks to a sender as
+// ours does (it checks the JSON and answers with an id), and to the receiver too
+// (the same headers, a timeout). Both keep messages in memory alone and know
+// nothing of what became of them.
+func (h *benchHouse) startRelays(ctx context.Context) {
+	h.bare.url = h.startRelay(ctx, 0, func(m *relayed, w http.ResponseWriter) bool {
+		m.headers = []string{"Content-Type", "application/json"}
+		w.WriteHeader(http.StatusAccepted)
+		return true
+	})
+	h.relay.url = h.startRelay(ctx, 10*time.Second, func(m *relayed, w http.ResponseWriter) bool {
+		if !json.Valid(m.body) {
 			http.Error(w, "not a message", http.StatusBadRequest)
-			return
+			return false
 		}
-		m := relayed{id: h.app.db.NewID().String(), body: body}
-		queue <- m
-		answer := `{"id":"` + m.id + `"}`
+		id := h.app.db.NewID().String()
+		m.headers = []string{"Content-Type", "application/json", "User-Agent", "relay", "Webhook-Id", id,
+			"Webhook-Timestamp", strconv.FormatInt(h.now().Unix(), 10)}
+		answer := `{"id":"` + id + `"}`
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		w.WriteHeader(http.StatusAccepted)
 		_, _ = io.WriteString(w, answer)
+		return true
+	})
+}
+
+// startRelay serves a relay and returns its address. accept answers a message, and
+// says with which headers it is posted, or that it is not.
+func (h *benchHouse) startRelay(ctx context.Context, timeout time.Duration, accept func(*relayed, http.ResponseWriter) bool) (url string) {
+	queue := make(chan relayed, 4096)
+	server := serveBench(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, iot.MaxMessageBytes))
+		if err != nil {
+			http.Error(w, "no body", http.StatusBadRequest)
+			return
+		}
+		if m := (relayed{body: body}); accept(&m, w) {
+			queue <- m
+		}
 	}))
 	client := benchClient()
-	client.Timeout = 10 * time.Second
+	client.Timeout = timeout
 	for range relayWorkers {
 		h.group.Go(func() error {
 			for {
 				select {
 				case m := <-queue:
-					_ = postAs(ctx, client, h.receiver.url, m.body, http.StatusOK, "Content-Type", "application/json",
-						"User-Agent", "relay", "Webhook-Id", m.id, "Webhook-Timestamp", strconv.FormatInt(h.now().Unix(), 10))
+					_ = postAs(ctx, client, h.receiver.url, m.body, http.StatusOK, m.headers...)
 				case <-ctx.Done():
 					return nil
 				}
@@ -154,12 +176,12 @@ func (h *benchHouse) startRelay(ctx context.Context) {
 		})
 	}
 	h.group.Go(func() error { <-ctx.Done(); server.close(); return nil })
-	h.relay.url = server.url
+	return server.url
 }
 
 type relayed struct {
-	id   string
-	body []byte
+	body    []byte
+	headers []string
 }
 
 // post sends a message as a device does.
