@@ -22,6 +22,7 @@ import (
 // Options of a server. A handler that is nil answers 404.
 type Options struct {
 	API       http.Handler // below /api/v1
+	TTS       http.Handler // The Things Stack's dialect: below /api/v3 and /v3/api
 	Dashboard http.Handler // pages: all that is neither a file nor a program's
 	Static    http.Handler // below /static
 	Inspector http.Handler // below /inspect: requests from anywhere, kept and shown

@@ -26,6 +26,7 @@ func (s *Server) siteMap() *siteMap {
 		m.segments[name] = http.HandlerFunc(nothingHere)
 	}
 	m.segments["api"] = s.api()
+	m.segments["v3"] = s.tts()
 	m.segments["static"] = orNothing(s.o.Static)
 	m.segments["inspect"] = bounded(maxInspectedBody, orNothing(s.o.Inspector))
 	m.segments["healthz"] = http.HandlerFunc(healthz)
@@ -50,12 +51,25 @@ func (m *siteMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // browser takes for a page (nosniff), so that they need none of a page's headers:
 // each would cost a device's message a little.
 func (s *Server) api() http.Handler {
-	next := orNothing(s.o.API)
+	next, tts := orNothing(s.o.API), s.tts()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/v3/") {
+			tts.ServeHTTP(w, r)
+			return
+		}
 		if !strings.HasPrefix(r.URL.Path, "/api/v1/") && r.URL.Path != "/api/v1" {
 			nothingHere(w, r)
 			return
 		}
+		limitBody(w, r, maxAPIBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tts answers programs that speak The Things Stack's dialect.
+func (s *Server) tts() http.Handler {
+	next := orNothing(s.o.TTS)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r, maxAPIBody)
 		next.ServeHTTP(w, r)
 	})

@@ -18,6 +18,7 @@ import (
 	"thingpost/db"
 	"thingpost/handlers/api"
 	"thingpost/handlers/dashboard"
+	"thingpost/handlers/tts"
 	"thingpost/internal/dispatch"
 	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
@@ -100,6 +101,7 @@ func (a *app) wire() {
 	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
 		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Now: a.now, Log: a.log}),
+		TTS: tts.New(tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Now: a.now, Log: a.log}),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),

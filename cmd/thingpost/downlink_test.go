@@ -1,0 +1,90 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
+
+// TestDownlinkFromAReceiverToItsDevice follows a downlink through the running
+// program: a webhook's receiver pushes it by what its request tells, the device,
+// which waits for one, takes it and says that it has it, and the receiver hears
+// of each step.
+func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
+	var mu sync.Mutex
+	var heard []string
+	pushed := make(chan int, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		kind := gjson.GetBytes(body, "msg.type").Str
+		mu.Lock()
+		heard = append(heard, kind)
+		mu.Unlock()
+		if kind == "userdefined" {
+			pushed <- pushAsTold(t, r, `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","confirmed":true,"correlation_ids":["my-order-4711"]}]}`)
+		}
+	}))
+	defer receiver.Close()
+	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
+	defer p.end(t, syscall.SIGTERM)
+	c := signIn(t, p.url)
+	c.call("POST", "/projects", map[string]string{"id": "valves", "name": "Valves"}, 201, nil)
+	var device, key struct{ Key string }
+	c.call("POST", "/projects/valves/devices", map[string]string{"id": "valve-1"}, 201, &device)
+	c.call("POST", "/projects/valves/keys", map[string]any{"name": "push", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"}}, 201, &key)
+	types := map[string]any{"user": map[string]string{}, "downlink_queued": map[string]string{}, "downlink_sent": map[string]string{}, "downlink_ack": map[string]string{}}
+	c.call("POST", "/projects/valves/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL, "message_types": types, "format": "envelope",
+		"downlink_key": key.Key}, 201, nil)
+
+	d := &apiClient{t: t, url: p.url, token: device.Key}
+	const queue = "/projects/valves/devices/valve-1/downlinks"
+	d.call("POST", "/projects/valves/devices/valve-1/messages", []byte(`{"payload":{"needs":"water"}}`), 202, nil)
+	var taken struct {
+		ID      string
+		Payload string   `json:"frm_payload"`
+		IDs     []string `json:"correlation_ids"`
+	}
+	d.call("POST", queue+"/take?wait=60s", nil, 200, &taken)
+	if status := <-pushed; status != 200 {
+		t.Errorf("the push was answered with %d", status)
+	}
+	if taken.Payload != "vu8=" || !slices.Equal(taken.IDs, []string{"my-order-4711", "as:downlink:" + taken.ID}) {
+		t.Errorf("the device took %+v", taken)
+	}
+	d.call("POST", queue+"/"+taken.ID+"/ack", nil, 200, nil)
+	d.call("POST", queue+"/take", nil, 204, nil)
+	until(t, "the receiver has heard of all", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		got := slices.Sorted(slices.Values(heard))
+		return slices.Equal(got, []string{"downlink_ack", "downlink_queued", "downlink_sent", "userdefined"})
+	})
+}
+
+// pushAsTold sends a body to where a request's headers say that downlinks go.
+func pushAsTold(t *testing.T, told *http.Request, body string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, told.Header.Get("X-Downlink-Push"), strings.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	r.Header.Set("Authorization", "Bearer "+told.Header.Get("X-Downlink-Apikey"))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return resp.StatusCode
+}

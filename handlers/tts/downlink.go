@@ -1,0 +1,273 @@
+package tts
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/downlink"
+	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
+	"thingpost/internal/lorawan/wire"
+)
+
+// downlinkRoutes are the queue of a device, by the application's own paths and
+// by a webhook's.
+func downlinkRoutes() []route {
+	const (
+		application = "/as/applications/{application}"
+		device      = application + "/devices/{device}/down"
+		hook        = application + "/webhooks/{webhook}/devices/{device}/down"
+	)
+	push, replace := (*server).pushDownlinks, (*server).replaceDownlinks
+	return []route{
+		{method: http.MethodGet, pattern: device, handle: (*server).listDownlinks},
+		{method: http.MethodPost, pattern: device + "/push", handle: push},
+		{method: http.MethodPost, pattern: device + "/replace", handle: replace},
+		{pattern: hook + "/push", handle: (*server).pushByWebhook, bare: true},
+		{pattern: hook + "/replace", handle: (*server).replaceByWebhook, bare: true},
+	}
+}
+
+func (s *server) pushDownlinks(w http.ResponseWriter, r *http.Request) error {
+	return s.changeQueue(w, r, false)
+}
+
+func (s *server) replaceDownlinks(w http.ResponseWriter, r *http.Request) error {
+	return s.changeQueue(w, r, true)
+}
+
+// changeQueue takes a DownlinkQueueRequest; the path names the device.
+func (s *server) changeQueue(w http.ResponseWriter, r *http.Request, replace bool) error {
+	project, _, err := s.application(r, r.PathValue("application"), iot.SendDownlinks)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	var q wire.DownlinkQueueRequest
+	if err := parseJSON(body, &q); err != nil {
+		return err
+	}
+	if err := checkDownlinks("DownlinkQueueRequest", q.GetDownlinks()); err != nil {
+		return err
+	}
+	if err := s.push(r, project, q.GetDownlinks(), replace); err != nil {
+		return err
+	}
+	writeJSON(w, []byte("{}"))
+	return nil
+}
+
+func (s *server) pushByWebhook(w http.ResponseWriter, r *http.Request) error {
+	return s.changeByWebhook(w, r, false)
+}
+
+func (s *server) replaceByWebhook(w http.ResponseWriter, r *http.Request) error {
+	return s.changeByWebhook(w, r, true)
+}
+
+// changeByWebhook takes ApplicationDownlinks in the webhook's own format, from
+// its receiver.
+func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace bool) error {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return nil
+	}
+	for _, id := range []struct{ path, field, message string }{
+		{"application", "application_id", "ApplicationIdentifiers"}, {"webhook", "webhook_id", "ApplicationWebhookIdentifiers"}, {"device", "device_id", "EndDeviceIdentifiers"}} {
+		if !idForm(r.PathValue(id.path)) {
+			return invalidField(id.field, id.message, idReason, nil)
+		}
+	}
+	project, _, err := s.application(r, r.PathValue("application"), iot.SendDownlinks)
+	if err != nil {
+		return err
+	}
+	hook, err := s.DB.Webhook(r.Context(), project.Key, r.PathValue("webhook"))
+	if err != nil {
+		return err
+	}
+	if hook.Paused {
+		w.WriteHeader(http.StatusNotAcceptable)
+		return nil
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	var list wire.ApplicationDownlinks
+	if hook.Format == iot.Protobuf {
+		err = proto.Unmarshal(body, &list)
+	} else {
+		err = parseJSON(body, &list)
+	}
+	if err != nil {
+		cause := errorOf(err)
+		if _, ok := errors.AsType[*Error](err); !ok {
+			cause = plain(codeInvalid, err.Error())
+		}
+		return errDecodeBody.because(cause)
+	}
+	if err := checkDownlinks("ApplicationDownlinks", list.GetDownlinks()); err != nil {
+		return errValidateBody.because(err)
+	}
+	if err := s.push(r, project, list.GetDownlinks(), replace); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// push queues checked downlinks for the path's device.
+func (s *server) push(r *http.Request, p *iot.Project, list []*wire.ApplicationDownlink, replace bool) error {
+	for _, v := range list {
+		if v.GetFPort() == 0 {
+			return errNoFPort
+		}
+	}
+	d, err := s.pathDevice(r, p)
+	if err != nil {
+		return err
+	}
+	orders, err := downlink.FromWire(list)
+	if err != nil {
+		return err
+	}
+	_, err = s.Downlinks.Push(r.Context(), p, d, orders, replace)
+	switch iot.CodeOf(err) {
+	case iot.LimitReached:
+		return errQueueFull
+	case iot.NotFound:
+		return s.noDevice(r, p)
+	}
+	return err
+}
+
+func (s *server) listDownlinks(w http.ResponseWriter, r *http.Request) error {
+	project, _, err := s.application(r, r.PathValue("application"), iot.ReadTraffic)
+	if err != nil {
+		return err
+	}
+	d, err := s.pathDevice(r, project)
+	if err != nil {
+		return err
+	}
+	page, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: iot.MaxDownlinks})
+	if err != nil {
+		return err
+	}
+	if len(page.Items) == 0 {
+		writeJSON(w, []byte("{}"))
+		return nil
+	}
+	b := []byte(`{"downlinks":`)
+	for i, v := range page.Items {
+		if b = append(b, ','); i == 0 {
+			b[len(b)-1] = '['
+		}
+		b = append(b, v.Object()...)
+	}
+	writeJSON(w, append(b, "]}"...))
+	return nil
+}
+
+// pathDevice returns the path's device, under that system's error if there is none.
+func (s *server) pathDevice(r *http.Request, p *iot.Project) (*iot.Device, error) {
+	d, err := s.DB.Device(r.Context(), p.Key, r.PathValue("device"))
+	if iot.CodeOf(err) == iot.NotFound {
+		return nil, s.noDevice(r, p)
+	}
+	return d, err
+}
+
+func (s *server) noDevice(r *http.Request, p *iot.Project) error {
+	return errDeviceMissing.with("device_uid", p.ID+"."+r.PathValue("device"))
+}
+
+// maxBody bounds a request's body.
+const maxBody = 16 << 20
+
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := handlers.ReadBody(r, maxBody)
+	switch iot.CodeOf(err) {
+	case "":
+		return body, nil
+	case iot.TooLarge:
+		return nil, errBodyTooLarge
+	}
+	return nil, errReadBody
+}
+
+// parseJSON reads a message as that system reads it; an empty body is an empty
+// message.
+func parseJSON(body []byte, into proto.Message) error {
+	if len(strings.TrimSpace(string(body))) == 0 {
+		return nil
+	}
+	err := lorawan.ParseJSON(body, into)
+	if e, ok := errors.AsType[*lorawan.JSONError](err); ok {
+		if e.Field == "" {
+			return plain(codeInvalid, e.Reason)
+		}
+		return plain(codeInvalid, fmt.Sprintf("unmarshal error at path %q: %s", e.Field, e.Reason))
+	}
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return plain(codeInvalid, e.Error())
+	}
+	return err
+}
+
+const idReason = `value does not match regex pattern "^[a-z0-9](?:[-]?[a-z0-9]){2,}$"`
+
+// idForm reports whether a text has the form of an id of that system.
+func idForm(s string) bool { return iot.CheckSlug("", s) == nil || iot.LooksLikeUUID(s) }
+
+// checkDownlinks returns the first fault of downlinks inside a message of a name.
+func checkDownlinks(message string, list []*wire.ApplicationDownlink) *Error {
+	for i, v := range list {
+		if e := checkDownlink(v); e != nil {
+			return invalidField(fmt.Sprintf("downlinks[%d]", i), message, embedded, e)
+		}
+	}
+	return nil
+}
+
+func checkDownlink(v *wire.ApplicationDownlink) *Error {
+	fault := func(field, reason string) *Error { return invalidField(field, "ApplicationDownlink", reason, nil) }
+	switch {
+	case v.GetFPort() > downlink.MaxFPort:
+		return fault("f_port", "value must be less than or equal to 255")
+	case v.GetFPort() == downlink.ReservedFPort:
+		return fault("f_port", "value must not be in list [224]")
+	case len(v.GetFrmPayload()) > downlink.MaxFRMPayload:
+		return fault("frm_payload", "value length must be at most 255 bytes")
+	case wire.TxSchedulePriority_name[int32(v.GetPriority())] == "":
+		return fault("priority", "value must be one of the defined enum values")
+	}
+	for i, g := range v.GetClassBC().GetGateways() {
+		if id := g.GetGatewayIds().GetGatewayId(); id != "" && !idForm(id) {
+			return invalidField("class_b_c", "ApplicationDownlink", embedded, invalidField(fmt.Sprintf("gateways[%d]", i), "ApplicationDownlink_ClassBC", embedded,
+				invalidField("gateway_ids", "ClassBCGatewayIdentifiers", embedded, invalidField("gateway_id", "GatewayIdentifiers", idReason, nil))))
+		}
+	}
+	for i, id := range v.GetCorrelationIds() {
+		if iot.TextLength(id) > downlink.MaxCorrelationID {
+			return fault(fmt.Sprintf("correlation_ids[%d]", i), "value length must be at most 100 runes")
+		}
+	}
+	if most := v.GetConfirmedRetry().GetMaxAttempts(); most != nil && (most.GetValue() < 1 || most.GetValue() > downlink.MaxAttempts) {
+		return invalidField("confirmed_retry", "ApplicationDownlink", embedded,
+			invalidField("max_attempts", "ApplicationDownlink_ConfirmedRetry", "value must be inside range [1, 100]", nil))
+	}
+	return nil
+}

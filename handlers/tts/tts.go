@@ -1,0 +1,97 @@
+package tts
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/downlink"
+	"thingpost/internal/ingest"
+)
+
+// Options of the dialect.
+type Options struct {
+	DB        *db.DB
+	Ingest    *ingest.Ingest
+	Downlinks *downlink.Queue
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default discards
+}
+
+type server struct{ Options }
+
+// Prefix is the path that all routes begin with.
+const Prefix = "/api/v3"
+
+// misspelt is Prefix as that system's documents also write it.
+const misspelt = "/v3/api"
+
+// New returns a handler of all paths below Prefix and its misspelling. It is safe
+// for concurrent use.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &server{o}
+	mux := http.NewServeMux()
+	for _, rt := range slices.Concat(downlinkRoutes()) {
+		mux.Handle(strings.TrimSpace(rt.method+" "+Prefix+rt.pattern), s.answering(rt))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { writeError(w, absent(mux, r), false) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, misspelt+"/"); ok {
+			moved := r.Clone(r.Context())
+			moved.URL.Path, moved.URL.RawPath = Prefix+"/"+rest, ""
+			r = moved
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// route is one operation. Its handler answers, or returns an *Error, an
+// *iot.Error or what nobody should see.
+type route struct {
+	method, pattern string // any method, if empty
+	handle          func(*server, http.ResponseWriter, *http.Request) error
+	bare            bool // no method of a service: its errors are indented, as there
+}
+
+// absent is the error for a path or method that no route has.
+func absent(mux *http.ServeMux, r *http.Request) *Error {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := *r
+		other.Method = method
+		if _, pattern := mux.Handler(&other); pattern != "" && pattern != "/" {
+			return errNoMethod
+		}
+	}
+	return errNoRoute
+}
+
+func (s *server) answering(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := rt.handle(s, w, r)
+		if err == nil {
+			return
+		}
+		e := errorOf(err)
+		if known := (*Error)(nil); !errors.As(err, &known) && e.Code == codeInternal || e.Code == codeUnavailable {
+			s.Log.ErrorContext(r.Context(), "request failed", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.Any("error", err))
+		}
+		writeError(w, e, rt.bare)
+	})
+}
+
+// writeJSON answers 200 with JSON that is encoded already.
+func writeJSON(w http.ResponseWriter, body []byte) {
+	handlers.WriteJSONBytes(w, http.StatusOK, body)
+}
