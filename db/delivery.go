@@ -13,21 +13,21 @@ import (
 // DeliveryFilter chooses deliveries of a project, newest first. Empty fields
 // choose all.
 type DeliveryFilter struct {
-	ProjectID  int64
-	Statuses   []iot.Status
-	Retrying   bool // pending after a failed attempt
-	WebhookID  int64
-	DeviceID   int64
-	MessageID  iot.ID
-	Types      []iot.MessageType
-	Codes      []CodeRange
-	Errors     []iot.ErrorClass
-	Since      iot.Instant // made at or after
-	Until      iot.Instant // made before
-	MinAttempt int
-	MinMS      int64  // last attempt took at least
-	Before     iot.ID // the page's cursor: made before this one
-	Limit      int
+	ProjectID  int64             `json:"project"`
+	Statuses   []iot.Status      `json:"statuses,omitempty"`
+	Retrying   bool              `json:"retrying,omitempty"` // pending after a failed attempt
+	WebhookID  int64             `json:"webhook,omitempty"`
+	DeviceID   int64             `json:"device,omitempty"`
+	MessageID  iot.ID            `json:"message,omitzero"`
+	Types      []iot.MessageType `json:"types,omitempty"`
+	Codes      []CodeRange       `json:"codes,omitempty"`
+	Errors     []iot.ErrorClass  `json:"errors,omitempty"`
+	Since      iot.Instant       `json:"since,omitzero"` // made at or after
+	Until      iot.Instant       `json:"until,omitzero"` // made before
+	MinAttempt int               `json:"min_attempt,omitempty"`
+	MinMS      int64             `json:"min_ms,omitempty"` // last attempt took at least
+	Before     iot.ID            `json:"before,omitzero"`  // the page's cursor: made before this one
+	Limit      int               `json:"-"`
 }
 
 // CodeRange is a range of HTTP statuses, both ends in it.

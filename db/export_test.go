@@ -46,6 +46,16 @@ func (f MessageFilter) Queries() []string {
 	return []string{page, floor}
 }
 
+// Queries returns the texts with which a step is read.
+func (s ReplaySpec) Queries() []string {
+	edge, _ := s.edgeQuery(1, ReplayWindow)
+	window, _ := s.windowQuery(1, 2, step)
+	return []string{edge, window}
+}
+
+// RunningQuery finds the replays that are to be gone on with.
+const RunningQuery = `SELECT r.id` + runningQuery + ` ORDER BY r.id`
+
 // SetLookBack bounds what a rare filter looks at, for a test that makes fewer
 // rows. It must be called before the first list.
 func (d *DB) SetLookBack(rows int) { d.lookBack = rows }
@@ -55,3 +65,9 @@ func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, e
 	err = d.reader.QueryRowContext(ctx, query, args...).Scan(&n)
 	return n, err
 }
+
+// KeptReplays is how many replays of a project are remembered.
+const KeptReplays = keptReplays
+
+// Project returns the project of what is chosen.
+func (s ReplaySpec) Project() int64 { return s.project() }

@@ -17,14 +17,15 @@ func plural(n int, one, many string) string {
 
 // MessageFilter chooses messages of a project, newest first.
 type MessageFilter struct {
-	ProjectID int64
-	DeviceID  int64
-	Type      iot.MessageType
-	Channel   string
-	Since     iot.Instant
-	Until     iot.Instant
-	Before    iot.ID
-	Limit     int
+	ProjectID int64           `json:"project"`
+	DeviceID  int64           `json:"device,omitempty"`
+	Type      iot.MessageType `json:"type,omitempty"`
+	Channel   string          `json:"channel,omitempty"`
+	Nobody    bool            `json:"nobody,omitempty"` // no webhook has got it
+	Since     iot.Instant     `json:"since,omitzero"`
+	Until     iot.Instant     `json:"until,omitzero"`
+	Before    iot.ID          `json:"before,omitzero"`
+	Limit     int             `json:"-"`
 }
 
 // MessagePage is a page of a list; its fields are as in DeliveryPage.
@@ -58,15 +59,24 @@ func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 func (f MessageFilter) pageQuery(floor int64) (query string, args []any) {
 	from, where, args := f.base()
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-	where += ` AND m.id > ` + arg(floor) + ` AND m.transient <> 2`
+	where += ` AND m.id > ` + arg(floor) + f.rest(arg)
+	return `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM ` + from + ` LEFT JOIN devices d ON d.id = m.device_id
+		WHERE ` + where + ` ORDER BY m.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+}
+
+// rest returns the conditions for which rows must be looked at.
+func (f MessageFilter) rest(arg func(any) string) string {
+	where := ` AND m.transient <> 2`
 	if f.Type != "" {
 		where += ` AND m.type = ` + arg(string(f.Type))
 	}
 	if f.Channel != "" {
 		where += ` AND m.channel = ` + arg(f.Channel)
 	}
-	return `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM ` + from + ` LEFT JOIN devices d ON d.id = m.device_id
-		WHERE ` + where + ` ORDER BY m.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+	if f.Nobody {
+		where += ` AND NOT EXISTS (SELECT 1 FROM deliveries v INDEXED BY deliveries_message WHERE v.message_id = m.id)`
+	}
+	return where
 }
 
 // Messages returns a page of a project's messages, newest first, without those

@@ -39,6 +39,7 @@ type app struct {
 	ingest  *ingest.Ingest
 	queues  *downlink.Queue
 	sender  *dispatch.Dispatcher
+	replays *dispatch.Replayer
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
@@ -97,6 +98,7 @@ func (a *app) wire() {
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
 		Inspector: inspector, Inspects: inspector.Owns}),
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
+	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
@@ -126,6 +128,7 @@ func (a *app) committed(c iot.Commit) {
 	a.ingest.Changed(c)
 	a.queues.Changed(c)
 	a.sender.Changed(c)
+	a.replays.Changed(c)
 	a.hub.Publish(c)
 }
 
@@ -191,6 +194,7 @@ func (a *app) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return a.ingest.Run(ctx) })
+	g.Go(func() error { return a.replays.Run(ctx) })
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}

@@ -126,6 +126,9 @@ func Routes() []Route {
 		{"POST", device + "/messages", senders, iot.SendMessages, (*server).receiveOne},
 		{"POST", project + "/messages", senders, iot.SendMessages, (*server).receiveMany},
 		{"GET", project + "/messages", either, iot.ReadTraffic, (*server).listMessages},
+		{"GET", project + "/messages/export", either, iot.ReadTraffic, (*server).exportMessages},
+		{"POST", project + "/messages/replay", either, iot.ChangeSettings, (*server).replayMessages},
+		{"POST", project + "/messages/{message}/send", either, iot.ChangeSettings, (*server).sendMessage},
 		{"GET", project + "/messages/{message}", either, iot.ReadTraffic, (*server).showMessage},
 
 		{"GET", queue, senders, iot.ReadTraffic, (*server).listDownlinks},
@@ -142,7 +145,13 @@ func Routes() []Route {
 		{"GET", delivery, either, iot.ReadTraffic, (*server).showDelivery},
 		{"POST", delivery + "/retry", either, iot.ChangeSettings, (*server).retryDelivery},
 		{"POST", delivery + "/cancel", either, iot.ChangeSettings, (*server).cancelDelivery},
+		{"GET", project + "/deliveries/export", either, iot.ReadTraffic, (*server).exportDeliveries},
 		{"POST", project + "/deliveries/replay", either, iot.ChangeSettings, (*server).replayDeliveries},
+		{"POST", project + "/deliveries/cancel", either, iot.ChangeSettings, (*server).cancelDeliveries},
+
+		{"GET", project + "/replays", either, iot.ReadTraffic, (*server).listReplays},
+		{"GET", project + "/replays/{replay}", either, iot.ReadTraffic, (*server).showReplay},
+		{"POST", project + "/replays/{replay}/stop", either, iot.ChangeSettings, (*server).stopReplay},
 
 		{"GET", project + "/audit", either, iot.ManageKeys, (*server).listAudit},
 	}

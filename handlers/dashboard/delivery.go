@@ -124,6 +124,9 @@ func (s *site) fillDeliveries(ctx context.Context, v *visit, p *pages.Deliveries
 	if p.Devices, err = s.someDevices(ctx, v); err != nil {
 		return err
 	}
+	if p.Replays, err = s.runningReplays(ctx, v); err != nil {
+		return err
+	}
 	return s.fillTabs(ctx, p, f, none)
 }
 

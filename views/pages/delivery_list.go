@@ -31,6 +31,7 @@ type DeliveriesPage struct {
 	Devices  []string // slugs of some, to choose from
 	Tabs     DeliveryTabs
 	List     DeliveryPage
+	Replays  RunningReplaysSection
 }
 
 // DeliveryTabs are the counts of the saved views; a negative one is not known.

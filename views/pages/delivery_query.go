@@ -47,6 +47,7 @@ const (
 	ParamBefore  = "before"
 	ParamType    = "type"
 	ParamChannel = "channel"
+	ParamFate    = "webhooks"
 )
 
 // Pairs are the parameters that are not empty, for In.Deliveries.
