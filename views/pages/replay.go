@@ -26,7 +26,8 @@ const ParamFormat = "format"
 
 // exports are the formats of an export, each with the address of the file.
 func exports(to func(format string) string) []ui.MenuItem {
-	return []ui.MenuItem{{Label: "NDJSON, a line each", Icon: ui.IconFileText, Href: to("ndjson")}, {Label: "CSV, for a spreadsheet", Icon: ui.IconList, Href: to("csv")}}
+	file := templ.Attributes{"download": ""}
+	return []ui.MenuItem{{Label: "NDJSON, a line each", Icon: ui.IconFileText, Href: to("ndjson"), Attrs: file}, {Label: "CSV, for a spreadsheet", Icon: ui.IconList, Href: to("csv"), Attrs: file}}
 }
 
 func (p DeliveriesPage) exports() []ui.MenuItem {
