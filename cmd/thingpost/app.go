@@ -25,6 +25,7 @@ import (
 	"thingpost/internal/ingest"
 	"thingpost/internal/inspect"
 	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
 	"thingpost/static"
 	"thingpost/web"
 )
@@ -43,10 +44,11 @@ type app struct {
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
-	metrics net.Listener   // nil without -metrics-listen
-	cert    *certificate   // nil without -tls-cert
-	hangup  chan os.Signal // asks to read the certificate again
-	setUp   iot.Secret     // opens /setup while there is no account
+	metrics net.Listener       // nil without -metrics-listen
+	catalog *webhook.Catalogue // templates that are offered
+	cert    *certificate       // nil without -tls-cert
+	hangup  chan os.Signal     // asks to read the certificate again
+	setUp   iot.Secret         // opens /setup while there is no account
 }
 
 // newApp opens the store and the listeners and wires the parts. What it returns
@@ -60,6 +62,9 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		}
 	}()
 	if a.unlock, err = lockFolder(c.Store.Data); err != nil {
+		return a, err
+	}
+	if a.catalog, err = catalogue(c.Webhooks.Templates, log); err != nil {
 		return a, err
 	}
 	if c.HTTP.TLSCert != "" {
@@ -102,7 +107,7 @@ func (a *app) wire() {
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
-		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Now: a.now, Log: a.log}),
+		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS: tts.New(tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Now: a.now, Log: a.log}),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),

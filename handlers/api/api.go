@@ -10,6 +10,7 @@ import (
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
 )
 
 // Options of the API.
@@ -18,8 +19,9 @@ type Options struct {
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
-	Now       func() time.Time // default time.Now
-	Log       *slog.Logger     // default discards
+	Templates *webhook.Catalogue // default webhook.BuiltIn()
+	Now       func() time.Time   // default time.Now
+	Log       *slog.Logger       // default discards
 }
 
 type server struct {
@@ -35,6 +37,9 @@ const Prefix = "/api/v1"
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Templates == nil {
+		o.Templates = webhook.BuiltIn()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -110,6 +115,7 @@ func Routes() []Route {
 
 		{"GET", project + "/webhooks", either, settings, (*server).listWebhooks},
 		{"POST", project + "/webhooks", either, iot.ChangeSettings, (*server).createWebhook},
+		{"POST", project + "/webhooks/from-template", either, iot.ChangeSettings, (*server).createFromTemplate},
 		{"GET", hook, either, settings, (*server).showWebhook},
 		{"PATCH", hook, either, iot.ChangeSettings, (*server).updateWebhook},
 		{"DELETE", hook, either, iot.ChangeSettings, (*server).deleteWebhook},
@@ -118,6 +124,9 @@ func Routes() []Route {
 		{"POST", hook + "/resume", either, iot.ChangeSettings, (*server).resumeWebhook},
 		{"POST", hook + "/preview", either, iot.ChangeSettings, (*server).previewWebhook},
 		{"POST", hook + "/secret", either, iot.ChangeSettings, (*server).rotateSecret},
+
+		{"GET", "/templates", either, 0, (*server).listTemplates},
+		{"GET", "/templates/{template}", either, 0, (*server).showTemplate},
 
 		{"GET", project + "/keys", either, iot.ManageKeys, (*server).listKeys},
 		{"POST", project + "/keys", either, iot.ManageKeys, (*server).createKey},
