@@ -109,7 +109,7 @@ func (a *app) wire() {
 	a.web = web.New(web.Options{
 		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS: tts.New(tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Now: a.now, Log: a.log}),
-		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
+		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
 		Sessions:     sessions,

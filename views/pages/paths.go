@@ -187,6 +187,19 @@ func (p In) DeviceKey(id string) string { return p.below("devices", id, "key") }
 // SendAsDevice is the form of a test message; a POST sends it.
 func (p In) SendAsDevice(id string) string { return p.below("devices", id, "test") }
 
+// PushDownlink is the form of a downlink; a POST queues it.
+func (p In) PushDownlink(device string) string { return p.below("devices", device, "downlinks") }
+
+// ClearDownlinks asks before a device's queue is emptied; a POST does it.
+func (p In) ClearDownlinks(device string) string {
+	return p.below("devices", device, "downlinks", "clear")
+}
+
+// RemoveDownlink takes one out of the queue, as POST.
+func (p In) RemoveDownlink(device, id string) string {
+	return p.below("devices", device, "downlinks", id, "remove")
+}
+
 // DeleteDevice asks first; a POST deletes.
 func (p In) DeleteDevice(id string) string { return p.below("devices", id, "delete") }
 
