@@ -27,6 +27,7 @@ type DeliveryFilter struct {
 	MinAttempt int               `json:"min_attempt,omitempty"`
 	MinMS      int64             `json:"min_ms,omitempty"` // last attempt took at least
 	Before     iot.ID            `json:"before,omitzero"`  // the page's cursor: made before this one
+	After      iot.ID            `json:"after,omitzero"`   // made after this one
 	Limit      int               `json:"-"`
 }
 
@@ -70,6 +71,9 @@ func (f DeliveryFilter) base() (from string, where []string, args []any, rare bo
 	}
 	if f.Since != 0 {
 		where = append(where, "v.id >= "+arg(iot.KeyAt(f.Since)))
+	}
+	if !f.After.IsZero() {
+		where = append(where, "v.id > "+arg(f.After.Key()))
 	}
 	top := keyBefore(f.Before)
 	if f.Until != 0 {
