@@ -57,6 +57,7 @@ func dayOf(device int64, at iot.Instant) hourKey {
 // hour is what a transaction adds to a webhook's hour.
 type hour struct {
 	delivered, failed, retried int64
+	grown                      int64 // how many more are pending
 	durations                  map[int]int64
 }
 
@@ -64,6 +65,7 @@ func (h *hour) add(o *hour) {
 	h.delivered += o.delivered
 	h.failed += o.failed
 	h.retried += o.retried
+	h.grown += o.grown
 	for b, n := range o.durations {
 		h.took(b, n)
 	}
@@ -117,9 +119,12 @@ func (t *Tx) writeCounts(w *writer) error {
 		if _, err := w.stmts.counters.ExecContext(t.ctx, id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled); err != nil {
 			return err
 		}
+		if c.pending != 0 {
+			t.hour(hourOf(id, iot.At(w.db.now()))).grown += c.pending
+		}
 	}
 	for k, h := range t.hours {
-		if _, err := w.stmts.hours.ExecContext(t.ctx, k.id, k.at, h.delivered, h.failed, h.retried); err != nil {
+		if _, err := w.stmts.hours.ExecContext(t.ctx, k.id, k.at, h.delivered, h.failed, h.retried, h.grown); err != nil {
 			return err
 		}
 		for b, n := range h.durations {

@@ -13,22 +13,21 @@ import (
 // DeliveryFilter chooses deliveries of a project, newest first. Empty fields
 // choose all.
 type DeliveryFilter struct {
-	ProjectID  int64             `json:"project"`
-	Statuses   []iot.Status      `json:"statuses,omitempty"`
-	Retrying   bool              `json:"retrying,omitempty"` // pending after a failed attempt
-	WebhookID  int64             `json:"webhook,omitempty"`
-	DeviceID   int64             `json:"device,omitempty"`
-	MessageID  iot.ID            `json:"message,omitzero"`
-	Types      []iot.MessageType `json:"types,omitempty"`
-	Codes      []CodeRange       `json:"codes,omitempty"`
-	Errors     []iot.ErrorClass  `json:"errors,omitempty"`
-	Since      iot.Instant       `json:"since,omitzero"` // made at or after
-	Until      iot.Instant       `json:"until,omitzero"` // made before
-	MinAttempt int               `json:"min_attempt,omitempty"`
-	MinMS      int64             `json:"min_ms,omitempty"` // last attempt took at least
-	Before     iot.ID            `json:"before,omitzero"`  // the page's cursor: made before this one
-	After      iot.ID            `json:"after,omitzero"`   // made after this one
-	Limit      int               `json:"-"`
+	ProjectID  int64
+	Statuses   []iot.Status
+	Retrying   bool // pending after a failed attempt
+	WebhookID  int64
+	DeviceID   int64
+	MessageID  iot.ID
+	Types      []iot.MessageType
+	Codes      []CodeRange
+	Errors     []iot.ErrorClass
+	Since      iot.Instant // made at or after
+	Until      iot.Instant // made before
+	MinAttempt int
+	MinMS      int64  // last attempt took at least
+	Before     iot.ID // the page's cursor: made before this one
+	Limit      int
 }
 
 // CodeRange is a range of HTTP statuses, both ends in it.
@@ -44,45 +43,79 @@ type DeliveryPage struct {
 	LookedBackTo iot.Instant
 }
 
-// LookBack is how many deliveries a filter without an index looks at for a page.
+// LookBack is how many deliveries a filter without an index looks at for a page;
+// a fifth of it where an index says only where they are.
 const LookBack = 50_000
 
-// base returns the part of the filter that an index answers in order, and
-// whether there is more for the rows to be looked at.
-func (f DeliveryFilter) base() (from string, where []string, args []any, rare bool) {
+// scattered is how many times fewer rows are looked at where each must be found in
+// the table by its place in an index.
+const scattered = 5
+
+// partial is an index of those deliveries of a webhook that are in a state.
+type partial struct{ index, condition string }
+
+// partial returns the index that holds just what a filter of a state chooses.
+func (f DeliveryFilter) partial() (p partial, ok bool) {
+	if !f.MessageID.IsZero() || f.DeviceID != 0 || len(f.Types)+len(f.Codes)+len(f.Errors) > 0 || f.MinAttempt > 0 || f.MinMS > 0 {
+		return p, false
+	}
+	switch {
+	case f.Retrying && len(f.Statuses) == 0:
+		return partial{"deliveries_retrying", "status = 'pending' AND attempt_count > 0"}, true
+	case f.Retrying || len(f.Statuses) != 1:
+	case f.Statuses[0] == iot.Pending:
+		return partial{"deliveries_pending", "status = 'pending'"}, true
+	case f.Statuses[0] == iot.Failed:
+		return partial{"deliveries_failed", "status = 'failed'"}, true
+	}
+	return p, false
+}
+
+// base returns the part of the filter that an index answers in order, and of how
+// many rows at most the rest is to be looked at; 0 if there is no rest.
+func (f DeliveryFilter) base() (from string, where []string, args []any, share int) {
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
 	where = []string{"v.project_id = " + arg(f.ProjectID)}
-	failed := len(f.Errors) > 0 || f.Retrying || len(f.Statuses) == 1 && f.Statuses[0] == iot.Failed
+	rest := len(f.Statuses)+len(f.Types)+len(f.Codes)+len(f.Errors) > 0 || f.Retrying || f.MinAttempt > 0 || f.MinMS > 0
+	share = scattered
+	p, exact := f.partial()
 	switch {
 	case !f.MessageID.IsZero():
 		from = "deliveries v INDEXED BY deliveries_message"
 		where = append(where, "v.message_id = "+arg(f.MessageID.Key()))
+		rest = rest || f.WebhookID != 0 || f.DeviceID != 0
+	case f.WebhookID != 0 && exact:
+		from = "deliveries v INDEXED BY " + p.index
+		where = append(where, "v.webhook_id = "+arg(f.WebhookID), p.condition)
+		rest = false
 	case f.WebhookID != 0:
 		from = "deliveries v INDEXED BY deliveries_webhook"
 		where = append(where, "v.webhook_id = "+arg(f.WebhookID))
+		rest = rest || f.DeviceID != 0
 	case f.DeviceID != 0:
 		from = "deliveries v INDEXED BY deliveries_device"
 		where = append(where, "v.device_id = "+arg(f.DeviceID))
-	case failed:
+	case len(f.Errors) > 0 || f.Retrying || len(f.Statuses) == 1 && f.Statuses[0] == iot.Failed:
 		from = "deliveries v INDEXED BY deliveries_error"
 		where = append(where, "v.error IS NOT NULL")
 	default:
-		from = "deliveries v NOT INDEXED"
+		from, share = "deliveries v NOT INDEXED", 1
+	}
+	if !rest {
+		share = 0
 	}
 	if f.Since != 0 {
 		where = append(where, "v.id >= "+arg(iot.KeyAt(f.Since)))
 	}
-	if !f.After.IsZero() {
-		where = append(where, "v.id > "+arg(f.After.Key()))
+	return from, append(where, "v.id < "+arg(f.top())), args, share
+}
+
+// top is the key that a page lies below.
+func (f DeliveryFilter) top() int64 {
+	if f.Until == 0 {
+		return keyBefore(f.Before)
 	}
-	top := keyBefore(f.Before)
-	if f.Until != 0 {
-		top = min(top, iot.KeyAt(f.Until))
-	}
-	where = append(where, "v.id < "+arg(top))
-	rare = failed || len(f.Statuses) > 0 || len(f.Types) > 0 || len(f.Codes) > 0 || f.MinAttempt > 0 || f.MinMS > 0 ||
-		f.WebhookID != 0 && (f.DeviceID != 0 || !f.MessageID.IsZero()) || f.DeviceID != 0 && !f.MessageID.IsZero()
-	return from, where, args, rare
+	return min(keyBefore(f.Before), iot.KeyAt(f.Until))
 }
 
 // all returns the whole condition; args follow those of base.
@@ -126,36 +159,114 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 	return strings.Join(where, " AND "), args
 }
 
-// floorQuery finds the row that a page of a rare filter must stay above.
+// floorQuery finds the row that what is looked at must stay above.
 func (f DeliveryFilter) floorQuery(lookBack int) (query string, args []any, rare bool) {
-	from, where, args, rare := f.base()
-	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack), args, rare
+	from, where, args, share := f.base()
+	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack/max(share, 1)), args, share > 0
 }
 
-// pageQuery reads a page, and one row more; floor is 0 if there is none.
-func (f DeliveryFilter) pageQuery(floor int64) (query string, args []any) {
+// chosen returns the source and the condition of what the filter chooses above a
+// floor; 0 if there is none.
+func (f DeliveryFilter) chosen(floor int64) (text string, args []any) {
 	from, where, args, _ := f.base()
 	if floor != 0 {
 		args = append(args, floor)
 		where = append(where, "v.id > $"+strconv.Itoa(len(args)))
 	}
 	condition, args := f.all(where, args)
+	return from + ` WHERE ` + condition, args
+}
+
+// ofWebhooks returns the source and the condition of what a filter of a state
+// chooses of several webhooks: the newest of each by its partial index.
+func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids string, args []any) {
+	parts := make([]string, len(hooks))
+	for i, id := range hooks {
+		parts[i] = `SELECT * FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) + ` AND ` + p.condition +
+			` AND id < $1 AND id >= $2 ORDER BY id DESC LIMIT ` + strconv.Itoa(limit) + `)`
+	}
+	return strings.Join(parts, ` UNION ALL `), []any{f.top(), iot.KeyAt(f.Since)}
+}
+
+// pageQuery reads a page, and one row more; floor is 0 if there is none.
+func (f DeliveryFilter) pageQuery(floor int64) (query string, args []any) {
+	text, args := f.chosen(floor)
+	from, where, _ := strings.Cut(text, ` WHERE `)
 	return `SELECT ` + deliveryColumns + `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM ` + from + `
 		LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id
-		WHERE ` + condition + ` ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+		WHERE ` + where + ` ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+}
+
+// pageOfWebhooks is pageQuery for a filter of a state.
+func (f DeliveryFilter) pageOfWebhooks(p partial, hooks []int64) (query string, args []any) {
+	ids, args := f.ofWebhooks(p, hooks, f.Limit+1)
+	return `SELECT ` + deliveryColumns + `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliveries v
+		LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id
+		WHERE v.project_id = $3 AND v.id IN (SELECT id FROM (` + ids + `) ORDER BY id DESC LIMIT ` + strconv.Itoa(f.Limit+1) + `) ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1),
+		append(args, f.ProjectID)
+}
+
+// maxUnited bounds the webhooks, deleted ones too, whose partial indexes one query
+// reads.
+const maxUnited = 50
+
+// webhooksOf returns the webhooks of a project that a filter of a state is asked
+// of, nil if the filter is another or they are too many.
+func (f DeliveryFilter) webhooksOf(ctx context.Context, tx *sql.Tx) (p partial, hooks []int64, err error) {
+	p, ok := f.partial()
+	if !ok || f.WebhookID != 0 {
+		return p, nil, nil
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT id FROM webhooks WHERE project_id = $1 LIMIT $2`, f.ProjectID, maxUnited+1)
+	if err != nil {
+		return p, nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return p, nil, err
+		}
+		hooks = append(hooks, id)
+	}
+	if len(hooks) > maxUnited {
+		hooks = nil
+	}
+	return p, hooks, rows.Err()
+}
+
+// floor returns the row that what a rare filter looks at must stay above; 0 if
+// there is no such row, or no need.
+func (d *DB) floor(ctx context.Context, tx *sql.Tx, f DeliveryFilter) (floor int64, err error) {
+	query, args, rare := f.floorQuery(d.lookBack)
+	if !rare {
+		return 0, nil
+	}
+	if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
+		return 0, err
+	}
+	return floor, nil
 }
 
 // Deliveries returns a page of a project's deliveries, newest first.
 func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, error) {
 	page := DeliveryPage{Items: []iot.Delivery{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
+		part, hooks, err := f.webhooksOf(ctx, tx)
+		if err != nil {
+			return err
+		}
 		var floor int64
-		if query, args, rare := f.floorQuery(d.lookBack); rare {
-			if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
+		var query string
+		var args []any
+		if hooks != nil {
+			query, args = f.pageOfWebhooks(part, hooks)
+		} else {
+			if floor, err = d.floor(ctx, tx, f); err != nil {
 				return err
 			}
+			query, args = f.pageQuery(floor)
 		}
-		query, args := f.pageQuery(floor)
 		rows, err := tx.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
@@ -180,27 +291,37 @@ func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, er
 	return page, translate("list deliveries", err)
 }
 
-// CountDeliveries counts what a filter chooses, up to a limit, looking back at
-// no more than LookBack rows for a rare filter; capped says that there are or
-// may be more.
+// CountDeliveries counts what a filter chooses, up to a limit, looking back as far
+// as Deliveries does for a rare filter; capped says that there are or may be more.
 func (d *DB) CountDeliveries(ctx context.Context, f DeliveryFilter, limit int) (n int, capped bool, err error) {
-	from, where, args, rare := f.base()
-	looked := limit
-	if rare {
-		looked = max(limit, d.lookBack)
-	}
-	base := strings.Join(where, " AND ")
-	condition, args := f.all(nil, args)
-	if condition == "" {
-		condition = "1"
-	}
-	query := `SELECT count(*), (SELECT count(*) FROM (SELECT 1 FROM ` + from + ` WHERE ` + base + ` LIMIT ` + strconv.Itoa(looked+1) + `)) FROM (SELECT 1 FROM (
-		SELECT v.* FROM ` + from + ` WHERE ` + base + ` ORDER BY v.id DESC LIMIT ` + strconv.Itoa(looked) + `) v WHERE ` + condition + ` LIMIT ` + strconv.Itoa(limit) + `)`
-	var seen int
-	if err := d.reader.QueryRowContext(ctx, query, args...).Scan(&n, &seen); err != nil {
-		return 0, false, translate("count deliveries", err)
-	}
-	return n, n == limit || seen > looked, nil
+	var floor int64
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		part, hooks, err := f.webhooksOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		var query string
+		var args []any
+		if hooks != nil {
+			query, args = f.ofWebhooks(part, hooks, limit)
+		} else {
+			if floor, err = d.floor(ctx, tx, f); err != nil {
+				return err
+			}
+			query, args = f.chosen(floor)
+			query = `SELECT 1 FROM ` + query
+		}
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM (`+query+`) LIMIT `+strconv.Itoa(limit)+`)`, args...).Scan(&n)
+	})
+	return n, n == limit || floor != 0, translate("count deliveries", err)
+}
+
+// Rare reports whether rows must be looked at for the filter, so that a page or a
+// count of it may not reach far.
+func (f DeliveryFilter) Rare() bool {
+	_, exact := f.partial()
+	_, _, _, share := f.base()
+	return share > 0 && !exact
 }
 
 func (d *DB) scanDelivery(row interface{ Scan(...any) error }) (*iot.Delivery, error) {

@@ -44,6 +44,7 @@ type DeviceFilter struct {
 	ProjectID int64
 	Search    string // part of a slug, name, UUID or EUI, in any case
 	After     string // slugs after this one
+	Until     string // slugs up to this one; "" is no bound
 	Silent    bool   // only those that are silent
 	Limit     int
 }
@@ -60,7 +61,25 @@ func (f DeviceFilter) query() (query string, args []any) {
 		query += ` AND (instr(d.slug, $4) OR instr(lower(d.name), $4) OR instr(d.uuid, $4) OR instr(lower(d.dev_eui), $4))`
 		args = append(args, strings.ToLower(f.Search))
 	}
+	if f.Until != "" {
+		args = append(args, f.Until)
+		query += ` AND d.slug <= $` + strconv.Itoa(len(args))
+	}
 	return query + ` ORDER BY d.slug LIMIT $3`, args
+}
+
+// DeviceLookBack is how many devices a page of a search looks at.
+const DeviceLookBack = 10_000
+
+// DeviceBound returns the slug that a page of a search after a slug goes up to; ""
+// if that is the end.
+func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (slug string, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 ORDER BY slug LIMIT 1 OFFSET $3`,
+		projectID, after, DeviceLookBack).Scan(&slug)
+	if isNoRow(err) {
+		return "", nil
+	}
+	return slug, translate("look for devices", err)
 }
 
 // Devices returns devices in the order of their slugs.

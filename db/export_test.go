@@ -21,6 +21,8 @@ const (
 	WatchedProfileQuery = watchedProfileQuery
 	TurnQuery           = turnQuery
 	DeviceDayQuery      = deviceDayQuery
+	NextDueQuery        = `SELECT ` + nextDueColumn + ` FROM webhooks w WHERE w.id = $1`
+	OldestQuery         = `SELECT ` + oldestColumn + ` FROM webhooks w WHERE w.id = $1`
 )
 
 // Queries returns the texts with which a page is read.
@@ -31,6 +33,13 @@ func (f DeliveryFilter) Queries() []string {
 		return []string{page}
 	}
 	return []string{page, floor}
+}
+
+// QueryOfWebhooks returns the text with which a page of a state is read.
+func (f DeliveryFilter) QueryOfWebhooks(hooks ...int64) string {
+	p, _ := f.partial()
+	query, _ := f.pageOfWebhooks(p, hooks)
+	return query
 }
 
 // Query returns the text with which a page is read.
@@ -46,18 +55,11 @@ func (f MessageFilter) Queries() []string {
 	return []string{page, floor}
 }
 
-// Queries returns the texts with which a step is read.
-func (s ReplaySpec) Queries() []string {
-	edge, _ := s.edgeQuery(1, ReplayWindow)
-	window, _ := s.windowQuery(1, 2, step)
-	return []string{edge, window}
-}
-
-// RunningQuery finds the replays that are to be gone on with.
-const RunningQuery = `SELECT r.id` + runningQuery + ` ORDER BY r.id`
+// Scattered is how many times fewer rows are looked at by an index alone.
+const Scattered = scattered
 
 // SetLookBack bounds what a rare filter looks at, for a test that makes fewer
-// rows. It must be called before the first list.
+// rows. It must not be called beside a list.
 func (d *DB) SetLookBack(rows int) { d.lookBack = rows }
 
 // CountOn counts a table's rows as the store itself sees them.
@@ -65,9 +67,3 @@ func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, e
 	err = d.reader.QueryRowContext(ctx, query, args...).Scan(&n)
 	return n, err
 }
-
-// KeptReplays is how many replays of a project are remembered.
-const KeptReplays = keptReplays
-
-// Project returns the project of what is chosen.
-func (s ReplaySpec) Project() int64 { return s.project() }

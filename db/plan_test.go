@@ -42,7 +42,6 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	id := w.NewID()
 	deliveries := func(f db.DeliveryFilter) []string { f.ProjectID, f.Limit, f.Since = 1, 50, 5; return f.Queries() }
 	messages := func(f db.MessageFilter) []string { f.ProjectID, f.Limit = 1, 50; return f.Queries() }
-	replay := func(f db.DeliveryFilter) []string { f.ProjectID = 1; return db.ReplaySpec{Deliveries: &f}.Queries() }
 	for name, c := range map[string]struct {
 		queries []string
 		want    string // the step that finds the rows
@@ -58,7 +57,12 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"log of project":       {deliveries(db.DeliveryFilter{}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
 		"log by type":          {deliveries(db.DeliveryFilter{Types: []iot.MessageType{iot.User}}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
 		"log of webhook":       {deliveries(db.DeliveryFilter{WebhookID: 1}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
-		"log of webhook, rare": {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
+		"log of webhook, rare": {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Skipped}}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
+		"failed of webhook":    {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_failed (webhook_id=? AND id>? AND id<?)"},
+		"pending of webhook":   {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Pending}}), "v USING INDEX deliveries_pending (webhook_id=? AND id>? AND id<?)"},
+		"retries of webhook":   {deliveries(db.DeliveryFilter{WebhookID: 1, Retrying: true}), "v USING INDEX deliveries_retrying (webhook_id=? AND id>? AND id<?)"},
+		"next due":             {[]string{db.NextDueQuery}, "deliveries USING COVERING INDEX deliveries_due (webhook_id=?)"},
+		"oldest pending":       {[]string{db.OldestQuery}, "deliveries USING COVERING INDEX deliveries_pending (webhook_id=?)"},
 		"log of device":        {deliveries(db.DeliveryFilter{DeviceID: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
 		"log of message":       {deliveries(db.DeliveryFilter{MessageID: id}), "v USING INDEX deliveries_message (message_id=? AND project_id=? AND id>? AND id<?)"},
 		"log of errors":        {deliveries(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
@@ -70,13 +74,6 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"devices":              {[]string{db.DeviceFilter{}.Query()}, "d USING INDEX devices_slug (project_id=? AND slug>?)"},
 		"a device's day":       {[]string{db.DeviceDayQuery}, "device_days USING PRIMARY KEY (day_at=? AND device_id=?)"},
 		"messages of project":  {messages(db.MessageFilter{}), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
-		"messages of nobody":   {messages(db.MessageFilter{Nobody: true}), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
-		"replay of project":    {replay(db.DeliveryFilter{}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
-		"replay of failed":     {replay(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
-		"replay of webhook":    {replay(db.DeliveryFilter{WebhookID: 1}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
-		"replay of device":     {replay(db.DeliveryFilter{DeviceID: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
-		"replay of message":    {replay(db.DeliveryFilter{MessageID: id}), "v USING INDEX deliveries_message (message_id=? AND project_id=? AND id>? AND id<?)"},
-		"replay of messages":   {db.ReplaySpec{Messages: &db.MessageFilter{ProjectID: 1}, WebhookID: 1, Missing: true}.Queries(), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
 		"messages of device":   {messages(db.MessageFilter{DeviceID: 1}), "m USING INDEX messages_device (device_id=? AND id>? AND id<?)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -92,5 +89,25 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The newest in a state of several webhooks are those of each by its index, sorted:
+// as many as a page has, of each.
+func TestLogsOfStatesUseTheirIndexes(t *testing.T) {
+	w := open(t)
+	for index, f := range map[string]db.DeliveryFilter{
+		"deliveries_failed":   {Statuses: []iot.Status{iot.Failed}},
+		"deliveries_pending":  {Statuses: []iot.Status{iot.Pending}},
+		"deliveries_retrying": {Retrying: true},
+	} {
+		f.ProjectID, f.Limit = 1, 50
+		text := strings.Join(w.plan(t, f.QueryOfWebhooks(1, 2)), "\n")
+		if n := strings.Count(text, "deliveries USING COVERING INDEX "+index+" (webhook_id=? AND id>? AND id<?)"); n != 2 {
+			t.Errorf("%d looks into %s:\n%s", n, index, text)
+		}
+		if !strings.Contains(text, "SEARCH v USING PRIMARY KEY (project_id=? AND id=?)") {
+			t.Errorf("the deliveries are not found by their keys:\n%s", text)
+		}
 	}
 }

@@ -69,8 +69,9 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.counters = prepare(`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed, skipped, cancelled)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
 		delivered = delivered + excluded.delivered, failed = failed + excluded.failed, skipped = skipped + excluded.skipped, cancelled = cancelled + excluded.cancelled`)
-	s.hours = prepare(`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET delivered = delivered + excluded.delivered, failed = failed + excluded.failed, retried = retried + excluded.retried`)
+	s.hours = prepare(`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried, grown) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET delivered = delivered + excluded.delivered, failed = failed + excluded.failed, retried = retried + excluded.retried,
+		grown = grown + excluded.grown`)
 	s.durations = prepare(`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET count = count + excluded.count`)
 	s.projectHours = prepare(`INSERT INTO project_hours (project_id, hour_at, messages) VALUES (?, ?, ?)

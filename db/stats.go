@@ -18,6 +18,8 @@ type Hour struct {
 	At                         iot.Instant
 	Messages                   int64 // of a project only
 	Delivered, Failed, Retried int64
+	// Grown is how many more were pending at its end than at its beginning.
+	Grown int64
 }
 
 // Stats are figures of a webhook, or of all webhooks of a project together.
@@ -27,45 +29,37 @@ type Stats struct {
 	// P50MS and P95MS are percentiles of delivered attempts of the last 24 hours
 	// in milliseconds, right within 19 %; 0 if there were none.
 	P50MS, P95MS float64
-	// OldestPendingAt is when the longest waiting delivery was made, by a look at the
-	// 500 of each webhook that are due first and the 500 that are due last (the more
-	// often one was tried, the later it is due). NextDueAt is when the next is due.
-	// Both are 0 if nothing is pending.
+	// OldestPendingAt is when the longest waiting delivery was made, NextDueAt when the
+	// next is due. Both are 0 if nothing is pending.
 	OldestPendingAt, NextDueAt iot.Instant
 }
 
-// SuccessRate returns delivered / (delivered + failed + retried) of the hours, in
-// percent; ok is false if nothing ended.
-func (s *Stats) SuccessRate(last int) (percent float64, ok bool) {
-	var good, bad int64
-	for _, h := range s.Hours[max(0, len(s.Hours)-last):] {
-		good += h.Delivered
-		bad += h.Failed + h.Retried
-	}
-	if good+bad == 0 {
-		return 0, false
-	}
-	return 100 * float64(good) / float64(good+bad), true
-}
+// pendingColumns are of a webhook w: when its next delivery is due, and the key of
+// the one that was made first, each by a look at the top of an index.
+const (
+	nextDueColumn  = `coalesce((SELECT due_at FROM deliveries INDEXED BY deliveries_due WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 1), 0) AS due`
+	oldestColumn   = `coalesce((SELECT id FROM deliveries INDEXED BY deliveries_pending WHERE webhook_id = w.id AND status = 'pending' ORDER BY id LIMIT 1), 0) AS oldest`
+	pendingColumns = nextDueColumn + `, ` + oldestColumn
+)
 
 // WebhookStats returns the figures of each webhook of a project, by its key.
 func (d *DB) WebhookStats(ctx context.Context, projectID int64) (map[int64]*Stats, error) {
 	stats := map[int64]*Stats{}
 	from := d.firstHour()
-	rows, err := d.reader.QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled,
-		coalesce((SELECT due_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 1), 0)
+	rows, err := d.reader.QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
 		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0`, projectID)
 	if err != nil {
 		return nil, translate("read webhook figures", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var id int64
+		var id, oldest int64
 		s := &Stats{Hours: emptyHours(from)}
 		c := &s.Counters
-		if err := rows.Scan(&id, &c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled, &s.NextDueAt); err != nil {
+		if err := rows.Scan(&id, &c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled, &s.NextDueAt, &oldest); err != nil {
 			return nil, translate("read webhook figures", err)
 		}
+		s.OldestPendingAt = iot.KeyTime(oldest)
 		stats[id] = s
 	}
 	if err := rows.Err(); err != nil {
@@ -90,13 +84,12 @@ func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) 
 		Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled); err != nil {
 		return nil, translate("read project figures", err)
 	}
-	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(due), 0), coalesce(min(min(first, last)), 0) FROM (
-		SELECT (SELECT due_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 1) AS due,
-			(SELECT min(created_at) FROM (SELECT created_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 500)) AS first,
-			(SELECT min(created_at) FROM (SELECT created_at FROM deliveries WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at DESC LIMIT 500)) AS last
-		FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectID).Scan(&s.NextDueAt, &s.OldestPendingAt); err != nil {
+	var oldest int64
+	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(nullif(due, 0)), 0), coalesce(min(nullif(oldest, 0)), 0) FROM (
+		SELECT `+pendingColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectID).Scan(&s.NextDueAt, &oldest); err != nil {
 		return nil, translate("read project figures", err)
 	}
+	s.OldestPendingAt = iot.KeyTime(oldest)
 	if err := d.fillStats(ctx, s, ofProject, projectID, from); err != nil {
 		return nil, err
 	}
@@ -120,14 +113,14 @@ func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) 
 
 // fillStats adds hours and percentiles of the webhooks that a condition chooses.
 func (d *DB) fillStats(ctx context.Context, s *Stats, which string, id int64, from iot.Instant) error {
-	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried) FROM webhook_hours WHERE `+which+` AND hour_at >= $2 GROUP BY hour_at`, id, int64(from))
+	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried), sum(grown) FROM webhook_hours WHERE `+which+` AND hour_at >= $2 GROUP BY hour_at`, id, int64(from))
 	if err != nil {
 		return translate("read hours", err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var h Hour
-		if err := rows.Scan(&h.At, &h.Delivered, &h.Failed, &h.Retried); err != nil {
+		if err := rows.Scan(&h.At, &h.Delivered, &h.Failed, &h.Retried, &h.Grown); err != nil {
 			return translate("read hours", err)
 		}
 		if to := hourIn(s.Hours, h.At); to != nil {

@@ -17,9 +17,14 @@ CREATE INDEX devices_silent ON devices (project_id, slug) WHERE silent_at > 0 AN
 ALTER TABLE projects ADD COLUMN device_count INTEGER NOT NULL DEFAULT 0;
 UPDATE projects SET device_count = (SELECT count(*) FROM devices WHERE project_id = projects.id AND deleted_at = 0);
 
--- The longest waiting delivery of each webhook, and its log of what is pending; the
--- query must say status = 'pending' in just these words.
+-- The longest waiting delivery of each webhook, and the logs of what is pending, being
+-- retried or failed; the queries must say the conditions in just these words.
 CREATE INDEX deliveries_pending ON deliveries (webhook_id, id) WHERE status = 'pending';
+CREATE INDEX deliveries_retrying ON deliveries (webhook_id, id, attempt_count) WHERE status = 'pending' AND attempt_count > 0;
+CREATE INDEX deliveries_failed ON deliveries (webhook_id, id) WHERE status = 'failed';
+
+-- How many more deliveries are pending than at the beginning of the hour.
+ALTER TABLE webhook_hours ADD COLUMN grown INTEGER NOT NULL DEFAULT 0;
 
 -- How many messages each device sent on a day (day_at in Unix milliseconds, UTC), for
 -- charts. By day first: old days go together, and a chart asks for a few by name.

@@ -17,7 +17,6 @@ import (
 
 	"thingpost/db"
 	"thingpost/handlers"
-	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
@@ -26,7 +25,7 @@ import (
 // world is a dashboard over a real store, with an owner, a project, a device and
 // a webhook in it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	db      *db.DB
 	ingest  *ingest.Ingest
 	handler http.Handler
@@ -69,7 +68,7 @@ func (c *clock) advance(d time.Duration) {
 }
 
 // bareWorld is a dashboard that nobody has set up.
-func bareWorld(t *testing.T, options ...func(*Options)) *world {
+func bareWorld(t testing.TB, options ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 21, 10, 4, 0, 0, time.UTC)}, hub: newTestHub(), log: &bytes.Buffer{}, accepting: true}
 	var in *ingest.Ingest
@@ -88,7 +87,7 @@ func bareWorld(t *testing.T, options ...func(*Options)) *world {
 	mu.Unlock()
 	w.db, w.ingest = d, in
 	sessions := &testSessions{db: d, kept: map[string]int64{}}
-	o := Options{DB: d, Ingest: in, Downlinks: downlink.New(downlink.Options{DB: d, Ingest: in, Now: w.clock.Now}), Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
+	o := Options{DB: d, Ingest: in, Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
 		SetupToken: setUpToken, PublicURL: "https://hooks.veldhuis.example", Version: "1.2.3", Now: w.clock.Now,
 		Accepting: func(context.Context) bool { return w.accepting }, Log: slog.New(slog.NewTextHandler(w.log, nil))}
 	for _, set := range options {
@@ -99,7 +98,7 @@ func bareWorld(t *testing.T, options ...func(*Options)) *world {
 }
 
 // openWorld is a dashboard in use.
-func openWorld(t *testing.T, options ...func(*Options)) *world {
+func openWorld(t testing.TB, options ...func(*Options)) *world {
 	t.Helper()
 	w := bareWorld(t, options...)
 	w.owner = &iot.Account{Email: "marit@veldhuis.example", Name: "Marit Veldhuis", PasswordHash: hashOnce(t)}
@@ -122,7 +121,7 @@ var hashed struct {
 }
 
 // hashOnce hashes the password of all accounts of tests, which takes long.
-func hashOnce(t *testing.T) iot.Secret {
+func hashOnce(t testing.TB) iot.Secret {
 	t.Helper()
 	hashed.Do(func() { hashed.hash, hashed.err = iot.NewPasswords().Hash(t.Context(), password) })
 	if hashed.err != nil {
@@ -181,7 +180,7 @@ func (w *world) as(a *iot.Account) *client {
 // page is an answer.
 type page struct {
 	*goquery.Document
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string

@@ -1,0 +1,147 @@
+package dashboard
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"thingpost/db"
+)
+
+// listRows is how many deliveries the pages are measured with; another number can
+// be given by THINGPOST_BENCH_ROWS.
+const listRows = 1_000_000
+
+// mostP95 is how long a page may take, but for one in twenty.
+const mostP95 = 100 * time.Millisecond
+
+// BenchmarkListPages asks for every page with a list, with each filter, of a
+// project with a million deliveries of a day, through the real router:
+//
+//	go test ./handlers/dashboard -run '^$' -bench ListPages -benchtime 40x
+//
+// It fails if the 95th percentile of a page is over 100 ms.
+func BenchmarkListPages(b *testing.B) {
+	rows := listRows
+	if n, err := strconv.Atoi(os.Getenv("THINGPOST_BENCH_ROWS")); err == nil {
+		rows = n
+	}
+	w := openWorld(b)
+	began := w.clock.Now()
+	ended := began.Add(24 * time.Hour)
+	w.clock.advance(24*time.Hour + time.Minute)
+	w.fill(b, rows, began, ended)
+	c := w.as(w.owner)
+	const base = "/projects/greenhouse-north"
+	cursor := func(list string) string { return list + "before=" + w.before(b, 200*50) }
+	for _, p := range []struct{ name, path string }{
+		{"overview", base},
+		{"webhooks", base + "/webhooks"},
+		{"webhook form", base + "/webhooks/erp-goods-in"},
+		{"devices", base + "/devices"},
+		{"devices, silent", base + "/devices?silent=1"},
+		{"devices, page 200", base + "/devices?after=bench-009950"},
+		{"devices, search", base + "/devices?q=nothing-like-this"},
+		{"device", base + "/devices/bench-000007"},
+		{"messages", base + "/messages"},
+		{"messages, page 200", cursor(base + "/messages?")},
+		{"messages, device", base + "/messages?device=bench-000007"},
+		{"messages, rare type", base + "/messages?type=service_data"},
+		{"messages, rare channel", base + "/messages?channel=none"},
+		{"audit", base + "/audit"},
+		{"deliveries", base + "/deliveries"},
+		{"deliveries, page 200", cursor(base + "/deliveries?")},
+		{"deliveries, time", base + "/deliveries?time=1h"},
+		{"deliveries, webhook", base + "/deliveries?webhook=erp-goods-in"},
+		{"deliveries, old webhook", base + "/deliveries?webhook=early-bird"},
+		{"deliveries, device", base + "/deliveries?device=bench-000007"},
+		{"deliveries, silent device", base + "/deliveries?device=soil-probe-07"},
+		{"deliveries, webhook and device", base + "/deliveries?webhook=early-bird&device=bench-000007"},
+		{"deliveries, failed", base + "/deliveries?status=failed"},
+		{"deliveries, pending", base + "/deliveries?status=pending"},
+		{"deliveries, retrying", base + "/deliveries?status=retrying"},
+		{"deliveries, pending of a webhook", base + "/deliveries?status=pending&webhook=webhook-3"},
+		{"deliveries, skipped", base + "/deliveries?status=skipped"},
+		{"deliveries, cancelled", base + "/deliveries?status=cancelled"},
+		{"deliveries, code", base + "/deliveries?code=404"},
+		{"deliveries, error", base + "/deliveries?error=dns"},
+		{"deliveries, attempt", base + "/deliveries?attempt=9"},
+		{"deliveries, all at once", base + "/deliveries?status=failed&code=500-599&error=http_5xx&attempt=2&webhook=erp-goods-in"},
+	} {
+		b.Run(p.name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				c.get(p.path).is(200)
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			p95 := took[len(took)*95/100]
+			b.ReportMetric(float64(p95.Microseconds())/1000, "p95-ms")
+			if p95 > mostP95 && len(took) > 10 {
+				b.Errorf("%s takes %v, but for one in twenty", p.path, p95)
+			}
+		})
+	}
+}
+
+// before is the id of the delivery so far down the log.
+func (w *world) before(b *testing.B, down int) string {
+	b.Helper()
+	page, err := w.db.Deliveries(b.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Limit: down})
+	w.must(err)
+	return page.Next.String()
+}
+
+// fill writes deliveries of the time between two instants past the store: of 2 %
+// that failed, of some that wait, most of them for one webhook, and of one webhook
+// that had nothing but the first ones.
+func (w *world) fill(b *testing.B, rows int, from, to time.Time) {
+	b.Helper()
+	keys := []int64{w.webhook.Key}
+	for _, name := range []string{"Webhook 2", "Webhook 3", "Webhook 4", "Early bird"} {
+		h := w.webhook.Clone()
+		h.ID, h.UUID, h.Description = "", "", name
+		w.must(w.db.CreateWebhook(h, w.owner.Email))
+		keys = append(keys, h.Key)
+	}
+	raw, err := sql.Open("sqlite", "file:"+w.db.Path()+"?_pragma=busy_timeout(10000)&_pragma=synchronous(0)")
+	w.must(err)
+	defer func() { _ = raw.Close() }()
+	const devices = 20_000
+	step := to.Sub(from).Milliseconds() / int64(rows)
+	series := fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1), r AS (SELECT i,
+		(%d + i * %d) AS at, ((%d + i * %d) << 21) AS key, %d + i %% %d AS device,
+		CASE WHEN i < 2000 THEN %d WHEN i %% 100 = 7 THEN %d WHEN i %% 3 = 0 THEN %d WHEN i %% 3 = 1 THEN %d ELSE %d END AS hook FROM n) `,
+		rows, from.UnixMilli(), step, from.UnixMilli(), step, w.device.Key+1, devices, keys[4], keys[2], keys[0], keys[1], keys[3])
+	for _, query := range []string{
+		fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1)
+			INSERT INTO devices (project_id, profile_id, slug, uuid, name, key_hash, key_sealed, created_at, updated_at, last_seen_at)
+			SELECT %d, d.profile_id, printf('bench-%%06d', i), printf('00000000-0000-4000-8000-%%012d', i), 'Bench', randomblob(32), x'00', 1, 1, %d FROM n, devices d WHERE d.id = %d`,
+			devices, w.project.Key, to.UnixMilli(), w.device.Key),
+		series + fmt.Sprintf(`INSERT INTO messages (id, project_id, device_id, type, channel, payload, received_at, transient)
+			SELECT key + 1, %d, device, 'user', '', CAST('{"n":' || i || '}' AS BLOB), at, 0 FROM r`, w.project.Key),
+		series + fmt.Sprintf(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at,
+				attempt_count, code, error, error_detail, duration_ms, ended_at)
+			SELECT %d, key + 2, key + 1, hook, device, 'user', '', CASE WHEN i %% 100 = 7 THEN 'pending' WHEN i %% 50 = 3 THEN 'failed' ELSE 'delivered' END, 'message', 0, 12,
+				CASE WHEN i %% 100 = 7 THEN %d ELSE at END, at, CASE WHEN i %% 200 = 7 THEN 0 ELSE 1 END, CASE WHEN i %% 200 = 7 THEN 0 WHEN i %% 50 IN (3, 7) THEN 503 ELSE 200 END,
+				CASE WHEN i %% 200 = 7 THEN NULL WHEN i %% 50 IN (3, 7) THEN 'http_5xx' END, CASE WHEN i %% 50 = 3 THEN 'It answered 503.' END, 61,
+				CASE WHEN i %% 100 = 7 THEN 0 ELSE at + 61 END FROM r`, w.project.Key, to.UnixMilli()),
+		`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed) SELECT webhook_id, count(*), sum(status = 'pending'), sum(status = 'delivered'), sum(status = 'failed')
+			FROM deliveries GROUP BY webhook_id ON CONFLICT DO UPDATE SET made = excluded.made, pending = excluded.pending, delivered = excluded.delivered, failed = excluded.failed`,
+		`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried) SELECT webhook_id, created_at / 3600000 * 3600000, sum(status = 'delivered'), sum(status = 'failed'), 0 FROM deliveries GROUP BY 1, 2`,
+		`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) SELECT webhook_id, hour_at, 24 + webhook_id % 4, delivered FROM webhook_hours WHERE true`,
+		fmt.Sprintf(`INSERT INTO project_hours (project_id, hour_at, messages) SELECT %d, received_at / 3600000 * 3600000, count(*) FROM messages GROUP BY 2`, w.project.Key),
+		`INSERT INTO device_days (day_at, device_id, messages) SELECT received_at / 86400000 * 86400000, device_id, count(*) FROM messages GROUP BY 1, 2`,
+		fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) INSERT INTO audit (id, project_id, actor, action, subject, detail)
+			SELECT ((%d + i * 1000) << 21), %d, 'marit@veldhuis.example', 'device.update', 'bench', '' FROM n`, from.UnixMilli(), w.project.Key),
+	} {
+		if _, err := raw.ExecContext(b.Context(), query); err != nil {
+			b.Fatal(err, query)
+		}
+	}
+}
