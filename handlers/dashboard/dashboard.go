@@ -9,7 +9,6 @@ import (
 
 	"thingpost/db"
 	"thingpost/handlers"
-	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
@@ -21,7 +20,6 @@ import (
 type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
-	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
 	Sessions  handlers.Sessions
 	Hub       handlers.Hub

@@ -22,18 +22,26 @@ const devicesPerPage = 50
 func (s *site) listDevices(w http.ResponseWriter, r *http.Request, v *visit) error {
 	q := r.URL.Query()
 	search, after := strings.TrimSpace(q.Get("q")), q.Get("after")
-	silent := q.Get("silent") != ""
-	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Search: search, Silent: silent, After: after, Limit: devicesPerPage + 1})
+	f := db.DeviceFilter{ProjectID: v.project.Key, Search: search, Silent: q.Get("silent") != "", After: after, Limit: devicesPerPage + 1}
+	var err error
+	if search != "" {
+		if f.Until, err = s.DB.DeviceBound(r.Context(), v.project.Key, after); err != nil {
+			return err
+		}
+	}
+	list, err := s.DB.Devices(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	p := pages.DeviceList{In: v.in(), Search: search, Silent: silent, After: after, Now: s.now(), MayChange: v.may(iot.WriteDevices)}
+	p := pages.DeviceList{In: v.in(), Search: search, Silent: f.Silent, Until: f.Until, After: after, Now: s.now(), MayChange: v.may(iot.WriteDevices)}
 	if err := s.deviceCounts(r, v, &p); err != nil {
 		return err
 	}
 	if len(list) > devicesPerPage {
 		list = list[:devicesPerPage]
-		p.Next = list[devicesPerPage-1].ID
+		p.Next, p.Until = list[devicesPerPage-1].ID, ""
+	} else if p.Until != "" {
+		p.Next = p.Until
 	}
 	p.Devices = list
 	if handlers.IsFragment(r, pages.DeviceListID) {
@@ -244,10 +252,6 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 	}
 	deliveries, err := s.DB.Deliveries(ctx, db.DeliveryFilter{ProjectID: project, DeviceID: d.Key, Limit: recentRows})
 	p.Deliveries = deliveries.Items
-	if err != nil {
-		return p, err
-	}
-	p.Queue, err = s.downlinkQueue(r, v, d)
 	return p, err
 }
 

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -9,24 +10,30 @@ import (
 	"thingpost/views/ui"
 )
 
-// recent are figures of the running hour and the one before it, so that they do
-// not fall to nothing at each full hour.
+// recent are figures of the last sixty minutes.
 type recent struct {
 	messages, delivered, failed int64 // failed: attempts that did not succeed
+	grown                       int64 // how many more are pending
 	seconds                     float64
 }
 
-func recentOf(st *db.Stats, now iot.Instant) recent {
-	last := st.Hours[max(0, len(st.Hours)-2):]
+// recentOf adds to the running hour as much of the one before it as the last
+// sixty minutes reach into that, as if it had been even: counters are kept by the
+// hour. A project that is younger than an hour has its age.
+func recentOf(st *db.Stats, created, now iot.Instant) recent {
 	var r recent
-	for _, h := range last {
-		r.messages += h.Messages
-		r.delivered += h.Delivered
-		r.failed += h.Failed + h.Retried
+	n := len(st.Hours)
+	if n < 2 {
+		return r
 	}
-	if len(last) > 0 {
-		r.seconds = max(now.Sub(last[0].At).Seconds(), 1)
-	}
+	running, before := st.Hours[n-1], st.Hours[n-2]
+	share := 1 - min(max(now.Sub(running.At).Hours(), 0), 1)
+	add := func(a, b int64) int64 { return a + int64(math.Round(share*float64(b))) }
+	r.messages = add(running.Messages, before.Messages)
+	r.delivered = add(running.Delivered, before.Delivered)
+	r.failed = add(running.Failed+running.Retried, before.Failed+before.Retried)
+	r.grown = add(running.Grown, before.Grown)
+	r.seconds = min(max(now.Sub(created).Seconds(), 1), time.Hour.Seconds())
 	return r
 }
 
@@ -62,10 +69,10 @@ func deliveryBars(st *db.Stats) []ui.Bar {
 	bars := make([]ui.Bar, len(st.Hours))
 	for i, h := range st.Hours {
 		back := len(st.Hours) - 1 - i
-		bars[i] = ui.Bar{Name: h.At.Time().Format("15:04") + " UTC", Values: []int64{h.Delivered, h.Retried, h.Failed}, Partial: back == 0}
+		bars[i] = ui.Bar{Name: strconv.Itoa(back) + " h ago", At: h.At, Values: []int64{h.Delivered, h.Retried, h.Failed}, Partial: back == 0}
 		switch {
 		case back == 0:
-			bars[i].Label = "now"
+			bars[i].Label, bars[i].Name = "now", "This hour"
 		case back%3 == 0:
 			bars[i].Label = "−" + strconv.Itoa(back) + " h"
 		}
@@ -96,3 +103,11 @@ func coarse(d time.Duration) string {
 
 // milliseconds turns a figure of the store into a duration.
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+// coarseParts is coarse, with numbers and units apart.
+func coarseParts(d time.Duration) []ui.Part {
+	if d < time.Minute {
+		return ui.DurationParts(d.Truncate(time.Second))
+	}
+	return ui.DurationParts(d.Truncate(time.Minute))
+}

@@ -3,7 +3,6 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -72,7 +71,7 @@ func (s *site) figures(r *http.Request, v *visit, st *db.Stats) (pages.OverviewF
 		return f, err
 	}
 	now := s.now()
-	f.Stats = s.numbers(st, hooks, now)
+	f.Stats = s.numbers(v, st, hooks, each, now)
 	for _, w := range hooks {
 		g := pages.WebhookGlance{Webhook: w, Host: hostOf(w.URL), Status: pages.WebhookStatus(w, v.name()), Success: "–", P95: "–"}
 		if ws := each[w.Key]; ws != nil {
@@ -85,111 +84,8 @@ func (s *site) figures(r *http.Request, v *visit, st *db.Stats) (pages.OverviewF
 		}
 		f.Webhooks = append(f.Webhooks, g)
 	}
-	f.Needs = needs(v.in(), hooks, each, st, now)
-	silent, err := s.silentNeeds(r, v, now)
-	f.Needs = append(f.Needs, silent...)
+	f.Needs, err = s.needs(r, v, overviewFigures{hooks, each, st, now})
 	return f, err
-}
-
-// numbers are the seven figures at the top.
-func (s *site) numbers(st *db.Stats, hooks []*iot.Webhook, now iot.Instant) []ui.Stat {
-	r, day := recentOf(st, now), sumHours(st)
-	active := 0
-	for _, w := range hooks {
-		if !w.Paused {
-			active++
-		}
-	}
-	ended := day.Delivered + day.Failed + day.Retried
-	success := ui.Stat{Label: "Success, last hour", Parts: []ui.Part{ui.PercentPart(r.delivered, r.delivered+r.failed)}, Note: ui.Percent(day.Delivered, ended) + " in 24 h"}
-	if r.failed*20 > r.delivered+r.failed {
-		success.Tone = ui.Danger // more than 5 % of the attempts
-	}
-	p95 := ui.Stat{Label: "Delivery time, p95", Value: "–", Note: "nothing delivered in 24 h"}
-	if st.P95MS > 0 {
-		p95.Parts, p95.Note = ui.DurationParts(milliseconds(st.P95MS)), "median "+ui.Duration(milliseconds(st.P50MS))
-	}
-	oldest := ui.Stat{Label: "Oldest undelivered", Value: "–", Note: "nothing waits"}
-	if st.OldestPendingAt != 0 {
-		oldest.Parts, oldest.Note = ui.DurationParts(now.Sub(st.OldestPendingAt)), ""
-		oldest.More = pages.NextTry(st.NextDueAt, now)
-	}
-	return []ui.Stat{
-		{Label: "Messages in", Parts: []ui.Part{r.perSecond(r.messages)}, Note: ui.Count(day.Messages) + " in 24 h"},
-		{Label: "Deliveries out", Parts: []ui.Part{r.perSecond(r.delivered)}, Note: ui.Count(int64(active)) + " of " + ui.Plural(int64(len(hooks)), "webhook", "webhooks")},
-		success, p95, oldest,
-		{Label: "Pending", Value: ui.Count(st.Counters.Pending), Note: "waiting or retried"},
-		{Label: "Disk", Parts: []ui.Part{s.diskUse()}, Note: "the whole database"},
-	}
-}
-
-// diskUse is the size of the database with its write-ahead log.
-func (s *site) diskUse() ui.Part {
-	var size int64
-	for _, suffix := range []string{"", "-wal"} {
-		if info, err := os.Stat(s.DB.Path() + suffix); err == nil {
-			size += info.Size()
-		}
-	}
-	value, unit, _ := strings.Cut(ui.BinaryBytes(size), " ")
-	return ui.Part{Value: value, Unit: unit}
-}
-
-// A backlog wants attention when it is older than this, and an old signing
-// secret when it ends sooner than this.
-const (
-	oldBacklog  = 15 * time.Minute
-	soonExpires = 7 * 24 * time.Hour
-)
-
-// needs lists what wants attention, the worst first.
-func needs(in pages.In, hooks []*iot.Webhook, each map[int64]*db.Stats, st *db.Stats, now iot.Instant) []ui.NeedProps {
-	var failing, waiting, quiet []ui.NeedProps
-	for _, w := range hooks {
-		href := in.Deliveries("webhook", w.ID)
-		switch {
-		case w.Paused && w.PausedBy == iot.PausedByThingpost:
-			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + coarse(now.Sub(w.PausedAt)) + " ago", Href: in.Webhooks()})
-		case !w.Paused && w.Health.Status == iot.Failing:
-			text := strings.TrimSuffix(w.Health.LastError, ".")
-			if w.Health.Since != 0 {
-				text += ", for " + coarse(now.Sub(w.Health.Since))
-			}
-			if s := each[w.Key]; s != nil && s.NextDueAt > now {
-				text += ", next try in " + coarse(s.NextDueAt.Sub(now))
-			}
-			failing = append(failing, ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: w.Description + " is failing", Text: text, Href: href})
-		}
-		if left := w.OldSecretUntil.Sub(now); w.OldSecretUntil > now && left < soonExpires {
-			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + coarse(left), Href: in.Webhook(w.ID)})
-		}
-	}
-	if st.OldestPendingAt != 0 && now.Sub(st.OldestPendingAt) > oldBacklog {
-		waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Title: "Deliveries are waiting", Text: ui.Count(st.Counters.Pending) + " pending, the oldest for " + coarse(now.Sub(st.OldestPendingAt)),
-			Href: in.Deliveries("status", string(iot.Pending))})
-	}
-	return append(append(failing, waiting...), quiet...)
-}
-
-// maxSilentNeeds is how many silent devices the overview names.
-const maxSilentNeeds = 3
-
-// silentNeeds lists devices gone silent, and how many more there are.
-func (s *site) silentNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.NeedProps, error) {
-	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Silent: true, Limit: maxSilentNeeds})
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	var needs []ui.NeedProps
-	for i := range list {
-		d := &list[i]
-		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: d.ID + " has gone silent", Text: "Last seen " + coarse(now.Sub(d.LastSeenAt)) + " ago", Href: v.in().Device(d.ID)})
-	}
-	all, err := s.DB.CountSilent(r.Context(), v.project.Key, maxCounted)
-	if more := all - len(list); more > 0 {
-		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: ui.Plural(int64(more), "more device is silent", "more devices are silent"), Text: "See which", Href: v.in().Devices("silent", "1")})
-	}
-	return needs, err
 }
 
 // hostOf returns a URL's host, the only part that is sure to hold no secret.

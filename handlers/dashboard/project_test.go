@@ -79,7 +79,7 @@ func TestFirstStepsFollowAlong(t *testing.T) {
 	w.must(w.db.CreateProject(p, w.owner.Email))
 	c := w.as(w.owner)
 	c.get("/projects/cold-store").is(200).has(".steps li[data-now] h2", "Add a device").has("#first-state", "Waiting for the first message").
-		has("#add-device", "$API_KEY").lacks("#first-key").has(`.app[data-events="/projects/cold-store/events"]`, "")
+		has("#add-device", "$API_KEY").lacks("#first-key").has(`.app[sse-connect="/projects/cold-store/events"]`, "")
 	w.must(w.db.CreateDevice(&iot.Device{ProjectID: p.Key, ID: "door-1"}, iot.NewDeviceKey(), w.owner.Email))
 	c.get("/projects/cold-store").has(".steps li[data-now] h2", "Add a webhook").has(".steps li[data-done] h2", "Add a device").has("#send-message", "/devices/door-1/messages")
 	c.post("/projects/cold-store/first-key").leadsTo("/projects/cold-store")
@@ -164,10 +164,15 @@ func TestRecentFiguresDoNotFallAtTheFullHour(t *testing.T) {
 		st.Hours[i] = db.Hour{At: at.Add(time.Duration(i-23) * time.Hour), Messages: 3600, Delivered: 1800, Retried: 180, Failed: 20}
 	}
 	st.Hours[23].Messages, st.Hours[23].Delivered = 1, 0
-	r := recentOf(st, at.Add(time.Second))
-	if r.messages != 3601 || r.delivered != 1800 || r.failed != 400 || r.seconds != 3601 {
+	if r := recentOf(st, at.Add(-time.Hour), at.Add(time.Second)); r.messages != 3600 || r.delivered != 1800 || r.failed != 400 || r.seconds != 3600 {
 		t.Errorf("recent figures %+v", r)
 	}
+	// Half of the hour before lies in the last sixty minutes; the project is ten minutes old.
+	r := recentOf(st, at.Add(20*time.Minute), at.Add(30*time.Minute))
+	if r.messages != 1801 || r.delivered != 900 || r.failed != 300 || r.seconds != 600 {
+		t.Errorf("recent figures %+v", r)
+	}
+	r.seconds = 3601
 	for n, want := range map[int64]ui.Part{
 		0: {Value: "0", Unit: "/s"}, 1: {Value: "1.0", Unit: "/h"}, 40: {Value: "0.7", Unit: "/min"}, 3601: {Value: "1.0", Unit: "/s"}, 3601 * 1204: {Value: "1,204", Unit: "/s"},
 	} {
@@ -187,10 +192,10 @@ func TestDeliveryBarsCountBackFromNow(t *testing.T) {
 		st.Hours[i] = db.Hour{At: at.Add(time.Duration(i-23) * time.Hour), Delivered: int64(i), Retried: 2, Failed: 1}
 	}
 	bars := deliveryBars(st)
-	if b := bars[23]; b.Label != "now" || !b.Partial || b.Name != "10:00 UTC" || b.Values[0] != 23 || b.Values[1] != 2 || b.Values[2] != 1 {
+	if b := bars[23]; b.Label != "now" || !b.Partial || b.Name != "This hour" || b.At != at || b.Values[0] != 23 || b.Values[1] != 2 || b.Values[2] != 1 {
 		t.Errorf("the last bar is %+v", b)
 	}
-	if b := bars[2]; b.Label != "−21 h" || b.Partial {
+	if b := bars[2]; b.Label != "−21 h" || b.Name != "21 h ago" || b.Partial {
 		t.Errorf("a bar is %+v", b)
 	}
 	if len(deliverySeries()) != len(bars[0].Values) {
@@ -207,4 +212,24 @@ func TestHostOf(t *testing.T) {
 			t.Errorf("%s: %s", url, got)
 		}
 	}
+}
+
+func TestOverviewSaysWhatEndsSoonAndWhatGrows(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	for name, days := range map[string]int{"Old receiver": 6, "New receiver": 40} {
+		id, secret, _ := iot.NewAPIKey()
+		k := &iot.APIKey{ID: id, ProjectID: w.project.Key, Name: name, Rights: iot.ReadTraffic, ExpiresAt: iot.At(w.clock.Now()).Add(time.Duration(days) * 24 * time.Hour)}
+		w.must(w.db.CreateAPIKey(k, secret, w.owner.Email))
+	}
+	w.clock.advance(time.Hour)
+	for range manyPending {
+		w.send(`{"payload":1}`)
+	}
+	p := c.fragment("/projects/greenhouse-north", "figures").is(200)
+	p.has("#figures", "The backlog is growing").has("#figures", "100 pending, 100 of them since an hour ago").has("#figures", "+100 in the last hour")
+	p.lacks(`a.need[href$="/keys"]`) // made for six days
+	w.clock.advance(35 * 24 * time.Hour)
+	p = c.fragment("/projects/greenhouse-north", "figures").is(200)
+	p.has(`a.need[href$="/keys"]`, "The API key “New receiver” ends in").has("#figures", "Deliveries are waiting")
 }

@@ -62,22 +62,18 @@ func (c *cursor) key() []byte {
 
 // text returns the string that begins here, with its quotes.
 func (c *cursor) text() []byte {
-	from := min(c.i, len(c.b))
-	c.i = endOfText(c.b, c.i)
-	return c.b[from:c.i]
-}
-
-// endOfText returns where the string that begins at i has ended.
-func endOfText(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		if b[i] == '"' {
-			return i + 1
-		}
-		if b[i] == '\\' {
-			i++
+	from := c.i
+	for c.i++; c.i < len(c.b); c.i++ {
+		switch c.b[c.i] {
+		case '\\':
+			c.i++
+		case '"':
+			c.i++
+			return c.b[from:c.i]
 		}
 	}
-	return len(b)
+	c.i = len(c.b)
+	return c.b[min(from, len(c.b)):]
 }
 
 // value returns the value that begins here as it stands, without the white space
@@ -100,30 +96,22 @@ func (c *cursor) value() []byte {
 	return c.b[from:]
 }
 
-// structural marks the bytes at which nested has to look.
-var structural = [256]bool{'"': true, '{': true, '}': true, '[': true, ']': true}
-
 func (c *cursor) nested() []byte {
-	b, from, i, depth := c.b, c.i, c.i, 0
-	for i < len(b) {
-		if !structural[b[i]] {
-			i++
-			continue
-		}
-		switch b[i] {
+	from, depth := c.i, 0
+	for c.i < len(c.b) {
+		switch c.b[c.i] {
 		case '"':
-			i = endOfText(b, i)
+			c.text()
 			continue
 		case '{', '[':
 			depth++
-		default:
+		case '}', ']':
 			depth--
 		}
-		i++
+		c.i++
 		if depth == 0 {
 			break
 		}
 	}
-	c.i = i
-	return b[from:i]
+	return c.b[from:c.i]
 }

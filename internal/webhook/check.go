@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"thingpost/internal/iot"
-	"thingpost/internal/lorawan"
 )
 
 // Bounds of a webhook's settings. Lengths are in characters.
@@ -27,7 +25,8 @@ const (
 )
 
 const (
-	maskProblem = "is only the mask of a stored value. Type the value itself."
+	formatProblem = "This version delivers the envelope format; choose “envelope”."
+	maskProblem   = "is only the mask of a stored value. Type the value itself."
 )
 
 // Check brings a webhook's settings into the form in which they are stored, and
@@ -226,34 +225,16 @@ func checkFormat(f *iot.Faults, w *iot.Webhook) {
 		}
 	}
 	switch w.Format {
-	case iot.Envelope, iot.JSON, iot.Protobuf:
+	case iot.Envelope:
+	case iot.JSON, iot.Protobuf:
+		f.Add("format", formatProblem)
 	default:
 		f.Add("format", "must be envelope, json or protobuf.")
 	}
-	f.Check(!w.PayloadOnly || w.Format != iot.Protobuf, "payload_only", "works with the formats envelope and json; choose one of them.")
-	checkMask(f, w)
-}
-
-func checkMask(f *iot.Faults, w *iot.Webhook) {
-	mask := make([]string, 0, len(w.FieldMask))
-	for _, path := range w.FieldMask {
-		if path = strings.TrimSpace(path); path != "" && !slices.Contains(mask, path) {
-			mask = append(mask, path)
-		}
+	if w.FieldMask == nil {
+		w.FieldMask = []string{}
 	}
-	w.FieldMask = mask
-	switch {
-	case len(mask) == 0:
-	case w.Format == iot.Envelope:
-		f.Add("field_mask", "works with the formats json and protobuf only. Remove it.")
-	case w.PayloadOnly:
-		f.Add("field_mask", "chooses parts of the whole message, and payload only sends none of the others. Keep one of them.")
-	default:
-		_, err := lorawan.CompileMask(mask)
-		if e, ok := errors.AsType[*iot.Error](err); ok {
-			f.Add("field_mask", e.Fields["field_mask"])
-		}
-	}
+	f.Check(len(w.FieldMask) == 0 || w.Format != iot.Envelope, "field_mask", "works with the formats json and protobuf only. Remove it.")
 }
 
 func checkSettings(f *iot.Faults, s *iot.Settings) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"thingpost/internal/iot"
-	"thingpost/internal/lorawan"
 )
 
 // Compiled is a webhook with everything worked out that does not depend on the
@@ -14,7 +13,6 @@ import (
 type Compiled struct {
 	filter      filter
 	format      iot.Format
-	mask        *lorawan.Mask // nil for the whole message
 	payloadOnly bool
 	routes      []route
 	headers     []ownHeader
@@ -44,10 +42,6 @@ func Compile(w *iot.Webhook) (*Compiled, error) {
 		id:          w.ID,
 		downlinkKey: w.DownlinkKey,
 		oldUntil:    w.OldSecretUntil,
-	}
-	var err error
-	if c.mask, err = lorawan.CompileMask(w.FieldMask); err != nil {
-		return nil, err
 	}
 	if err := c.compileRoutes(w); err != nil {
 		return nil, err

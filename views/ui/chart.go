@@ -4,12 +4,17 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"thingpost/internal/iot"
 )
 
 // Bar is what one span of time holds. Partial marks the span that still runs.
 type Bar struct {
-	Label   string // of the axis; most are empty
-	Name    string // in title and table: "14:00"
+	Label string // of the axis; most are empty
+	Name  string // in title and table: "3 h ago"
+	// At is the beginning of an hour; the table then shows it in the reader's zone
+	// instead of the name.
+	At      iot.Instant
 	Values  []int64
 	Partial bool
 }

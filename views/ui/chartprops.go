@@ -12,10 +12,10 @@ func (p ChartProps) geometry() Geometry {
 }
 
 // hiddenOnPhones reports whether a bar's label has to go where it is narrow:
-// every other one.
+// every other one, but not the last.
 func (p ChartProps) hiddenOnPhones(i int) bool {
 	labels := 0
-	for _, bar := range p.Bars[:i] {
+	for _, bar := range p.Bars[i+1:] {
 		if bar.Label != "" {
 			labels++
 		}
