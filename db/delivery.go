@@ -13,21 +13,22 @@ import (
 // DeliveryFilter chooses deliveries of a project, newest first. Empty fields
 // choose all.
 type DeliveryFilter struct {
-	ProjectID  int64
-	Statuses   []iot.Status
-	Retrying   bool // pending after a failed attempt
-	WebhookID  int64
-	DeviceID   int64
-	MessageID  iot.ID
-	Types      []iot.MessageType
-	Codes      []CodeRange
-	Errors     []iot.ErrorClass
-	Since      iot.Instant // made at or after
-	Until      iot.Instant // made before
-	MinAttempt int
-	MinMS      int64  // last attempt took at least
-	Before     iot.ID // the page's cursor: made before this one
-	Limit      int
+	ProjectID  int64             `json:"project"`
+	Statuses   []iot.Status      `json:"statuses,omitempty"`
+	Retrying   bool              `json:"retrying,omitempty"` // pending after a failed attempt
+	WebhookID  int64             `json:"webhook,omitempty"`
+	DeviceID   int64             `json:"device,omitempty"`
+	MessageID  iot.ID            `json:"message,omitzero"`
+	Types      []iot.MessageType `json:"types,omitempty"`
+	Codes      []CodeRange       `json:"codes,omitempty"`
+	Errors     []iot.ErrorClass  `json:"errors,omitempty"`
+	Since      iot.Instant       `json:"since,omitzero"` // made at or after
+	Until      iot.Instant       `json:"until,omitzero"` // made before
+	MinAttempt int               `json:"min_attempt,omitempty"`
+	MinMS      int64             `json:"min_ms,omitempty"` // last attempt took at least
+	Before     iot.ID            `json:"before,omitzero"`  // the page's cursor: made before this one
+	After      iot.ID            `json:"after,omitzero"`   // made after this one
+	Limit      int               `json:"-"`
 }
 
 // CodeRange is a range of HTTP statuses, both ends in it.
@@ -107,6 +108,9 @@ func (f DeliveryFilter) base() (from string, where []string, args []any, share i
 	if f.Since != 0 {
 		where = append(where, "v.id >= "+arg(iot.KeyAt(f.Since)))
 	}
+	if !f.After.IsZero() {
+		where = append(where, "v.id > "+arg(f.After.Key()))
+	}
 	return from, append(where, "v.id < "+arg(f.top())), args, share
 }
 
@@ -185,7 +189,11 @@ func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids str
 		parts[i] = `SELECT * FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) + ` AND ` + p.condition +
 			` AND id < $1 AND id >= $2 ORDER BY id DESC LIMIT ` + strconv.Itoa(limit) + `)`
 	}
-	return strings.Join(parts, ` UNION ALL `), []any{f.top(), iot.KeyAt(f.Since)}
+	from := iot.KeyAt(f.Since)
+	if !f.After.IsZero() {
+		from = max(from, f.After.Key()+1)
+	}
+	return strings.Join(parts, ` UNION ALL `), []any{f.top(), from}
 }
 
 // pageQuery reads a page, and one row more; floor is 0 if there is none.

@@ -32,6 +32,7 @@ const (
 	nextDownlinkQuery   = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = 'queued' ORDER BY q.position LIMIT 1`
 	queueQuery          = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = $2 AND q.position > $3 ORDER BY q.position LIMIT $4`
 	pastDownlinksQuery  = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = $2 AND q.position < $3 ORDER BY q.position DESC LIMIT $4`
+	oneDownlinkQuery    = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.id = $1 AND q.device_id = $2`
 	countDownlinksQuery = `SELECT count(*) FROM downlinks WHERE device_id = $1 AND status = 'queued'`
 )
 
@@ -191,6 +192,35 @@ func (d *DB) TakeDownlink(c Cause) (v *iot.Downlink, stale bool, err error) {
 	return v, stale, err
 }
 
+// RemoveDownlink takes one downlink out of a device's queue; not_found, conflict
+// if it is no longer queued.
+func (d *DB) RemoveDownlink(id iot.ID, c Cause) (stale bool, err error) {
+	return d.changeQueue("remove downlink", &c, func(t *Tx) error {
+		v, err := t.downlink(id, &c)
+		if err != nil {
+			return err
+		}
+		if v.Status != iot.DownlinkIsQueued {
+			return iot.NewError(iot.Conflict, "This downlink is no longer queued: it is "+string(v.Status)+".")
+		}
+		v.Status, v.ChangedAt = iot.DownlinkIsCancelled, iot.At(d.now())
+		if _, err := t.exec(`UPDATE downlinks SET status = 'cancelled', changed_at = $1 WHERE id = $2`, int64(v.ChangedAt), id.Key()); err != nil {
+			return err
+		}
+		return t.cause(&c, iot.DownlinkQueueInvalided, v)
+	})
+}
+
+// downlink reads one of a cause's device; not_found.
+func (t *Tx) downlink(id iot.ID, c *Cause) (*iot.Downlink, error) {
+	v, err := t.db.scanDownlink(t.row(oneDownlinkQuery, id.Key(), c.Device.Key))
+	if err == nil && v.ID != id {
+		return nil, notFound("downlink")
+	}
+	v.Device = c.Device.ID
+	return v, orNotFound("downlink", err)
+}
+
 // heard notes that a device was there.
 func (t *Tx) heard(device int64, at iot.Instant) {
 	if seen := t.db.writer.seen; seen[device] < at {
@@ -206,14 +236,9 @@ func (t *Tx) heard(device int64, at iot.Instant) {
 // Errors: not_found, conflict if it was not taken or has ended otherwise.
 func (d *DB) AnswerDownlink(id iot.ID, answer iot.MessageType, reason string, c Cause) (v *iot.Downlink, stale bool, err error) {
 	stale, err = d.changeQueue("answer downlink", &c, func(t *Tx) error {
-		v, err = d.scanDownlink(t.row(`SELECT `+downlinkColumns+` FROM downlinks q WHERE q.id = $1 AND q.device_id = $2`, id.Key(), c.Device.Key))
-		if err == nil && v.ID != id {
-			err = notFound("downlink")
+		if v, err = t.downlink(id, &c); err != nil {
+			return err
 		}
-		if err != nil {
-			return orNotFound("downlink", err)
-		}
-		v.Device = c.Device.ID
 		t.heard(c.Device.Key, iot.At(d.now()))
 		if v.Status == iot.DownlinkIsAcked && answer == iot.DownlinkAck || v.Status == iot.DownlinkIsFailed && answer == iot.DownlinkFailed {
 			return nil
@@ -331,7 +356,7 @@ func (d *DB) HasDownlink(ctx context.Context, device int64) (some bool, err erro
 
 // Downlink returns a downlink of a device; not_found.
 func (d *DB) Downlink(ctx context.Context, v *iot.Device, id iot.ID) (*iot.Downlink, error) {
-	q, err := d.scanDownlink(d.reader.QueryRowContext(ctx, `SELECT `+downlinkColumns+` FROM downlinks q WHERE q.id = $1 AND q.device_id = $2`, id.Key(), v.Key))
+	q, err := d.scanDownlink(d.reader.QueryRowContext(ctx, oneDownlinkQuery, id.Key(), v.Key))
 	if err == nil && q.ID != id {
 		return nil, notFound("downlink")
 	}

@@ -55,6 +55,16 @@ func (f MessageFilter) Queries() []string {
 	return []string{page, floor}
 }
 
+// Queries returns the texts with which a step is read.
+func (s ReplaySpec) Queries() []string {
+	edge, _ := s.edgeQuery(1, ReplayWindow)
+	window, _ := s.windowQuery(1, 2, step)
+	return []string{edge, window}
+}
+
+// RunningQuery finds the replays that are to be gone on with.
+const RunningQuery = `SELECT r.id` + runningQuery + ` ORDER BY r.id`
+
 // Scattered is how many times fewer rows are looked at by an index alone.
 const Scattered = scattered
 
@@ -67,3 +77,9 @@ func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, e
 	err = d.reader.QueryRowContext(ctx, query, args...).Scan(&n)
 	return n, err
 }
+
+// KeptReplays is how many replays of a project are remembered.
+const KeptReplays = keptReplays
+
+// Project returns the project of what is chosen.
+func (s ReplaySpec) Project() int64 { return s.project() }

@@ -17,14 +17,16 @@ func plural(n int, one, many string) string {
 
 // MessageFilter chooses messages of a project, newest first.
 type MessageFilter struct {
-	ProjectID int64
-	DeviceID  int64
-	Type      iot.MessageType
-	Channel   string
-	Since     iot.Instant
-	Until     iot.Instant
-	Before    iot.ID
-	Limit     int
+	ProjectID int64           `json:"project"`
+	DeviceID  int64           `json:"device,omitempty"`
+	Type      iot.MessageType `json:"type,omitempty"`
+	Channel   string          `json:"channel,omitempty"`
+	Nobody    bool            `json:"nobody,omitempty"` // no webhook has got it
+	Since     iot.Instant     `json:"since,omitzero"`
+	Until     iot.Instant     `json:"until,omitzero"`
+	Before    iot.ID          `json:"before,omitzero"`
+	After     iot.ID          `json:"after,omitzero"` // came after this one
+	Limit     int             `json:"-"`
 }
 
 // MessagePage is a page of a list; its fields are as in DeliveryPage.
@@ -41,7 +43,11 @@ func (f MessageFilter) base() (from, where string, args []any) {
 	if f.Until != 0 {
 		top = min(top, iot.KeyAt(f.Until))
 	}
-	where, args = where+` AND m.id < $2 AND m.id >= $3`, append(args, top, iot.KeyAt(f.Since))
+	bottom := iot.KeyAt(f.Since)
+	if !f.After.IsZero() {
+		bottom = max(bottom, f.After.Key()+1)
+	}
+	where, args = where+` AND m.id < $2 AND m.id >= $3`, append(args, top, bottom)
 	if f.DeviceID != 0 {
 		from, where, args = `messages m INDEXED BY messages_device`, where+` AND m.device_id = $4`, append(args, f.DeviceID)
 	}
@@ -54,19 +60,34 @@ func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack/scattered), args
 }
 
+// all returns the whole condition; floor is 0 if there is none.
+func (f MessageFilter) all(floor int64) (from, where string, args []any) {
+	from, where, args = f.base()
+	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+	where += ` AND m.id > ` + arg(floor) + f.rest(arg)
+	return from, where, args
+}
+
 // pageQuery reads a page, and one row more; floor is 0 if there is none.
 func (f MessageFilter) pageQuery(floor int64) (query string, args []any) {
-	from, where, args := f.base()
-	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-	where += ` AND m.id > ` + arg(floor) + ` AND m.transient <> 2`
+	from, where, args := f.all(floor)
+	return `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM ` + from + ` LEFT JOIN devices d ON d.id = m.device_id
+		WHERE ` + where + ` ORDER BY m.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+}
+
+// rest returns the conditions for which rows must be looked at.
+func (f MessageFilter) rest(arg func(any) string) string {
+	where := ` AND m.transient <> 2`
 	if f.Type != "" {
 		where += ` AND m.type = ` + arg(string(f.Type))
 	}
 	if f.Channel != "" {
 		where += ` AND m.channel = ` + arg(f.Channel)
 	}
-	return `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM ` + from + ` LEFT JOIN devices d ON d.id = m.device_id
-		WHERE ` + where + ` ORDER BY m.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+	if f.Nobody {
+		where += ` AND NOT EXISTS (SELECT 1 FROM deliveries v INDEXED BY deliveries_message WHERE v.message_id = m.id)`
+	}
+	return where
 }
 
 // Messages returns a page of a project's messages, newest first, without those
@@ -102,6 +123,22 @@ func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error)
 		return rows.Err()
 	})
 	return page, translate("list messages", err)
+}
+
+// CountMessages counts what a filter chooses, up to a limit and among the newest
+// LookBack messages; capped says that there are or may be more.
+func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n int, capped bool, err error) {
+	err = d.inTx(ctx, func(tx *sql.Tx) error {
+		var floor int64
+		query, args := f.floorQuery(d.lookBack)
+		if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
+			return err
+		}
+		from, where, args := f.all(floor)
+		capped = floor != 0
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+from+` WHERE `+where+` LIMIT `+strconv.Itoa(limit)+`)`, args...).Scan(&n)
+	})
+	return n, capped || n == limit, translate("count messages", err)
 }
 
 // Message returns a message of a project; not_found, also for one that was kept

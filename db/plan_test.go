@@ -42,6 +42,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	id := w.NewID()
 	deliveries := func(f db.DeliveryFilter) []string { f.ProjectID, f.Limit, f.Since = 1, 50, 5; return f.Queries() }
 	messages := func(f db.MessageFilter) []string { f.ProjectID, f.Limit = 1, 50; return f.Queries() }
+	replay := func(f db.DeliveryFilter) []string { f.ProjectID = 1; return db.ReplaySpec{Deliveries: &f}.Queries() }
 	for name, c := range map[string]struct {
 		queries []string
 		want    string // the step that finds the rows
@@ -74,6 +75,13 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"devices":              {[]string{db.DeviceFilter{}.Query()}, "d USING INDEX devices_slug (project_id=? AND slug>?)"},
 		"a device's day":       {[]string{db.DeviceDayQuery}, "device_days USING PRIMARY KEY (day_at=? AND device_id=?)"},
 		"messages of project":  {messages(db.MessageFilter{}), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
+		"messages of nobody":   {messages(db.MessageFilter{Nobody: true}), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
+		"replay of project":    {replay(db.DeliveryFilter{}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
+		"replay of failed":     {replay(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}), "v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
+		"replay of webhook":    {replay(db.DeliveryFilter{WebhookID: 1}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
+		"replay of device":     {replay(db.DeliveryFilter{DeviceID: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
+		"replay of message":    {replay(db.DeliveryFilter{MessageID: id}), "v USING INDEX deliveries_message (message_id=? AND project_id=? AND id>? AND id<?)"},
+		"replay of messages":   {db.ReplaySpec{Messages: &db.MessageFilter{ProjectID: 1}, WebhookID: 1, Missing: true}.Queries(), "m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
 		"messages of device":   {messages(db.MessageFilter{DeviceID: 1}), "m USING INDEX messages_device (device_id=? AND id>? AND id<?)"},
 	} {
 		t.Run(name, func(t *testing.T) {

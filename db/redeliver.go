@@ -69,93 +69,23 @@ func (t *Tx) sendOne(v *iot.Delivery, trigger iot.Trigger, actor string) error {
 func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err error) {
 	v.ID = t.db.NewID()
 	now := int64(iot.At(t.db.now()))
-	r, err := t.exec(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at)
+	err = t.row(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at)
 		SELECT $1, $2, m.id, w.id, m.device_id, m.type, m.channel, 'pending', $3, coalesce(json_extract(w.settings, '$.in_order'), 0), length(m.payload), $4, $4
-		FROM messages m, webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0`,
-		v.ProjectID, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookID)
-	if err != nil {
-		return false, err
+		FROM messages m, webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0
+		RETURNING device_id`,
+		v.ProjectID, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookID).Scan(&v.DeviceID)
+	if isNoRow(err) {
+		return false, nil
 	}
-	n, err := r.RowsAffected()
-	if n == 0 || err != nil {
+	if err != nil {
 		return false, err
 	}
 	c := t.count(v.WebhookID)
 	c.made++
 	c.pending++
-	t.reload(v.WebhookID)
+	t.due(iot.Due{WebhookID: v.WebhookID, DeviceID: v.DeviceID, At: iot.Instant(now)})
 	t.changed(v.ProjectID, iot.DeliveriesChanged)
 	return true, nil
-}
-
-// Replay makes a new delivery for each ended one that the filter chooses, to the
-// webhook as it is now, and returns how many it made. It works in steps: a
-// failure in between leaves those that were made, and their number. Deliveries
-// made after the call began are not among them.
-func (d *DB) Replay(ctx context.Context, f DeliveryFilter, actor string) (made int, err error) {
-	f = f.ended()
-	if f.Before.IsZero() {
-		f.Before = d.NewID()
-	}
-	f.Limit = step
-	for {
-		page, err := d.Deliveries(ctx, f)
-		if err != nil {
-			return made, err
-		}
-		n := 0
-		err = d.write("replay", func(t *Tx) error {
-			n = 0
-			for i := range page.Items {
-				ok, err := t.sendAgain(&page.Items[i], iot.TriggerReplay)
-				if err != nil {
-					return err
-				}
-				if ok {
-					n++
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return made, err
-		}
-		made += n
-		if page.Next.IsZero() {
-			break
-		}
-		f.Before = page.Next
-	}
-	return made, d.write("replay", func(t *Tx) error {
-		return t.audit(f.ProjectID, actor, "delivery.replay", plural(made, "delivery", "deliveries"), "")
-	})
-}
-
-// CountReplay returns how many deliveries Replay would make.
-func (d *DB) CountReplay(ctx context.Context, f DeliveryFilter) (n int, err error) {
-	f = f.ended()
-	f.Limit = step
-	for {
-		page, err := d.Deliveries(ctx, f)
-		if err != nil {
-			return n, err
-		}
-		for i := range page.Items {
-			var can bool
-			v := &page.Items[i]
-			if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM messages m, webhooks w WHERE m.id = $1 AND m.transient <> 2 AND w.id = $2 AND w.deleted_at = 0)`,
-				v.MessageID.Key(), v.WebhookID).Scan(&can); err != nil {
-				return n, translate("count replay", err)
-			}
-			if can {
-				n++
-			}
-		}
-		if page.Next.IsZero() {
-			return n, nil
-		}
-		f.Before = page.Next
-	}
 }
 
 // ended narrows a filter to deliveries that have ended: a pending one will be

@@ -84,9 +84,10 @@ type Tx struct {
 	counts   map[int64]*counts
 	hours    map[hourKey]*hour
 	messages map[hourKey]int64
-	raised   map[int64]int64 // projects whose version rises, and to what
-	forget   []int64         // webhooks whose cached health no longer holds
-	whole    *Tx             // of the transaction that an item is part of
+	raised   map[int64]int64  // projects whose version rises, and to what
+	forget   []int64          // webhooks whose cached health no longer holds
+	whole    *Tx              // of the transaction that an item is part of
+	dues     map[[2]int64]int // places in commit.Due, by webhook and device
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -412,11 +413,29 @@ func (t *Tx) reload(webhookID int64) {
 	t.forget = append(t.forget, webhookID)
 }
 
+// due tells the dispatcher that there is more to read of a webhook.
+func (t *Tx) due(v iot.Due) {
+	key := [2]int64{v.WebhookID, v.DeviceID}
+	if i, known := t.dues[key]; known {
+		t.commit.Due[i].At = min(t.commit.Due[i].At, v.At)
+		return
+	}
+	if t.dues == nil {
+		t.dues = map[[2]int64]int{}
+	}
+	t.dues[key] = len(t.commit.Due)
+	t.commit.Due = append(t.commit.Due, v)
+}
+
 func (t *Tx) merge(o *Tx) {
 	t.commit.Queued = append(t.commit.Queued, o.commit.Queued...)
 	t.commit.Webhooks = append(t.commit.Webhooks, o.commit.Webhooks...)
 	t.commit.Downlinks = append(t.commit.Downlinks, o.commit.Downlinks...)
 	t.commit.Intervals = append(t.commit.Intervals, o.commit.Intervals...)
+	t.commit.Replays = append(t.commit.Replays, o.commit.Replays...)
+	for _, due := range o.commit.Due {
+		t.due(due)
+	}
 	for _, e := range o.commit.Events {
 		t.changed(e.ProjectID, e.Name)
 	}

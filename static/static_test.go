@@ -47,7 +47,7 @@ func body(t *testing.T, r io.Reader) []byte {
 func TestEachFileIsServedUnderItsHash(t *testing.T) {
 	types := map[string]string{
 		"css/app.css": "text/css; charset=utf-8", "js/app.js": "text/javascript; charset=utf-8", "js/htmx.min.js": "text/javascript; charset=utf-8",
-		"js/htmx-sse.min.js": "text/javascript; charset=utf-8", "icons.svg": "image/svg+xml", "favicon.svg": "image/svg+xml",
+		"js/live.js": "text/javascript; charset=utf-8", "icons.svg": "image/svg+xml", "favicon.svg": "image/svg+xml",
 		"LICENSES.md": "text/plain; charset=utf-8",
 	}
 	for name, contentType := range types {
@@ -142,9 +142,13 @@ func TestStylesheetAsksForNothingElse(t *testing.T) {
 }
 
 func TestScriptIsSafeUnderAStrictPolicy(t *testing.T) {
-	js, err := os.ReadFile("js/app.js")
-	if err != nil {
-		t.Fatal(err)
+	var js []byte
+	for _, name := range []string{"js/app.js", "js/live.js", "js/keys.js"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		js = append(js, text...)
 	}
 	for _, forbidden := range []string{"eval(", "new Function", "innerHTML", "outerHTML", "insertAdjacentHTML", ".style", "localStorage", "document.write"} {
 		if bytes.Contains(js, []byte(forbidden)) {
@@ -157,7 +161,7 @@ func TestScriptIsSafeUnderAStrictPolicy(t *testing.T) {
 func TestFirstPaintFitsItsBudget(t *testing.T) {
 	const budget = 45_000
 	sum := 0
-	for _, name := range []string{"css/app.css", "js/htmx.min.js", "js/htmx-sse.min.js", "js/app.js", "icons.svg"} {
+	for _, name := range []string{"css/app.css", "js/htmx.min.js", "js/app.js", "js/live.js", "icons.svg"} {
 		n := len(get(t, "GET", Path(name), "gzip").body)
 		t.Logf("%s: %d bytes", name, n)
 		sum += n

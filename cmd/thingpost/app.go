@@ -25,6 +25,7 @@ import (
 	"thingpost/internal/ingest"
 	"thingpost/internal/inspect"
 	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
 	"thingpost/static"
 	"thingpost/web"
 )
@@ -39,13 +40,15 @@ type app struct {
 	ingest  *ingest.Ingest
 	queues  *downlink.Queue
 	sender  *dispatch.Dispatcher
+	replays *dispatch.Replayer
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
-	metrics net.Listener   // nil without -metrics-listen
-	cert    *certificate   // nil without -tls-cert
-	hangup  chan os.Signal // asks to read the certificate again
-	setUp   iot.Secret     // opens /setup while there is no account
+	metrics net.Listener       // nil without -metrics-listen
+	catalog *webhook.Catalogue // templates that are offered
+	cert    *certificate       // nil without -tls-cert
+	hangup  chan os.Signal     // asks to read the certificate again
+	setUp   iot.Secret         // opens /setup while there is no account
 }
 
 // newApp opens the store and the listeners and wires the parts. What it returns
@@ -59,6 +62,9 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		}
 	}()
 	if a.unlock, err = lockFolder(c.Store.Data); err != nil {
+		return a, err
+	}
+	if a.catalog, err = catalogue(c.Webhooks.Templates, log); err != nil {
 		return a, err
 	}
 	if c.HTTP.TLSCert != "" {
@@ -97,12 +103,13 @@ func (a *app) wire() {
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
 		Inspector: inspector, Inspects: inspector.Owns}),
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
+	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
 	a.web = web.New(web.Options{
-		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Now: a.now, Log: a.log}),
+		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS: tts.New(tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Now: a.now, Log: a.log}),
-		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
+		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
 		Sessions:     sessions,
@@ -126,6 +133,7 @@ func (a *app) committed(c iot.Commit) {
 	a.ingest.Changed(c)
 	a.queues.Changed(c)
 	a.sender.Changed(c)
+	a.replays.Changed(c)
 	a.hub.Publish(c)
 }
 
@@ -191,6 +199,7 @@ func (a *app) run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return a.ingest.Run(ctx) })
+	g.Go(func() error { return a.replays.Run(ctx) })
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}

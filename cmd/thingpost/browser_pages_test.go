@@ -109,7 +109,7 @@ func (b *browser) crawls() {
 			continue
 		}
 		b.fits(u.Path)
-		waiting = append(waiting, value[[]string](b, `[...document.querySelectorAll("a[href]")].map((a) => a.href)`)...)
+		waiting = append(waiting, value[[]string](b, `[...document.querySelectorAll("a[href]:not([download])")].map((a) => a.href)`)...)
 	}
 	if len(kinds) < 25 {
 		b.t.Errorf("the links lead to %d pages only: %v", len(kinds), kinds)

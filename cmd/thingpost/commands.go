@@ -28,6 +28,11 @@ func commands() []command {
 			{name: "role", summary: "give a person a role in an organization", run: userRoleCommand},
 			{name: "password", summary: "set a person's password", run: userPasswordCommand},
 		}},
+		{name: "templates", summary: "look at webhook templates, and make webhooks of them", sub: []command{
+			{name: "check", summary: "list what is wrong with a folder of templates", run: templatesCheckCommand},
+			{name: "list", summary: "list the templates and their fields", run: templatesListCommand},
+			{name: "use", summary: "make a webhook of a template on a running server", run: templatesUseCommand},
+		}},
 		{name: "backup", summary: "copy the database of a running or stopped server into a file", run: backupCommand},
 		{name: "restore", summary: "make a data folder from a backup", run: restoreCommand},
 		{name: "check", summary: "look whether a data folder is whole", run: checkCommand},

@@ -41,6 +41,8 @@ type storeConfig struct {
 type webhookConfig struct {
 	Limits  iot.Limits
 	Allowed []netip.Prefix // private networks that may be reached all the same
+	// Templates is a folder of templates beside the built-in ones; may be empty.
+	Templates string
 }
 
 // firstConfig makes the first account, if there is none.
@@ -79,6 +81,7 @@ func (c *config) options() *options {
 		}
 		return nil
 	}})
+	o.templatesOption(&c.Webhooks.Templates)
 	o.group("The first account, made only while there is none")
 	o.add(option{name: "admin-email", usage: "its email address", envOnly: true, set: func(s string) error { c.First.Email = s; return nil }})
 	o.secret(&c.First.Password, "admin-password", "its password, of at least 10 characters")

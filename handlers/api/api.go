@@ -10,6 +10,7 @@ import (
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
 )
 
 // Options of the API.
@@ -18,8 +19,9 @@ type Options struct {
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
-	Now       func() time.Time // default time.Now
-	Log       *slog.Logger     // default discards
+	Templates *webhook.Catalogue // default webhook.BuiltIn()
+	Now       func() time.Time   // default time.Now
+	Log       *slog.Logger       // default discards
 }
 
 type server struct {
@@ -35,6 +37,9 @@ const Prefix = "/api/v1"
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Templates == nil {
+		o.Templates = webhook.BuiltIn()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -110,6 +115,7 @@ func Routes() []Route {
 
 		{"GET", project + "/webhooks", either, settings, (*server).listWebhooks},
 		{"POST", project + "/webhooks", either, iot.ChangeSettings, (*server).createWebhook},
+		{"POST", project + "/webhooks/from-template", either, iot.ChangeSettings, (*server).createFromTemplate},
 		{"GET", hook, either, settings, (*server).showWebhook},
 		{"PATCH", hook, either, iot.ChangeSettings, (*server).updateWebhook},
 		{"DELETE", hook, either, iot.ChangeSettings, (*server).deleteWebhook},
@@ -119,6 +125,9 @@ func Routes() []Route {
 		{"POST", hook + "/preview", either, iot.ChangeSettings, (*server).previewWebhook},
 		{"POST", hook + "/secret", either, iot.ChangeSettings, (*server).rotateSecret},
 
+		{"GET", "/templates", either, 0, (*server).listTemplates},
+		{"GET", "/templates/{template}", either, 0, (*server).showTemplate},
+
 		{"GET", project + "/keys", either, iot.ManageKeys, (*server).listKeys},
 		{"POST", project + "/keys", either, iot.ManageKeys, (*server).createKey},
 		{"DELETE", project + "/keys/{key}", either, iot.ManageKeys, (*server).deleteKey},
@@ -126,6 +135,9 @@ func Routes() []Route {
 		{"POST", device + "/messages", senders, iot.SendMessages, (*server).receiveOne},
 		{"POST", project + "/messages", senders, iot.SendMessages, (*server).receiveMany},
 		{"GET", project + "/messages", either, iot.ReadTraffic, (*server).listMessages},
+		{"GET", project + "/messages/export", either, iot.ReadTraffic, (*server).exportMessages},
+		{"POST", project + "/messages/replay", either, iot.ChangeSettings, (*server).replayMessages},
+		{"POST", project + "/messages/{message}/send", either, iot.ChangeSettings, (*server).sendMessage},
 		{"GET", project + "/messages/{message}", either, iot.ReadTraffic, (*server).showMessage},
 
 		{"GET", queue, senders, iot.ReadTraffic, (*server).listDownlinks},
@@ -142,7 +154,13 @@ func Routes() []Route {
 		{"GET", delivery, either, iot.ReadTraffic, (*server).showDelivery},
 		{"POST", delivery + "/retry", either, iot.ChangeSettings, (*server).retryDelivery},
 		{"POST", delivery + "/cancel", either, iot.ChangeSettings, (*server).cancelDelivery},
+		{"GET", project + "/deliveries/export", either, iot.ReadTraffic, (*server).exportDeliveries},
 		{"POST", project + "/deliveries/replay", either, iot.ChangeSettings, (*server).replayDeliveries},
+		{"POST", project + "/deliveries/cancel", either, iot.ChangeSettings, (*server).cancelDeliveries},
+
+		{"GET", project + "/replays", either, iot.ReadTraffic, (*server).listReplays},
+		{"GET", project + "/replays/{replay}", either, iot.ReadTraffic, (*server).showReplay},
+		{"POST", project + "/replays/{replay}/stop", either, iot.ChangeSettings, (*server).stopReplay},
 
 		{"GET", project + "/audit", either, iot.ManageKeys, (*server).listAudit},
 	}

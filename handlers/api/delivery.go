@@ -15,9 +15,7 @@ func (s *server) listDeliveries(w http.ResponseWriter, r *http.Request, c *calle
 	if err != nil {
 		return err
 	}
-	get := func(name string) filterText { return filterText(q.Get(name)) }
-	f, err := deliveryFilter{Status: get("status"), Webhook: get("webhook"), Device: get("device"), Type: get("type"), Code: get("code"),
-		Error: get("error"), Since: get("since"), Until: get("until"), Message: get("message")}.parse(r.Context(), s, c.project.Key, "")
+	f, err := deliveryFilterOf(q).parse(r.Context(), s, c.project.Key, "")
 	if err != nil {
 		return err
 	}
@@ -91,32 +89,4 @@ func (s *server) cancelDelivery(w http.ResponseWriter, r *http.Request, c *calle
 		return err
 	}
 	return handlers.WriteJSON(w, http.StatusOK, d)
-}
-
-func (s *server) replayDeliveries(w http.ResponseWriter, r *http.Request, c *caller) error {
-	var body struct {
-		Filter *deliveryFilter `json:"filter"`
-		DryRun bool            `json:"dry_run"`
-	}
-	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
-		return err
-	}
-	if body.Filter == nil {
-		return iot.FieldError("filter", "is missing; {} chooses every delivery that has ended.")
-	}
-	f, err := body.Filter.parse(r.Context(), s, c.project.Key, "filter.")
-	if err != nil {
-		return err
-	}
-	status, n := http.StatusAccepted, 0
-	if body.DryRun {
-		status = http.StatusOK
-		n, err = s.DB.CountReplay(r.Context(), f)
-	} else {
-		n, err = s.DB.Replay(r.Context(), f, c.actor())
-	}
-	if err != nil {
-		return err
-	}
-	return handlers.WriteJSON(w, status, map[string]int{"count": n})
 }

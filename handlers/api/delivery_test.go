@@ -146,14 +146,18 @@ func TestRetryReplayAndCancel(t *testing.T) {
 	w.refused(iot.Conflict, "POST", path+again.String()+"/cancel", w.editor, "")
 	w.refused(iot.NotFound, "POST", path+w.db.NewID().String()+"/retry", w.editor, "")
 
-	var count struct{ Count int }
+	var count struct {
+		Count int
+		ID    iot.ID
+	}
 	const filter = `{"filter":{"status":["failed"],"code":[503,"404"],"webhook":"erp"}`
 	w.ok(200, "POST", path+"replay", w.editor, filter+`,"dry_run":true}`).into(t, &count)
 	if n := len(w.deliveries("").Items); count.Count != 1 || n != 3 {
 		t.Errorf("dry run: %d of %d", count.Count, n)
 	}
 	count.Count = 0
-	w.ok(202, "POST", path+"replay", w.editor, filter+`}`).into(t, &count)
+	w.ok(202, "POST", path+"replay", w.editor, filter+`,"rate":5}`).into(t, &count)
+	w.replay(count.ID)
 	newest := w.deliveries("limit=1").Items[0]
 	if count.Count != 1 || newest.Trigger != iot.TriggerReplay || newest.Status != iot.Pending {
 		t.Errorf("%d, %+v", count.Count, newest)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,49 @@ type deliveryFilter struct {
 // deliveryFilters are the names of a query's filters.
 func deliveryFilters() []string {
 	return []string{"status", "webhook", "device", "type", "code", "error", "since", "until", "message"}
+}
+
+// deliveryFilterOf reads the filters of a query.
+func deliveryFilterOf(q url.Values) deliveryFilter {
+	get := func(name string) filterText { return filterText(q.Get(name)) }
+	return deliveryFilter{Status: get("status"), Webhook: get("webhook"), Device: get("device"), Type: get("type"), Code: get("code"),
+		Error: get("error"), Since: get("since"), Until: get("until"), Message: get("message")}
+}
+
+// messageFilter are the filters of messages, by the names that queries and
+// replays have.
+type messageFilter struct {
+	Device   filterText `json:"device"`
+	Type     filterText `json:"type"`
+	Channel  filterText `json:"channel"`
+	Webhooks filterText `json:"webhooks"`
+	Since    filterText `json:"since"`
+	Until    filterText `json:"until"`
+}
+
+// messageFilters are the names of a query's filters.
+func messageFilters() []string {
+	return []string{"device", "type", "channel", "webhooks", "since", "until"}
+}
+
+// messageFilterOf reads the filters of a query.
+func messageFilterOf(q url.Values) messageFilter {
+	get := func(name string) filterText { return filterText(q.Get(name)) }
+	return messageFilter{get("device"), get("type"), get("channel"), get("webhooks"), get("since"), get("until")}
+}
+
+// parse is as of deliveryFilter.
+func (f messageFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.MessageFilter, error) {
+	p := filterParser{s: s, project: project, prefix: prefix}
+	out := db.MessageFilter{ProjectID: project, DeviceID: p.device(ctx, string(f.Device)), Channel: string(f.Channel), Nobody: f.Webhooks == "none",
+		Since: p.instant("since", string(f.Since)), Until: p.instant("until", string(f.Until))}
+	p.faults.Check(f.Webhooks == "" || f.Webhooks == "none", prefix+"webhooks", "can only be none: messages that no webhook has got.")
+	if types := p.types(string(f.Type)); len(types) == 1 {
+		out.Type = types[0]
+	} else {
+		p.faults.Check(len(types) == 0, prefix+"type", "must be one message type.")
+	}
+	return out, p.end()
 }
 
 // parse returns the store's filter; Invalid names each bad one, after prefix.

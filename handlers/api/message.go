@@ -3,30 +3,22 @@ package api
 import (
 	"net/http"
 
-	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/iot"
 	"thingpost/internal/webhook"
 )
 
 func (s *server) listMessages(w http.ResponseWriter, r *http.Request, c *caller) error {
-	q, page, err := handlers.Query(r, "device", "type", "channel", "since", "until")
+	q, page, err := handlers.Query(r, messageFilters()...)
 	if err != nil {
 		return err
 	}
-	f := db.MessageFilter{ProjectID: c.project.Key, Channel: q.Get("channel"), Limit: page.Limit}
-	p := filterParser{s: s, project: c.project.Key}
-	f.DeviceID = p.device(r.Context(), q.Get("device"))
-	if types := p.types(q.Get("type")); len(types) == 1 {
-		f.Type = types[0]
-	} else {
-		p.faults.Check(len(types) == 0, "type", "must be one message type.")
-	}
-	f.Since, f.Until = p.instant("since", q.Get("since")), p.instant("until", q.Get("until"))
-	if f.Before, err = page.ID(); err != nil {
+	f, err := messageFilterOf(q).parse(r.Context(), s, c.project.Key, "")
+	if err != nil {
 		return err
 	}
-	if err := p.end(); err != nil {
+	f.Limit = page.Limit
+	if f.Before, err = page.ID(); err != nil {
 		return err
 	}
 	found, err := s.DB.Messages(r.Context(), f)

@@ -172,7 +172,8 @@ func (w *world) harmless(method, path string, in bool) string {
 		project = p.ID
 	}
 	return api.Prefix + strings.NewReplacer("{project}", project, "{device}", device, "{profile}", "nothing-here", "{webhook}", "nothing-here",
-		"{key}", "nothing-here", "{message}", "nothing-here", "{delivery}", "nothing-here").Replace(path)
+		"{key}", "nothing-here", "{message}", "nothing-here", "{delivery}", "nothing-here", "{replay}", "nothing-here",
+		"{template}", "nothing-here").Replace(path)
 }
 
 func holdsOne(r iot.Rights, names []string) bool {

@@ -9,6 +9,7 @@ import (
 
 	"thingpost/db"
 	"thingpost/handlers"
+	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
@@ -20,6 +21,7 @@ import (
 type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
+	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
 	Sessions  handlers.Sessions
 	Hub       handlers.Hub

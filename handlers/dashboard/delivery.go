@@ -11,6 +11,7 @@ import (
 	"thingpost/handlers"
 	"thingpost/internal/iot"
 	"thingpost/views/pages"
+	"thingpost/views/ui"
 )
 
 // deliveryRoutes are the log, one delivery, and what is done to them.
@@ -43,20 +44,28 @@ func (s *site) listDeliveries(w http.ResponseWriter, r *http.Request, v *visit) 
 	if to != "" {
 		return handlers.Redirect(w, r, to)
 	}
-	list := handlers.IsFragment(r, pages.DeliveryListID)
 	status := http.StatusOK
-	if err := s.fillDeliveries(r.Context(), v, &p, list); err != nil {
+	part := fragmentOf(r, pages.DeliveryListID, pages.DeliveryViewsID, pages.DeliveryNewID, pages.DeliveryLogID)
+	if err := s.fillDeliveries(r, v, &p, part); err != nil {
 		if r.Context().Err() != nil {
 			return err
 		}
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "list deliveries", slog.Any("error", err))
 		p.List, status = pages.DeliveryPage{Failed: true}, http.StatusServiceUnavailable
 	}
-	switch {
-	case list:
+	switch part {
+	case pages.DeliveryListID:
 		return handlers.Render(w, r, status, pages.DeliveryList(p))
-	case handlers.IsFragment(r, pages.DeliveryLogID):
+	case pages.DeliveryViewsID:
+		return handlers.Render(w, r, status, pages.DeliveryViews(p))
+	case pages.DeliveryNewID:
+		return handlers.Render(w, r, status, pages.DeliveryNew(p))
+	case pages.DeliveryLogID:
 		w.Header().Set("HX-Push-Url", v.in().Deliveries(p.Query.Pairs()...))
+		if status != http.StatusOK {
+			// Without it the script takes the answer for a stranger's error page.
+			w.Header().Set("HX-Retarget", "#"+pages.DeliveryLogID)
+		}
 		return handlers.Render(w, r, status, pages.DeliveryLog(p))
 	}
 	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Deliveries", here: v.in().Deliveries(), wide: true, live: p.Query.Before == ""}); err != nil {
@@ -103,15 +112,31 @@ func (s *site) find(ctx context.Context, v *visit, q *pages.DeliveryQuery) (to s
 	return "", nil
 }
 
-// fillDeliveries reads what the log shows; of a list that refreshes itself the
-// list alone.
-func (s *site) fillDeliveries(ctx context.Context, v *visit, p *pages.DeliveriesPage, listOnly bool) error {
+// fragmentOf returns which of the elements htmx asks for, "" for the page.
+func fragmentOf(r *http.Request, ids ...string) string {
+	for _, id := range ids {
+		if handlers.IsFragment(r, id) {
+			return id
+		}
+	}
+	return ""
+}
+
+// fillDeliveries reads what the log shows, or the part of it that is asked for.
+func (s *site) fillDeliveries(r *http.Request, v *visit, p *pages.DeliveriesPage, part string) error {
+	ctx := r.Context()
 	f, none, err := s.deliveryFilter(ctx, v, p.Query)
 	if err != nil {
 		return err
 	}
 	none = none || p.Query.ID != ""
-	if err := s.fillDeliveryList(ctx, v, p, f, none); err != nil || listOnly {
+	switch part {
+	case pages.DeliveryViewsID:
+		return s.fillTabs(ctx, p, f, none)
+	case pages.DeliveryNewID:
+		return s.fillNew(r, p, f, none)
+	}
+	if err := s.fillDeliveryList(ctx, v, p, f, none); err != nil || part == pages.DeliveryListID {
 		return err
 	}
 	hooks, err := s.DB.Webhooks(ctx, v.project.Key)
@@ -124,6 +149,9 @@ func (s *site) fillDeliveries(ctx context.Context, v *visit, p *pages.Deliveries
 	if p.Devices, err = s.someDevices(ctx, v); err != nil {
 		return err
 	}
+	if p.Replays, err = s.runningReplays(ctx, v); err != nil {
+		return err
+	}
 	return s.fillTabs(ctx, p, f, none)
 }
 
@@ -134,8 +162,8 @@ func (s *site) fillDeliveryList(ctx context.Context, v *visit, p *pages.Deliveri
 	}
 	l := &p.List
 	l.Any, l.Pending = st.Counters.Made > 0, st.Counters.Pending > 0
-	if q := p.Query; l.Any && !q.Filtered() && q.Before == "" {
-		l.Hours, l.Series = deliveryBars(st), deliverySeries()
+	if err := s.fillHours(ctx, v, p, st, f.WebhookID); err != nil {
+		return err
 	}
 	if none {
 		return nil
@@ -147,12 +175,44 @@ func (s *site) fillDeliveryList(ctx context.Context, v *visit, p *pages.Deliveri
 	}
 	l.Items, l.Next, l.LookedBackTo = found.Items, found.Next.String(), found.LookedBackTo
 	if f.Before.IsZero() && len(found.Items) < perPage {
-		l.Total, l.More = int64(len(found.Items)), found.LookedBackTo != 0
+		l.Total = pages.Counted{N: int64(len(found.Items)), More: found.LookedBackTo != 0}
 		return nil
 	}
 	f.Before = iot.ID{}
+	l.Total, err = s.counted(ctx, f)
+	return err
+}
+
+// fillHours reads the chart, from what is counted as attempts end.
+func (s *site) fillHours(ctx context.Context, v *visit, p *pages.DeliveriesPage, st *db.Stats, webhookID int64) error {
+	if !p.List.Any || !p.Query.Coarse() || p.Query.Webhook != "" && webhookID == 0 {
+		return nil
+	}
+	if webhookID != 0 {
+		all, err := s.DB.WebhookStats(ctx, v.project.Key)
+		if err != nil || all[webhookID] == nil {
+			return err
+		}
+		st, p.List.HoursOf = all[webhookID], p.Query.Webhook
+	}
+	p.List.Hours, p.List.Series = deliveryBars(st), deliverySeries()
+	return nil
+}
+
+func (s *site) counted(ctx context.Context, f db.DeliveryFilter) (pages.Counted, error) {
 	n, more, err := s.DB.CountDeliveries(ctx, f, pages.MaxCounted)
-	l.Total, l.More = int64(n), more
+	return pages.Counted{N: int64(n), More: more}, err
+}
+
+// fillNew counts what matches and is newer than the newest that is shown.
+func (s *site) fillNew(r *http.Request, p *pages.DeliveriesPage, f db.DeliveryFilter, none bool) error {
+	shown, ok := iot.ParseID(r.URL.Query().Get(pages.ParamAfter))
+	if none || !ok {
+		return nil
+	}
+	f.Before, f.After = iot.ID{}, shown
+	var err error
+	p.New, err = s.counted(r.Context(), f)
 	return err
 }
 
@@ -161,29 +221,24 @@ func (s *site) fillTabs(ctx context.Context, p *pages.DeliveriesPage, f db.Deliv
 	if none {
 		return nil
 	}
-	f.Before, f.Statuses, f.Retrying = iot.ID{}, nil, false
-	if f.Rare() {
-		p.Tabs.All, p.Tabs.Failed, p.Tabs.Retrying = -1, -1, -1
+	f.Before, f.Statuses, f.Retrying, f.MinMS = iot.ID{}, nil, false, 0
+	if f.Rare() { // each count would look at as many rows again
+		unknown := pages.Counted{More: true}
+		p.Tabs.All, p.Tabs.Failed, p.Tabs.Retrying, p.Tabs.Slow = unknown, unknown, unknown, unknown
 		return nil
 	}
-	count := func(f db.DeliveryFilter) (int64, error) {
-		n, more, err := s.DB.CountDeliveries(ctx, f, pages.MaxCounted)
-		if more && n < pages.MaxCounted {
-			n = -1 // not known: too many would have to be looked at
+	failed, retrying, slow := f, f, f
+	failed.Statuses, retrying.Retrying, slow.MinMS = []iot.Status{iot.Failed}, true, pages.SlowMS
+	for _, view := range []struct {
+		count  *pages.Counted
+		filter db.DeliveryFilter
+	}{{&p.Tabs.All, f}, {&p.Tabs.Failed, failed}, {&p.Tabs.Retrying, retrying}, {&p.Tabs.Slow, slow}} {
+		var err error
+		if *view.count, err = s.counted(ctx, view.filter); err != nil {
+			return err
 		}
-		return int64(n), err
 	}
-	var err error
-	if p.Tabs.All, err = count(f); err != nil {
-		return err
-	}
-	failed, retrying := f, f
-	failed.Statuses, retrying.Retrying = []iot.Status{iot.Failed}, true
-	if p.Tabs.Failed, err = count(failed); err != nil {
-		return err
-	}
-	p.Tabs.Retrying, err = count(retrying)
-	return err
+	return nil
 }
 
 // delivery returns the delivery that the path names; not_found.
@@ -208,6 +263,17 @@ func (s *site) retryDelivery(w http.ResponseWriter, r *http.Request, v *visit) e
 	notice := "It is tried now."
 	if again.ID != d.ID {
 		notice = "It is sent again, as a new delivery."
+	}
+	toast := ui.ToastProps{Tone: ui.Success, Text: notice}
+	switch fragmentOf(r, ui.DrawerID, ui.ToastsID) {
+	case ui.DrawerID:
+		p := pages.DeliveryDetail{Project: v.in(), Now: s.now(), CanEdit: true, Delivery: again, InDrawer: true}
+		if err := s.fillDelivery(r, v, &p); err != nil {
+			return err
+		}
+		return handlers.Render(w, r, http.StatusOK, templ.Join(pages.DeliveryDrawer(p), ui.ToastAppended(toast)))
+	case ui.ToastsID:
+		return handlers.Render(w, r, http.StatusOK, ui.Toast(toast))
 	}
 	return s.done(w, r, v.in().Delivery(again.ID.String()), notice)
 }

@@ -8,6 +8,7 @@ import (
 	"thingpost/internal/iot"
 	"thingpost/internal/webhook"
 	"thingpost/views/pages"
+	"thingpost/views/ui"
 )
 
 // showDelivery shows one delivery, or the section of it that refreshes itself.
@@ -17,11 +18,16 @@ func (s *site) showDelivery(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	p := pages.DeliveryDetail{Project: v.in(), Now: s.now(), CanEdit: v.may(iot.ChangeSettings), Delivery: d}
+	part := fragmentOf(r, pages.DeliveryID, pages.DeliveryDrawerID, ui.DrawerID)
+	p.InDrawer = part == pages.DeliveryDrawerID || part == ui.DrawerID
 	if err := s.fillDelivery(r, v, &p); err != nil {
 		return err
 	}
-	if handlers.IsFragment(r, pages.DeliveryID) {
+	switch part {
+	case pages.DeliveryID, pages.DeliveryDrawerID:
 		return handlers.Render(w, r, http.StatusOK, pages.DeliveryView(p))
+	case ui.DrawerID:
+		return handlers.Render(w, r, http.StatusOK, pages.DeliveryDrawer(p))
 	}
 	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Delivery to " + p.To(), here: v.in().Deliveries(), live: !d.Status.Ended()}); err != nil {
 		return err

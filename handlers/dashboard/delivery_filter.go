@@ -40,6 +40,13 @@ func deliveryQuery(v url.Values) (q pages.DeliveryQuery, ignored []string) {
 			g.ignore(pages.ParamAttempt, text)
 		}
 	}
+	if text := g.one(pages.ParamMS); text != "" {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+			q.MS = text
+		} else {
+			g.ignore(pages.ParamMS, text)
+		}
+	}
 	return q, g.ignored
 }
 
@@ -185,6 +192,7 @@ func (s *site) deliveryFilter(ctx context.Context, v *visit, q pages.DeliveryQue
 	f.Since, f.Until = spanOf(q.Time, q.Since, q.Until, s.now())
 	f.Codes, _ = codeRanges(q.Codes)
 	f.MinAttempt, _ = strconv.Atoi(q.Attempt)
+	f.MinMS, _ = strconv.ParseInt(q.MS, 10, 64)
 	f.MessageID, _ = iot.ParseID(q.Message)
 	f.Before, _ = iot.ParseID(q.Before)
 	for _, text := range q.Errors {

@@ -1,11 +1,14 @@
 package dashboard
 
 import (
+	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/a-h/templ"
 
 	"thingpost/db"
+	"thingpost/handlers"
 	"thingpost/internal/iot"
 	"thingpost/views/pages"
 	"thingpost/views/ui"
@@ -45,18 +48,22 @@ func cancellable(f db.DeliveryFilter) (narrow db.DeliveryFilter, ok bool) {
 // confirmReplay counts what a replay would send again. The question holds a
 // cursor, so that what is counted is what is sent.
 func (s *site) confirmReplay(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.askReplay(w, r, v, http.StatusOK, handlers.NewForm())
+}
+
+func (s *site) askReplay(w http.ResponseWriter, r *http.Request, v *visit, status int, typed *handlers.Form) error {
 	q, f, none, err := s.bulk(r, v)
 	if err != nil {
 		return err
 	}
-	p := pages.ReplayPage{Project: v.in(), Query: q}
+	p := pages.ReplayPage{Project: v.in(), Query: q, Form: typed}
 	f = replayed(f)
 	if !none && !f.Retrying {
 		if err := s.countReplay(r, &p, f); err != nil {
 			return err
 		}
 	}
-	return s.replayQuestion(w, r, v, p)
+	return s.replayQuestion(w, r, v, status, p)
 }
 
 func (s *site) countReplay(r *http.Request, p *pages.ReplayPage, f db.DeliveryFilter) error {
@@ -70,14 +77,9 @@ func (s *site) countReplay(r *http.Request, p *pages.ReplayPage, f db.DeliveryFi
 		}
 		part := f
 		part.Statuses = []iot.Status{status}
-		n, more, err := s.DB.CountDeliveries(r.Context(), part, pages.MaxCounted)
+		n, more, err := s.DB.CountReplay(r.Context(), db.ReplaySpec{Deliveries: &part}, nil, pages.MaxCounted)
 		if err != nil {
 			return err
-		}
-		if !more {
-			if n, err = s.DB.CountReplay(r.Context(), part); err != nil {
-				return err
-			}
 		}
 		if n > 0 {
 			p.Parts = append(p.Parts, pages.ReplayPart{Status: status, Count: int64(n)})
@@ -87,20 +89,46 @@ func (s *site) countReplay(r *http.Request, p *pages.ReplayPage, f db.DeliveryFi
 	return nil
 }
 
-// replay makes the new deliveries.
+// replay begins a replay, and leads to its page.
 func (s *site) replay(w http.ResponseWriter, r *http.Request, v *visit) error {
 	q, f, none, err := s.bulk(r, v)
 	if err != nil {
 		return err
 	}
+	typed, err := form(w, r)
+	if err != nil {
+		return err
+	}
 	f = replayed(f)
-	n := 0
+	p := pages.ReplayPage{Project: v.in(), Query: q}
 	if !none && !f.Retrying {
-		if n, err = s.DB.Replay(r.Context(), f, v.actor()); err != nil {
+		if err := s.countReplay(r, &p, f); err != nil {
 			return err
 		}
 	}
-	return s.done(w, r, s.afterBulk(v, q), ui.Plural(int64(n), "delivery is", "deliveries are")+" sent again.")
+	if p.Count == 0 && !p.More {
+		return s.done(w, r, s.afterBulk(v, q), "Nothing matches any more, so that nothing is sent again.")
+	}
+	job := &iot.Replay{Count: p.Count, Counted: !p.More}
+	if err := s.begin(r.Context(), v, job, db.ReplaySpec{Deliveries: &f}, typed); err != nil {
+		if typed.Fail(err, pages.ParamRate) {
+			return s.askReplay(w, r, v, http.StatusUnprocessableEntity, typed)
+		}
+		return err
+	}
+	return s.done(w, r, v.in().Replay(job.ID.String()), "The replay has begun.")
+}
+
+// begin makes a replay at the rate that was typed.
+func (s *site) begin(ctx context.Context, v *visit, job *iot.Replay, spec db.ReplaySpec, typed *handlers.Form) error {
+	if text := typed.Value(pages.ParamRate); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			n = -1
+		}
+		job.Rate = n
+	}
+	return s.DB.CreateReplay(ctx, job, spec, v.actor())
 }
 
 // afterBulk is the log of the webhook or device that was chosen: what was made
@@ -115,7 +143,7 @@ func (s *site) confirmCancel(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	p := pages.ReplayPage{Project: v.in(), Query: q, Cancel: true}
+	p := pages.ReplayPage{Project: v.in(), Query: q, Cancel: true, Form: handlers.NewForm()}
 	f, ok := cancellable(f)
 	if ok && !none {
 		if f.Before.IsZero() {
@@ -128,7 +156,7 @@ func (s *site) confirmCancel(w http.ResponseWriter, r *http.Request, v *visit) e
 		}
 		p.Count, p.More = int64(n), more
 	}
-	return s.replayQuestion(w, r, v, p)
+	return s.replayQuestion(w, r, v, http.StatusOK, p)
 }
 
 // cancel ends the pending ones.
@@ -146,12 +174,12 @@ func (s *site) cancel(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.done(w, r, s.afterBulk(v, q), ui.Plural(int64(n), "delivery was", "deliveries were")+" cancelled.")
 }
 
-func (s *site) replayQuestion(w http.ResponseWriter, r *http.Request, v *visit, p pages.ReplayPage) error {
+func (s *site) replayQuestion(w http.ResponseWriter, r *http.Request, v *visit, status int, p pages.ReplayPage) error {
 	title := "Replay deliveries"
 	if p.Cancel {
 		title = "Cancel deliveries"
 	}
-	return s.question(w, r, v, shellFor{title: title, here: v.in().Deliveries()}, http.StatusOK, func(inDialog bool) templ.Component {
+	return s.question(w, r, v, shellFor{title: title, here: v.in().Deliveries()}, status, func(inDialog bool) templ.Component {
 		p.InDialog = inDialog
 		return pages.ReplayQuestion(p)
 	})

@@ -123,7 +123,7 @@ func TestLogShowsEachState(t *testing.T) {
 		}
 	}
 	p.reads(".tabs-line", "All 7 Failed 1 Retrying 2").reads("#deliveries", "7 deliveries").reads("#deliveries .actions", "Replay all… Cancel pending…").reads("#deliveries figure", "now")
-	w.as(w.member("vic@veldhuis.example", iot.Viewer)).get(deliveryLog).is(200).lacks("#deliveries .actions a")
+	w.as(w.member("vic@veldhuis.example", iot.Viewer)).get(deliveryLog).is(200).lacks(`#deliveries .actions a[hx-get]`)
 }
 
 func TestLogWithoutDeliveries(t *testing.T) {
@@ -217,12 +217,19 @@ func TestReplayCountsFirst(t *testing.T) {
 	// What comes after the count is not replayed.
 	w.attempted(w.deliveryOf(w.send(`{"payload":"late"}`), w.webhook), failedAttempt(1, 410, "gone"), iot.Failed, 0)
 	before := len(w.deliveries())
-	c.post(action).leadsTo(deliveryLog + "?webhook=erp-goods-in")
+	for _, rate := range []string{"fast", "-1", "10001"} {
+		c.post(action, "rate", rate).faulty("rate", "Must be a whole number").reads("h1", "Replay 3 deliveries?")
+	}
+	c.post(action, "rate", "5").is(http.StatusSeeOther)
+	job := w.replay()
+	if job.Rate != 5 || job.Count != 3 || !job.Counted || job.CreatedBy != w.owner.Email {
+		t.Errorf("it is %+v", job)
+	}
 	made := w.deliveries()[:len(w.deliveries())-before]
 	if len(made) != 3 || made[0].Trigger != iot.TriggerReplay {
 		t.Errorf("%d were made: %+v", len(made), made)
 	}
-	c.get(deliveryLog).reads("#toasts", "3 deliveries are sent again.")
+	c.get("/projects/greenhouse-north/replays/"+job.ID.String()).reads("#toasts", "The replay has begun.")
 	c.post(deliveryLog + "/replay?status=nonsense").is(http.StatusBadRequest)
 	if got := len(w.deliveries()); got != before+3 {
 		t.Errorf("a filter that is not understood replays: %d", got)

@@ -252,6 +252,10 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 	}
 	deliveries, err := s.DB.Deliveries(ctx, db.DeliveryFilter{ProjectID: project, DeviceID: d.Key, Limit: recentRows})
 	p.Deliveries = deliveries.Items
+	if err != nil {
+		return p, err
+	}
+	p.Queue, err = s.downlinkQueue(r, v, d)
 	return p, err
 }
 

@@ -14,7 +14,7 @@ import (
 const (
 	// eventPause is the least time between two batches of names, so that a busy
 	// project does not make its pages fetch without end.
-	eventPause = time.Second
+	eventPause = 500 * time.Millisecond
 	// heartbeat is how often a line is sent while nothing happens: it keeps proxies
 	// from closing the stream, and shows that the reader is gone.
 	heartbeat = 20 * time.Second

@@ -66,7 +66,7 @@ func TestInspectorShowsWhatArrives(t *testing.T) {
 
 	p := c.get(inspectorPath).is(200).has("#inspections", "2 requests").has(`#inspections .need[aria-current]`, "GET /").has("#inspections", "outside, 192.0.2.9")
 	p.has("#inspections", "503 Service Unavailable after 5 s").has("#inspection-body", "ff 00 10").has("#inspections .status", "Following")
-	if trigger := p.Find("#inspections").AttrOr("hx-trigger", ""); !strings.Contains(trigger, "sse:inspector") {
+	if trigger := p.Find("#inspections").AttrOr("data-hears", ""); !strings.Contains(trigger, "inspector") {
 		t.Errorf("the section listens to %q", trigger)
 	}
 	at := inspectorPath + "?request=" + first.ID.String()

@@ -36,12 +36,13 @@ func messageQuery(v url.Values) (q pages.MessageQuery, ignored []string) {
 	if list := g.among(pages.ParamType, texts(iot.MessageTypes())); len(list) > 0 {
 		q.Type = list[len(list)-1]
 	}
+	q.Nobody = len(g.among(pages.ParamFate, []string{pages.Nobody})) > 0
 	return q, g.ignored
 }
 
 // listMessages shows the messages, or the part of the page that is asked for.
 func (s *site) listMessages(w http.ResponseWriter, r *http.Request, v *visit) error {
-	p := pages.MessagesPage{Project: v.in(), Now: s.now()}
+	p := pages.MessagesPage{Project: v.in(), Now: s.now(), CanEdit: v.may(iot.ChangeSettings)}
 	p.Query, p.Ignored = messageQuery(r.URL.Query())
 	to, err := s.findMessage(r.Context(), v, p.Query)
 	if err != nil {
@@ -99,15 +100,11 @@ func (s *site) fillMessages(ctx context.Context, v *visit, p *pages.MessagesPage
 	if p.Devices, err = s.someDevices(ctx, v); err != nil {
 		return err
 	}
-	f := db.MessageFilter{ProjectID: v.project.Key, Type: iot.MessageType(p.Query.Type), Channel: p.Query.Channel, Limit: perPage}
-	f.Since, f.Until = spanOf(p.Query.Time, p.Query.Since, p.Query.Until, s.now())
-	f.Before, _ = iot.ParseID(p.Query.Before)
-	none := p.Query.ID != ""
-	if p.Query.Device != "" && !none {
-		if f.DeviceID, none, err = s.findDevice(ctx, v, p.Query.Device); err != nil {
-			return err
-		}
+	f, none, err := s.messageFilter(ctx, v, p.Query)
+	if err != nil {
+		return err
 	}
+	f.Limit = perPage
 	if !none {
 		found, err := s.DB.Messages(ctx, f)
 		if err != nil {
@@ -128,6 +125,17 @@ func (s *site) fillMessages(ctx context.Context, v *visit, p *pages.MessagesPage
 		return err
 	}
 	return nil
+}
+
+// messageFilter returns the store's filter of a query, as deliveryFilter.
+func (s *site) messageFilter(ctx context.Context, v *visit, q pages.MessageQuery) (f db.MessageFilter, none bool, err error) {
+	f = db.MessageFilter{ProjectID: v.project.Key, Type: iot.MessageType(q.Type), Channel: q.Channel, Nobody: q.Nobody}
+	f.Since, f.Until = spanOf(q.Time, q.Since, q.Until, s.now())
+	f.Before, _ = iot.ParseID(q.Before)
+	if none = q.ID != ""; q.Device != "" && !none {
+		f.DeviceID, none, err = s.findDevice(ctx, v, q.Device)
+	}
+	return f, none, err
 }
 
 // fate returns what became of a message: its last delivery to each webhook, or

@@ -79,7 +79,7 @@ func TestFirstStepsFollowAlong(t *testing.T) {
 	w.must(w.db.CreateProject(p, w.owner.Email))
 	c := w.as(w.owner)
 	c.get("/projects/cold-store").is(200).has(".steps li[data-now] h2", "Add a device").has("#first-state", "Waiting for the first message").
-		has("#add-device", "$API_KEY").lacks("#first-key").has(`.app[sse-connect="/projects/cold-store/events"]`, "")
+		has("#add-device", "$API_KEY").lacks("#first-key").has(`.app[data-events="/projects/cold-store/events"]`, "")
 	w.must(w.db.CreateDevice(&iot.Device{ProjectID: p.Key, ID: "door-1"}, iot.NewDeviceKey(), w.owner.Email))
 	c.get("/projects/cold-store").has(".steps li[data-now] h2", "Add a webhook").has(".steps li[data-done] h2", "Add a device").has("#send-message", "/devices/door-1/messages")
 	c.post("/projects/cold-store/first-key").leadsTo("/projects/cold-store")

@@ -96,14 +96,14 @@ func projectNav(v *visit, devices, hooks string) []layout.NavGroup {
 	in := v.in()
 	return []layout.NavGroup{
 		{Links: []layout.NavLink{
-			{Label: "Overview", Icon: ui.IconOverview, Href: in.Overview()},
-			{Label: "Deliveries", Icon: ui.IconSend, Href: in.Deliveries()},
-			{Label: "Messages", Icon: ui.IconInbox, Href: in.Messages()},
+			{Label: "Overview", Icon: ui.IconOverview, Href: in.Overview(), Key: "o"},
+			{Label: "Deliveries", Icon: ui.IconSend, Href: in.Deliveries(), Key: "d"},
+			{Label: "Messages", Icon: ui.IconInbox, Href: in.Messages(), Key: "m"},
 			{Label: "Devices", Icon: ui.IconDevice, Href: in.Devices(), Note: devices},
 			{Label: "Inspector", Icon: ui.IconInspector, Href: in.Inspector()},
 		}},
 		{Title: "Settings", Links: []layout.NavLink{
-			{Label: "Configure webhooks", Icon: ui.IconWebhook, Href: in.Webhooks(), Note: hooks},
+			{Label: "Configure webhooks", Icon: ui.IconWebhook, Href: in.Webhooks(), Note: hooks, Key: "w"},
 			{Label: "API keys", Icon: ui.IconKey, Href: ifMay(v, iot.ManageKeys, in.Keys())},
 			{Label: "Profiles", Icon: ui.IconSliders, Href: in.Profiles()},
 			{Label: "Members", Icon: ui.IconUsers, Href: membersOf(v).Members()},

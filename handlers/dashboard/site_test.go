@@ -17,6 +17,7 @@ import (
 
 	"thingpost/db"
 	"thingpost/handlers"
+	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
@@ -87,7 +88,7 @@ func bareWorld(t testing.TB, options ...func(*Options)) *world {
 	mu.Unlock()
 	w.db, w.ingest = d, in
 	sessions := &testSessions{db: d, kept: map[string]int64{}}
-	o := Options{DB: d, Ingest: in, Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
+	o := Options{DB: d, Ingest: in, Downlinks: downlink.New(downlink.Options{DB: d, Ingest: in, Now: w.clock.Now}), Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
 		SetupToken: setUpToken, PublicURL: "https://hooks.veldhuis.example", Version: "1.2.3", Now: w.clock.Now,
 		Accepting: func(context.Context) bool { return w.accepting }, Log: slog.New(slog.NewTextHandler(w.log, nil))}
 	for _, set := range options {

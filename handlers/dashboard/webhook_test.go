@@ -146,7 +146,7 @@ func TestPanelSectionAlone(t *testing.T) {
 	w := openWorld(t)
 	p := w.as(w.owner).fragment(panel, pages.WebhooksID).is(200)
 	p.reads("#webhooks", "ERP goods-in").lacks("h1").lacks(".rail")
-	if got := p.Find("#webhooks").AttrOr("hx-trigger", ""); !strings.Contains(got, "sse:webhooks") || !strings.Contains(got, "sse:deliveries") {
+	if got := p.Find("#webhooks").AttrOr("data-hears", ""); got != "webhooks deliveries" {
 		t.Errorf("it listens to %q", got)
 	}
 }

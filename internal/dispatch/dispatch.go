@@ -83,7 +83,10 @@ func (d *Dispatcher) Changed(c iot.Commit) {
 	for _, item := range c.Queued {
 		d.queue(item.Delivery.WebhookID).offer(item)
 	}
-	if len(c.Webhooks) > 0 {
+	for _, due := range c.Due {
+		d.queue(due.WebhookID).hint(due.DeviceID, due.At)
+	}
+	if len(c.Webhooks)+len(c.Due) > 0 {
 		d.wake()
 	}
 }

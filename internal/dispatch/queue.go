@@ -129,6 +129,19 @@ func (q *queue) offer(item iot.Queued) {
 // lies notes when a delivery on disk that is not held becomes due.
 func (q *queue) lies(due iot.Instant) { q.from = min(q.from, due) }
 
+// hint notes that there are new pending deliveries of a device on disk: old
+// messages that are sent again, which belong into the backlog.
+func (q *queue) hint(device int64, due iot.Instant) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.order != nil {
+		q.order.offered(device, false)
+		return
+	}
+	q.more = true
+	q.lies(due)
+}
+
 // room reports whether a lane may hold one more. An empty one always may, so that
 // no webhook can be kept waiting by others that are full.
 func (q *queue) room(l *lane) bool {

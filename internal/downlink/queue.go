@@ -61,6 +61,12 @@ func (q *Queue) Clear(ctx context.Context, p *iot.Project, v *iot.Device) error 
 	return err
 }
 
+// Remove takes one downlink out of a device's queue; not_found, conflict if it is
+// no longer queued.
+func (q *Queue) Remove(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID) error {
+	return q.change(ctx, p, v, func(c db.Cause) (bool, error) { return q.o.DB.RemoveDownlink(id, c) })
+}
+
 // Take marks the oldest queued downlink of a device as sent and returns it, or
 // nil if there is none. It waits at most as long as wait for one to come, and
 // asks the store only when there may be one.

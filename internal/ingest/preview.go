@@ -97,12 +97,39 @@ func SampleMessage(p *iot.Project, w *iot.Webhook, now iot.Instant) *iot.Message
 	content := map[string]any{"test": true, "text": "This is a test from Thingpost.", "webhook": w.ID}
 	switch {
 	case m.Type.LoRaWAN():
-		content = map[string]any{string(m.Type): content}
+		content = sampleUp(p, m, content)
 	case w.Channel != "":
 		content = map[string]any{"webhook_channel": w.Channel, "webhook_payload": content}
 	}
 	m.Payload, _ = json.Marshal(content) // texts and booleans: cannot fail
 	return m
+}
+
+// sampleUp returns an ApplicationUp of a message's type that holds some content.
+func sampleUp(p *iot.Project, m *iot.Message, content map[string]any) map[string]any {
+	at := m.ReceivedAt.Time().Format("2006-01-02T15:04:05.000Z")
+	frame := func(name string) map[string]any {
+		return map[string]any{"f_port": 1, "f_cnt": 1, "frm_payload": "VGhpbmdwb3N0", name: content}
+	}
+	object := frame("decoded_payload")
+	switch m.Type {
+	case iot.UplinkNormalized:
+		object = frame("normalized_payload")
+	case iot.JoinAccept:
+		object = map[string]any{"session_key_id": "VGhpbmdwb3N0VGVzdA==", "received_at": at}
+	case iot.DownlinkFailed:
+		object = map[string]any{"downlink": object, "error": map[string]any{"namespace": "thingpost", "name": "test", "message_format": content["text"]}}
+	case iot.DownlinkQueueInvalided:
+		object = map[string]any{"downlinks": []any{object}, "last_f_cnt_down": 1}
+	case iot.LocationSolved:
+		object = map[string]any{"service": "thingpost-test", "location": map[string]any{"latitude": 45.07, "longitude": 7.69, "source": "SOURCE_REGISTRY"}}
+	case iot.ServiceData:
+		object = map[string]any{"service": "thingpost-test", "data": content}
+	}
+	return map[string]any{
+		"end_device_ids": map[string]any{"device_id": m.Device, "application_ids": map[string]any{"application_id": p.ID}},
+		"received_at":    at, "simulated": true, string(m.Type): object,
+	}
 }
 
 // Test queues a test message for one webhook alone, also for a paused one, and

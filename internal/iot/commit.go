@@ -9,6 +9,11 @@ type Commit struct {
 	// changed by other means than an Outcome: what is known of them in memory is
 	// out of date.
 	Webhooks []int64
+	// Due are webhooks and devices with new pending deliveries that are on disk
+	// alone: the settings of the webhooks are as they were. Without repeats.
+	Due []Due
+	// Replays are keys of replays that were made or stopped.
+	Replays []int64
 	// Projects are keys of projects whose webhooks, profiles, devices or keys changed.
 	Projects []int64
 	// Downlinks are keys of devices that have new queued downlinks.
@@ -18,6 +23,13 @@ type Commit struct {
 	Intervals []int64
 	// Events name what changed, for open pages; without repeats.
 	Events []Event
+}
+
+// Due names pending deliveries of a device to a webhook, and when the first of
+// them is due.
+type Due struct {
+	WebhookID, DeviceID int64
+	At                  Instant
 }
 
 // Event names a section of a project's pages that has changed.
@@ -38,4 +50,5 @@ const (
 	SettingsChanged   EventName = "settings"
 	DownlinksChanged  EventName = "downlinks"
 	InspectorChanged  EventName = "inspector"
+	ReplaysChanged    EventName = "replays"
 )

@@ -53,3 +53,14 @@ func (v TemplateValue) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(v.Value.Reveal())
 }
+
+// UnmarshalJSON reads what MarshalJSON writes: the mask is the value of a secret
+// one.
+func (v *TemplateValue) UnmarshalJSON(b []byte) error {
+	var text string
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	*v = TemplateValue{Value: Secret(text), Secret: text == Mask}
+	return nil
+}

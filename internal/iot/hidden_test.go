@@ -32,4 +32,8 @@ func TestTemplateValuesAreMasked(t *testing.T) {
 	if want := `{"a":"open","b":"•••","c":""}`; err != nil || string(b) != want {
 		t.Errorf("got %s, %v; want %s", b, err, want)
 	}
+	var back map[string]TemplateValue
+	if err := json.Unmarshal(b, &back); err != nil || back["a"] != (TemplateValue{"open", false}) || back["b"] != (TemplateValue{Mask, true}) {
+		t.Errorf("read again it is %#v, %v", back, err)
+	}
 }

@@ -62,18 +62,22 @@ func (c *cursor) key() []byte {
 
 // text returns the string that begins here, with its quotes.
 func (c *cursor) text() []byte {
-	from := c.i
-	for c.i++; c.i < len(c.b); c.i++ {
-		switch c.b[c.i] {
-		case '\\':
-			c.i++
-		case '"':
-			c.i++
-			return c.b[from:c.i]
+	from := min(c.i, len(c.b))
+	c.i = endOfText(c.b, c.i)
+	return c.b[from:c.i]
+}
+
+// endOfText returns where the string that begins at i has ended.
+func endOfText(b []byte, i int) int {
+	for i++; i < len(b); i++ {
+		if b[i] == '"' {
+			return i + 1
+		}
+		if b[i] == '\\' {
+			i++
 		}
 	}
-	c.i = len(c.b)
-	return c.b[min(from, len(c.b)):]
+	return len(b)
 }
 
 // value returns the value that begins here as it stands, without the white space
@@ -96,22 +100,30 @@ func (c *cursor) value() []byte {
 	return c.b[from:]
 }
 
+// structural marks the bytes at which nested has to look.
+var structural = [256]bool{'"': true, '{': true, '}': true, '[': true, ']': true}
+
 func (c *cursor) nested() []byte {
-	from, depth := c.i, 0
-	for c.i < len(c.b) {
-		switch c.b[c.i] {
+	b, from, i, depth := c.b, c.i, c.i, 0
+	for i < len(b) {
+		if !structural[b[i]] {
+			i++
+			continue
+		}
+		switch b[i] {
 		case '"':
-			c.text()
+			i = endOfText(b, i)
 			continue
 		case '{', '[':
 			depth++
-		case '}', ']':
+		default:
 			depth--
 		}
-		c.i++
+		i++
 		if depth == 0 {
 			break
 		}
 	}
-	return c.b[from:c.i]
+	c.i = i
+	return b[from:i]
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
 )
 
 // Skip says that nothing is to be sent: the delivery has ended as skipped.
@@ -24,13 +25,16 @@ const (
 func (c *Compiled) body(in *Input) (body []byte, contentType string, err error) {
 	m := in.Message
 	switch {
-	case c.format != iot.Envelope:
-		return nil, "", iot.FieldError("format", formatProblem)
 	case c.payloadOnly && m.Type.LoRaWAN():
 		return lorawanPayload(m)
 	case c.payloadOnly:
 		body, err = c.payload(m)
 		return body, typeJSON, err
+	case c.format == iot.Protobuf:
+		body, err = lorawan.Protobuf(c.applicationUp(in))
+		return body, typeBinary, err
+	case c.format == iot.JSON:
+		return c.applicationUp(in), typeJSON, nil
 	}
 	payload := []byte(m.Payload)
 	if m.Type.LoRaWAN() {
@@ -90,6 +94,50 @@ func member(json []byte, name string) ([]byte, bool) {
 		return nil, false
 	}
 	return json[r.Index : r.Index+len(r.Raw)], true
+}
+
+// applicationUp returns the message as The Things Stack's JSON, with what the
+// field mask leaves of it. A LoRaWAN message is that already; any other is made
+// into an uplink whose decoded payload it is.
+func (c *Compiled) applicationUp(in *Input) []byte {
+	up := []byte(in.Message.Payload)
+	if !in.Message.Type.LoRaWAN() {
+		up = asUplink(in)
+	}
+	if c.mask == nil {
+		return up
+	}
+	return c.mask.Append(make([]byte, 0, len(up)), up)
+}
+
+func asUplink(in *Input) []byte {
+	m := in.Message
+	const room = 400 // for all but the payload
+	b := make([]byte, 0, len(m.Payload)+room)
+	b = append(b, `{"end_device_ids":{`...)
+	b = appendField(b, "device_id", in.Device.ID)
+	b = append(b, `"application_ids":{`...)
+	b = appendField(b, "application_id", in.Project.ID)
+	b[len(b)-1] = '}'
+	b = append(b, ',')
+	for _, id := range [...]struct{ name, value string }{{"dev_eui", in.Device.DevEUI}, {"join_eui", in.Device.JoinEUI}, {"dev_addr", in.Device.DevAddr}} {
+		if id.value != "" {
+			b = appendField(b, id.name, id.value)
+		}
+	}
+	b[len(b)-1] = '}'
+	b = append(b, `,"received_at":`...)
+	at := len(b)
+	b = m.ReceivedAt.Time().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+	received := b[at:]
+	b = append(b, `,"uplink_message":{"decoded_payload":`...)
+	if len(m.Payload) > 0 && m.Payload[0] == '{' {
+		b = append(b, m.Payload...)
+	} else {
+		b = append(append(append(b, `{"value":`...), m.Payload...), '}')
+	}
+	b = append(append(b, `,"received_at":`...), received...)
+	return append(b, "}}"...)
 }
 
 // envelope returns {"msg":{…}}: the fields that came, those that are missing,

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
 )
 
 // Bounds of a webhook's settings. Lengths are in characters.
@@ -25,8 +27,7 @@ const (
 )
 
 const (
-	formatProblem = "This version delivers the envelope format; choose “envelope”."
-	maskProblem   = "is only the mask of a stored value. Type the value itself."
+	maskProblem = "is only the mask of a stored value. Type the value itself."
 )
 
 // Check brings a webhook's settings into the form in which they are stored, and
@@ -225,16 +226,34 @@ func checkFormat(f *iot.Faults, w *iot.Webhook) {
 		}
 	}
 	switch w.Format {
-	case iot.Envelope:
-	case iot.JSON, iot.Protobuf:
-		f.Add("format", formatProblem)
+	case iot.Envelope, iot.JSON, iot.Protobuf:
 	default:
 		f.Add("format", "must be envelope, json or protobuf.")
 	}
-	if w.FieldMask == nil {
-		w.FieldMask = []string{}
+	f.Check(!w.PayloadOnly || w.Format != iot.Protobuf, "payload_only", "works with the formats envelope and json; choose one of them.")
+	checkMask(f, w)
+}
+
+func checkMask(f *iot.Faults, w *iot.Webhook) {
+	mask := make([]string, 0, len(w.FieldMask))
+	for _, path := range w.FieldMask {
+		if path = strings.TrimSpace(path); path != "" && !slices.Contains(mask, path) {
+			mask = append(mask, path)
+		}
 	}
-	f.Check(len(w.FieldMask) == 0 || w.Format != iot.Envelope, "field_mask", "works with the formats json and protobuf only. Remove it.")
+	w.FieldMask = mask
+	switch {
+	case len(mask) == 0:
+	case w.Format == iot.Envelope:
+		f.Add("field_mask", "works with the formats json and protobuf only. Remove it.")
+	case w.PayloadOnly:
+		f.Add("field_mask", "chooses parts of the whole message, and payload only sends none of the others. Keep one of them.")
+	default:
+		_, err := lorawan.CompileMask(mask)
+		if e, ok := errors.AsType[*iot.Error](err); ok {
+			f.Add("field_mask", e.Fields["field_mask"])
+		}
+	}
 }
 
 func checkSettings(f *iot.Faults, s *iot.Settings) {

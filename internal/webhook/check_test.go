@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,11 +40,11 @@ func TestCheckNamesTheField(t *testing.T) {
 		{"long key", func(w *iot.Webhook) { w.DownlinkKey = iot.Secret(long(129)) }, "downlink_key", "128"},
 		{"control in key", func(w *iot.Webhook) { w.DownlinkKey = "a\r\nb" }, "downlink_key", "control"},
 		{"masked key", func(w *iot.Webhook) { w.DownlinkKey = iot.Mask }, "downlink_key", "mask"},
-		{"json", func(w *iot.Webhook) { w.Format = iot.JSON }, "format", "envelope"},
-		{"protobuf", func(w *iot.Webhook) { w.Format = iot.Protobuf }, "format", "envelope"},
-		{"json by default", func(w *iot.Webhook) {
-			w.Format, w.MessageTypes = "", iot.Routes{iot.JoinAccept: {}}
-		}, "format", "envelope"},
+		{"a payload alone as Protocol Buffers", func(w *iot.Webhook) { w.Format, w.PayloadOnly = iot.Protobuf, true }, "payload_only", "envelope and json"},
+		{"mask of a payload alone", func(w *iot.Webhook) { w.Format, w.PayloadOnly, w.FieldMask = iot.JSON, true, []string{"up"} }, "field_mask", "Keep one"},
+		{"mask below a list", func(w *iot.Webhook) {
+			w.Format, w.FieldMask = iot.JSON, []string{"up.uplink_message.rx_metadata.rssi"}
+		}, "field_mask", "as a whole"},
 		{"no format", func(w *iot.Webhook) { w.Format = "xml" }, "format", "json or protobuf"},
 		{"mask of an envelope", func(w *iot.Webhook) { w.FieldMask = []string{"up"} }, "field_mask", "json"},
 
@@ -146,6 +147,18 @@ func TestCheckFillsIn(t *testing.T) {
 	}
 	if w.Headers[0].Name != "X-A" || w.Headers[0].Value != "b" || len(w.Settings.RetryOn) != 2 {
 		t.Errorf("got %v and %v", w.Headers, w.Settings.RetryOn)
+	}
+	for kind, want := range map[iot.MessageType]iot.Format{iot.Iottly: iot.Envelope, iot.JoinAccept: iot.JSON} {
+		w := sampleWebhook()
+		w.Format, w.MessageTypes = "", iot.Routes{iot.User: {}, kind: {}}
+		if err := Check(w, iot.Limits{Headers: 5}, true); err != nil || w.Format != want {
+			t.Errorf("the format of %s is %s, want %s; %v", kind, w.Format, want, err)
+		}
+	}
+	masked := sampleWebhook()
+	masked.Format, masked.FieldMask = iot.Protobuf, []string{" up.join_accept ", "", "received_at", "received_at"}
+	if err := Check(masked, iot.Limits{Headers: 5}, true); err != nil || !slices.Equal(masked.FieldMask, []string{"up.join_accept", "received_at"}) {
+		t.Errorf("mask %q, %v", masked.FieldMask, err)
 	}
 	again := w.Clone()
 	if err := Check(again, iot.Limits{Headers: 5}, true); err != nil || again.URL != w.URL || len(again.Headers) != 1 {

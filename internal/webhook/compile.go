@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
 )
 
 // Compiled is a webhook with everything worked out that does not depend on the
@@ -13,6 +14,7 @@ import (
 type Compiled struct {
 	filter      filter
 	format      iot.Format
+	mask        *lorawan.Mask // nil for the whole message
 	payloadOnly bool
 	routes      []route
 	headers     []ownHeader
@@ -42,6 +44,10 @@ func Compile(w *iot.Webhook) (*Compiled, error) {
 		id:          w.ID,
 		downlinkKey: w.DownlinkKey,
 		oldUntil:    w.OldSecretUntil,
+	}
+	var err error
+	if c.mask, err = lorawan.CompileMask(w.FieldMask); err != nil {
+		return nil, err
 	}
 	if err := c.compileRoutes(w); err != nil {
 		return nil, err

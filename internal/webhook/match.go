@@ -122,6 +122,22 @@ func (c *Compiled) Wants(m *iot.Message, p *iot.Profile) Reason {
 	return Wanted
 }
 
+// Selector returns whether a webhook's rules want a message, by the rules of
+// Wants, as if it were not paused. It does so also for a webhook whose settings
+// make no request. It is safe for concurrent use.
+func Selector(w *iot.Webhook) func(*iot.Message, *iot.Profile) bool {
+	f := filterOf(w)
+	f.paused = false
+	return func(m *iot.Message, p *iot.Profile) bool {
+		for _, rule := range rules() {
+			if !f.holds(rule, m, p) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
 // Match says whether and why a webhook gets a message, by the rules of Wants,
 // with a sentence for each rule. p is the profile of the message's device; nil
 // lets messages through.

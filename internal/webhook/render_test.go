@@ -279,26 +279,6 @@ func TestMaskedURL(t *testing.T) {
 	}
 }
 
-// TestFormatsOfLoRaWAN holds what is known of the two formats already: their
-// content type is ours, and no message leaves in another form than was chosen.
-func TestFormatsOfLoRaWAN(t *testing.T) {
-	for _, format := range []iot.Format{iot.JSON, iot.Protobuf} {
-		w := sampleWebhook()
-		w.Format = format
-		w.Headers = []iot.Header{{Name: "content-type", Value: "text/plain"}, {Name: "x-tts-domain", Value: "a"}, {Name: "X-A", Value: "b"}}
-		c, err := Compile(w)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(c.headers) != 1 || c.headers[0].name != "X-A" || c.ownContentType {
-			t.Errorf("%s: own headers are %v", format, c.headers)
-		}
-		if _, err := c.Render(sampleInput(sampleMessage())); !hasFault(err, "format") {
-			t.Errorf("%s: rendered, %v", format, err)
-		}
-	}
-}
-
 func manyHeaders(n int) []iot.Header {
 	var list []iot.Header
 	for i := range n {

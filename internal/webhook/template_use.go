@@ -41,9 +41,6 @@ func Instantiate(t *iot.Template, id string, given map[string]string) (*iot.Webh
 	}
 	err := Check(w, iot.Limits{}, false)
 	if e, ok := errors.AsType[*iot.Error](err); ok {
-		if e.Fields["format"] == formatProblem { // a webhook can wait for its format
-			delete(e.Fields, "format")
-		}
 		return w, u.blame(w, e)
 	}
 	return w, err

@@ -31,25 +31,37 @@ func Variables() []Variable {
 }
 
 func variables() []variable {
-	project := func(in *Input) string { return in.Project.ID }
-	device := func(in *Input) string { return in.Device.ID }
-	joinEUI := func(in *Input) string { return in.Device.JoinEUI }
+	application := func(in *Input) string { return ofMessage(in, "application_ids.application_id", in.Project.ID) }
+	device := func(in *Input) string { return ofMessage(in, "device_id", in.Device.ID) }
+	devEUI := func(in *Input) string { return strings.ToUpper(ofMessage(in, "dev_eui", in.Device.DevEUI)) }
+	joinEUI := func(in *Input) string { return strings.ToUpper(ofMessage(in, "join_eui", in.Device.JoinEUI)) }
+	devAddr := func(in *Input) string { return strings.ToUpper(ofMessage(in, "dev_addr", in.Device.DevAddr)) }
 	return []variable{
 		{Variable{"deviceID", "The device's id."}, device},
 		{Variable{"deviceUUID", "The device's UUID."}, func(in *Input) string { return in.Device.UUID }},
-		{Variable{"projectID", "The project's id."}, project},
+		{Variable{"projectID", "The project's id."}, func(in *Input) string { return in.Project.ID }},
 		{Variable{"messageID", "The message's id; the same on every try."}, func(in *Input) string { return in.Message.ID.String() }},
 		{Variable{"messageType", "The message's type, such as user."}, func(in *Input) string { return string(in.Message.Type) }},
 		{Variable{"channel", "The message's channel; empty if it has none."}, func(in *Input) string { return in.Message.Channel }},
-		{Variable{"devEUI", "The device's DevEUI, 16 hex digits; empty if it has none."}, func(in *Input) string { return in.Device.DevEUI }},
+		{Variable{"devEUI", "The device's DevEUI, 16 hex digits; empty if it has none."}, devEUI},
 		{Variable{"joinEUI", "The device's JoinEUI, 16 hex digits; empty if it has none."}, joinEUI},
-		{Variable{"devAddr", "The device's address, 8 hex digits; empty if it has none."}, func(in *Input) string { return in.Device.DevAddr }},
+		{Variable{"devAddr", "The device's address, 8 hex digits; empty if it has none."}, devAddr},
 		{Variable{"fPort", "The LoRaWAN port of the message; empty for user and iottly messages."}, fPort},
 		{Variable{"devID", "The same as deviceID."}, device},
-		{Variable{"appID", "The same as projectID."}, project},
-		{Variable{"applicationID", "The same as projectID."}, project},
+		{Variable{"appID", "The application that a LoRaWAN message names, else the project's id."}, application},
+		{Variable{"applicationID", "The same as appID."}, application},
 		{Variable{"appEUI", "The same as joinEUI."}, joinEUI},
 	}
+}
+
+// ofMessage returns an identifier that a LoRaWAN message holds, else another.
+func ofMessage(in *Input, name, other string) string {
+	if in.Message.Type.LoRaWAN() {
+		if r := gjson.GetBytes(in.Message.Payload, "end_device_ids."+name); r.Type == gjson.String && r.Str != "" {
+			return r.Str
+		}
+	}
+	return other
 }
 
 func fPort(in *Input) string {

@@ -93,13 +93,14 @@
     const region = toasts();
     const template = $(`template[data-toast="${name}"]`);
     if (!region || !template) return;
-    all(`[data-made="${name}"]`, region).forEach((old) => old.remove());
+    unmake(name);
     const toast = template.content.firstElementChild.cloneNode(true);
     toast.dataset.made = name;
     region.append(toast);
     arm(toast);
     raise();
   };
+  const unmake = (name) => all(`[data-made="${name}"]`, toasts() ?? document).forEach((toast) => toast.remove());
   const announce = (text) => {
     const line = $("#announce");
     if (line) line.textContent = text;
@@ -173,10 +174,11 @@
     const ours = xhr.getResponseHeader("HX-Retarget");
     event.detail.shouldSwap = xhr.status === 422 || Boolean(ours);
     event.detail.isError = !event.detail.shouldSwap;
-    if (!event.detail.shouldSwap) readyMade("failed");
+    if (!event.detail.shouldSwap && asked(event)) readyMade("failed");
   });
-  document.addEventListener("htmx:sendError", () => readyMade("lost"));
-  document.addEventListener("htmx:timeout", () => readyMade("lost"));
+  // What nobody has asked for fails in silence: live.js says so, and tries again.
+  const asked = ({ detail }) => !detail.elt?.matches("[data-live-section], [data-live-count]");
+  for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, (event) => asked(event) && readyMade("lost"));
   document.addEventListener("htmx:afterSwap", (event) => {
     const { target, xhr } = event.detail;
     if (target.id === "dialog") openFilled(target);
@@ -188,54 +190,8 @@
     all(".toast", event.detail.elt).forEach(arm);
   });
 
-  // ---- Sections that refresh themselves keep what the reader opened, and wait while a menu is open.
-  const live = (element) => element.closest?.("[data-live-section]");
-  const refresh = (section) => htmx.trigger(section, "refresh");
-  const kept = new WeakMap();
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    const section = event.detail.elt;
-    if (section === live(section) && held(section)) event.preventDefault();
-  });
-  // A list that somebody points at, or a section with an open menu, stays as it is until they let go of it.
-  const held = (section) => $(":popover-open", section) || section.matches("[data-live-hold]:is(:hover, :focus-within)");
-  for (const leaving of ["mouseout", "focusout"]) {
-    document.addEventListener(leaving, (event) => {
-      const section = live(event.target);
-      if (section?.matches("[data-live-hold]") && !section.contains(event.relatedTarget)) refresh(section);
-    });
-  }
-  document.addEventListener("toggle", (event) => {
-    const section = live(event.target);
-    if (section && event.newState === "closed" && event.target.popover) refresh(section);
-  }, true);
-  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const { target } = detail;
-    if (target !== live(target)) return;
-    // It was asked for before: letting go asks again.
-    if (detail.requestConfig?.elt === target && held(target)) {
-      detail.shouldSwap = false;
-      return;
-    }
-    kept.set(target, {
-      open: new Map(all("details[id]", target).map((details) => [details.id, details.open])),
-      chosen: all(".tabs-line input:checked", target).map((input) => `input[name="${CSS.escape(input.name)}"][value="${CSS.escape(input.value)}"]`),
-    });
-  });
-  document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
-    const before = kept.get(target);
-    if (!before) return;
-    kept.delete(target);
-    all("details[id]", target).forEach((details) => {
-      if (before.open.has(details.id)) details.open = before.open.get(details.id);
-    });
-    before.chosen.forEach((selector) => {
-      const input = $(selector, target);
-      if (input) input.checked = true;
-    });
-  });
-
-  // What was missed before the event stream was open, or while it was down, is fetched when it is there.
-  document.addEventListener("htmx:sseOpen", () => all("[data-live-section]").forEach(refresh));
+  // What live.js and keys.js need of this.
+  window.thingpost = Object.freeze({ $, all, announce, readyMade, unmake, openFilled });
 
   localize(document);
   if (toasts()) all(".toast", toasts()).forEach(arm);

@@ -48,7 +48,7 @@ func TestPageHasLandmarksAndOneWayAround(t *testing.T) {
 	for selector, want := range map[string]int{
 		`html[lang=en][data-theme=dark]`: 1, `body > a.skip[href="#main"]`: 1, `main#main[tabindex="-1"][data-wide] h1`: 1, `h1`: 1,
 		`aside#rail[popover] nav[aria-label=Main]`: 1, `nav[aria-label=Settings]`: 1, `header.topbar button[popovertarget=rail]`: 1,
-		`.app[hx-ext=sse][sse-connect="/projects/north/events"]`: 1, `#toasts .toast`: 1, `dialog#dialog`: 1, `#announce[role=status]`: 1,
+		`.app[data-events="/projects/north/events"]`: 1, `#toasts .toast`: 1, `dialog#dialog`: 1, `#announce[role=status]`: 1,
 	} {
 		if got := doc.Find(selector).Length(); got != want {
 			t.Errorf("%s: %d, want %d", selector, got, want)
@@ -136,7 +136,7 @@ func TestBareShowsItsHeading(t *testing.T) {
 
 func TestEmptyPropsMakeAPage(t *testing.T) {
 	doc := parse(t, Page(Props{}), templ.NopComponent)
-	if doc.Find("main").Length() != 1 || doc.Find("#projects, #account, [sse-connect]").Length() != 0 {
+	if doc.Find("main").Length() != 1 || doc.Find("#projects, #account, [data-events]").Length() != 0 {
 		t.Error("the zero value shows what it was not given")
 	}
 }

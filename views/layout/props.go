@@ -52,6 +52,7 @@ type NavLink struct {
 	Icon    ui.IconName
 	Note    string // "4/5"
 	Current bool
+	Key     string // of the keyboard, after g
 }
 
 // Switcher is the project shown and the ones to switch to. Without a Name
@@ -122,5 +123,6 @@ func (p Props) name() string {
 
 // htmxConfig keeps htmx within the CSP (no eval, no injected style), keeps
 // pages with secrets out of the browser's storage, and makes going back ask for
-// whole pages.
-const htmxConfig = `{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"historyRestoreAsHxRequest":false,"timeout":30000}`
+// whole pages. What it swaps in works at once: with its usual delay a form that is
+// sent right after a section has refreshed would leave the page.
+const htmxConfig = `{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"historyRestoreAsHxRequest":false,"defaultSettleDelay":0,"timeout":30000}`

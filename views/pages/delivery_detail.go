@@ -16,6 +16,9 @@ import (
 // until the delivery has ended.
 const DeliveryID = "delivery"
 
+// DeliveryDrawerID is the id of the same section in the drawer beside the log.
+const DeliveryDrawerID = "delivery-drawer"
+
 // DeliveryDetail shows one delivery with its attempts.
 type DeliveryDetail struct {
 	Shell    layout.Props
@@ -38,6 +41,33 @@ type DeliveryDetail struct {
 	Checks  []ui.Check
 	Waits   []time.Duration // between the tries that would follow the next one
 	Others  int             // deliveries of the same message
+	// InDrawer: beside the log, rather than on a page of its own.
+	InDrawer bool
+}
+
+func (p DeliveryDetail) sectionID() string {
+	if p.InDrawer {
+		return DeliveryDrawerID
+	}
+	return DeliveryID
+}
+
+func (p DeliveryDetail) head() ui.PageHeadProps {
+	h := ui.PageHeadProps{Title: p.from() + " to " + p.To(), About: say(p.about()...)}
+	if p.InDrawer {
+		h.DialogTitle = ui.DrawerID + "-title"
+	}
+	return h
+}
+
+// retryAttrs make the form of a retry answer into the drawer, and let the key r
+// find it.
+func (p DeliveryDetail) retryAttrs() templ.Attributes {
+	attrs := templ.Attributes{"data-retry-form": true}
+	if p.InDrawer {
+		attrs["hx-post"], attrs["hx-target"] = p.Project.RetryDelivery(p.Delivery.ID.String()), "#"+ui.DrawerID
+	}
+	return attrs
 }
 
 func (p DeliveryDetail) from() string { return sender(p.Delivery.Device, p.Delivery.Trigger) }
@@ -243,6 +273,25 @@ func requestTokens(r iot.Request, body []byte) []ui.Token {
 	return out
 }
 
+// maxRaw bounds what is shown of a body as it is sent, in bytes.
+const maxRaw = 64 << 10
+
+// rawTokens shows a body as it is sent, without an indent.
+func rawTokens(body []byte) []ui.Token {
+	return ui.PlainText(Plain(string(body[:min(len(body), maxRaw)])))
+}
+
+// bodyNote says how much of the raw body is shown.
+func (p DeliveryDetail) bodyNote() string {
+	switch {
+	case len(p.Body) == 0:
+		return p.requestNote()
+	case len(p.Body) > maxRaw:
+		return "The first 64 KiB of " + ui.Plural(int64(len(p.Body)), "byte", "bytes") + ". All of them are sent."
+	}
+	return ui.Plural(int64(len(p.Body)), "byte", "bytes") + ", as they are sent."
+}
+
 // requestNote says where the body that is shown comes from.
 func (p DeliveryDetail) requestNote() string {
 	const secrets = "Secret header values are never shown."
@@ -405,7 +454,7 @@ func (p DeliveryDetail) attrs() templ.Attributes {
 	if p.Delivery.Status.Ended() {
 		return nil
 	}
-	return ui.Live(DeliveryID, p.Project.Delivery(p.Delivery.ID.String()), string(iot.DeliveriesChanged))
+	return ui.Live(p.sectionID(), p.Project.Delivery(p.Delivery.ID.String()), string(iot.DeliveriesChanged))
 }
 
 func (p DeliveryDetail) whyTitle() string {

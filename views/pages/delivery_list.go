@@ -4,16 +4,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"thingpost/internal/iot"
 	"thingpost/views/layout"
 	"thingpost/views/ui"
 )
 
-// The ids of what the log's page swaps: all below its title, and the list that
-// refreshes itself.
+// The ids of what the log's page swaps: all below its title, and what refreshes
+// itself: the saved views, the list, and while that is held the number of what
+// is new.
 const (
-	DeliveryLogID  = "log"
-	DeliveryListID = "deliveries"
+	DeliveryLogID   = "log"
+	DeliveryViewsID = "views"
+	DeliveryListID  = "deliveries"
+	DeliveryNewID   = "deliveries-new"
 )
 
 // MaxCounted bounds the counts of the log: "10k+".
@@ -30,17 +35,35 @@ type DeliveriesPage struct {
 	Webhooks []string // slugs
 	Devices  []string // slugs of some, to choose from
 	Tabs     DeliveryTabs
+	New      Counted // that match and are newer than those shown, in DeliveryNew
 	List     DeliveryPage
+	Replays  RunningReplaysSection
 }
 
-// DeliveryTabs are the counts of the saved views; a negative one is not known.
-type DeliveryTabs struct{ All, Failed, Retrying int64 }
+// DeliveryTabs are the counts of the saved views.
+type DeliveryTabs struct{ All, Failed, Retrying, Slow Counted }
+
+// Counted is how many match, up to MaxCounted.
+type Counted struct {
+	N    int64
+	More bool // there may be more than N
+}
+
+// text is the number, "10k+", "86+"; nothing where none was found so far.
+func (c Counted) text() string {
+	switch {
+	case !c.More || c.N >= MaxCounted:
+		return ui.CountCapped(c.N, MaxCounted)
+	case c.N == 0:
+		return ""
+	}
+	return ui.Count(c.N) + "+"
+}
 
 // DeliveryPage is one page of the list.
 type DeliveryPage struct {
 	Items        []iot.Delivery
-	Total        int64 // that match, up to MaxCounted
-	More         bool  // there may be more than Total
+	Total        Counted // that match
 	Next         string
 	LookedBackTo iot.Instant
 	Failed       bool     // could not be loaded
@@ -48,23 +71,33 @@ type DeliveryPage struct {
 	Pending      bool     // some of the project's are pending
 	Hours        []ui.Bar // of the last day; none where the filter is narrower
 	Series       []ui.Series
+	HoursOf      string // the webhook whose hours they are; "" for all
 }
 
 func (p DeliveriesPage) tabs() []ui.Tab {
 	failed, retrying := string(iot.Failed), Retrying
 	is := func(s ...string) bool { return slices.Equal(p.Query.Statuses, s) }
 	return []ui.Tab{
-		{Label: "All", Href: p.Project.Deliveries(p.Query.with().Pairs()...), Count: countText(p.Tabs.All), Current: len(p.Query.Statuses) == 0},
-		{Label: "Failed", Href: p.Project.Deliveries(p.Query.with(failed).Pairs()...), Count: countText(p.Tabs.Failed), Current: is(failed)},
-		{Label: "Retrying", Href: p.Project.Deliveries(p.Query.with(retrying).Pairs()...), Count: countText(p.Tabs.Retrying), Current: is(retrying)},
+		{Label: "All", Href: p.Project.Deliveries(p.Query.with().Pairs()...), Count: p.Tabs.All.text(), Current: len(p.Query.Statuses) == 0 && p.Query.MS == ""},
+		{Label: "Failed", Href: p.Project.Deliveries(p.Query.with(failed).Pairs()...), Count: p.Tabs.Failed.text(), Current: is(failed), Key: "e"},
+		{Label: "Retrying", Href: p.Project.Deliveries(p.Query.with(retrying).Pairs()...), Count: p.Tabs.Retrying.text(), Current: is(retrying)},
+		{Label: "Slow", Href: p.Project.Deliveries(p.Query.slow().Pairs()...), Count: p.Tabs.Slow.text(), Current: is() && p.Query.MS == p.Query.slow().MS,
+			Title: "The last attempt took a second or longer"},
 	}
 }
 
-func countText(n int64) string {
-	if n < 0 {
-		return ""
+// viewsAttrs make the counts of the saved views refresh themselves.
+func (p DeliveriesPage) viewsAttrs() templ.Attributes {
+	attrs := ui.Live(DeliveryViewsID, p.here(), string(iot.DeliveriesChanged))
+	attrs["data-live-least"] = "1000"
+	return attrs
+}
+
+func (p DeliveriesPage) hoursTitle() string {
+	if p.List.HoursOf != "" {
+		return "Attempts of " + p.List.HoursOf + " by hour, the last 24 hours"
 	}
-	return ui.CountCapped(n, MaxCounted)
+	return "Attempts by hour, the last 24 hours"
 }
 
 // here is the address of what is shown.
@@ -76,23 +109,19 @@ func (p DeliveriesPage) live() bool { return p.Query.Before == "" }
 
 // total says how many match.
 func (p DeliveriesPage) total() string {
-	n := countText(p.List.Total)
-	if p.List.More && p.List.Total == 0 {
+	c := p.List.Total
+	one := c == Counted{N: 1}
+	switch {
+	case c.text() == "":
 		return "None so far"
-	}
-	if p.List.More && p.List.Total < MaxCounted {
-		n = ui.Count(p.List.Total) + "+"
-	}
-	if !p.Query.Filtered() {
-		if p.List.Total == 1 && !p.List.More {
-			return "1 delivery"
-		}
-		return n + " deliveries"
-	}
-	if p.List.Total == 1 && !p.List.More {
+	case !p.Query.Filtered() && one:
+		return "1 delivery"
+	case !p.Query.Filtered():
+		return c.text() + " deliveries"
+	case one:
 		return "1 matches"
 	}
-	return n + " match"
+	return c.text() + " match"
 }
 
 // pendingOnly reports whether the filter chooses nothing that has ended.
@@ -145,8 +174,8 @@ func codeMeaning(c iot.StatusCode) string {
 	return ""
 }
 
-// slow marks an attempt that took long.
-const slow = time.Second
+// SlowMS is how long an attempt takes that the view Slow shows, in milliseconds.
+const SlowMS = 1000
 
 func ms(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
@@ -159,6 +188,15 @@ func sender(device string, trigger iot.Trigger) string {
 		return "test"
 	}
 	return "deleted device"
+}
+
+// retry is where the key r posts to on a row; nowhere for what was delivered: to
+// send that again is no retry.
+func (p DeliveriesPage) retry(d *iot.Delivery) string {
+	if !p.CanEdit || d.Status == iot.Delivered || d.Webhook == "" {
+		return ""
+	}
+	return p.Project.RetryDelivery(d.ID.String())
 }
 
 // target is where a delivery goes.

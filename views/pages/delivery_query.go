@@ -2,6 +2,7 @@ package pages
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"thingpost/internal/iot"
@@ -22,6 +23,7 @@ type DeliveryQuery struct {
 	Codes    string   // "5xx", "404", "500-504", "4xx,503"
 	Errors   []string // of iot.ErrorClasses
 	Attempt  string   // at least so many
+	MS       string   // the last attempt took at least so many milliseconds
 	Before   string   // the cursor
 }
 
@@ -44,9 +46,12 @@ const (
 	ParamCodes   = "code"
 	ParamError   = "error"
 	ParamAttempt = "attempt"
+	ParamMS      = "ms"
+	ParamAfter   = "after" // of a count of what is new: the newest that is shown
 	ParamBefore  = "before"
 	ParamType    = "type"
 	ParamChannel = "channel"
+	ParamFate    = "webhooks"
 )
 
 // Pairs are the parameters that are not empty, for In.Deliveries.
@@ -59,7 +64,7 @@ func (q DeliveryQuery) Pairs() []string {
 	for _, v := range q.Errors {
 		pairs = append(pairs, ParamError, v)
 	}
-	return append(pairs, ParamAttempt, q.Attempt, ParamBefore, q.Before)
+	return append(pairs, ParamAttempt, q.Attempt, ParamMS, q.MS, ParamBefore, q.Before)
 }
 
 // Filtered reports whether anything but the cursor is set.
@@ -73,10 +78,28 @@ func (q DeliveryQuery) Filtered() bool {
 	return false
 }
 
-// with returns the query with other statuses and from the newest on.
+// with returns the query with other statuses and from the newest on, as the
+// saved views have it.
 func (q DeliveryQuery) with(statuses ...string) DeliveryQuery {
-	q.Statuses, q.Before = statuses, ""
+	q.Statuses, q.MS, q.Before = statuses, "", ""
 	return q
+}
+
+// slow returns the query for what took long.
+func (q DeliveryQuery) slow() DeliveryQuery {
+	q = q.with()
+	q.MS = strconv.FormatInt(SlowMS, 10)
+	return q
+}
+
+// Coarse reports whether it chooses by time of the last day, webhook, status and
+// duration at most: then the chart of hours speaks of the same deliveries.
+func (q DeliveryQuery) Coarse() bool {
+	q.Webhook, q.Statuses, q.MS = "", nil, ""
+	if q.Time == lastDay {
+		q.Time = ""
+	}
+	return !q.Filtered()
 }
 
 // from returns the query from a cursor on; "" is the newest.
@@ -91,9 +114,11 @@ type TimePreset struct {
 	Hours        int
 }
 
+const lastDay = "24h"
+
 // TimePresets are the spans that a list can be narrowed to.
 func TimePresets() []TimePreset {
-	return []TimePreset{{"1h", "Last hour", 1}, {"24h", "Last 24 hours", 24}, {"7d", "Last 7 days", 7 * 24}}
+	return []TimePreset{{"1h", "Last hour", 1}, {lastDay, "Last 24 hours", 24}, {"7d", "Last 7 days", 7 * 24}}
 }
 
 func timeOptions(chosen string, ranged bool) []ui.FilterOption {

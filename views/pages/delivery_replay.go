@@ -29,8 +29,19 @@ func (p DeliveriesPage) listAttrs() templ.Attributes {
 		return nil
 	}
 	attrs := ui.Live(DeliveryListID, p.here(), string(iot.DeliveriesChanged))
-	attrs["data-live-hold"] = ""
+	if len(p.List.Items) > 0 {
+		attrs["data-live-hold"] = ""
+	}
 	return attrs
+}
+
+// newAttrs make the count of what is new fetch itself when it is asked to.
+func (p DeliveriesPage) newAttrs() templ.Attributes {
+	if !p.live() || len(p.List.Items) == 0 {
+		return nil
+	}
+	url := p.Project.Deliveries(append(p.Query.Pairs(), ParamAfter, p.List.Items[0].ID.String())...)
+	return ui.LiveCount(DeliveryNewID, url)
 }
 
 func (p ReplayPage) count() string {

@@ -44,7 +44,7 @@ func TestEmptyLogsReadDifferently(t *testing.T) {
 		"nothing yet":       {page(DeliveryQuery{}, DeliveryPage{}), "No deliveries yet", "See the first steps"},
 		"nothing matches":   {page(filtered, DeliveryPage{Any: true}), "No delivery matches", "Clear all filters"},
 		"nothing older":     {page(older, DeliveryPage{Any: true}), "Nothing older", ""},
-		"nothing so far":    {page(filtered, DeliveryPage{Any: true, More: true, LookedBackTo: now, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab"}), "Nothing so far", ""},
+		"nothing so far":    {page(filtered, DeliveryPage{Any: true, Total: Counted{More: true}, LookedBackTo: now, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab"}), "Nothing so far", ""},
 		"could not be read": {page(filtered, DeliveryPage{Failed: true}), "The deliveries could not be loaded", "Try again"},
 	} {
 		doc := rendered(t, DeliveryList(tt.page))
@@ -62,7 +62,7 @@ func TestEmptyLogsReadDifferently(t *testing.T) {
 }
 
 func TestLogThatLookedBack(t *testing.T) {
-	p := DeliveriesPage{Project: "p", Now: now, Query: DeliveryQuery{Codes: "404"}, List: DeliveryPage{Any: true, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab", LookedBackTo: now - 86_400_000, Total: 3, More: true}}
+	p := DeliveriesPage{Project: "p", Now: now, Query: DeliveryQuery{Codes: "404"}, List: DeliveryPage{Any: true, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab", LookedBackTo: now - 86_400_000, Total: Counted{N: 3, More: true}}}
 	doc := rendered(t, DeliveryList(p))
 	if got := reading(doc.Find(".card")); !strings.Contains(got, "Looked back to 20 November 2026, 10:04:00, which is as far as one page looks.") || !strings.Contains(got, "3+ match") {
 		t.Errorf("it reads %q", got)
@@ -74,9 +74,9 @@ func TestLogThatLookedBack(t *testing.T) {
 }
 
 func TestCountsAreCapped(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 9_999: "9,999", MaxCounted: "10k+", -1: ""} {
-		if got := countText(n); got != want {
-			t.Errorf("%d is written %q", n, got)
+	for c, want := range map[Counted]string{{}: "0", {N: 9_999}: "9,999", {N: MaxCounted, More: true}: "10k+", {N: 86, More: true}: "86+", {More: true}: ""} {
+		if got := c.text(); got != want {
+			t.Errorf("%+v is written %q", c, got)
 		}
 	}
 }

@@ -85,16 +85,15 @@ func (p DeviceTrafficProps) stats() []ui.Stat {
 			today.Note = "about " + ui.Count(usual) + " a day"
 		}
 	}
-	failed := ui.Stat{Label: "Failed, 24 h", Value: p.count(p.Failed), Small: true, Note: "none"}
-	if p.Failed > 0 {
-		failed.More = ui.Link(p.In.Deliveries("device", p.Device.ID, "status", string(iot.Failed)), "show them")
-	}
 	pending := ui.Stat{Label: "Undelivered", Value: p.count(p.Pending), Small: true, Note: "nothing waits"}
-	if p.Pending > 0 {
+	switch {
+	case p.Pending > 0:
 		pending.More = ui.Link(p.In.Deliveries("device", p.Device.ID, "status", string(iot.Pending)), "show them")
+	case p.Failed > 0:
+		pending.More = ui.Link(p.In.Deliveries("device", p.Device.ID, "status", string(iot.Failed)), p.count(p.Failed)+" failed in 24 h")
 	}
 	today.Small = true
-	return []ui.Stat{seen, today, pending, failed}
+	return []ui.Stat{seen, today, pending, p.Queue.stat()}
 }
 
 func (p DeviceTrafficProps) count(n int64) string { return ui.CountCapped(n, p.Limit) }

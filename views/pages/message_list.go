@@ -25,12 +25,31 @@ type MessageQuery struct {
 	Device  string
 	Type    string
 	Channel string
+	Nobody  bool // only what no webhook has got
 	Before  string
 }
 
 // Pairs are the parameters that are not empty, for In.Messages.
 func (q MessageQuery) Pairs() []string {
-	return []string{ParamID, q.ID, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamDevice, q.Device, ParamType, q.Type, ParamChannel, q.Channel, ParamBefore, q.Before}
+	nobody := ""
+	if q.Nobody {
+		nobody = Nobody
+	}
+	return []string{ParamID, q.ID, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamDevice, q.Device, ParamType, q.Type, ParamChannel, q.Channel, ParamFate, nobody, ParamBefore, q.Before}
+}
+
+// Nobody is the value of ParamFate for messages that no webhook has got.
+const Nobody = "none"
+
+func fateOptions(nobody bool) []ui.FilterOption {
+	return []ui.FilterOption{{Value: "", Label: "Any", Checked: !nobody}, {Value: Nobody, Label: "No webhook got it", Checked: nobody}}
+}
+
+func fateText(nobody bool) string {
+	if nobody {
+		return "none"
+	}
+	return ""
 }
 
 // Filtered reports whether anything but the cursor is set.
@@ -50,6 +69,7 @@ type MessagesPage struct {
 	Next         string
 	LookedBackTo iot.Instant
 	Any          bool // the project has messages at all
+	CanEdit      bool // the person may send them to a webhook
 	Failed       bool // could not be loaded
 }
 
@@ -85,6 +105,13 @@ func (f MessageFate) status() ui.StatusProps {
 }
 
 func (p MessagesPage) here() string { return p.Project.Messages(p.Query.Pairs()...) }
+
+func (p MessagesPage) bulkWords() string {
+	if p.Query.Filtered() {
+		return "Those that match, newest first"
+	}
+	return "Newest first"
+}
 
 func (p MessagesPage) older() string {
 	if p.Next == "" {

@@ -129,6 +129,34 @@ func (p In) CancelDeliveries(filter ...string) string {
 	return withQuery(p.below("deliveries", "cancel"), filter...)
 }
 
+// ExportDeliveries is the log as a file; the filter is as of Deliveries.
+func (p In) ExportDeliveries(format string, filter ...string) string {
+	return withQuery(p.below("deliveries", "export"), append([]string{ParamFormat, format}, filter...)...)
+}
+
+// ExportMessages is the list of messages as a file; the filter is as of Messages.
+func (p In) ExportMessages(format string, filter ...string) string {
+	return withQuery(p.below("messages", "export"), append([]string{ParamFormat, format}, filter...)...)
+}
+
+// Replays is the list of replays.
+func (p In) Replays() string { return p.below("replays") }
+
+// ReplaysBefore is the page of the list that ends before a replay.
+func (p In) ReplaysBefore(id string) string { return withQuery(p.Replays(), ParamBefore, id) }
+
+// Replay is one replay.
+func (p In) Replay(id string) string { return p.below("replays", id) }
+
+// StopReplay ends a running replay, as POST.
+func (p In) StopReplay(id string) string { return p.below("replays", id, "stop") }
+
+// SendMessages asks to which webhook all messages that a filter chooses are
+// sent; a POST does it. The filter is as of Messages.
+func (p In) SendMessages(filter ...string) string {
+	return withQuery(p.below("messages", "send"), filter...)
+}
+
 // Messages is the list of messages, filtered as Deliveries.
 func (p In) Messages(filter ...string) string {
 	return withQuery(p.below("messages"), filter...)
@@ -158,6 +186,19 @@ func (p In) DeviceKey(id string) string { return p.below("devices", id, "key") }
 
 // SendAsDevice is the form of a test message; a POST sends it.
 func (p In) SendAsDevice(id string) string { return p.below("devices", id, "test") }
+
+// PushDownlink is the form of a downlink; a POST queues it.
+func (p In) PushDownlink(device string) string { return p.below("devices", device, "downlinks") }
+
+// ClearDownlinks asks before a device's queue is emptied; a POST does it.
+func (p In) ClearDownlinks(device string) string {
+	return p.below("devices", device, "downlinks", "clear")
+}
+
+// RemoveDownlink takes one out of the queue, as POST.
+func (p In) RemoveDownlink(device, id string) string {
+	return p.below("devices", device, "downlinks", id, "remove")
+}
 
 // DeleteDevice asks first; a POST deletes.
 func (p In) DeleteDevice(id string) string { return p.below("devices", id, "delete") }

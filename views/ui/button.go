@@ -63,25 +63,23 @@ func Swaps(method, url, id string) templ.Attributes {
 	return attrs
 }
 
+// LiveCount returns the attributes of the element with the id that says, inside
+// a section of Live that somebody reads and that therefore waits, how much is
+// new: it fetches itself from url each time that the section would have.
+func LiveCount(id, url string) templ.Attributes {
+	return templ.Attributes{"hx-get": url, "hx-trigger": "refresh", "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *", "data-live-count": ""}
+}
+
 // Live returns the attributes of the section with the id that fetches itself
 // from url when one of the named events comes. What url answers holds the
 // section again; its children take the place of the old ones. Open details and
 // chosen views that have ids or names stay as they are, and nothing is fetched
-// while a menu in the section is open.
-//
-// The server sends events in batches with a pause between them, which bounds how
-// often a section fetches; the short delay makes one fetch of a batch. A throttle
-// would not do: htmx keeps one for all triggers of an element, and the event that
-// comes last, which tells how things ended, would be dropped.
+// while a menu in the section is open. static/js/live.js decides when: at most
+// twice a second, with the event that comes last never dropped.
 func Live(id, url string, events ...string) templ.Attributes {
-	var trigger strings.Builder
-	trigger.WriteString("refresh")
-	for _, event := range events {
-		trigger.WriteString(", sse:" + event + " delay:50ms")
-	}
 	return templ.Attributes{
-		"hx-get": url, "hx-trigger": trigger.String(), "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *",
+		"hx-get": url, "hx-trigger": "refresh", "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *",
 		// Links and forms inside have targets of their own.
-		"hx-disinherit": "*", "data-live-section": "",
+		"hx-disinherit": "*", "data-live-section": "", "data-hears": strings.Join(events, " "),
 	}
 }

@@ -53,6 +53,9 @@ const (
 const (
 	ToastsID   = "toasts"   // the list of toasts; failures are retargeted here
 	DialogID   = "dialog"   // the empty dialog that fragments fill
+	DrawerID   = "drawer"   // the empty dialog at the side, with a row of a list
+	KeysID     = "keys"     // the dialog that explains the keys
 	MainID     = "main"     // the page's main element
 	AnnounceID = "announce" // a polite live region without a look
+	TailID     = "tail"     // the switch of a list that refreshes itself
 )

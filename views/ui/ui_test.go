@@ -195,21 +195,20 @@ func TestToastsHaveTheReadyMadeOnes(t *testing.T) {
 	if doc.Find("#toasts[aria-live=polite] > .toast").Length() != 2 || doc.Find("#toasts > .toast[data-stay]").Length() != 1 {
 		t.Error("toasts are not two, of which one stays")
 	}
-	for _, name := range []string{"failed", "lost"} {
+	for _, name := range []string{"failed", "lost", "offline", "stale", "no-retry"} {
 		if doc.Find(`template[data-toast="`+name+`"]`).Length() != 1 {
 			t.Errorf("no template %q", name)
 		}
 	}
 }
 
-func TestLiveSectionsAreFetchedOncePerBatchOfEvents(t *testing.T) {
+func TestLiveSectionsNameWhatTheyHear(t *testing.T) {
 	attrs := Live("log", "/x", "deliveries", "webhooks")
-	got := attrs["hx-trigger"]
 	if attrs["hx-select"] != "#log > *" || attrs["hx-get"] != "/x" || attrs["hx-disinherit"] != "*" {
 		t.Errorf("attributes are %v", attrs)
 	}
-	if want := "refresh, sse:deliveries delay:50ms, sse:webhooks delay:50ms"; got != want {
-		t.Errorf("trigger is %q, want %q", got, want)
+	if attrs["hx-trigger"] != "refresh" || attrs["data-hears"] != "deliveries webhooks" {
+		t.Errorf("it is fetched on %q and hears %q", attrs["hx-trigger"], attrs["data-hears"])
 	}
 }
 

@@ -1,0 +1,65 @@
+package api
+
+import (
+	"net/http"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+)
+
+func (s *server) listTemplates(w http.ResponseWriter, r *http.Request, _ *caller) error {
+	_, page, err := handlers.Query(r)
+	if err != nil {
+		return err
+	}
+	list, err := handlers.Cut(s.Templates.Templates(), page, func(t *iot.Template) string { return t.ID })
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, list)
+}
+
+func (s *server) showTemplate(w http.ResponseWriter, r *http.Request, _ *caller) error {
+	t, err := s.Templates.Template(r.PathValue("template"))
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, t)
+}
+
+// createFromTemplate makes a webhook of a template. A key that the template asks
+// for is made in the same step, and is not there if the webhook cannot be saved.
+func (s *server) createFromTemplate(w http.ResponseWriter, r *http.Request, c *caller) error {
+	var body struct {
+		Template string            `json:"template"`
+		ID       string            `json:"id"`
+		Fields   map[string]string `json:"fields"`
+	}
+	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
+		return err
+	}
+	t, err := s.Templates.Template(body.Template)
+	if iot.CodeOf(err) == iot.NotFound {
+		return iot.FieldError("template", "There is no such template.")
+	}
+	if err != nil {
+		return err
+	}
+	h, err := webhook.Instantiate(t, body.ID, body.Fields)
+	if err != nil {
+		return err
+	}
+	h.ProjectID = c.project.Key
+	if !t.CreateDownlinkKey {
+		err = s.DB.CreateWebhook(h, c.actor())
+	} else if c.rights.Has(iot.SendDownlinks) {
+		err = s.DB.CreateWebhookWithKey(h, c.actor())
+	} else {
+		err = iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, which takes the right "+iot.SendDownlinks.String()+".")
+	}
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusCreated, h)
+}

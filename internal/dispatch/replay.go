@@ -1,0 +1,223 @@
+package dispatch
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
+)
+
+// Steps of a replay.
+const (
+	// replayStep is how many deliveries one step makes at most: others get their
+	// turn at the writer in between.
+	replayStep = 1000
+	// replayBacklog is how much a webhook that answers well may owe before a replay
+	// without a rate waits: it is as fast as its receiver, and can be stopped.
+	replayBacklog = 2000
+	// replayLook is how long such a wait lasts, and replayAgain the wait after a
+	// failure of the store.
+	replayLook  = 50 * time.Millisecond
+	replayAgain = time.Second
+	// paceStep is the time for which deliveries of a replay with a rate are made at
+	// once.
+	paceStep = 250 * time.Millisecond
+)
+
+// ReplayOptions of a Replayer.
+type ReplayOptions struct {
+	DB  *db.DB
+	Log *slog.Logger
+	Now func() time.Time // default time.Now
+}
+
+// Replayer goes on with replays, a step of each in turn: it makes deliveries,
+// which the Dispatcher sends like any other. What it has done is on disk with
+// each step, so that it goes on there after a restart. Changed must be called
+// with each commit of the store, also before Run.
+type Replayer struct {
+	o    ReplayOptions
+	kick chan struct{} // capacity one: replays were made or stopped
+	jobs map[iot.ID]*replayJob
+}
+
+// replayJob is what is known in memory of a running replay.
+type replayJob struct {
+	pace  pace
+	again time.Time // no step before
+}
+
+// NewReplayer returns a replayer.
+func NewReplayer(o ReplayOptions) *Replayer {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Replayer{o: o, kick: make(chan struct{}, 1), jobs: map[iot.ID]*replayJob{}}
+}
+
+// Changed hears of a commit. It does not block.
+func (r *Replayer) Changed(c iot.Commit) {
+	if len(c.Replays) > 0 {
+		r.wake()
+	}
+}
+
+func (r *Replayer) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run goes on with replays until ctx ends.
+func (r *Replayer) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.kick:
+		case <-timer.C:
+		}
+		wait, some, err := r.turn(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			r.o.Log.Error("read running replays", slog.Any("error", err))
+			wait, some = replayAgain, true
+		}
+		timer.Stop()
+		if some {
+			timer.Reset(wait)
+		}
+	}
+}
+
+// turn does a step of each replay whose time has come. It returns when to come
+// back; some is false if no replay runs.
+func (r *Replayer) turn(ctx context.Context) (wait time.Duration, some bool, err error) {
+	list, err := r.o.DB.RunningReplays(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	running := make(map[iot.ID]*replayJob, len(list))
+	wait = time.Hour
+	for i := range list {
+		v := &list[i]
+		job := r.jobs[v.ID]
+		if job == nil {
+			job = &replayJob{pace: newPace(v.Rate, r.o.Now())}
+		}
+		running[v.ID] = job
+		began := r.o.Now()
+		if began.Before(job.again) {
+			wait = min(wait, job.again.Sub(began))
+			continue
+		}
+		pause, err := r.step(ctx, v, job)
+		if ctx.Err() != nil {
+			return 0, false, ctx.Err()
+		}
+		if err != nil {
+			r.o.Log.Error("replay", slog.String("replay", v.ID.String()), slog.Any("error", err))
+			pause = replayAgain
+		}
+		job.again = r.o.Now().Add(pause)
+		wait = min(wait, pause)
+	}
+	r.jobs = running
+	return wait, len(list) > 0, nil
+}
+
+// step goes on with one replay, and returns how long it rests then.
+func (r *Replayer) step(ctx context.Context, v *db.RunningReplay, job *replayJob) (time.Duration, error) {
+	wants, err := r.selector(ctx, v)
+	if iot.CodeOf(err) == iot.NotFound {
+		return 0, r.o.DB.FailReplay(v.ID, "Its project or webhook was deleted.")
+	}
+	if err != nil {
+		return 0, err
+	}
+	if !v.Counted {
+		n, _, err := r.o.DB.CountReplay(ctx, v.Spec, wants, 0)
+		if err != nil {
+			return 0, err
+		}
+		return 0, r.o.DB.Counted(v.ID, v.Done+v.PassedOver+int64(n))
+	}
+	began := r.o.Now()
+	most := replayStep
+	if v.Rate > 0 {
+		if most = min(replayStep, job.pace.allowed(began)); most == 0 {
+			return job.pace.wait(), nil
+		}
+	} else if pending, err := r.o.DB.ReplayBacklog(ctx, v); err != nil || pending >= replayBacklog {
+		return replayLook, err
+	}
+	made, _, err := r.o.DB.ReplayStep(ctx, v, wants, most)
+	if err != nil {
+		return 0, err
+	}
+	if v.Rate > 0 {
+		job.pace.took(made)
+		return job.pace.wait(), nil
+	}
+	// As long as the step took: half of the writer's time is for others.
+	return r.o.Now().Sub(began), nil
+}
+
+// selector returns the rules of the webhook that gets messages, as they are now.
+// Not found, if the project or the one webhook is deleted.
+func (r *Replayer) selector(ctx context.Context, v *db.RunningReplay) (db.Wants, error) {
+	if v.WebhookID == 0 {
+		_, err := r.o.DB.ProjectSettings(ctx, v.ProjectID)
+		return nil, err
+	}
+	w, err := r.o.DB.WebhookByKey(ctx, v.WebhookID)
+	if err != nil {
+		return nil, err
+	}
+	return webhook.Selector(w), nil
+}
+
+// pace says how many deliveries of a replay may be made at a time: rate for each
+// second that has gone by, and no more than a second's worth at once.
+type pace struct {
+	rate int // a second
+	have float64
+	at   time.Time
+}
+
+func newPace(rate int, now time.Time) pace {
+	return pace{rate: rate, have: 1, at: now}
+}
+
+// allowed returns how many may be made now.
+func (p *pace) allowed(now time.Time) int {
+	gone := min(max(now.Sub(p.at), 0), time.Second)
+	p.have = min(p.have+gone.Seconds()*float64(p.rate), max(1, float64(p.rate)))
+	p.at = now
+	return int(p.have)
+}
+
+// took notes how many were made.
+func (p *pace) took(n int) { p.have -= float64(n) }
+
+// wait returns how long it takes until there is something to make again: one, or
+// what is due in a quarter of a second.
+func (p *pace) wait() time.Duration {
+	want := max(1, float64(p.rate)*paceStep.Seconds())
+	if p.have >= want {
+		return 0
+	}
+	// One millisecond more, so that rounding does not leave a bit less than one.
+	return time.Duration((want-p.have)/float64(p.rate)*float64(time.Second)) + time.Millisecond
+}
