@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,8 +20,12 @@ import (
 // which secrets are encrypted with.
 const KeyFileName = "secret.key"
 
-// sealer encrypts secrets at rest: AES-256-GCM with a random nonce in front.
-type sealer struct{ aead cipher.AEAD }
+// sealer encrypts secrets at rest: AES-256-GCM with a random nonce in front. links
+// is a key for signatures, derived from the same file.
+type sealer struct {
+	aead  cipher.AEAD
+	links []byte
+}
 
 // openSealer reads the key file; with create it makes one that does not exist.
 func openSealer(folder, file string, create bool) (*sealer, error) {
@@ -46,7 +51,11 @@ func openSealer(folder, file string, create bool) (*sealer, error) {
 		return nil, err
 	}
 	aead, err := cipher.NewGCM(block)
-	return &sealer{aead}, err
+	if err != nil {
+		return nil, err
+	}
+	links, err := hkdf.Key(sha256.New, key, nil, "thingpost embedded logs", sha256.Size)
+	return &sealer{aead, links}, err
 }
 
 func newKeyFile(file string) ([]byte, error) {

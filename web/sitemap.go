@@ -27,6 +27,7 @@ func (s *Server) siteMap() *siteMap {
 	}
 	m.segments["api"] = s.api()
 	m.segments["v3"] = s.tts()
+	m.segments["embed"] = s.embed()
 	m.segments["static"] = orNothing(s.o.Static)
 	m.segments["inspect"] = bounded(maxInspectedBody, orNothing(s.o.Inspector))
 	m.segments["healthz"] = http.HandlerFunc(healthz)
@@ -98,6 +99,19 @@ func (s *Server) dashboard() http.Handler {
 func bounded(size int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r, size)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// embed answers frames of other sites, as dashboard but for the session: no
+// cookie is read or set. Which site may show them, the pages say themselves.
+func (s *Server) embed() http.Handler {
+	next := orNothing(s.o.Dashboard)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["Content-Security-Policy"] = s.headers.pageCSP
+		h["Permissions-Policy"] = s.headers.permissions
+		limitBody(w, r, maxFormBody)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -26,7 +26,26 @@ const (
 // for as long as the page is open. It ends when the reader falls behind or is no
 // longer a member.
 func (s *site) events(w http.ResponseWriter, r *http.Request, v *visit) error {
-	names, stop := s.Hub.Subscribe(v.project.Key)
+	return s.follow(w, r, follower{
+		project: v.project.Key,
+		hears:   func(iot.EventName) bool { return true },
+		still: func() bool {
+			role, err := s.DB.Role(r.Context(), v.project.OrganizationKey, v.account.Key)
+			return err != nil || role != ""
+		},
+	})
+}
+
+// follower is a page that hears of changes in a project.
+type follower struct {
+	project int64
+	hears   func(iot.EventName) bool
+	still   func() bool // whether it may still hear; asked at each heartbeat
+}
+
+// follow sends a page what it hears, until it is closed or may hear no more.
+func (s *site) follow(w http.ResponseWriter, r *http.Request, f follower) error {
+	names, stop := s.Hub.Subscribe(f.project)
 	defer stop()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -51,14 +70,13 @@ func (s *site) events(w http.ResponseWriter, r *http.Request, v *visit) error {
 			if !ok {
 				return nil
 			}
-			if !slices.Contains(waiting, name) {
+			if f.hears(name) && !slices.Contains(waiting, name) {
 				waiting = append(waiting, name)
 			}
 		case <-pause.C:
 			paused = false
 		case <-beat.C:
-			role, err := s.DB.Role(r.Context(), v.project.OrganizationKey, v.account.Key)
-			if err == nil && role == "" || out.send(": still here\n\n") != nil {
+			if !f.still() || out.send(": still here\n\n") != nil {
 				return nil
 			}
 		}

@@ -57,6 +57,12 @@ func (p In) Overview() string { return p.base() }
 // Settings is the form of the project itself.
 func (p In) Settings() string { return p.below("settings") }
 
+// Embeds lists the links to embedded logs; a POST makes one.
+func (p In) Embeds() string { return p.below("embeds") }
+
+// RevokeEmbed asks before a link is revoked; a POST does it.
+func (p In) RevokeEmbed(id string) string { return p.below("embeds", id, "revoke") }
+
 // Delete asks before the project is deleted; a POST does it.
 func (p In) Delete() string { return p.below("delete") }
 
