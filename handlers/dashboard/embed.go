@@ -22,6 +22,7 @@ func (s *site) embedRoutes() []route {
 		{get, log, anyone, 0, s.embedded(s.embedLog)},
 		{get, log + "/deliveries/{delivery}", anyone, 0, s.embedded(s.embedDelivery)},
 		{get, log + "/events", anyone, 0, s.embedded(s.embedEvents)},
+		{http.MethodOptions, log, anyone, 0, s.embedOptions},
 		{http.MethodOptions, log + "/{rest...}", anyone, 0, s.embedOptions},
 	}
 }

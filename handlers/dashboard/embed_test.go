@@ -134,10 +134,13 @@ func TestASandboxedFrameHearsOfDeliveriesAlone(t *testing.T) {
 	w := openWorld(t)
 	w.clock.advance(time.Since(w.clock.Now())) // the connection's deadlines are in the system's time
 	path := w.link(w.as(w.owner), "")
-	p := w.anonymous().do(httptest.NewRequest(http.MethodOptions, path+"/deliveries/x", nil), []string{"Origin", "null", "Access-Control-Request-Headers", "hx-request"})
-	if p.status != http.StatusNoContent || p.header.Get("Access-Control-Allow-Origin") != "null" || !strings.Contains(p.header.Get("Access-Control-Allow-Headers"), "HX-Request") {
-		t.Errorf("%d, %v", p.status, p.header)
+	for _, part := range []string{"", "?status=failed", "/deliveries/x", "/events"} {
+		p := w.anonymous().do(httptest.NewRequest(http.MethodOptions, path+part, nil), []string{"Origin", "null", "Access-Control-Request-Headers", "hx-request"})
+		if p.status != http.StatusNoContent || p.header.Get("Access-Control-Allow-Origin") != "null" || !strings.Contains(p.header.Get("Access-Control-Allow-Headers"), "HX-Request") {
+			t.Errorf("%s: %d, %v", part, p.status, p.header)
+		}
 	}
+	p := w.anonymous().get(path)
 	if p = w.anonymous().get(path, "Origin", "https://evil.example"); p.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("another site may fetch it")
 	}
