@@ -44,14 +44,35 @@ func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error)
 // CreateAPIKey stores a key of its project (ProjectID) under its ID; secret is
 // its last part, kept as a hash.
 func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error {
+	if err := d.checkKey(k); err != nil {
+		return err
+	}
+	return d.write("create key", func(t *Tx) error { return t.createKey(k, secret, actor) })
+}
+
+// UpdateAPIKey changes a key's name, rights and expiry; not_found.
+func (d *DB) UpdateAPIKey(k *iot.APIKey, actor string) error {
+	if err := d.checkKey(k); err != nil {
+		return err
+	}
+	return d.write("update key", func(t *Tx) error {
+		if err := t.execOne("key", `UPDATE api_keys SET name = $1, rights = $2, expires_at = $3 WHERE project_id = $4 AND id = $5 AND deleted_at = 0`,
+			k.Name, k.Rights.String(), int64(k.ExpiresAt), k.ProjectID, k.ID); err != nil {
+			return err
+		}
+		k.Names = k.Rights.Names()
+		t.changed(k.ProjectID, iot.SettingsChanged)
+		t.raise(k.ProjectID) // what is known of keys in memory is out of date
+		return t.audit(k.ProjectID, actor, "key.update", k.Name, strings.Join(k.Names, ", "))
+	})
+}
+
+func (d *DB) checkKey(k *iot.APIKey) error {
 	var f iot.Faults
 	f.Check(iot.TextLength(k.Name) >= 1 && iot.TextLength(k.Name) <= iot.MaxName, "name", "must have 1 to 254 characters.")
 	f.Check(k.Rights != 0, "rights", "Choose at least one right.")
 	f.Check(k.ExpiresAt == 0 || k.ExpiresAt > iot.At(d.now()), "expires_at", "must be in the future.")
-	if err := f.Err(); err != nil {
-		return err
-	}
-	return d.write("create key", func(t *Tx) error { return t.createKey(k, secret, actor) })
+	return f.Err()
 }
 
 func (t *Tx) createKey(k *iot.APIKey, secret iot.Secret, actor string) error {

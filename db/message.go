@@ -141,6 +141,28 @@ func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n i
 	return n, capped || n == limit, translate("count messages", err)
 }
 
+// MessagesAfter returns up to limit messages of a project that came after one,
+// the oldest first; of the zero id, the first that are kept.
+func (d *DB) MessagesAfter(ctx context.Context, projectID int64, after iot.ID, limit int) ([]iot.Message, error) {
+	rows, err := d.reader.QueryContext(ctx, messagesAfterQuery, projectID, after.Key(), limit)
+	if err != nil {
+		return nil, translate("read new messages", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []iot.Message{}
+	for rows.Next() {
+		m, err := d.scanMessage(rows)
+		if err != nil {
+			return nil, translate("read new messages", err)
+		}
+		list = append(list, *m)
+	}
+	return list, translate("read new messages", rows.Err())
+}
+
+const messagesAfterQuery = `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
+	WHERE m.project_id = $1 AND m.id > $2 AND m.transient <> 2 ORDER BY m.id LIMIT $3`
+
 // Message returns a message of a project; not_found, also for one that was kept
 // only until it was delivered.
 func (d *DB) Message(ctx context.Context, projectID int64, id iot.ID) (*iot.Message, error) {

@@ -95,7 +95,7 @@ func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 	hidden, fields, err := d.sealTemplate(w)
 	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]), w.DeviceID,
 		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]), int64(w.UpdatedAt),
-		hidden, fields}, err
+		hidden, fields, w.Paused, w.PausedBy, w.PausedReason, int64(w.PausedAt)}, err
 }
 
 // Webhooks returns a project's webhooks, the oldest first.
@@ -168,8 +168,9 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 		return err
 	}
 	r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask, device_id, template,
-		downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, hidden, template_fields, project_id, slug, uuid, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, hidden, template_fields,
+		paused, paused_by, paused_reason, paused_at, project_id, slug, uuid, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`,
 		append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt))...)
 	if err != nil {
 		return slugTaken(err)
@@ -199,7 +200,8 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		}
 		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6, format = $7,
 			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14, settings = $15,
-			updated_at = $16, hidden = $17, template_fields = $18, version = version + 1 WHERE id = $19 AND version = $20 AND deleted_at = 0`, append(values, w.Key, was)...)
+			updated_at = $16, hidden = $17, template_fields = $18, paused = $19, paused_by = $20, paused_reason = $21, paused_at = $22, version = version + 1
+			WHERE id = $23 AND version = $24 AND deleted_at = 0`, append(values, w.Key, was)...)
 		if err != nil {
 			return err
 		}
@@ -223,6 +225,19 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		w.Version = was + 1
 	}
 	return err
+}
+
+// ForgetHealth makes a webhook's health unknown, until its next attempt. not_found.
+func (d *DB) ForgetHealth(w *iot.Webhook, actor string) error {
+	return d.write("forget a webhook's health", func(t *Tx) error {
+		if err := t.execOne("webhook", `UPDATE webhooks SET health = 'unknown', consecutive_failures = 0, last_error = '', health_since = 0
+			WHERE id = $1 AND deleted_at = 0`, w.Key); err != nil {
+			return err
+		}
+		t.forget = append(t.forget, w.Key)
+		t.changed(w.ProjectID, iot.WebhooksChanged)
+		return t.audit(w.ProjectID, actor, "webhook.forget_health", w.ID, "")
+	})
 }
 
 // webhookChanged tells matching, dispatcher and pages of a change.

@@ -1,17 +1,43 @@
 package tts
 
 import (
-	"net/http"
+	"context"
+	"strconv"
 	"strings"
 
 	"thingpost/internal/iot"
 )
 
+// call is what a method knows of its caller beside the request, however it came.
+type call struct {
+	authorization string
+	// header sets a header of the answer.
+	header func(name, value string)
+}
+
+type callKey struct{}
+
+func withCall(ctx context.Context, c call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+func callOf(ctx context.Context) call {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c
+}
+
+// countTotal tells how long a list is of which perhaps a part is answered.
+func countTotal(ctx context.Context, n int) {
+	if c := callOf(ctx); c.header != nil {
+		c.header("X-Total-Count", strconv.Itoa(n))
+	}
+}
+
 // application returns the project that a caller's key belongs to, which must be
 // the one that is named and hold the rights. A key of another application and no
 // key at all have no rights for it.
-func (s *server) application(r *http.Request, name string, need iot.Rights) (*iot.Project, *iot.APIKey, error) {
-	header := r.Header.Get("Authorization")
+func (s *server) application(ctx context.Context, name string, need iot.Rights) (*iot.Project, *iot.APIKey, error) {
+	header := callOf(ctx).authorization
 	if header == "" {
 		return nil, nil, errNoRights.with("uid", name)
 	}
@@ -23,7 +49,7 @@ func (s *server) application(r *http.Request, name string, need iot.Rights) (*io
 	if _, _, ok := iot.ParseAPIKey(text); !ok {
 		return nil, nil, errMalformedKey
 	}
-	key, project, err := s.Ingest.APIKey(r.Context(), iot.Secret(text))
+	key, project, err := s.Ingest.APIKey(ctx, iot.Secret(text))
 	if iot.CodeOf(err) == iot.Unauthorized {
 		return nil, nil, errKeyNotFound
 	}

@@ -1,6 +1,7 @@
 package tts
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/downlink"
 	"thingpost/internal/iot"
@@ -17,54 +17,14 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// downlinkRoutes are the queue of a device, by the application's own paths and
-// by a webhook's.
-func downlinkRoutes() []route {
-	const (
-		application = "/as/applications/{application}"
-		device      = application + "/devices/{device}/down"
-		hook        = application + "/webhooks/{webhook}/devices/{device}/down"
-	)
-	push, replace := (*server).pushDownlinks, (*server).replaceDownlinks
+// hookRoutes are the queue of a device by a webhook's own paths. They are no
+// methods of a service, also there.
+func hookRoutes() []route {
+	const hook = "/as/applications/{application}/webhooks/{webhook}/devices/{device}/down"
 	return []route{
-		{method: http.MethodGet, pattern: device, handle: (*server).listDownlinks},
-		{method: http.MethodPost, pattern: device + "/push", handle: push},
-		{method: http.MethodPost, pattern: device + "/replace", handle: replace},
 		{pattern: hook + "/push", handle: (*server).pushByWebhook, bare: true},
 		{pattern: hook + "/replace", handle: (*server).replaceByWebhook, bare: true},
 	}
-}
-
-func (s *server) pushDownlinks(w http.ResponseWriter, r *http.Request) error {
-	return s.changeQueue(w, r, false)
-}
-
-func (s *server) replaceDownlinks(w http.ResponseWriter, r *http.Request) error {
-	return s.changeQueue(w, r, true)
-}
-
-// changeQueue takes a DownlinkQueueRequest; the path names the device.
-func (s *server) changeQueue(w http.ResponseWriter, r *http.Request, replace bool) error {
-	project, _, err := s.application(r, r.PathValue("application"), iot.SendDownlinks)
-	if err != nil {
-		return err
-	}
-	body, err := readBody(r)
-	if err != nil {
-		return err
-	}
-	var q wire.DownlinkQueueRequest
-	if err := parseJSON(body, &q); err != nil {
-		return err
-	}
-	if err := checkDownlinks("DownlinkQueueRequest", q.GetDownlinks()); err != nil {
-		return err
-	}
-	if err := s.push(r, project, q.GetDownlinks(), replace); err != nil {
-		return err
-	}
-	writeJSON(w, []byte("{}"))
-	return nil
 }
 
 func (s *server) pushByWebhook(w http.ResponseWriter, r *http.Request) error {
@@ -89,7 +49,7 @@ func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace
 			return invalidField(id.field, id.message, idReason, nil)
 		}
 	}
-	project, _, err := s.application(r, r.PathValue("application"), iot.SendDownlinks)
+	project, _, err := s.application(r.Context(), r.PathValue("application"), iot.SendDownlinks)
 	if err != nil {
 		return err
 	}
@@ -121,21 +81,21 @@ func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace
 	if err := checkDownlinks("ApplicationDownlinks", list.GetDownlinks()); err != nil {
 		return errValidateBody.because(err)
 	}
-	if err := s.push(r, project, list.GetDownlinks(), replace); err != nil {
+	if err := s.push(r.Context(), project, r.PathValue("device"), list.GetDownlinks(), replace); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// push queues checked downlinks for the path's device.
-func (s *server) push(r *http.Request, p *iot.Project, list []*wire.ApplicationDownlink, replace bool) error {
+// push queues checked downlinks for a device.
+func (s *server) push(ctx context.Context, p *iot.Project, device string, list []*wire.ApplicationDownlink, replace bool) error {
 	for _, v := range list {
 		if v.GetFPort() == 0 {
 			return errNoFPort
 		}
 	}
-	d, err := s.pathDevice(r, p)
+	d, err := s.device(ctx, p, device)
 	if err != nil {
 		return err
 	}
@@ -143,55 +103,27 @@ func (s *server) push(r *http.Request, p *iot.Project, list []*wire.ApplicationD
 	if err != nil {
 		return err
 	}
-	_, err = s.Downlinks.Push(r.Context(), p, d, orders, replace)
+	_, err = s.Downlinks.Push(ctx, p, d, orders, replace)
 	switch iot.CodeOf(err) {
 	case iot.LimitReached:
 		return errQueueFull
 	case iot.NotFound:
-		return s.noDevice(r, p)
+		return noDevice(p, device)
 	}
 	return err
 }
 
-func (s *server) listDownlinks(w http.ResponseWriter, r *http.Request) error {
-	project, _, err := s.application(r, r.PathValue("application"), iot.ReadTraffic)
-	if err != nil {
-		return err
-	}
-	d, err := s.pathDevice(r, project)
-	if err != nil {
-		return err
-	}
-	page, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: iot.MaxDownlinks})
-	if err != nil {
-		return err
-	}
-	if len(page.Items) == 0 {
-		writeJSON(w, []byte("{}"))
-		return nil
-	}
-	b := []byte(`{"downlinks":`)
-	for i, v := range page.Items {
-		if b = append(b, ','); i == 0 {
-			b[len(b)-1] = '['
-		}
-		b = append(b, v.Object()...)
-	}
-	writeJSON(w, append(b, "]}"...))
-	return nil
-}
-
-// pathDevice returns the path's device, under that system's error if there is none.
-func (s *server) pathDevice(r *http.Request, p *iot.Project) (*iot.Device, error) {
-	d, err := s.DB.Device(r.Context(), p.Key, r.PathValue("device"))
+// device returns a project's device, under that system's error if there is none.
+func (s *server) device(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
+	d, err := s.DB.Device(ctx, p.Key, name)
 	if iot.CodeOf(err) == iot.NotFound {
-		return nil, s.noDevice(r, p)
+		return nil, noDevice(p, name)
 	}
 	return d, err
 }
 
-func (s *server) noDevice(r *http.Request, p *iot.Project) error {
-	return errDeviceMissing.with("device_uid", p.ID+"."+r.PathValue("device"))
+func noDevice(p *iot.Project, name string) error {
+	return errDeviceMissing.with("device_uid", p.ID+"."+name)
 }
 
 // maxBody bounds a request's body.

@@ -69,8 +69,13 @@ func (w *world) must(err error) {
 
 func (w *world) key(rights iot.Rights) string {
 	w.Helper()
+	return w.keyOf(w.project, rights)
+}
+
+func (w *world) keyOf(p *iot.Project, rights iot.Rights) string {
+	w.Helper()
 	id, secret, text := iot.NewAPIKey()
-	w.must(w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: w.project.Key, Name: "a key", Rights: rights}, secret, actor))
+	w.must(w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: p.Key, Name: "a key", Rights: rights}, secret, actor))
 	return "Bearer " + text.Reveal()
 }
 

@@ -12,8 +12,11 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"thingpost/handlers"
 	"thingpost/internal/iot"
+	"thingpost/internal/lorawan/wire"
 )
 
 // Codes of gRPC that errors have here.
@@ -104,6 +107,37 @@ func (e *Error) detail() *detail {
 	_, _ = rand.Read(id[:]) // never fails
 	return &detail{Namespace: e.Namespace, Name: e.Name, MessageFormat: e.Format, Attributes: e.Attributes,
 		CorrelationID: hex.EncodeToString(id[:]), Cause: e.Cause.detail(), Code: e.Code}
+}
+
+// details is the error as Protocol Buffers.
+func (e *Error) details() *wire.ErrorDetails {
+	if e == nil {
+		return nil
+	}
+	d := e.detail()
+	v := &wire.ErrorDetails{Namespace: d.Namespace, Name: d.Name, MessageFormat: d.MessageFormat, CorrelationId: d.CorrelationID,
+		Cause: e.Cause.details(), Code: d.Code}
+	if len(d.Attributes) > 0 {
+		v.Attributes = attributesOf(d.Attributes)
+	}
+	return v
+}
+
+// attributesOf returns attributes, which are texts and lists of texts.
+func attributesOf(list map[string]any) *structpb.Struct {
+	s := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+	for name, value := range list {
+		if texts, ok := value.([]string); ok {
+			items := make([]*structpb.Value, len(texts))
+			for i, text := range texts {
+				items[i] = structpb.NewStringValue(text)
+			}
+			s.Fields[name] = structpb.NewListValue(&structpb.ListValue{Values: items})
+			continue
+		}
+		s.Fields[name] = structpb.NewStringValue(fmt.Sprint(value))
+	}
+	return s
 }
 
 func (e *Error) status() status {
@@ -248,6 +282,10 @@ var (
 	errQueueFull     = define(codeExhausted, "pkg/networkserver", "downlink_queue_capacity", "downlink queue capacity exceeded")
 	errDecodeBody    = define(codeInvalid, "pkg/applicationserver/io/web", "decode_body", "decode body")
 	errValidateBody  = define(codeInvalid, "pkg/applicationserver/io/web", "validate_body", "validate body")
+	errKeyMissing    = define(codeNotFound, "pkg/identityserver", "api_key_not_found", "API key not found")
+	errRightMissing  = define(codeInvalid, "thingpost", "unknown_rights", "a key here can only have RIGHT_APPLICATION_ALL and the rights of TRAFFIC, SETTINGS_BASIC, SETTINGS_API_KEYS and DEVICES, not all of `{rights}`")
+	errURL           = define(codeInvalid, "pkg/errors", "url", "invalid url `{url}`")
+	errDelivery      = define(codeUnavailable, "pkg/applicationserver/io/web/sink", "request", "request failed: {reason}")
 	errReadBody      = define(codeCanceled, "pkg/applicationserver/io/web", "read_body", "read body")
 	errBodyTooLarge  = define(codeInvalid, "pkg/applicationserver/io/web", "request_body_too_large", "request body too large")
 )

@@ -1,6 +1,7 @@
 package tts
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"thingpost/handlers"
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
+	"thingpost/internal/webhook"
 )
 
 // Options of the dialect.
@@ -19,11 +21,28 @@ type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
-	Now       func() time.Time // default time.Now
-	Log       *slog.Logger     // default discards
+	Templates *webhook.Catalogue // default the built-in one
+	// Hub says when messages have come, to those who subscribe by gRPC. Without it
+	// they are refused.
+	Hub handlers.Hub
+	Now func() time.Time // default time.Now
+	Log *slog.Logger     // default discards
 }
 
 type server struct{ Options }
+
+func newServer(o Options) *server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Templates == nil {
+		o.Templates = webhook.BuiltIn()
+	}
+	return &server{o}
+}
 
 // Prefix is the path that all routes begin with.
 const Prefix = "/api/v3"
@@ -34,15 +53,9 @@ const misspelt = "/v3/api"
 // New returns a handler of all paths below Prefix and its misspelling. It is safe
 // for concurrent use.
 func New(o Options) http.Handler {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	s := &server{o}
+	s := newServer(o)
 	mux := http.NewServeMux()
-	for _, rt := range slices.Concat(downlinkRoutes()) {
+	for _, rt := range slices.Concat(methodRoutes(s), hookRoutes()) {
 		mux.Handle(strings.TrimSpace(rt.method+" "+Prefix+rt.pattern), s.answering(rt))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { writeError(w, absent(mux, r), false) })
@@ -78,17 +91,22 @@ func absent(mux *http.ServeMux, r *http.Request) *Error {
 
 func (s *server) answering(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(withCall(r.Context(), call{authorization: r.Header.Get("Authorization"), header: w.Header().Set}))
 		err := rt.handle(s, w, r)
 		if err == nil {
 			return
 		}
 		e := errorOf(err)
-		if known := (*Error)(nil); !errors.As(err, &known) && e.Code == codeInternal || e.Code == codeUnavailable {
-			s.Log.ErrorContext(r.Context(), "request failed", slog.String("method", r.Method), slog.String("path", r.URL.Path),
-				slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.Any("error", err))
-		}
+		s.logFailure(r.Context(), r.Method+" "+r.URL.Path, w.Header().Get(handlers.RequestIDHeader), e, err)
 		writeError(w, e, rt.bare)
 	})
+}
+
+// logFailure logs what an operator must know of: faults of our own.
+func (s *server) logFailure(ctx context.Context, method, request string, e *Error, err error) {
+	if known := (*Error)(nil); !errors.As(err, &known) && e.Code == codeInternal || e.Code == codeUnavailable {
+		s.Log.ErrorContext(ctx, "request failed", slog.String("method", method), slog.String("request_id", request), slog.Any("error", err))
+	}
 }
 
 // writeJSON answers 200 with JSON that is encoded already.

@@ -98,6 +98,8 @@ type Settings struct {
 	// RetryOn holds the failures that are retried; empty is all of them. 410 and
 	// class config are never retried.
 	RetryOn []ErrorClass `json:"retry_on"`
+	// NoRetry: a delivery that fails is not tried again, whatever RetryOn says.
+	NoRetry bool `json:"no_retry"`
 }
 
 // DefaultSettings are what a webhook has unless it says otherwise.

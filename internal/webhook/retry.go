@@ -26,9 +26,10 @@ func Backoff(attempts int, jitter float64) time.Duration {
 }
 
 // Retry reports whether a failed attempt of this class, with this HTTP status or
-// 0, is tried again. 410 Gone and class config never are.
+// 0, is tried again. 410 Gone and class config never are, nor anything where the
+// webhook says so.
 func Retry(w *iot.Webhook, class iot.ErrorClass, code int) bool {
-	if code == http.StatusGone || class == iot.ErrConfig {
+	if code == http.StatusGone || class == iot.ErrConfig || w.Settings.NoRetry {
 		return false
 	}
 	return len(w.Settings.RetryOn) == 0 || slices.Contains(w.Settings.RetryOn, class)

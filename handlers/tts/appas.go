@@ -1,0 +1,175 @@
+package tts
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
+	"thingpost/internal/lorawan/wire"
+)
+
+// appAs is the service AppAs: the queues of devices, and messages.
+type appAs struct {
+	wire.UnimplementedAppAsServer
+	*server
+}
+
+func (s appAs) DownlinkQueuePush(ctx context.Context, q *wire.DownlinkQueueRequest) (*emptypb.Empty, error) {
+	return s.changeQueue(ctx, q, false)
+}
+
+func (s appAs) DownlinkQueueReplace(ctx context.Context, q *wire.DownlinkQueueRequest) (*emptypb.Empty, error) {
+	return s.changeQueue(ctx, q, true)
+}
+
+func (s appAs) changeQueue(ctx context.Context, q *wire.DownlinkQueueRequest, replace bool) (*emptypb.Empty, error) {
+	ids := q.GetEndDeviceIds()
+	if e := checkDeviceIDs(ids); e != nil {
+		return nil, invalidField("end_device_ids", "DownlinkQueueRequest", embedded, e)
+	}
+	if e := checkDownlinks("DownlinkQueueRequest", q.GetDownlinks()); e != nil {
+		return nil, e
+	}
+	p, _, err := s.application(ctx, ids.GetApplicationIds().GetApplicationId(), iot.SendDownlinks)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.push(ctx, p, ids.GetDeviceId(), q.GetDownlinks(), replace); err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+func (s appAs) DownlinkQueueList(ctx context.Context, ids *wire.EndDeviceIdentifiers) (*wire.ApplicationDownlinks, error) {
+	if e := checkDeviceIDs(ids); e != nil {
+		return nil, e
+	}
+	p, _, err := s.application(ctx, ids.GetApplicationIds().GetApplicationId(), iot.ReadTraffic)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.device(ctx, p, ids.GetDeviceId())
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.DB.Downlinks(ctx, d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: iot.MaxDownlinks})
+	if err != nil {
+		return nil, err
+	}
+	list := &wire.ApplicationDownlinks{}
+	for _, v := range page.Items {
+		var down wire.ApplicationDownlink
+		if err := lorawan.ParseJSON(v.Object(), &down); err != nil {
+			return nil, err
+		}
+		list.Downlinks = append(list.Downlinks, &down)
+	}
+	return list, nil
+}
+
+// tailStep is how many messages a subscriber is sent at once.
+const tailStep = 100
+
+// Subscribe sends a project's LoRaWAN messages as they come, until the caller goes.
+// One who falls behind is sent what came meanwhile, from disk.
+func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_SubscribeServer) error {
+	if e := checkApplicationIDs(q); e != nil {
+		return e
+	}
+	ctx := stream.Context()
+	p, _, err := s.application(ctx, q.GetApplicationId(), iot.ReadTraffic)
+	if err != nil {
+		return err
+	}
+	if s.Hub == nil {
+		return plain(codeUnimplemented, "this server has no live events")
+	}
+	at := s.DB.NewID()
+	for {
+		heard, err := s.follow(ctx, p, &at, stream)
+		if err != nil {
+			return err
+		}
+		if !heard {
+			return plain(codeUnavailable, "the server is stopping or has too many subscribers; subscribe again later")
+		}
+	}
+}
+
+// follow sends what comes after a message until its subscription ends, because the
+// caller was too slow or the server is stopping. heard is false if it heard of
+// nothing at all.
+func (s appAs) follow(ctx context.Context, p *iot.Project, at *iot.ID, stream wire.AppAs_SubscribeServer) (heard bool, err error) {
+	events, stop := s.Hub.Subscribe(p.Key)
+	defer stop()
+	for {
+		if *at, err = s.sendAfter(ctx, p, *at, stream); err != nil {
+			return heard, err
+		}
+		for name := iot.EventName(""); name != iot.MessagesChanged; {
+			var open bool
+			select {
+			case name, open = <-events:
+			case <-ctx.Done():
+				return heard, ctx.Err()
+			}
+			if !open {
+				return heard, nil
+			}
+			heard = true
+		}
+	}
+}
+
+// sendAfter sends what came after a message, and returns the last one.
+func (s appAs) sendAfter(ctx context.Context, p *iot.Project, at iot.ID, stream wire.AppAs_SubscribeServer) (iot.ID, error) {
+	for {
+		list, err := s.DB.MessagesAfter(ctx, p.Key, at, tailStep)
+		if err != nil {
+			return at, err
+		}
+		for i := range list {
+			at = list[i].ID
+			if !list[i].Type.LoRaWAN() {
+				continue
+			}
+			var up wire.ApplicationUp
+			if err := lorawan.ParseJSON(list[i].Payload, &up); err != nil {
+				return at, err
+			}
+			if err := stream.Send(&up); err != nil {
+				return at, err
+			}
+		}
+		if len(list) < tailStep {
+			return at, nil
+		}
+	}
+}
+
+func checkDeviceIDs(v *wire.EndDeviceIdentifiers) *Error {
+	if reason := checkID(v.GetDeviceId()); reason != "" {
+		return invalidField("device_id", "EndDeviceIdentifiers", reason, nil)
+	}
+	if e := checkApplicationIDs(v.GetApplicationIds()); e != nil {
+		return invalidField("application_ids", "EndDeviceIdentifiers", embedded, e)
+	}
+	return nil
+}
+
+// configuration is the service As.
+type configuration struct {
+	wire.UnimplementedAsServer
+	*server
+}
+
+// GetConfiguration says that no webhook is stopped for being unhealthy: a failing
+// one is tried on, each delivery by its schedule.
+func (configuration) GetConfiguration(context.Context, *wire.GetAsConfigurationRequest) (*wire.GetAsConfigurationResponse, error) {
+	return &wire.GetAsConfigurationResponse{Configuration: &wire.AsConfiguration{
+		Webhooks: &wire.AsConfiguration_Webhooks{UnhealthyRetryInterval: durationpb.New(0)}}}, nil
+}

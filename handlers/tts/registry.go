@@ -1,0 +1,176 @@
+package tts
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"thingpost/internal/iot"
+	"thingpost/internal/lorawan/wire"
+	"thingpost/internal/webhook"
+)
+
+// registry is the service ApplicationWebhookRegistry: a project's webhooks, as
+// that system sees them.
+type registry struct {
+	wire.UnimplementedApplicationWebhookRegistryServer
+	*server
+}
+
+// settingRights are what Set and Delete need.
+const settingRights = iot.ChangeSettings | iot.ReadTraffic | iot.SendDownlinks
+
+// impliedFields are answered whatever the field mask says.
+func impliedFields() []string {
+	return []string{"ids", "created_at", "updated_at", "base_url", "format"}
+}
+
+func (registry) GetFormats(context.Context, *emptypb.Empty) (*wire.ApplicationWebhookFormats, error) {
+	return &wire.ApplicationWebhookFormats{Formats: map[string]string{string(iot.JSON): "JSON", string(iot.Protobuf): "Protocol Buffers"}}, nil
+}
+
+func (s registry) Get(ctx context.Context, q *wire.GetApplicationWebhookRequest) (*wire.ApplicationWebhook, error) {
+	if err := checkMask(webhookPaths, q.GetFieldMask().GetPaths()); err != nil {
+		return nil, err
+	}
+	if e := checkWebhookIDs(q.GetIds()); e != nil {
+		return nil, invalidField("ids", "GetApplicationWebhookRequest", embedded, e)
+	}
+	application := q.GetIds().GetApplicationIds().GetApplicationId()
+	p, _, err := s.application(ctx, application, iot.ReadTraffic)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.DB.Webhook(ctx, p.Key, q.GetIds().GetWebhookId())
+	if err != nil {
+		return nil, err
+	}
+	return answered(application, w, q.GetFieldMask().GetPaths()), nil
+}
+
+func (s registry) List(ctx context.Context, q *wire.ListApplicationWebhooksRequest) (*wire.ApplicationWebhooks, error) {
+	if err := checkMask(webhookPaths, q.GetFieldMask().GetPaths()); err != nil {
+		return nil, err
+	}
+	application := q.GetApplicationIds().GetApplicationId()
+	if e := checkApplicationIDs(q.GetApplicationIds()); e != nil {
+		return nil, invalidField("application_ids", "ListApplicationWebhooksRequest", embedded, e)
+	}
+	p, _, err := s.application(ctx, application, iot.ReadTraffic)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.DB.Webhooks(ctx, p.Key)
+	if err != nil {
+		return nil, err
+	}
+	all := &wire.ApplicationWebhooks{}
+	for _, w := range list {
+		all.Webhooks = append(all.Webhooks, answered(application, w, q.GetFieldMask().GetPaths()))
+	}
+	countTotal(ctx, len(list))
+	return all, nil
+}
+
+// setTries bounds how often Set begins anew because somebody else has changed
+// the webhook between its look and its write.
+const setTries = 3
+
+// Set makes a webhook or changes the fields that the mask names; it leaves alone
+// what this dialect cannot say.
+func (s registry) Set(ctx context.Context, q *wire.SetApplicationWebhookRequest) (*wire.ApplicationWebhook, error) {
+	mask := q.GetFieldMask().GetPaths()
+	if err := checkMask(webhookPaths, mask); err != nil {
+		return nil, err
+	}
+	if e := checkSet(q.GetWebhook(), newPaths(mask)); e != nil {
+		return nil, invalidField("webhook", "SetApplicationWebhookRequest", embedded, e)
+	}
+	ids := q.GetWebhook().GetIds()
+	application := ids.GetApplicationIds().GetApplicationId()
+	p, key, err := s.application(ctx, application, settingRights)
+	if err != nil {
+		return nil, err
+	}
+	var w *iot.Webhook
+	for try := 0; ; try++ {
+		if w, err = s.set(ctx, p, key, q); iot.CodeOf(err) != iot.Conflict || try+1 == setTries {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answered(application, w, mask), nil
+}
+
+func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *wire.SetApplicationWebhookRequest) (*iot.Webhook, error) {
+	id := q.GetWebhook().GetIds().GetWebhookId()
+	w, err := s.DB.Webhook(ctx, p.Key, id)
+	fresh := iot.CodeOf(err) == iot.NotFound
+	switch {
+	case fresh:
+		w = &iot.Webhook{ProjectID: p.Key, ID: id, Description: id, MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings()}
+	case err != nil:
+		return nil, err
+	}
+	was := w.Clone()
+	c := change{w: w, in: q.GetWebhook(), by: key.Name, at: iot.At(s.Now())}
+	if err := c.apply(newPaths(q.GetFieldMask().GetPaths())); err != nil {
+		return nil, err
+	}
+	if fresh {
+		if e := checkWhole(w); e != nil {
+			return nil, e
+		}
+	}
+	if err := webhook.Check(w, s.DB.Limits(), false); err != nil {
+		return nil, faultsOf(err)
+	}
+	if c.reset {
+		w.Health = iot.Health{Status: iot.HealthUnknown}
+	}
+	if fresh {
+		return w, s.DB.CreateWebhook(w, key.Name)
+	}
+	if err := s.DB.UpdateWebhook(w, key.Name, "by The Things Stack's API"); err != nil {
+		return nil, err
+	}
+	if c.reset && was.Health.Status != iot.HealthUnknown {
+		return w, s.DB.ForgetHealth(w, key.Name)
+	}
+	return w, nil
+}
+
+// Delete removes a webhook; one that is not there is no error.
+func (s registry) Delete(ctx context.Context, q *wire.ApplicationWebhookIdentifiers) (*emptypb.Empty, error) {
+	if e := checkWebhookIDs(q); e != nil {
+		return nil, e
+	}
+	p, key, err := s.application(ctx, q.GetApplicationIds().GetApplicationId(), settingRights)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.DB.Webhook(ctx, p.Key, q.GetWebhookId())
+	if err == nil {
+		err = s.DB.DeleteWebhook(w, key.Name)
+	}
+	if err != nil && iot.CodeOf(err) != iot.NotFound {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// webhookPaths are the paths that masks of webhooks can have. It is never changed.
+var webhookPaths = allowedPaths(&wire.ApplicationWebhook{})
+
+// answered is a webhook as it is answered: what is implied, and what the mask names.
+func answered(application string, w *iot.Webhook, mask []string) *wire.ApplicationWebhook {
+	whole, out := webhookOf(application, w), &wire.ApplicationWebhook{}
+	p := newPaths(mask)
+	for _, path := range impliedFields() {
+		p.add(path)
+	}
+	p.pick(out.ProtoReflect(), whole.ProtoReflect())
+	return out
+}
