@@ -45,6 +45,9 @@ type app struct {
 	web     *web.Server
 	main    net.Listener
 	metrics net.Listener       // nil without -metrics-listen
+	grpc    net.Listener       // nil without -grpc-listen
+	grpcTLS net.Listener       // nil without -grpc-tls-listen
+	dialect tts.Options        // of The Things Stack's services
 	catalog *webhook.Catalogue // templates that are offered
 	cert    *certificate       // nil without -tls-cert
 	hangup  chan os.Signal     // asks to read the certificate again
@@ -86,6 +89,9 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 			return a, err
 		}
 	}
+	if err := a.listenGRPC(ctx); err != nil {
+		return a, err
+	}
 	if err := a.firstAccount(ctx); err != nil {
 		return a, err
 	}
@@ -106,9 +112,10 @@ func (a *app) wire() {
 	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	passwords := iot.NewPasswords()
+	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
 		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Templates: a.catalog, Now: a.now, Log: a.log}),
-		TTS: tts.New(tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Now: a.now, Log: a.log}),
+		TTS: tts.New(a.dialect),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
@@ -203,6 +210,7 @@ func (a *app) run(ctx context.Context) error {
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}
+	a.runGRPC(ctx, g)
 	if a.cert != nil {
 		g.Go(func() error { a.reloadOnHangup(ctx); return nil })
 	}
@@ -218,7 +226,7 @@ func (a *app) run(ctx context.Context) error {
 
 // close ends what newApp began, also after it has failed halfway.
 func (a *app) close() error {
-	for _, l := range []net.Listener{a.main, a.metrics} {
+	for _, l := range []net.Listener{a.main, a.metrics, a.grpc, a.grpcTLS} {
 		if l != nil {
 			_ = l.Close() // it is closed already where it was served
 		}

@@ -27,6 +27,8 @@ type httpConfig struct {
 	Listen          string
 	PublicURL       string // without a slash at the end; "" is the listener's own
 	TLSCert, TLSKey string
+	// GRPCListen and GRPCTLSListen are for The Things Stack's tools; "" is none.
+	GRPCListen, GRPCTLSListen string
 }
 
 // storeConfig says where everything is kept, and how long.
@@ -68,6 +70,8 @@ func (c *config) options() *options {
 	o.add(option{name: "public-url", value: "URL", set: func(s string) error { c.HTTP.PublicURL = strings.TrimSuffix(s, "/"); return nil }, usage: "address that browsers and receivers know it by, such as https://thingpost.example.org"})
 	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key, https is spoken; read again on SIGHUP")
 	o.text(&c.HTTP.TLSKey, "tls-key", "FILE", "", "the certificate's private key in PEM")
+	o.text(&c.HTTP.GRPCListen, "grpc-listen", "ADDRESS", "", "address for The Things Stack's gRPC in clear text; its tools expect :1884")
+	o.text(&c.HTTP.GRPCTLSListen, "grpc-tls-listen", "ADDRESS", "", "address for the same with -tls-cert; its tools expect :8884")
 	o.group("What it keeps")
 	o.dataOptions(&c.Store.Data, &c.Store.KeyFile)
 	o.duration(&c.Store.Retention, "retention", "720h", "how long messages and ended deliveries are kept; 0 is for ever")
@@ -122,6 +126,9 @@ func (c *config) Validate() map[string]string {
 	check(isListenAddress(c.HTTP.Listen), "listen", "must be an address and a port, like 127.0.0.1:8080 or :8080")
 	check(c.Watch.MetricsListen == "" || isListenAddress(c.Watch.MetricsListen), "metrics-listen", "must be an address and a port, like 127.0.0.1:9100")
 	check(c.HTTP.PublicURL == "" || isOrigin(c.HTTP.PublicURL), "public-url", "must be http:// or https:// with a host and no path, like https://thingpost.example.org")
+	check(c.HTTP.GRPCListen == "" || isListenAddress(c.HTTP.GRPCListen), "grpc-listen", "must be an address and a port, like 127.0.0.1:1884")
+	check(c.HTTP.GRPCTLSListen == "" || isListenAddress(c.HTTP.GRPCTLSListen), "grpc-tls-listen", "must be an address and a port, like :8884")
+	check(c.HTTP.GRPCTLSListen == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -grpc-tls-listen needs it")
 	check(c.HTTP.TLSKey == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -tls-key needs it")
 	check(c.HTTP.TLSCert == "" || c.HTTP.TLSKey != "", "tls-key", "is missing: -tls-cert needs it")
 	check(c.Store.Data != "", "data", "must name a folder")
