@@ -25,6 +25,7 @@ type world struct {
 	*testing.T
 	db      *db.DB
 	tts     http.Handler
+	options tts.Options
 	project *iot.Project
 	device  *iot.Device
 	webhook *iot.Webhook
@@ -46,7 +47,8 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	t.Cleanup(func() { w.must(d.Close()) })
 	w.db, in = d, ingest.New(d, ingest.Options{Now: now})
-	w.tts = tts.New(tts.Options{DB: d, Ingest: in, Downlinks: downlink.New(downlink.Options{DB: d, Ingest: in, Now: now}), Now: now})
+	w.options = tts.Options{DB: d, Ingest: in, Downlinks: downlink.New(downlink.Options{DB: d, Ingest: in, Now: now}), Now: now}
+	w.tts = tts.New(w.options)
 	org := &iot.Organization{Name: "Works"}
 	w.must(d.SetUp(&iot.Account{Email: actor, PasswordHash: "x"}, org))
 	w.project = &iot.Project{ID: "app1", Name: "App", OrganizationKey: org.Key}
