@@ -8,13 +8,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at, d.expected_interval_ms, d.silent_at`
+const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at, d.expected_interval_ms, d.silent_at, d.upstream_id`
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 
 func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, error) {
 	var v iot.Device
-	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt}, more...)
+	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamID}, more...)
 	return &v, row.Scan(into...)
 }
 

@@ -32,9 +32,9 @@ func (w *world) downlinks(n int, confirmed bool) []*iot.Downlink {
 	return list
 }
 
-func (w *world) push(t *testing.T, replace bool, list ...*iot.Downlink) {
+func (w *world) push(t *testing.T, list ...*iot.Downlink) {
 	t.Helper()
-	stale, err := w.PushDownlinks(list, replace, w.cause(w.version(t)))
+	stale, err := w.PushDownlinks(list, false, w.cause(w.version(t)))
 	must(t, err)
 	if stale {
 		t.Fatal("stale")
@@ -69,7 +69,7 @@ func (w *world) told(t *testing.T) (types []iot.MessageType) {
 func TestQueueIsTakenInOrderAndEachChangeIsAMessage(t *testing.T) {
 	w := open(t)
 	list := w.downlinks(3, true)
-	w.push(t, false, list...)
+	w.push(t, list...)
 	first := w.take(t)
 	if first.ID != list[0].ID || first.Status != iot.DownlinkIsSent || first.SentAt == 0 {
 		t.Fatalf("%+v", first)
@@ -118,7 +118,7 @@ func TestQueueIsTakenInOrderAndEachChangeIsAMessage(t *testing.T) {
 func TestDownlinkAnswersAreRefusedByTheirCodes(t *testing.T) {
 	w := open(t)
 	list := w.downlinks(1, false)
-	w.push(t, false, list...)
+	w.push(t, list...)
 	other := &iot.Device{ProjectID: w.project.Key, ID: "other-probe"}
 	must(t, w.CreateDevice(other, "other-key", actor))
 	ack := func(id iot.ID, change func(*db.Cause)) iot.Code {
@@ -194,7 +194,7 @@ func TestQueuesGoWithTheirDevicesAndStayOtherwise(t *testing.T) {
 	now := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 	w := open(t, func(o *db.Options) { o.Now = func() time.Time { return now } })
 	list := w.downlinks(3, false)
-	w.push(t, false, list...)
+	w.push(t, list...)
 	w.take(t)
 	_, _, err := w.AnswerDownlink(list[0].ID, iot.DownlinkAck, "", w.cause(w.version(t)))
 	must(t, err)
@@ -226,7 +226,7 @@ func TestQueuesGoWithTheirDevicesAndStayOtherwise(t *testing.T) {
 func TestSizeTakesEndedDownlinksToo(t *testing.T) {
 	now := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 	w := open(t, func(o *db.Options) { o.Now = func() time.Time { return now } })
-	w.push(t, false, w.downlinks(2, false)...)
+	w.push(t, w.downlinks(2, false)...)
 	w.take(t)
 	now = now.Add(2 * time.Hour)
 	must(t, w.Accept(w.accepted(w.version(t), `1`)))
@@ -242,7 +242,7 @@ func TestSizeTakesEndedDownlinksToo(t *testing.T) {
 
 func TestBackupHoldsQueues(t *testing.T) {
 	w := open(t)
-	w.push(t, false, w.downlinks(1, true)...)
+	w.push(t, w.downlinks(1, true)...)
 	file, folder := filepath.Join(t.TempDir(), "copy.db"), filepath.Join(t.TempDir(), "restored")
 	must(t, db.Backup(t.Context(), filepath.Dir(w.Path()), file))
 	must(t, db.Restore(t.Context(), folder, file, false))

@@ -12,8 +12,10 @@ import (
 type ProjectSettings struct {
 	Project  *iot.Project
 	Version  int64
-	Webhooks []*iot.Webhook
-	Profiles map[int64]*iot.Profile // by key
+	Webhooks []*iot.Webhook // upstreams too
+	// UpstreamID is the key of the upstream of devices that have none of their own.
+	UpstreamID int64
+	Profiles   map[int64]*iot.Profile // by key
 }
 
 // ProjectSettings reads a project's settings; not_found if it is deleted.
@@ -21,7 +23,7 @@ func (d *DB) ProjectSettings(ctx context.Context, key int64) (*ProjectSettings, 
 	s := &ProjectSettings{Profiles: map[int64]*iot.Profile{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var err error
-		if s.Project, err = scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+`, p.version`+fromProjects+` WHERE p.id = $1 AND p.deleted_at = 0`, key), &s.Version); err != nil {
+		if s.Project, err = scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+`, p.version, p.upstream_id`+fromProjects+` WHERE p.id = $1 AND p.deleted_at = 0`, key), &s.Version, &s.UpstreamID); err != nil {
 			return orNotFound("project", err)
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles WHERE project_id = $1`, key)

@@ -47,7 +47,7 @@ func (d *DB) WebhookStats(ctx context.Context, projectID int64) (map[int64]*Stat
 	stats := map[int64]*Stats{}
 	from := d.firstHour()
 	rows, err := d.reader.QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
-		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0`, projectID)
+		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`, projectID)
 	if err != nil {
 		return nil, translate("read webhook figures", err)
 	}

@@ -12,7 +12,7 @@ import (
 const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.description, w.url, w.message_types, w.channel, w.payload_only, w.headers,
 	w.format, w.field_mask, w.device_id, coalesce((SELECT slug FROM devices WHERE id = w.device_id), ''), w.template, w.downlink_key, w.signed,
 	w.signing_secrets, w.old_secret_until, w.settings, w.paused, w.paused_by, w.paused_reason, w.paused_at,
-	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields`
+	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields, w.kind`
 
 // storedHeader is a header inside the sealed column, its value in clear.
 type storedHeader struct {
@@ -31,7 +31,7 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly, &headersSealed,
 		&w.Format, &mask, &w.DeviceID, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
 		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError, &w.Health.Since,
-		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed)
+		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed, &w.Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +100,10 @@ func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 
 // Webhooks returns a project's webhooks, the oldest first.
 func (d *DB) Webhooks(ctx context.Context, projectID int64) ([]*iot.Webhook, error) {
-	return d.listWebhooks(ctx, `w.project_id = $1 AND w.deleted_at = 0`, projectID)
+	return d.listWebhooks(ctx, `w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`, projectID)
 }
 
-// AllWebhooks returns the webhooks of all projects.
+// AllWebhooks returns the webhooks of all projects, upstreams too.
 func (d *DB) AllWebhooks(ctx context.Context) ([]*iot.Webhook, error) {
 	return d.listWebhooks(ctx, `w.deleted_at = 0`)
 }
@@ -128,7 +128,7 @@ func (d *DB) listWebhooks(ctx context.Context, where string, args ...any) ([]*io
 // Webhook returns a webhook of a project by slug or UUID; not_found.
 func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.Webhook, error) {
 	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w
-		WHERE w.project_id = $1 AND w.deleted_at = 0 AND (w.slug = $2 OR w.uuid = lower($2))`, projectID, name))
+		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook' AND (w.slug = $2 OR w.uuid = lower($2))`, projectID, name))
 	return w, orNotFound("webhook", err)
 }
 
@@ -149,10 +149,10 @@ func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
 func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	d := t.db
 	var n int
-	if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, w.ProjectID).Scan(&n); err != nil {
+	if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0 AND kind = 'webhook'`, w.ProjectID).Scan(&n); err != nil {
 		return err
 	}
-	if n >= d.limits.Webhooks {
+	if n >= d.limits.Webhooks && w.Kind != iot.KindUpstream {
 		return iot.NewError(iot.LimitReached, fmt.Sprintf("This project has %d of %d webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
 	}
 	if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, w.ProjectID); err != nil {

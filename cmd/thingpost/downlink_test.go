@@ -88,3 +88,53 @@ func pushAsTold(t *testing.T, told *http.Request, body string) int {
 	defer func() { _ = resp.Body.Close() }()
 	return resp.StatusCode
 }
+
+// TestDownlinksGoOnToAnUpstream lets a project's downlinks go on to a server that
+// stands for another system: in their order, with its key, and again after it
+// has failed.
+func TestDownlinksGoOnToAnUpstream(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	failed := false
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !failed {
+			failed = true
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		var ports []string
+		for _, port := range gjson.GetBytes(body, "downlinks.#.f_port").Array() {
+			ports = append(ports, port.Raw)
+		}
+		got = append(got, r.URL.Path+" "+r.Header.Get("Authorization")+" "+strings.Join(ports, ","))
+	}))
+	defer upstream.Close()
+	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
+	defer p.end(t, syscall.SIGTERM)
+	c := signIn(t, p.url)
+	c.call("POST", "/projects", map[string]string{"id": "valves", "name": "Valves"}, 201, nil)
+	c.call("POST", "/projects/valves/devices", map[string]string{"id": "valve-1"}, 201, nil)
+	c.call("PUT", "/projects/valves/upstream", map[string]string{"url": upstream.URL + "/api/v3/as/applications/app1", "key": "NNSXS.theirs"}, 200, nil)
+	const queue = "/projects/valves/devices/valve-1/downlinks"
+	c.call("POST", queue, []byte(`[{"f_port":1},{"f_port":2}]`), 201, nil)
+	c.call("PUT", queue, []byte(`[{"f_port":3}]`), 200, nil)
+	const down, key = "/api/v3/as/applications/app1/devices/valve-1/down/", " Bearer NNSXS.theirs "
+	want := []string{down + "push" + key + "1", down + "push" + key + "2", down + "replace" + key, down + "push" + key + "3"}
+	until(t, "all have gone on", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got) >= len(want)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(got, want) {
+		t.Errorf("the upstream got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -100,6 +100,10 @@ func Routes() []Route {
 		{"PATCH", project, UserToken, iot.ManageProject, (*server).updateProject},
 		{"DELETE", project, UserToken, iot.ManageProject, (*server).deleteProject},
 
+		{"GET", project + "/upstream", UserToken, iot.ManageProject, (*server).showUpstream},
+		{"PUT", project + "/upstream", UserToken, iot.ManageProject, (*server).setUpstream},
+		{"DELETE", project + "/upstream", UserToken, iot.ManageProject, (*server).clearUpstream},
+
 		{"GET", project + "/profiles", either, iot.ReadDevices | iot.ChangeSettings, (*server).listProfiles},
 		{"POST", project + "/profiles", either, iot.ChangeSettings, (*server).createProfile},
 		{"GET", profile, either, iot.ReadDevices | iot.ChangeSettings, (*server).showProfile},

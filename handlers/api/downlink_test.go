@@ -22,11 +22,9 @@ type downlinksAnswer struct {
 	Next  string
 }
 
-func (w *world) pushed(body string) []downlinkAnswer {
+func (w *world) pushed(body string) {
 	w.Helper()
-	var v downlinksAnswer
-	w.ok(201, "POST", queue, w.editor, body).into(w, &v)
-	return v.Items
+	w.ok(201, "POST", queue, w.editor, body)
 }
 
 func (w *world) queueOf(status string) (list []downlinkAnswer) {
@@ -147,5 +145,42 @@ func TestWaitingDeviceHearsOfAPush(t *testing.T) {
 	w.pushed(`{"f_port":9}`)
 	if a := <-done; a.status != http.StatusOK || !strings.Contains(a.body, `"f_port":9`) {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestProjectNamesItsUpstream(t *testing.T) {
+	w := newWorld(t)
+	const path, key = base + "/upstream", "NNSXS.of-the-other-system"
+	w.refused(iot.NotFound, "GET", path, w.owner, "")
+	w.refused(iot.Invalid, "PUT", path, w.owner, `{"url":"ftp://x","key":""}`, "url", "key")
+	w.refused(iot.Invalid, "PUT", path, w.owner, `{"url":"https://tts.example/{devID}","key":"`+key+`"}`, "url")
+	for _, body := range []string{`{"url":"https://tts.example/api/v3/as/applications/app1/","key":"` + key + `"}`, `{"url":"https://tts.example/api/v3/as/applications/app1","key":"•••"}`} {
+		if a := w.ok(200, "PUT", path, w.owner, body); strings.Contains(a.body, key) || !strings.Contains(a.body, `"url":"https://tts.example/api/v3/as/applications/app1","key":"•••"`) {
+			t.Error(a.body)
+		}
+	}
+	w.pushed(`{"f_port":1}`)
+	if n := len(w.queueOf("forwarded")); n != 1 {
+		t.Errorf("%d were sent on", n)
+	}
+	w.mu.Lock()
+	q := w.queued[len(w.queued)-1]
+	w.mu.Unlock()
+	if q.Message.Type != iot.DownlinkQueued || !strings.HasPrefix(q.Delivery.Webhook, "upstream") {
+		t.Errorf("%+v", q.Delivery)
+	}
+	if a := w.ok(200, "GET", base+"/webhooks", w.owner, ""); strings.Contains(a.body, "upstream") {
+		t.Errorf("the webhooks are %s", a.body)
+	}
+	h, err := w.db.WebhookByKey(t.Context(), q.Delivery.WebhookID)
+	w.must(err)
+	if v := h.Headers[0].Value.Reveal(); v != "Bearer "+key {
+		t.Errorf("the mask left %q", v)
+	}
+	w.ok(204, "DELETE", path, w.owner, "")
+	w.refused(iot.NotFound, "DELETE", path, w.owner, "")
+	w.pushed(`{"f_port":1}`)
+	if n := len(w.queueOf("queued")); n != 1 {
+		t.Errorf("%d wait for the device", n)
 	}
 }

@@ -31,25 +31,28 @@ func (s *site) downlinkRoutes() []route {
 // shownDownlinks is how many of a queue a device's page shows.
 const shownDownlinks = 8
 
+// lookedAtSent is how many of those that were sent are looked at for such as wait
+// for the device's answer.
+const lookedAtSent = 100
+
 // downlinkQueue reads the part of a device's queue that its page shows.
 func (s *site) downlinkQueue(r *http.Request, v *visit, d *iot.Device) (pages.QueueProps, error) {
 	p := pages.QueueProps{In: v.in(), Device: d, Now: s.now(), MayPush: v.may(iot.SendDownlinks)}
-	for status, into := range map[iot.DownlinkStatus]*[]*iot.Downlink{iot.DownlinkIsQueued: &p.Queued, iot.DownlinkIsSent: &p.Sent} {
-		page, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: status, Limit: shownDownlinks})
-		if err != nil {
-			return p, err
-		}
-		*into = page.Items
+	queued, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: shownDownlinks})
+	if err != nil {
+		return p, err
 	}
-	// What was sent and needs no confirmation is done.
-	waiting := p.Sent[:0]
-	for _, x := range p.Sent {
-		if x.Confirmed {
-			waiting = append(waiting, x)
+	sent, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsSent, Limit: lookedAtSent})
+	if err != nil {
+		return p, err
+	}
+	p.Queued = queued.Items
+	for _, x := range sent.Items {
+		// What was sent and needs no confirmation is done.
+		if x.Confirmed && len(p.Sent) < shownDownlinks {
+			p.Sent = append(p.Sent, x)
 		}
 	}
-	p.Sent = waiting
-	var err error
 	p.Count, err = s.DB.CountDownlinks(r.Context(), d.Key)
 	return p, err
 }

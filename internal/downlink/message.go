@@ -19,6 +19,7 @@ type composer struct {
 	now      func() time.Time
 	snapshot *ingest.Snapshot
 	device   *iot.Device
+	upstream *iot.Webhook // nil if its downlinks stay here
 }
 
 // maxListed bounds the bytes of downlinks in one message that lists many.
@@ -124,5 +125,9 @@ func (c *composer) message(kind iot.MessageType, object json.RawMessage, correla
 	b = at.Time().AppendFormat(append(b, `,"received_at":"`...), "2006-01-02T15:04:05.000Z")
 	b = append(append(append(b, `","`...), kind...), `":`...)
 	b = append(append(b, object...), '}')
-	return c.snapshot.Match(&iot.Message{ProjectID: d.ProjectID, DeviceID: d.Key, Device: d.ID, Type: kind, Payload: b, ReceivedAt: at}, d)
+	a := c.snapshot.Match(&iot.Message{ProjectID: d.ProjectID, DeviceID: d.Key, Device: d.ID, Type: kind, Payload: b, ReceivedAt: at}, d)
+	if c.upstream != nil && (kind == iot.DownlinkQueued || kind == iot.DownlinkQueueInvalided) {
+		c.snapshot.Carry(a, c.upstream)
+	}
+	return a
 }

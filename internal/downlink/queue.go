@@ -163,8 +163,8 @@ func (q *Queue) change(ctx context.Context, p *iot.Project, v *iot.Device, do fu
 		if err != nil {
 			return err
 		}
-		c := composer{now: q.o.Now, snapshot: s, device: d}
-		stale, err := do(db.Cause{Project: s.Project(), Device: d, Version: s.Version(), Messages: c.messages})
+		c := composer{now: q.o.Now, snapshot: s, device: d, upstream: s.Upstream(d)}
+		stale, err := do(db.Cause{Project: s.Project(), Device: d, Version: s.Version(), Forward: c.upstream != nil, Messages: c.messages})
 		if err != nil || !stale {
 			return err
 		}

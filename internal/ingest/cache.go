@@ -15,7 +15,8 @@ import (
 // settings are a project's settings with its webhooks ready to match.
 type settings struct {
 	*db.ProjectSettings
-	hooks []hook
+	hooks     []hook
+	upstreams map[int64]*iot.Webhook // by key
 }
 
 type hook struct {
@@ -107,7 +108,12 @@ func (i *Ingest) settings(ctx context.Context, project int64) (*settings, error)
 			return nil, err
 		}
 		s := &settings{ProjectSettings: p}
+		s.upstreams = map[int64]*iot.Webhook{}
 		for _, w := range p.Webhooks {
+			if w.Kind == iot.KindUpstream {
+				s.upstreams[w.Key] = w // what is queued here goes there, what others tell of does not
+				continue
+			}
 			c, err := webhook.Compile(w)
 			if err != nil {
 				return nil, err

@@ -23,6 +23,12 @@ func (i *Ingest) Snapshot(ctx context.Context, project int64) (*Snapshot, error)
 	return &Snapshot{i, s}, nil
 }
 
+// DeviceNamed returns a device of a project by slug or UUID, as it is known now;
+// not_found. It is shared and must not be changed.
+func (i *Ingest) DeviceNamed(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
+	return i.device(ctx, p, name)
+}
+
 // Forget drops what is kept in memory: the store has found it to be out of date
 // before the commit was heard of.
 func (i *Ingest) Forget() { i.cache.clear() }
@@ -32,6 +38,25 @@ func (s *Snapshot) Project() *iot.Project { return s.s.Project }
 
 // Version of the settings, for the store.
 func (s *Snapshot) Version() int64 { return s.s.Version }
+
+// Upstream returns the hidden webhook that a device's downlinks go on to, its own
+// or its project's; nil if there is none. It is shared and must not be changed.
+func (s *Snapshot) Upstream(d *iot.Device) *iot.Webhook {
+	if w := s.Own(d); w != nil {
+		return w
+	}
+	return s.s.upstreams[s.s.UpstreamID]
+}
+
+// Own returns the device's own upstream, nil if it has none.
+func (s *Snapshot) Own(d *iot.Device) *iot.Webhook { return s.s.upstreams[d.UpstreamID] }
+
+// Carry adds a delivery to a matched message, to a webhook that matching leaves
+// out.
+func (s *Snapshot) Carry(a *db.Accept, w *iot.Webhook) {
+	a.Deliveries = append(a.Deliveries, s.i.delivery(a.Message, w, iot.TriggerMessage))
+	a.InOrder = append(a.InOrder, w.Settings.InOrder)
+}
 
 // Match gives a message of a device an id and the deliveries that it makes, by
 // the rules of Accept. It asks the store for new ids alone.

@@ -4,13 +4,16 @@ import "regexp"
 
 // Device sends messages and receives downlinks.
 type Device struct {
-	Key       int64  `json:"-"`
-	ProjectID int64  `json:"-"`
-	ProfileID int64  `json:"-"`
-	ID        string `json:"id"` // slug
-	UUID      string `json:"uuid"`
-	Name      string `json:"name"`
-	Profile   string `json:"profile"` // slug
+	Key       int64 `json:"-"`
+	ProjectID int64 `json:"-"`
+	ProfileID int64 `json:"-"`
+	// UpstreamID is the key of the hidden webhook that its downlinks go on to; 0 if
+	// it has none of its own.
+	UpstreamID int64  `json:"-"`
+	ID         string `json:"id"` // slug
+	UUID       string `json:"uuid"`
+	Name       string `json:"name"`
+	Profile    string `json:"profile"` // slug
 	// DevEUI and JoinEUI are 16, DevAddr 8 upper-case hex digits, or "".
 	DevEUI     string  `json:"dev_eui"`
 	JoinEUI    string  `json:"join_eui"`

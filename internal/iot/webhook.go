@@ -120,8 +120,9 @@ func (s Settings) GiveUpAfter() time.Duration {
 
 // Webhook is a configured destination of a project's messages.
 type Webhook struct {
-	Key       int64 `json:"-"`
-	ProjectID int64 `json:"-"`
+	Key       int64       `json:"-"`
+	ProjectID int64       `json:"-"`
+	Kind      WebhookKind `json:"-"` // empty counts as KindWebhook
 	// Version rises with each change of what is sent or when.
 	Version int64 `json:"-"`
 

@@ -2,9 +2,11 @@ package webhook
 
 import (
 	"github.com/tidwall/gjson"
+	"google.golang.org/protobuf/proto"
 
 	"thingpost/internal/iot"
 	"thingpost/internal/lorawan"
+	"thingpost/internal/lorawan/wire"
 )
 
 // Skip says that nothing is to be sent: the delivery has ended as skipped.
@@ -25,6 +27,8 @@ const (
 func (c *Compiled) body(in *Input) (body []byte, contentType string, err error) {
 	m := in.Message
 	switch {
+	case c.upstream:
+		return c.downlinks(m)
 	case c.payloadOnly && m.Type.LoRaWAN():
 		return lorawanPayload(m)
 	case c.payloadOnly:
@@ -76,6 +80,29 @@ func lorawanPayload(m *iot.Message) (body []byte, contentType string, err error)
 		}
 	}
 	return object, typeJSON, nil
+}
+
+// downlinks returns what another system's queue takes: the downlink that a message
+// tells of, or none, which empties the queue.
+func (c *Compiled) downlinks(m *iot.Message) (body []byte, contentType string, err error) {
+	body = []byte(`{"downlinks":[`)
+	if m.Type == iot.DownlinkQueued {
+		object, err := lorawanObject(m)
+		if err != nil {
+			return nil, "", err
+		}
+		body = append(body, object...)
+	}
+	body = append(body, "]}"...)
+	if c.format != iot.Protobuf {
+		return body, typeJSON, nil
+	}
+	var list wire.ApplicationDownlinks
+	if err := lorawan.ParseJSON(body, &list); err != nil {
+		return nil, "", iot.NewError(iot.Invalid, "The downlink cannot be written as Protocol Buffers: "+err.Error()+".")
+	}
+	body, err = proto.Marshal(&list)
+	return body, typeBinary, err
 }
 
 // lorawanObject returns the object under the type's name.

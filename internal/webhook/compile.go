@@ -16,6 +16,7 @@ type Compiled struct {
 	format      iot.Format
 	mask        *lorawan.Mask // nil for the whole message
 	payloadOnly bool
+	upstream    bool // it carries downlinks on to another system
 	routes      []route
 	headers     []ownHeader
 	secrets     []string // texts that no log may show
@@ -41,6 +42,7 @@ func Compile(w *iot.Webhook) (*Compiled, error) {
 		filter:      filterOf(w),
 		format:      w.Format,
 		payloadOnly: w.PayloadOnly,
+		upstream:    w.Kind == iot.KindUpstream,
 		id:          w.ID,
 		downlinkKey: w.DownlinkKey,
 		oldUntil:    w.OldSecretUntil,
