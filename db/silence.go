@@ -117,29 +117,37 @@ func (d *DB) Watched(ctx context.Context, projectID int64, each func(Watched)) e
 }
 
 func (d *DB) watched(ctx context.Context, query string, of int64, each func(Watched)) error {
-	for after, n := int64(0), watchedStep; n == watchedStep; {
-		rows, err := d.reader.QueryContext(ctx, query, of, after, watchedStep)
+	for after := int64(0); ; {
+		list, err := d.watchedPage(ctx, query, of, after)
 		if err != nil {
 			return translate("read watched devices", err)
 		}
-		n = 0
-		for rows.Next() {
-			var v Watched
-			if err := rows.Scan(&v.Key, &v.ProjectID, &v.ExpectedIntervalMS, &v.LastSeenAt, &v.SilentAt); err != nil {
-				_ = rows.Close()
-				return translate("read watched devices", err)
-			}
-			n, after = n+1, v.Key
+		for _, v := range list {
+			after = v.Key
 			if v.LastSeenAt != 0 {
 				each(v)
 			}
 		}
-		_ = rows.Close()
-		if err := rows.Err(); err != nil {
-			return translate("read watched devices", err)
+		if len(list) < watchedStep {
+			return nil
 		}
 	}
-	return nil
+}
+
+func (d *DB) watchedPage(ctx context.Context, query string, of, after int64) (list []Watched, err error) {
+	rows, err := d.reader.QueryContext(ctx, query, of, after, watchedStep)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var v Watched
+		if err := rows.Scan(&v.Key, &v.ProjectID, &v.ExpectedIntervalMS, &v.LastSeenAt, &v.SilentAt); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
 }
 
 // DeviceOfKey returns a device by its integer key; not_found.

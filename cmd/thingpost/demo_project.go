@@ -58,7 +58,7 @@ func (d *demoProject) furnish(ctx context.Context) error {
 	}
 	for kind, n := range map[demoKind]int{soilProbe: 12, smokeAlarm: 3, gateway: 2} {
 		for i := range n {
-			v := demoDevice{Device: &iot.Device{ProjectID: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1)}, key: iot.NewDeviceKey(), kind: kind}
+			v := demoDevice{Device: &iot.Device{ProjectID: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1), ExpectedIntervalMS: demoExpected.Milliseconds()}, key: iot.NewDeviceKey(), kind: kind}
 			if err := d.app.db.CreateDevice(v.Device, v.key, demoActor); err != nil {
 				return err
 			}
@@ -113,9 +113,19 @@ func (d *demoProject) live(ctx context.Context, pace int) error {
 	}
 }
 
+// demoExpected is how often the devices are expected. One of them is quiet for two
+// minutes of three, so that its silence is seen.
+const (
+	demoExpected = time.Minute
+	demoQuiet    = "smoke-alarm-03"
+)
+
 // sendOne lets one device send as a real one would: over HTTP, with its key.
 func (d *demoProject) sendOne(ctx context.Context, client *http.Client) error {
 	v := &d.devices[rand.IntN(len(d.devices))]
+	if v.ID == demoQuiet && v.turn > 0 && d.now().Minute()%3 != 0 {
+		return nil
+	}
 	url := d.app.url() + "/api/v1/projects/" + d.project.ID + "/devices/" + v.ID + "/messages"
 	err := post(ctx, client, url, v.key.Reveal(), d.message(v))
 	if err == nil || ctx.Err() != nil {

@@ -196,6 +196,9 @@ func (s *site) showDevice(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if handlers.IsFragment(r, pages.DeviceTrafficID) {
 		return handlers.Render(w, r, http.StatusOK, pages.DeviceTraffic(traffic))
 	}
+	if handlers.IsFragment(r, pages.DeviceNowID) {
+		return handlers.Render(w, r, http.StatusOK, pages.DeviceNow(traffic))
+	}
 	shell, err := s.shell(w, r, v, shellFor{title: d.ID, here: v.in().Devices(), live: true})
 	if err != nil {
 		return err

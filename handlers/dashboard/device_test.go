@@ -115,7 +115,7 @@ func TestDevicePageShowsItsTraffic(t *testing.T) {
 	if strings.Contains(p.body, "\ufffd") {
 		t.Error("a payload is cut within a character")
 	}
-	p.has(`.stats a[href="/projects/greenhouse-north/deliveries?device=soil-probe-07&status=pending"]`, "show them")
+	c.fragment(devicePath, "device-now").is(200).lacks("h1").lacks("tbody").has(`.stats a[href="/projects/greenhouse-north/deliveries?device=soil-probe-07&status=pending"]`, "show them")
 }
 
 func TestSendTestMessage(t *testing.T) {

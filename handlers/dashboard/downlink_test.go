@@ -20,7 +20,8 @@ func TestQueueOnTheDevicePage(t *testing.T) {
 	w.must(err)
 	p := c.fragment(devicePath, "device-traffic").is(200).lacks("h1")
 	p.has("tbody tr:first-child", "vu8=").has("tbody tr:first-child", "High").has("tbody tr:first-child", "Sent").has("tbody", `{"interval_s":900,"t":"<b>"}`).has("tbody", "Waiting")
-	p.has(".stats", "oldest").has(`a[href="`+devicePath+`/downlinks/clear"]`, "Clear queue")
+	c.fragment(devicePath, "device-now").has(".stats", "oldest")
+	p.has(`a[href="`+devicePath+`/downlinks/clear"]`, "Clear queue")
 	remove := p.Find(`form[action$="/remove"]`)
 	if remove.Length() != 1 {
 		t.Fatalf("%d can be removed, want the one that waits", remove.Length())

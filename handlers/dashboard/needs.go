@@ -120,7 +120,7 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 }
 
 func failingNeed(in pages.In, w *iot.Webhook, st *db.Stats, now iot.Instant) ui.NeedProps {
-	text := strings.TrimSuffix(w.Health.LastError, ".")
+	text, _, _ := strings.Cut(strings.TrimSuffix(w.Health.LastError, "."), ": ") // what, without what to do
 	if w.Health.Since != 0 {
 		text += ", for " + coarse(now.Sub(w.Health.Since))
 	}

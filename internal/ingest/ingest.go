@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"thingpost/db"
@@ -135,7 +136,7 @@ func (i *Ingest) store(ctx context.Context, s Sender, list []*db.Accept, at []in
 	}
 	all := list
 	if len(returns) > 0 {
-		all = append(returns[:len(returns):len(returns)], list...)
+		all = append(slices.Clip(returns), list...)
 	}
 	if err := i.db.Accept(all...); err != nil {
 		return stale, err

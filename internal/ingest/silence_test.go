@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,8 +64,8 @@ func (w *watching) told(t *testing.T) []string {
 	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 100})
 	must(t, err)
 	list := []string{}
-	for i := len(page.Items) - 1; i >= 0; i-- {
-		if m := page.Items[i]; m.Type == iot.Iottly {
+	for _, m := range slices.Backward(page.Items) {
+		if m.Type == iot.Iottly {
 			list = append(list, string(m.Payload))
 		}
 	}

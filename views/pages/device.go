@@ -16,6 +16,7 @@ import (
 const (
 	DeviceListID    = "device-list"
 	DeviceTrafficID = "device-traffic"
+	DeviceNowID     = "device-now"
 )
 
 // RevealKey is the value of "do" that asks for a device's key; any other
