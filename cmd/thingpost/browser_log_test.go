@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -242,6 +243,42 @@ func TestBrowserLogDrawer(t *testing.T) {
 	s.click(firstRow, "")
 	s.at(path)
 	s.sees("soil-probe-07 to ERP goods-in")
+}
+
+func TestBrowserLogRangeIsTypedInTheReadersZone(t *testing.T) {
+	s := openLog(t, 1)
+	_, err := chromedp.Call(s.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"}) // 5:30 h before UTC
+	must(t, err)
+	s.open(logPage)
+	s.hasRows(1)
+	s.press("Time")
+	s.sees("In the time of Asia/")
+	js[bool](s.browser, `() => {
+		const field = document.querySelector("[name=since]");
+		field.value = "2026-01-01T10:00";
+		return field.dispatchEvent(new Event("input", { bubbles: true }));
+	}`)
+	s.press("Apply")
+	s.sees("from 1 Jan 10:00")
+	s.await("the address holds UTC", func() bool {
+		return value[string](s.browser, `new URLSearchParams(location.search).get("since")`) == "2026-01-01T04:30"
+	})
+	if got := value[string](s.browser, `document.querySelector("[name=since]").value`); got != "2026-01-01T10:00" {
+		t.Errorf("the field holds %q", got)
+	}
+}
+
+func TestBrowserLogOfMessagesWaitsToo(t *testing.T) {
+	s := openLog(t, 2)
+	s.open(logProject + "/messages")
+	rows := func() int { return value[int](s.browser, `document.querySelectorAll("#messages tbody tr").length`) }
+	s.await("the list shows both", func() bool { return rows() == 2 })
+	s.points("#messages tbody tr:first-child a")
+	s.send(3)
+	s.sees("3 new")
+	s.points("h1")
+	s.await("the list shows all", func() bool { return rows() == 5 })
+	s.lacks("3 new")
 }
 
 func TestBrowserLogLosesTheConnectionAndHeals(t *testing.T) {

@@ -68,7 +68,7 @@ func TestLogNamesWhatItDoesNotUnderstand(t *testing.T) {
 func TestAddressHoldsTheWholeFilter(t *testing.T) {
 	for _, q := range []pages.DeliveryQuery{
 		{},
-		{ID: "x&y=z", Time: "24h", Webhook: "erp", Device: "soil-probe-07", Statuses: []string{"failed", "skipped"}, Codes: "5xx,404, 300-307", Errors: []string{"dns", "tls"}, Attempt: "2"},
+		{ID: "x&y=z", Time: "24h", Webhook: "erp", Device: "soil-probe-07", Statuses: []string{"failed", "skipped"}, Codes: "5xx,404, 300-307", Errors: []string{"dns", "tls"}, Attempt: "2", MS: "1000"},
 		{Since: "2026-11-21T10:00", Until: "2026-11-21T11:00", Statuses: []string{"retrying"}, Message: "019aa5d2-8c41-7e9a-8000-0123456789ab", Before: "019aa5d2-8c41-7e9a-8000-0123456789ac"},
 	} {
 		u, err := url.Parse(pages.In("p").Deliveries(q.Pairs()...))
@@ -108,6 +108,7 @@ func TestFilterOfAQuery(t *testing.T) {
 			f.Codes = []db.CodeRange{{From: 500, To: 599}, {From: 404, To: 404}, {From: 300, To: 307}}
 		}),
 		"error=dns&error=tls":               set(func(f *db.DeliveryFilter) { f.Errors = []iot.ErrorClass{iot.ErrDNS, iot.ErrTLS} }),
+		"ms=1000":                           set(func(f *db.DeliveryFilter) { f.MinMS = 1000 }),
 		"attempt=5":                         set(func(f *db.DeliveryFilter) { f.MinAttempt = 5 }),
 		"time=24h":                          set(func(f *db.DeliveryFilter) { f.Since = at.Add(-24 * time.Hour) }),
 		"time=24h&since=2026-01-01T00:00":   set(func(f *db.DeliveryFilter) { f.Since = at.Add(-24 * time.Hour) }),
@@ -124,7 +125,7 @@ func TestFilterOfAQuery(t *testing.T) {
 			t.Errorf("%s makes %+v, want %+v (none %v, left out %q, %v)", query, got, want, none, ignored, err)
 		}
 	}
-	for _, bad := range []string{"code=9xx", "code=500-400", "code=99", "code=600", "code=x", "code=" + strings.Repeat("404,", 30), "attempt=0", "attempt=-1", "since=0001-01-01T00:00", "until=9999-01-01T00:00"} {
+	for _, bad := range []string{"code=9xx", "code=500-400", "code=99", "code=600", "code=x", "code=" + strings.Repeat("404,", 30), "attempt=0", "attempt=-1", "ms=0", "ms=fast", "since=0001-01-01T00:00", "until=9999-01-01T00:00"} {
 		values, _ := url.ParseQuery(bad)
 		if q, ignored := deliveryQuery(values); len(ignored) != 1 || q.Filtered() {
 			t.Errorf("%s is understood as %+v, left out %q", bad, q, ignored)

@@ -51,6 +51,9 @@ func (s *site) listMessages(w http.ResponseWriter, r *http.Request, v *visit) er
 	if to != "" {
 		return handlers.Redirect(w, r, to)
 	}
+	if handlers.IsFragment(r, pages.MessageNewID) {
+		return s.newMessages(w, r, v, p)
+	}
 	status := http.StatusOK
 	if err := s.fillMessages(r.Context(), v, &p); err != nil {
 		if r.Context().Err() != nil {
@@ -64,12 +67,32 @@ func (s *site) listMessages(w http.ResponseWriter, r *http.Request, v *visit) er
 		return handlers.Render(w, r, status, pages.MessageList(p))
 	case handlers.IsFragment(r, pages.MessageLogID):
 		w.Header().Set("HX-Push-Url", v.in().Messages(p.Query.Pairs()...))
+		if status != http.StatusOK {
+			w.Header().Set("HX-Retarget", "#"+pages.MessageLogID)
+		}
 		return handlers.Render(w, r, status, pages.MessageLog(p))
 	}
 	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Messages", here: v.in().Messages(), wide: true, live: p.Query.Before == ""}); err != nil {
 		return err
 	}
 	return handlers.Render(w, r, status, pages.Messages(p))
+}
+
+// newMessages answers how many match and are newer than the newest that is shown.
+func (s *site) newMessages(w http.ResponseWriter, r *http.Request, v *visit, p pages.MessagesPage) error {
+	f, none, err := s.messageFilter(r.Context(), v, p.Query)
+	if err != nil {
+		return err
+	}
+	if shown, ok := iot.ParseID(r.URL.Query().Get(pages.ParamAfter)); ok && !none {
+		f.Before, f.After = iot.ID{}, shown
+		n, more, err := s.DB.CountMessages(r.Context(), f, pages.MaxCounted)
+		if err != nil {
+			return err
+		}
+		p.New = pages.Counted{N: int64(n), More: more}
+	}
+	return handlers.Render(w, r, http.StatusOK, pages.MessageNew(p))
 }
 
 // findMessage resolves an id that was searched for, as find.

@@ -46,6 +46,7 @@
       return `${day(date, "short")} ${date.getFullYear()}`;
     },
     minute: (date) => part(date, minutes),
+    point: (date) => `${day(date, "short")} ${part(date, minutes)}`,
     date: dateOf,
     stamp: (date) => `${day(date, "long")} ${date.getFullYear()}, ${part(date, seconds)}`,
   };
@@ -62,7 +63,25 @@
   };
   const localize = (root) => {
     all("time[data-time]", root).forEach((element) => showTime(element));
+    all("input[data-utc]", root).forEach(showField);
+    all("[data-zone]", root).forEach((element) => (element.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone));
   };
+  // Fields of date and time hold UTC for the server, and are read and typed in the reader's zone.
+  const showField = (field) => {
+    const date = new Date(`${field.defaultValue}Z`);
+    if (!field.dataset.utc && !isNaN(date)) field.value = new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+    field.dataset.utc = "shown";
+  };
+  document.addEventListener("formdata", (event) => {
+    all("input[data-utc=shown]", event.target).forEach((field) => {
+      const date = new Date(field.value);
+      if (field.value && !isNaN(date)) event.formData.set(field.name, date.toISOString().slice(0, 16));
+    });
+  });
+  document.addEventListener("input", (event) => {
+    const range = event.target.matches("input[data-utc]") && $("input[type=radio][value=range]", event.target.closest("fieldset"));
+    if (range) range.checked = true;
+  });
   setInterval(() => document.hidden || all('time[data-time="ago"]').forEach((element) => showTime(element)), 10_000);
 
   // ---- Toasts.

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/a-h/templ"
 
 	"thingpost/internal/iot"
 	"thingpost/views/ui"
@@ -126,26 +129,37 @@ func timeOptions(chosen string, ranged bool) []ui.FilterOption {
 	for _, p := range TimePresets() {
 		options = append(options, ui.FilterOption{Value: p.Value, Label: p.Label, Checked: p.Value == chosen})
 	}
-	return append(options, ui.FilterOption{Value: "range", Label: "Range in UTC", Checked: ranged})
+	return append(options, ui.FilterOption{Value: "range", Label: "Range", Checked: ranged})
 }
 
-// timeText is what of the time is chosen, in words.
-func timeText(preset, since, until string) string {
+// presetText is the chosen preset in words.
+func presetText(preset string) string {
 	for _, p := range TimePresets() {
 		if p.Value == preset {
 			return p.Label
 		}
 	}
-	since, until = strings.Replace(since, "T", " ", 1), strings.Replace(until, "T", " ", 1)
-	switch {
-	case since != "" && until != "":
-		return since + " to " + until
-	case since != "":
-		return "from " + since
-	case until != "":
-		return "until " + until
-	}
 	return ""
+}
+
+// rangeText is the chosen range in words, nil if there is none.
+func rangeText(preset, since, until string) templ.Component {
+	at := func(text string) templ.Component {
+		t, err := time.Parse(RangeLayout, text)
+		if err != nil {
+			return templ.NopComponent
+		}
+		return ui.Point(iot.At(t))
+	}
+	switch {
+	case preset != "" || since == "" && until == "":
+		return nil
+	case until == "":
+		return say(words("from "), at(since))
+	case since == "":
+		return say(words("until "), at(until))
+	}
+	return say(at(since), words(" to "), at(until))
 }
 
 func (q DeliveryQuery) statusOptions() []ui.FilterOption {

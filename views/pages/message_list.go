@@ -14,6 +14,7 @@ import (
 const (
 	MessageLogID  = "message-log"
 	MessageListID = "messages"
+	MessageNewID  = "messages-new"
 )
 
 // MessageQuery is what a list of messages is filtered by.
@@ -66,6 +67,7 @@ type MessagesPage struct {
 	Ignored      []string
 	Devices      []string
 	Rows         []MessageRow
+	New          Counted // that match and are newer than those shown, in MessageNew
 	Next         string
 	LookedBackTo iot.Instant
 	Any          bool // the project has messages at all
@@ -287,8 +289,19 @@ func (p MessagesPage) listAttrs() templ.Attributes {
 		return nil
 	}
 	attrs := ui.Live(MessageListID, p.here(), string(iot.MessagesChanged))
-	attrs["data-live-hold"] = ""
+	if len(p.Rows) > 0 {
+		attrs["data-live-hold"] = ""
+	}
 	return attrs
+}
+
+// newAttrs make the count of what is new fetch itself when it is asked to.
+func (p MessagesPage) newAttrs() templ.Attributes {
+	if p.Query.Before != "" || len(p.Rows) == 0 {
+		return nil
+	}
+	url := p.Project.Messages(append(p.Query.Pairs(), ParamAfter, p.Rows[0].Message.ID.String())...)
+	return ui.LiveCount(MessageNewID, url)
 }
 
 func channelNote(m *iot.Message) string {

@@ -70,6 +70,8 @@ func dateText(t, now iot.Instant) string {
 
 func stampText(t iot.Instant) string { return t.Time().Format("2 January 2006, 15:04:05") }
 
+func pointText(t iot.Instant) string { return t.Time().Format("2 Jan 15:04") }
+
 func minuteText(t iot.Instant) string { return t.Time().Format("15:04") }
 
 // millisText writes the part of the second that clockText leaves out.

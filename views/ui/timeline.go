@@ -14,6 +14,9 @@ type Phases struct {
 // Total returns the length of all phases.
 func (p Phases) Total() time.Duration { return p.DNS + p.Connect + p.TLS + p.Wait + p.Body }
 
+// Reused reports whether the exchange went over a connection that was open.
+func (p Phases) Reused() bool { return p.DNS+p.Connect+p.TLS == 0 && p.Wait > 0 }
+
 // Longer returns the longer of two, to find the scale of a list.
 func (p Phases) Longer(q Phases) Phases {
 	if q.Total() > p.Total() {
@@ -30,12 +33,11 @@ type PhaseBar struct {
 	Length   time.Duration
 }
 
-// phaseKind is a phase's name and fill; the body has that of DNS, at the other
-// end of a bar.
+// phaseKind is a phase's name and fill.
 type phaseKind struct{ name, class string }
 
 func phaseKinds() []phaseKind {
-	return []phaseKind{{"DNS", "p-dns"}, {"Connect", "p-connect"}, {"TLS", "p-tls"}, {"First byte", "p-wait"}, {"Body", "p-dns"}}
+	return []phaseKind{{"DNS", "p-dns"}, {"Connect", "p-connect"}, {"TLS", "p-tls"}, {"First byte", "p-wait"}, {"Body", "p-body"}}
 }
 
 // Bars returns the phases that happened, as bars on a scale of the given

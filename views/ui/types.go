@@ -37,6 +37,18 @@ const (
 	Destructive Variant = "destructive"
 )
 
+// Width is that of a column of a Fixed table.
+type Width string
+
+// Free shares what the others leave; the others are 68, 88, 112 and 132 px.
+const (
+	Free   Width = ""
+	Narrow Width = "s"
+	Medium Width = "m"
+	Broad  Width = "l"
+	Wider  Width = "xl"
+)
+
 // Phone is what becomes of a cell where rows fold into two lines, below 768 px.
 type Phone string
 
