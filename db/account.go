@@ -135,9 +135,20 @@ func (d *DB) NoteSignIn(key int64) error {
 	})
 }
 
+const organizationColumns = `o.id, o.slug, o.uuid, o.name, o.created_at, o.description, o.metadata, o.updated_at,
+	coalesce((SELECT account_id FROM members WHERE organization_id = o.id AND role = 'owner' ORDER BY added_at, account_id LIMIT 1), 0), m.role`
+
+func (d *DB) scanOrganization(row interface{ Scan(...any) error }) (*iot.Organization, error) {
+	var o iot.Organization
+	var owner int64
+	err := row.Scan(&o.Key, &o.ID, &o.UUID, &o.Name, &o.CreatedAt, &o.Description, &o.Metadata, &o.UpdatedAt, &owner, &o.Role)
+	o.OwnerID = d.ids.Of(owner)
+	return &o, err
+}
+
 // Organizations returns an account's organizations with its role, the oldest first.
 func (d *DB) Organizations(ctx context.Context, account int64) ([]iot.Organization, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT o.id, o.slug, o.uuid, o.name, o.created_at, m.role
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+organizationColumns+`
 		FROM organizations o JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 ORDER BY o.id`, account)
 	if err != nil {
 		return nil, translate("list organizations", err)
@@ -145,25 +156,20 @@ func (d *DB) Organizations(ctx context.Context, account int64) ([]iot.Organizati
 	defer func() { _ = rows.Close() }()
 	list := []iot.Organization{}
 	for rows.Next() {
-		var o iot.Organization
-		if err := rows.Scan(&o.Key, &o.ID, &o.UUID, &o.Name, &o.CreatedAt, &o.Role); err != nil {
+		o, err := d.scanOrganization(rows)
+		if err != nil {
 			return nil, translate("list organizations", err)
 		}
-		list = append(list, o)
+		list = append(list, *o)
 	}
 	return list, translate("list organizations", rows.Err())
 }
 
 // Organization returns one of an account's organizations by slug or UUID; not_found.
 func (d *DB) Organization(ctx context.Context, account int64, name string) (*iot.Organization, error) {
-	var o iot.Organization
-	err := d.reader.QueryRowContext(ctx, `SELECT o.id, o.slug, o.uuid, o.name, o.created_at, m.role FROM organizations o
-		JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 AND (o.slug = $2 OR o.uuid = lower($2))`, account, name).
-		Scan(&o.Key, &o.ID, &o.UUID, &o.Name, &o.CreatedAt, &o.Role)
-	if err != nil {
-		return nil, orNotFound("organization", err)
-	}
-	return &o, nil
+	o, err := d.scanOrganization(d.reader.QueryRowContext(ctx, `SELECT `+organizationColumns+` FROM organizations o
+		JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 AND (o.slug = $2 OR o.uuid = lower($2))`, account, name))
+	return o, orNotFound("organization", err)
 }
 
 // CreateOrganization makes an organization that the account owns. An empty ID
@@ -186,7 +192,8 @@ func (t *Tx) createOrganization(o *iot.Organization) error {
 		return err
 	}
 	o.UUID, o.CreatedAt = t.db.NewID().String(), iot.At(t.db.now())
-	r, err := t.exec(`INSERT INTO organizations (slug, uuid, name, created_at) VALUES ($1, $2, $3, $4)`, o.ID, o.UUID, o.Name, int64(o.CreatedAt))
+	r, err := t.exec(`INSERT INTO organizations (slug, uuid, name, created_at, description, metadata) VALUES ($1, $2, $3, $4, $5, $6)`,
+		o.ID, o.UUID, o.Name, int64(o.CreatedAt), o.Description, o.Metadata)
 	if err != nil {
 		return slugTaken(err)
 	}

@@ -8,13 +8,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at, d.expected_interval_ms, d.silent_at, d.upstream_id`
+const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 
 func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, error) {
 	var v iot.Device
-	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamID}, more...)
+	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamID, &v.Kind, &v.Metadata}, more...)
 	return &v, row.Scan(into...)
 }
 
@@ -34,7 +34,7 @@ func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, *iot
 		JOIN projects p ON p.id = d.project_id JOIN organizations o ON o.id = p.organization_id
 		WHERE d.key_hash = $1 AND d.deleted_at = 0 AND p.deleted_at = 0`, hashOf(key))
 	p = &iot.Project{}
-	v, err := scanDevice(row, &p.Key, &p.OrganizationKey, &p.ID, &p.UUID, &p.Name, &p.Organization, &p.AutoRegister, &p.CreatedAt, &p.UpdatedAt)
+	v, err := scanDevice(row, projectInto(p)...)
 	return v, p, orNotFound("device", err)
 }
 
@@ -112,47 +112,63 @@ func (d *DB) CountDevices(ctx context.Context, projectID int64) (n int, err erro
 // one. Errors: invalid, conflict (id, UUID or key), limit_reached
 // (iot.MaxDevices).
 func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
-	v.UUID = strings.ToLower(v.UUID)
-	if v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
-		return iot.FieldError("uuid", "must be a UUID.")
+	return d.CreateDevices([]*iot.Device{v}, []iot.Secret{key}, actor)
+}
+
+// CreateDevices is CreateDevice for several, each with its key: all of them, or
+// none.
+func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) error {
+	for _, v := range list {
+		if v.UUID = strings.ToLower(v.UUID); v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
+			return iot.FieldError("uuid", "must be a UUID.")
+		}
+		if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr, ExpectedIntervalMS: &v.ExpectedIntervalMS}).Check(); err != nil {
+			return err
+		}
 	}
-	if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr, ExpectedIntervalMS: &v.ExpectedIntervalMS}).Check(); err != nil {
+	return d.write("create devices", func(t *Tx) error {
+		for i, v := range list {
+			if err := t.createDevice(v, keys[i], actor); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
+	var n int
+	if err := t.row(`UPDATE projects SET device_count = device_count + 1 WHERE id = $1 RETURNING device_count`, v.ProjectID).Scan(&n); err != nil {
+		return orNotFound("project", err)
+	}
+	if n > iot.MaxDevices {
+		return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
+	}
+	if err := t.pickSlug(&v.ID, v.Name, `SELECT 1 FROM devices WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, v.ProjectID); err != nil {
 		return err
 	}
-	return d.write("create device", func(t *Tx) error {
-		var n int
-		if err := t.row(`UPDATE projects SET device_count = device_count + 1 WHERE id = $1 RETURNING device_count`, v.ProjectID).Scan(&n); err != nil {
-			return orNotFound("project", err)
-		}
-		if n > iot.MaxDevices {
-			return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
-		}
-		if err := t.pickSlug(&v.ID, v.Name, `SELECT 1 FROM devices WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, v.ProjectID); err != nil {
-			return err
-		}
-		if err := t.setProfile(v, v.Profile); err != nil {
-			return err
-		}
-		if v.UUID == "" {
-			v.UUID = t.db.NewID().String()
-		}
-		v.CreatedAt = iot.At(t.db.now())
-		v.UpdatedAt = v.CreatedAt
-		r, err := t.exec(`INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at, expected_interval_ms)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
-			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), v.ExpectedIntervalMS)
-		if isTaken(err) {
-			return t.deviceTaken(v)
-		}
-		if err != nil {
-			return err
-		}
-		if v.Key, err = r.LastInsertId(); err != nil {
-			return err
-		}
-		t.changed(v.ProjectID, iot.DevicesChanged)
-		return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
-	})
+	if err := t.setProfile(v, v.Profile); err != nil {
+		return err
+	}
+	if v.UUID == "" {
+		v.UUID = t.db.NewID().String()
+	}
+	v.CreatedAt = iot.At(t.db.now())
+	v.UpdatedAt = v.CreatedAt
+	r, err := t.exec(`INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at,
+		expected_interval_ms, kind, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
+		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata)
+	if isTaken(err) {
+		return t.deviceTaken(v)
+	}
+	if err != nil {
+		return err
+	}
+	if v.Key, err = r.LastInsertId(); err != nil {
+		return err
+	}
+	t.changed(v.ProjectID, iot.DevicesChanged)
+	return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
 }
 
 // deviceTaken says which name of a device another one has already.
@@ -201,6 +217,8 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 		set(u.DevEUI, &v.DevEUI)
 		set(u.JoinEUI, &v.JoinEUI)
 		set(u.DevAddr, &v.DevAddr)
+		set(u.Kind, &v.Kind)
+		set(u.Metadata, &v.Metadata)
 		if u.Profile != nil {
 			if err := t.setProfile(v, *u.Profile); err != nil {
 				return err
@@ -210,8 +228,8 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 			v.ExpectedIntervalMS = *u.ExpectedIntervalMS
 		}
 		v.UpdatedAt = iot.At(t.db.now())
-		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5, updated_at = $6, expected_interval_ms = $7 WHERE id = $8 AND deleted_at = 0`,
-			v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Key); err != nil {
+		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5, updated_at = $6, expected_interval_ms = $7,
+			kind = $8, metadata = $9 WHERE id = $10 AND deleted_at = 0`, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata, v.Key); err != nil {
 			return err
 		}
 		if u.ExpectedIntervalMS != nil || u.Profile != nil {

@@ -12,7 +12,8 @@ import (
 const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.description, w.url, w.message_types, w.channel, w.payload_only, w.headers,
 	w.format, w.field_mask, w.device_id, coalesce((SELECT slug FROM devices WHERE id = w.device_id), ''), w.template, w.downlink_key, w.signed,
 	w.signing_secrets, w.old_secret_until, w.settings, w.paused, w.paused_by, w.paused_reason, w.paused_at,
-	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields, w.kind`
+	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields, w.kind,
+	w.origin, w.metadata`
 
 // storedHeader is a header inside the sealed column, its value in clear.
 type storedHeader struct {
@@ -31,7 +32,7 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly, &headersSealed,
 		&w.Format, &mask, &w.DeviceID, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
 		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError, &w.Health.Since,
-		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed, &w.Kind)
+		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed, &w.Kind, &w.Origin, &w.Metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 	hidden, fields, err := d.sealTemplate(w)
 	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]), w.DeviceID,
 		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]), int64(w.UpdatedAt),
-		hidden, fields, w.Paused, w.PausedBy, w.PausedReason, int64(w.PausedAt)}, err
+		hidden, fields, w.Paused, w.PausedBy, w.PausedReason, int64(w.PausedAt), w.Metadata}, err
 }
 
 // Webhooks returns a project's webhooks, the oldest first.
@@ -139,10 +140,23 @@ func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) 
 }
 
 // CreateWebhook adds a checked webhook to its project (ProjectID). An empty ID
-// is made from the description. Errors: conflict for a taken id, limit_reached
-// for one webhook more than the host allows.
+// is made from the description. Errors: conflict for a taken id, or for another
+// webhook of its origin with its description; limit_reached for one webhook more
+// than the host allows.
 func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
-	return d.write("create webhook", func(t *Tx) error { return t.createWebhook(w, actor) })
+	return d.CreateWebhooks([]*iot.Webhook{w}, actor)
+}
+
+// CreateWebhooks is CreateWebhook for several: all of them, or none.
+func (d *DB) CreateWebhooks(list []*iot.Webhook, actor string) error {
+	return d.write("create webhooks", func(t *Tx) error {
+		for _, w := range list {
+			if err := t.createWebhook(w, actor); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // createWebhook writes a new webhook, its counters and a line of the audit log.
@@ -158,6 +172,9 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, w.ProjectID); err != nil {
 		return err
 	}
+	if err := t.nameIsFree(w); err != nil {
+		return err
+	}
 	if err := t.findDevice(w); err != nil {
 		return err
 	}
@@ -169,9 +186,9 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	}
 	r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask, device_id, template,
 		downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, hidden, template_fields,
-		paused, paused_by, paused_reason, paused_at, project_id, slug, uuid, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`,
-		append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt))...)
+		paused, paused_by, paused_reason, paused_at, metadata, project_id, slug, uuid, created_at, origin)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
+		append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt), w.Origin)...)
 	if err != nil {
 		return slugTaken(err)
 	}
@@ -190,6 +207,9 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 	was := w.Version
 	err := d.write("update webhook", func(t *Tx) error {
+		if err := t.nameIsFree(w); err != nil {
+			return err
+		}
 		if err := t.findDevice(w); err != nil {
 			return err
 		}
@@ -200,8 +220,8 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		}
 		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6, format = $7,
 			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14, settings = $15,
-			updated_at = $16, hidden = $17, template_fields = $18, paused = $19, paused_by = $20, paused_reason = $21, paused_at = $22, version = version + 1
-			WHERE id = $23 AND version = $24 AND deleted_at = 0`, append(values, w.Key, was)...)
+			updated_at = $16, hidden = $17, template_fields = $18, paused = $19, paused_by = $20, paused_reason = $21, paused_at = $22, metadata = $23, version = version + 1
+			WHERE id = $24 AND version = $25 AND deleted_at = 0`, append(values, w.Key, was)...)
 		if err != nil {
 			return err
 		}
@@ -245,6 +265,25 @@ func (t *Tx) webhookChanged(projectID, webhookID int64) {
 	t.reload(webhookID)
 	t.raise(projectID)
 	t.changed(projectID, iot.WebhooksChanged)
+}
+
+// nameIsFree returns a conflict if another webhook that was made through the same
+// device has the description: clients that make them so tell them apart by it.
+func (t *Tx) nameIsFree(w *iot.Webhook) error {
+	if w.Origin == "" {
+		return nil
+	}
+	var one int
+	err := t.row(`SELECT 1 FROM webhooks WHERE project_id = $1 AND deleted_at = 0 AND origin = $2 AND description = $3 AND id <> $4`,
+		w.ProjectID, w.Origin, w.Description, w.Key).Scan(&one)
+	if isNoRow(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	const taken = "Another webhook that was made for the same device has this description. Choose another."
+	return &iot.Error{Code: iot.Conflict, Message: taken, Fields: map[string]string{"description": taken}}
 }
 
 func (t *Tx) findDevice(w *iot.Webhook) error {
@@ -313,11 +352,21 @@ func (d *DB) RotateSecret(w *iot.Webhook, secret iot.Secret, overlap time.Durati
 // is sent any more. Of very many deliveries the last ones are cancelled a little
 // later, by Maintain.
 func (d *DB) DeleteWebhook(w *iot.Webhook, actor string) error {
-	err := d.write("delete webhook", func(t *Tx) error {
-		if err := t.deleteWebhook(w.ProjectID, w.Key); err != nil {
-			return err
+	return d.DeleteWebhooks([]*iot.Webhook{w}, actor)
+}
+
+// DeleteWebhooks is DeleteWebhook for several: all of them, or none.
+func (d *DB) DeleteWebhooks(list []*iot.Webhook, actor string) error {
+	err := d.write("delete webhooks", func(t *Tx) error {
+		for _, w := range list {
+			if err := t.deleteWebhook(w.ProjectID, w.Key); err != nil {
+				return err
+			}
+			if err := t.audit(w.ProjectID, actor, "webhook.delete", w.ID, ""); err != nil {
+				return err
+			}
 		}
-		return t.audit(w.ProjectID, actor, "webhook.delete", w.ID, "")
+		return nil
 	})
 	const steps = 50
 	for n, i := 1, 0; err == nil && n > 0 && i < steps; i++ {

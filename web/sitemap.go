@@ -5,11 +5,16 @@ import (
 	"strings"
 )
 
-// reserved are the first segments of paths that belong to the dialects of other
-// systems. No page of ours may live under them, so that a dialect can be added
-// without taking a page away; until then they answer 404 in JSON.
-func reserved() []string {
-	return []string{"api", "v3", "in", "http", "messages", "tokens", "users", "register", "orgs", "groups", "things", "profiles",
+// The first segments of paths that belong to the dialects of other systems. No
+// page of ours may live under them.
+
+// reserved are those of The Things Stack and of our own programs; one that has no
+// handler answers 404 in JSON.
+func reserved() []string { return []string{"api", "v3", "in"} }
+
+// mainflux are those of Mainflux's dialect.
+func mainflux() []string {
+	return []string{"http", "messages", "tokens", "users", "register", "orgs", "groups", "things", "profiles",
 		"webhooks", "keys", "identify", "commands", "health", "svcauth", "svcusers", "svcthings", "svcwebhooks", "svchttp"}
 }
 
@@ -24,6 +29,9 @@ func (s *Server) siteMap() *siteMap {
 	m := &siteMap{segments: map[string]http.Handler{}, rest: s.dashboard()}
 	for _, name := range reserved() {
 		m.segments[name] = http.HandlerFunc(nothingHere)
+	}
+	for _, name := range mainflux() {
+		m.segments[name] = bounded(maxAPIBody, orNothing(s.o.Mainflux))
 	}
 	m.segments["api"] = s.api()
 	m.segments["v3"] = s.tts()

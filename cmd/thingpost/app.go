@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -16,8 +17,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"thingpost/db"
+	"thingpost/handlers"
 	"thingpost/handlers/api"
 	"thingpost/handlers/dashboard"
+	"thingpost/handlers/mainflux"
 	"thingpost/handlers/tts"
 	"thingpost/internal/dispatch"
 	"thingpost/internal/downlink"
@@ -111,11 +114,12 @@ func (a *app) wire() {
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
 	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
-	passwords := iot.NewPasswords()
+	passwords, signIns := iot.NewPasswords(), handlers.NewSignIns(a.now)
 	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
-		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Templates: a.catalog, Now: a.now, Log: a.log}),
-		TTS: tts.New(a.dialect),
+		API:      api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
+		TTS:      tts.New(a.dialect),
+		Mainflux: a.mainflux(passwords, signIns),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
@@ -130,6 +134,12 @@ func (a *app) wire() {
 		Log:          a.log,
 		Now:          a.now,
 	})
+}
+
+// mainflux is the dialect of Mainflux.
+func (a *app) mainflux(passwords *iot.Passwords, signIns *handlers.SignIns) http.Handler {
+	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns,
+		AllowRegistration: a.config.First.AllowRegistration, Version: versionName(), Now: a.now, Log: a.log})
 }
 
 // committed hands on what a transaction has changed.

@@ -19,6 +19,7 @@ type Options struct {
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
+	SignIns   *handlers.SignIns  // default one of its own
 	Templates *webhook.Catalogue // default webhook.BuiltIn()
 	Now       func() time.Time   // default time.Now
 	Log       *slog.Logger       // default discards
@@ -26,7 +27,6 @@ type Options struct {
 
 type server struct {
 	Options
-	signIns *signIns
 }
 
 // Prefix is the path that all routes begin with.
@@ -44,7 +44,10 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Options: o, signIns: newSignIns(o.Now)}
+	if o.SignIns == nil {
+		o.SignIns = handlers.NewSignIns(o.Now)
+	}
+	s := &server{Options: o}
 	mux := http.NewServeMux()
 	for _, rt := range Routes() {
 		mux.Handle(rt.Method+" "+Prefix+rt.Pattern, handlers.JSON(s.authenticated(rt), o.Log))

@@ -30,12 +30,15 @@ func (s *server) createProfile(w http.ResponseWriter, r *http.Request, c *caller
 		Webhook *bool  `json:"webhook"`
 		Write   *bool  `json:"write"`
 
-		ExpectedIntervalMS int64 `json:"expected_interval_ms"`
+		ContentType        iot.ContentType `json:"content_type"`
+		Transformer        iot.Transformer `json:"transformer"`
+		ExpectedIntervalMS int64           `json:"expected_interval_ms"`
 	}
 	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
 		return err
 	}
-	p := &iot.Profile{ProjectID: c.project.Key, ID: body.ID, Name: body.Name, Webhook: true, Write: true, ExpectedIntervalMS: body.ExpectedIntervalMS}
+	p := &iot.Profile{ProjectID: c.project.Key, ID: body.ID, Name: body.Name, Webhook: true, Write: true,
+		ContentType: body.ContentType, Transformer: body.Transformer, ExpectedIntervalMS: body.ExpectedIntervalMS}
 	if body.Webhook != nil {
 		p.Webhook = *body.Webhook
 	}

@@ -26,7 +26,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	if err := f.Err(); err != nil {
 		return err
 	}
-	if wait, err := s.signIns.try(senderOf(r), accountOf(body.Email)); err != nil {
+	if wait, err := s.SignIns.Try(r, body.Email); err != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 		return err
 	}
@@ -44,7 +44,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	if !ok {
 		return iot.NewError(iot.Unauthorized, "The email or the password is wrong.")
 	}
-	s.signIns.succeeded(accountOf(body.Email))
+	s.SignIns.Succeeded(body.Email)
 	if err := s.DB.NoteSignIn(a.Key); err != nil {
 		return err
 	}

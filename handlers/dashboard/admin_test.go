@@ -130,3 +130,20 @@ func TestAudit(t *testing.T) {
 	c.get(older).is(200).has("tbody", "Device added").has("tbody", "Webhook added").has(".pager a", "Newest")
 	c.get("/projects/greenhouse-north/audit?before=x").is(400)
 }
+
+func TestProfilePreviewIsWhatADeviceWouldGet(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get(profilesPath+"/new").is(200).has("#preview-came", "temperature").has("#profile-preview", "byte for byte")
+	send := func(fields ...string) *page {
+		return c.post(profilesPath+"/preview", append([]string{"name", "x"}, fields...)...)
+	}
+	send("content_type", "application/json", "transformer.data_field", "data", "transformer.data_filters", "humidity", "transformer.time_field", "time").
+		is(200).has("#preview-made", `{ "humidity": 40 }`).has("#profile-preview", "2023-11-14T22:13:20Z")
+	send("content_type", "application/json", "transformer.data_field", "nothing").has("#profile-preview", "would be refused").has("#profile-preview", "at nothing")
+	send("content_type", "application/senml+json").has("#preview-made", "greenhouse:temperature")
+	send("content_type", "application/json", "transformer.time_format", "no layout").has("#profile-preview", "Not yet")
+	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a..b").is(422).has("#profile-form [role=alert]", "Must be names joined by dots")
+	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a\nb.c", "transformer.time_zone", "").leadsTo(profilesPath)
+	c.get(profilesPath+"/extract").is(200).has(`[name="transformer.data_filters"]`, "b.c").has(`option[value="application/json"][selected]`, "JSON objects")
+}

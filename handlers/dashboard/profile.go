@@ -37,7 +37,11 @@ func (s *site) profileForm(w http.ResponseWriter, r *http.Request, v *visit, sta
 	if err != nil {
 		return err
 	}
-	return handlers.Render(w, r, status, pages.ProfileForm(pages.ProfileFormPage{Shell: shell, In: v.in(), Title: title, Form: f, Profile: p}))
+	preview, err := s.profilePreview(r, v, f)
+	if err != nil {
+		return err
+	}
+	return handlers.Render(w, r, status, pages.ProfileForm(pages.ProfileFormPage{Shell: shell, In: v.in(), Title: title, Form: f, Profile: p, Preview: preview}))
 }
 
 // createProfile adds a profile.
@@ -50,11 +54,12 @@ func (s *site) createProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	var faults iot.Faults
 	checkText(&faults, "name", p.Name)
 	p.ExpectedIntervalMS = formInterval(f, &faults)
+	p.ContentType, p.Transformer = readTransformer(f)
 	if err = faults.Err(); err == nil {
 		err = s.DB.CreateProfile(p, v.actor())
 	}
 	if err != nil {
-		if f.Fail(err, "name", "id", pages.FieldInterval) {
+		if f.Fail(err, pages.ProfileFields()...) {
 			return s.profileForm(w, r, v, http.StatusUnprocessableEntity, f, nil)
 		}
 		return err
@@ -75,6 +80,7 @@ func (s *site) editProfile(w http.ResponseWriter, r *http.Request, v *visit) err
 	}
 	f := handlers.NewForm("name", p.Name)
 	setInterval(f, p.ExpectedIntervalMS)
+	setTransformer(f, p)
 	if p.Webhook {
 		f.Set("webhook", "on")
 	}
@@ -98,11 +104,13 @@ func (s *site) updateProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	changed := *p
 	var faults iot.Faults
 	interval := formInterval(f, &faults)
+	contentType, transformer := readTransformer(f)
 	if err = faults.Err(); err == nil {
-		err = s.DB.UpdateProfile(&changed, iot.ProfileUpdate{Name: &name, Webhook: &toWebhooks, Write: &write, ExpectedIntervalMS: &interval}, v.actor())
+		err = s.DB.UpdateProfile(&changed, iot.ProfileUpdate{Name: &name, Webhook: &toWebhooks, Write: &write, ExpectedIntervalMS: &interval,
+			ContentType: &contentType, Transformer: &transformer}, v.actor())
 	}
 	if err != nil {
-		if f.Fail(err, "name", pages.FieldInterval) {
+		if f.Fail(err, pages.ProfileFields()...) {
 			return s.profileForm(w, r, v, http.StatusUnprocessableEntity, f, p)
 		}
 		return err

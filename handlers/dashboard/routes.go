@@ -75,6 +75,7 @@ func (s *site) routes() []route {
 		{get, p + "/profiles", inProject, iot.ReadDevices, s.listProfiles},
 		{get, p + "/profiles/new", inProject, iot.ChangeSettings, s.newProfile},
 		{post, p + "/profiles/new", inProject, iot.ChangeSettings, s.createProfile},
+		{post, p + "/profiles/preview", inProject, iot.ChangeSettings, s.previewProfile},
 		{get, p + "/profiles/{profile}", inProject, iot.ChangeSettings, s.editProfile},
 		{post, p + "/profiles/{profile}", inProject, iot.ChangeSettings, s.updateProfile},
 		{get, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.confirmDeleteProfile},

@@ -173,6 +173,20 @@ func fieldLabel(name string) string {
 		return "Per second"
 	case "settings.retry_on":
 		return "Retry on"
+	case "payload":
+		return "Payload"
+	case pages.FieldContentType:
+		return "What devices send"
+	case pages.FieldDataField:
+		return "Field"
+	case pages.FieldDataFilters:
+		return "Only these"
+	case pages.FieldTimeField:
+		return "The device's time"
+	case pages.FieldTimeFormat:
+		return "Form of the time"
+	case pages.FieldTimeLocation:
+		return "Time zone"
 	}
 	if kind, ok := strings.CutPrefix(name, "message_types."); ok {
 		return "Path of " + strings.TrimSuffix(kind, ".path")

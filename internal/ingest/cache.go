@@ -15,8 +15,9 @@ import (
 // settings are a project's settings with its webhooks ready to match.
 type settings struct {
 	*db.ProjectSettings
-	hooks     []hook
-	upstreams map[int64]*iot.Webhook // by key
+	hooks        []hook
+	upstreams    map[int64]*iot.Webhook // by key
+	transformers map[int64]*transformer // by the profile's key
 }
 
 type hook struct {
@@ -107,8 +108,12 @@ func (i *Ingest) settings(ctx context.Context, project int64) (*settings, error)
 		if err != nil {
 			return nil, err
 		}
-		s := &settings{ProjectSettings: p}
-		s.upstreams = map[int64]*iot.Webhook{}
+		s := &settings{ProjectSettings: p, upstreams: map[int64]*iot.Webhook{}, transformers: map[int64]*transformer{}}
+		for key, profile := range p.Profiles {
+			if t := compileTransformer(profile); t != nil {
+				s.transformers[key] = t
+			}
+		}
 		for _, w := range p.Webhooks {
 			if w.Kind == iot.KindUpstream {
 				s.upstreams[w.Key] = w // what is queued here goes there, what others tell of does not

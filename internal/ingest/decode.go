@@ -20,6 +20,7 @@ type received struct {
 	channel  string
 	fields   []byte // a JSON object of what came beside the payload; nil if nothing did
 	payload  []byte // shares memory with the body
+	binary   bool   // the payload is SenML in CBOR
 }
 
 // maxText bounds a short text of a message in characters: a channel, an id, a

@@ -2,11 +2,14 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"thingpost/db"
 	"thingpost/internal/iot"
@@ -71,95 +74,181 @@ type Result struct {
 // unavailable): nothing was stored.
 func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Result, error) {
 	results := make([]Result, len(bodies))
-	list := make([]*db.Accept, 0, len(bodies))
-	at := make([]int, 0, len(bodies))
+	list := make([]*incoming, 0, len(bodies))
 	for n, body := range bodies {
-		a, err := i.read(ctx, s, body)
+		in, err := i.read(ctx, s, body)
 		if err != nil {
-			if e, ok := errors.AsType[*iot.Error](err); !ok || e.Code == iot.Unavailable || e.Code == iot.StorageFull {
+			if isShared(err) {
 				return nil, err
 			}
 			results[n].Err = err
 			continue
 		}
-		list, at = append(list, a), append(at, n)
+		in.at = n
+		list = append(list, in)
 	}
+	return results, i.acceptAll(ctx, s.Project, list, results)
+}
+
+// Payload is what a device sends without an envelope around it.
+type Payload struct {
+	Bytes   []byte // must not be changed afterwards
+	Binary  bool   // SenML in CBOR; otherwise JSON
+	Channel string // "" for none
+}
+
+// AcceptPayload is Accept for one payload of a device: a user message. Errors:
+// invalid (ErrSenML is in it if it should have been SenML), too_large.
+func (i *Ingest) AcceptPayload(ctx context.Context, p *iot.Project, d *iot.Device, v Payload) (iot.ID, error) {
+	if len(v.Bytes) > iot.MaxMessageBytes {
+		return iot.ID{}, errTooLarge
+	}
+	if !v.Binary && !json.Valid(v.Bytes) {
+		return iot.ID{}, notJSON(v.Bytes)
+	}
+	r := received{kind: iot.User, channel: v.Channel, payload: v.Bytes, binary: v.Binary}
+	if v.Channel != "" {
+		r.fields = append(appendText([]byte(`{"channel":`), v.Channel), '}')
+	}
+	results := []Result{{}}
+	if err := i.acceptAll(ctx, p, []*incoming{i.incoming(p, d, r)}, results); err != nil {
+		return iot.ID{}, err
+	}
+	return results[0].ID, results[0].Err
+}
+
+// incoming is a message on its way in, with what its profile has not treated yet.
+type incoming struct {
+	db.Accept
+	received
+	at int // among the results
+}
+
+func (i *Ingest) incoming(p *iot.Project, d *iot.Device, r received) *incoming {
+	m := &iot.Message{ProjectID: p.Key, DeviceID: d.Key, Device: d.ID, Type: r.kind, SenderID: r.senderID, ReceivedAt: iot.At(i.now())}
+	return &incoming{Accept: db.Accept{Message: m, Device: d, Project: p}, received: r}
+}
+
+// isShared reports whether an error is not about one message alone.
+func isShared(err error) bool {
+	e, ok := errors.AsType[*iot.Error](err)
+	return !ok || e.Code == iot.Unavailable || e.Code == iot.StorageFull
+}
+
+// acceptAll stores messages, and those again that were stale.
+func (i *Ingest) acceptAll(ctx context.Context, p *iot.Project, list []*incoming, results []Result) error {
 	for len(list) > 0 {
-		stale, err := i.store(ctx, s, list, at, results)
+		stale, err := i.store(ctx, p, list, results)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if list, at, err = i.again(ctx, s, stale, results); err != nil {
-			return nil, err
+		if list, err = i.again(ctx, p, stale, results); err != nil {
+			return err
 		}
 	}
-	return results, nil
+	return nil
 }
 
 // again finds the devices of stale messages anew: what changed may have been
 // their profile, or they were deleted.
-func (i *Ingest) again(ctx context.Context, s Sender, stale pending, results []Result) (list []*db.Accept, at []int, err error) {
-	for n, a := range stale.list {
-		d, err := i.device(ctx, s.Project, a.Device.UUID)
+func (i *Ingest) again(ctx context.Context, p *iot.Project, stale []*incoming, results []Result) (list []*incoming, err error) {
+	for _, in := range stale {
+		d, err := i.device(ctx, p, in.Device.UUID)
 		if iot.CodeOf(err) == iot.NotFound {
-			results[stale.at[n]].Err = noDevice(a.Device.ID)
+			results[in.at].Err = noDevice(in.Device.ID)
 			continue
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		a.Device, a.Message.DeviceID, a.Message.Device = d, d.Key, d.ID
-		list, at = append(list, a), append(at, stale.at[n])
+		in.Device, in.Message.DeviceID, in.Message.Device = d, d.Key, d.ID
+		list = append(list, in)
 	}
-	return list, at, nil
+	return list, nil
 }
 
 func noDevice(name string) error {
 	return iot.NewError(iot.NotFound, "There is no device "+printable(name)+" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
 }
 
-type pending struct {
-	list []*db.Accept
-	at   []int
-}
-
-// store matches and writes messages. What was matched on settings that have
-// changed meanwhile is returned, to be matched again.
-func (i *Ingest) store(ctx context.Context, s Sender, list []*db.Accept, at []int, results []Result) (stale pending, err error) {
-	p, err := i.settings(ctx, s.Project.Key)
+// store transforms, matches and writes messages. What was matched on settings
+// that have changed meanwhile is returned, to be matched again.
+func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incoming, results []Result) (stale []*incoming, err error) {
+	p, err := i.settings(ctx, project.Key)
 	if err != nil {
-		return stale, err
+		return nil, err
 	}
-	returns := i.returns(p, list)
-	for _, a := range list {
+	accepts, stored := make([]*db.Accept, 0, len(list)), list[:0]
+	for _, in := range list {
+		if err := in.transform(p); err != nil {
+			results[in.at].Err = err
+			continue
+		}
+		accepts, stored = append(accepts, &in.Accept), append(stored, in)
+	}
+	returns := i.returns(p, accepts)
+	for _, a := range accepts {
 		i.match(p, a)
 	}
-	all := list
+	all := accepts
 	if len(returns) > 0 {
-		all = append(slices.Clip(returns), list...)
+		all = append(slices.Clip(returns), accepts...)
 	}
 	if err := i.db.Accept(all...); err != nil {
-		return stale, err
+		return nil, err
 	}
-	i.heard(p, list, returns)
-	for n, a := range list {
+	i.heard(p, accepts, returns)
+	for _, in := range stored {
 		switch {
-		case a.Stale:
+		case in.Stale:
 			i.cache.clear()
-			stale.list, stale.at = append(stale.list, a), append(stale.at, at[n])
-		case !a.Repeated.IsZero():
-			results[at[n]].ID = a.Repeated
+			stale = append(stale, in)
+		case !in.Repeated.IsZero():
+			results[in.at].ID = in.Repeated
 		default:
-			results[at[n]].ID = a.Message.ID
+			results[in.at].ID = in.Message.ID
 		}
 	}
 	return stale, nil
 }
 
+// transform makes of what came what the device's profile asks for. A message that
+// is stored again begins with what came again.
+func (in *incoming) transform(p *settings) error {
+	m := in.Message
+	m.Payload, m.Fields = in.payload, in.fields
+	if t := p.transformers[in.Device.ProfileID]; m.Type == iot.User && (t != nil || in.binary) {
+		made, err := t.apply(in.payload, in.binary, m.ReceivedAt.Time())
+		if err != nil {
+			return err
+		}
+		m.Payload = made.Payload
+		if !made.Time.IsZero() && !gjson.GetBytes(in.fields, "devicetimestamp").Exists() {
+			m.Fields = withDeviceTime(in.fields, made.Time)
+		}
+	}
+	channel, inPayload := iot.ChannelOf(m.Payload, in.channel)
+	if inPayload && iot.TextLength(channel) > iot.MaxChannel {
+		return iot.FieldError("payload.webhook_channel", fmt.Sprintf("must have at most %d characters.", iot.MaxChannel))
+	}
+	m.Channel = channel
+	return nil
+}
+
+// withDeviceTime returns the fields that came, and when the device says that it
+// was, in the form that timestamps have in an envelope.
+func withDeviceTime(fields []byte, at time.Time) []byte {
+	out := append(make([]byte, 0, len(fields)+64), '{')
+	if len(fields) > 2 {
+		out = append(append(out, fields[1:len(fields)-1]...), ',')
+	}
+	return at.UTC().AppendFormat(out, `"devicetimestamp":"2006-01-02T15:04:05.000"}`)
+}
+
 // read decodes a body and finds its device.
-func (i *Ingest) read(ctx context.Context, s Sender, body []byte) (*db.Accept, error) {
+func (i *Ingest) read(ctx context.Context, s Sender, body []byte) (*incoming, error) {
 	if len(body) > iot.MaxMessageBytes {
-		return nil, iot.NewError(iot.TooLarge, "A message has at most 1 MiB.")
+		return nil, errTooLarge
 	}
 	r, err := decode(body)
 	if err != nil {
@@ -169,14 +258,10 @@ func (i *Ingest) read(ctx context.Context, s Sender, body []byte) (*db.Accept, e
 	if err != nil {
 		return nil, err
 	}
-	channel, inPayload := iot.ChannelOf(r.payload, r.channel)
-	if inPayload && iot.TextLength(channel) > iot.MaxChannel {
-		return nil, iot.FieldError("payload.webhook_channel", fmt.Sprintf("must have at most %d characters.", iot.MaxChannel))
-	}
-	m := &iot.Message{ProjectID: s.Project.Key, DeviceID: d.Key, Device: d.ID, Type: r.kind, Channel: channel,
-		SenderID: r.senderID, Fields: r.fields, Payload: r.payload, ReceivedAt: iot.At(i.now())}
-	return &db.Accept{Message: m, Device: d, Project: s.Project}, nil
+	return i.incoming(s.Project, d, r), nil
 }
+
+var errTooLarge = iot.NewError(iot.TooLarge, "A message has at most 1 MiB.")
 
 // sender returns the device that a message is from.
 func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device, error) {

@@ -9,8 +9,29 @@ type Organization struct {
 	UUID      string  `json:"uuid"`
 	Name      string  `json:"name"`
 	CreatedAt Instant `json:"created_at"`
+	// Description and Metadata (a JSON object, "" if none) are kept for other
+	// systems' clients; UpdatedAt is 0 where nothing was changed.
+	Description string  `json:"-"`
+	Metadata    string  `json:"-"`
+	UpdatedAt   Instant `json:"-"`
+	// OwnerID is the account that owns it longest.
+	OwnerID ID `json:"-"`
 	// Role is the asking account's role in it, where one asks.
 	Role Role `json:"role,omitempty"`
+}
+
+// OrganizationUpdate holds what is to change; nil leaves a value as it is.
+type OrganizationUpdate struct {
+	Name        *string
+	Description *string
+	Metadata    *string
+}
+
+// Check returns an Invalid error that names every field out of bounds.
+func (u OrganizationUpdate) Check() error {
+	var f Faults
+	checkName(&f, u.Name)
+	return f.Err()
 }
 
 // Role is what a member may do in an organization.

@@ -15,9 +15,13 @@ type Device struct {
 	Name       string `json:"name"`
 	Profile    string `json:"profile"` // slug
 	// DevEUI and JoinEUI are 16, DevAddr 8 upper-case hex digits, or "".
-	DevEUI     string  `json:"dev_eui"`
-	JoinEUI    string  `json:"join_eui"`
-	DevAddr    string  `json:"dev_addr"`
+	DevEUI  string `json:"dev_eui"`
+	JoinEUI string `json:"join_eui"`
+	DevAddr string `json:"dev_addr"`
+	// Kind (such as sensor, "" if none) and Metadata (a JSON object, "" if none)
+	// are kept for other systems' clients.
+	Kind       string  `json:"-"`
+	Metadata   string  `json:"-"`
 	CreatedAt  Instant `json:"created_at"`
 	UpdatedAt  Instant `json:"updated_at"`
 	LastSeenAt Instant `json:"last_seen_at"`
@@ -39,7 +43,9 @@ type DeviceUpdate struct {
 	JoinEUI *string `json:"join_eui"`
 	DevAddr *string `json:"dev_addr"`
 	// ExpectedIntervalMS: MinIntervalMS to MaxIntervalMS, or 0 for the profile's.
-	ExpectedIntervalMS *int64 `json:"expected_interval_ms"`
+	ExpectedIntervalMS *int64  `json:"expected_interval_ms"`
+	Kind               *string `json:"-"`
+	Metadata           *string `json:"-"`
 }
 
 var (

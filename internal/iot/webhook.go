@@ -156,6 +156,13 @@ type Webhook struct {
 	// OldSecretUntil is when the second secret stops signing; 0 if there is none.
 	OldSecretUntil Instant `json:"old_secret_until"`
 
+	// Origin is the UUID of the device that it was made through, "" for none; it
+	// does not bound what the webhook gets, as Device does. Webhooks of one origin
+	// have different descriptions.
+	Origin string `json:"-"`
+	// Metadata is a JSON object that another system's client keeps here, "" if none.
+	Metadata string `json:"-"`
+
 	Paused       bool    `json:"paused"`
 	PausedBy     string  `json:"paused_by"` // an account's name, or "thingpost" after 410 Gone
 	PausedReason string  `json:"paused_reason"`

@@ -240,6 +240,9 @@ func (p In) Profiles() string { return p.below("profiles") }
 // NewProfile is the empty form; a POST creates.
 func (p In) NewProfile() string { return p.below("profiles", "new") }
 
+// PreviewProfile takes a profile's form and shows what it makes of a message.
+func (p In) PreviewProfile() string { return p.below("profiles", "preview") }
+
 // Profile is the form; a POST saves.
 func (p In) Profile(id string) string { return p.below("profiles", id) }
 

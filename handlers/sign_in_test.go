@@ -1,4 +1,4 @@
-package api
+package handlers
 
 import (
 	"net/http"
@@ -10,7 +10,7 @@ import (
 
 func TestOneAddressCannotTryManyAccounts(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	s := newSignIns(func() time.Time { return now })
+	s := NewSignIns(func() time.Time { return now })
 	tries := 0
 	for ; tries < 100; tries++ {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
@@ -30,7 +30,7 @@ func TestOneAddressCannotTryManyAccounts(t *testing.T) {
 
 func TestLimitersAreBounded(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	s := newSignIns(func() time.Time { return now })
+	s := NewSignIns(func() time.Time { return now })
 	for i := range 3 * maxLimiters {
 		now = now.Add(time.Millisecond)
 		_, _ = s.try(strconv.Itoa(i), strconv.Itoa(-i)) // whether it is limited does not matter here

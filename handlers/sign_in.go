@@ -1,4 +1,4 @@
-package api
+package handlers
 
 import (
 	"net"
@@ -13,9 +13,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// signIns limits tries to sign in, by the sender's address and by the account,
-// so that passwords cannot be guessed. It is safe for concurrent use.
-type signIns struct {
+// SignIns limits tries to sign in by programs, by the sender's address and by the
+// account, so that passwords cannot be guessed. It is safe for concurrent use.
+type SignIns struct {
 	now       func() time.Time
 	mu        sync.Mutex
 	addresses map[string]*rate.Limiter
@@ -30,12 +30,19 @@ const (
 	maxLimiters  = 10_000 // in each map
 )
 
-func newSignIns(now func() time.Time) *signIns {
-	return &signIns{now: now, addresses: map[string]*rate.Limiter{}, accounts: map[string]*rate.Limiter{}}
+// NewSignIns returns a limit that nobody has used yet. Doors that open to the same
+// passwords share one.
+func NewSignIns(now func() time.Time) *SignIns {
+	return &SignIns{now: now, addresses: map[string]*rate.Limiter{}, accounts: map[string]*rate.Limiter{}}
 }
 
-// try counts a try, or returns how long to wait with a rate_limited error.
-func (s *signIns) try(address, account string) (wait time.Duration, err error) {
+// Try counts a request's try to sign in to an account, named by its email. If
+// there were too many it returns a rate_limited error and how long to wait.
+func (s *SignIns) Try(r *http.Request, email string) (wait time.Duration, err error) {
+	return s.try(senderOf(r), accountOf(email))
+}
+
+func (s *SignIns) try(address, account string) (wait time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -52,11 +59,11 @@ func (s *signIns) try(address, account string) (wait time.Duration, err error) {
 	return 0, nil
 }
 
-// succeeded forgets the tries of an account after the right password.
-func (s *signIns) succeeded(account string) {
+// Succeeded forgets the tries of an account after the right password.
+func (s *SignIns) Succeeded(email string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.accounts, account)
+	delete(s.accounts, accountOf(email))
 }
 
 func limiter(m map[string]*rate.Limiter, key string, every time.Duration, burst int, now time.Time) *rate.Limiter {

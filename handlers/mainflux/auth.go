@@ -1,0 +1,194 @@
+package mainflux
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+)
+
+// caller is the person who asks.
+type caller struct{ account *iot.Account }
+
+// actor is who the audit log names.
+func (c *caller) actor() string { return c.account.Email }
+
+// letIn finds out who asks, and looks at the content type.
+func (s *server) letIn(c *caller, r *http.Request, rt route) error {
+	if rt.access == person {
+		scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		text = strings.TrimSpace(text)
+		if !strings.EqualFold(scheme, "Bearer") || text == "" {
+			return &fault{status: http.StatusUnauthorized, text: textBearer}
+		}
+		var err error
+		if c.account, err = s.DB.TokenAccount(r.Context(), iot.Secret(text)); err != nil {
+			if iot.CodeOf(err) == iot.NotFound {
+				return &fault{status: http.StatusUnauthorized, text: textToken}
+			}
+			return err
+		}
+	}
+	if rt.takesJSON && !strings.Contains(r.Header.Get("Content-Type"), "application/json") {
+		return &fault{status: http.StatusUnsupportedMediaType, text: textContentType}
+	}
+	return nil
+}
+
+// may returns a 403 unless the role has a right.
+func may(role iot.Role, need iot.Rights) error {
+	if role.Rights().Has(need) {
+		return nil
+	}
+	least := iot.Owner
+	for _, r := range iot.Roles() {
+		if r.Rights().Has(need) {
+			least = r
+			break
+		}
+	}
+	return forbidden("This needs the role " + string(least) + "; yours here is " + string(role) + ".")
+}
+
+type prefixKey struct{}
+
+// withPrefix returns a context that knows which prefix the path had.
+func withPrefix(ctx context.Context, prefix string) context.Context {
+	return context.WithValue(ctx, prefixKey{}, prefix)
+}
+
+func prefixOf(ctx context.Context) string {
+	prefix, _ := ctx.Value(prefixKey{}).(string)
+	return prefix
+}
+
+// decode reads a JSON body. Names that are not known are ignored, as clients send
+// fields that only answers have.
+func decode(r *http.Request, into any) error {
+	body, err := handlers.ReadBody(r, handlers.MaxJSONBytes)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return malformed("")
+	}
+	return nil
+}
+
+// decodeList reads a JSON array of at least one and not too many.
+func decodeList[T any](r *http.Request) ([]T, error) {
+	var list []T
+	if err := decode(r, &list); err != nil {
+		return nil, err
+	}
+	return list, checkCount(len(list))
+}
+
+// maxList is the most things that are made or removed at once.
+const maxList = 1000
+
+func checkCount(n int) error {
+	if n == 0 {
+		return badRequest(textEmptyList)
+	}
+	if n > maxList {
+		return malformed("A request holds at most 1,000.")
+	}
+	return nil
+}
+
+// decodeIDs reads the ids of a request that removes several; name is the
+// member's.
+func decodeIDs(r *http.Request, name, missing string) ([]string, error) {
+	body := map[string]json.RawMessage{}
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	var ids []string
+	if raw, ok := body[name]; ok {
+		if err := json.Unmarshal(raw, &ids); err != nil {
+			return nil, malformed("")
+		}
+	}
+	if err := checkCount(len(ids)); err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	kept := ids[:0]
+	for _, id := range ids {
+		if id == "" {
+			return nil, badRequest(missing)
+		}
+		if id = strings.ToLower(id); !seen[id] {
+			seen[id] = true
+			kept = append(kept, id)
+		}
+	}
+	return kept, nil
+}
+
+// given is a value of a request that may be absent, or null: then it is set and
+// zero.
+type given[T any] struct {
+	set   bool
+	value T
+}
+
+// UnmarshalJSON notes that the value is there.
+func (g *given[T]) UnmarshalJSON(b []byte) error {
+	g.set = true
+	return json.Unmarshal(b, &g.value)
+}
+
+// pointer returns the value, nil if it is absent.
+func (g given[T]) pointer() *T {
+	if !g.set {
+		return nil
+	}
+	return &g.value
+}
+
+// object is a JSON object as text, as metadata is kept; "" for none.
+type object string
+
+// UnmarshalJSON takes an object or null.
+func (o *object) UnmarshalJSON(b []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(b, &members); err != nil {
+		return err
+	}
+	*o = ""
+	if len(members) > 0 {
+		*o = object(b)
+	}
+	return nil
+}
+
+// text returns what was given, as a store's update takes it.
+func textOf(g given[object]) *string {
+	if !g.set {
+		return nil
+	}
+	s := string(g.value)
+	return &s
+}
+
+// rawOf returns metadata as an answer has it.
+func rawOf(metadata string) json.RawMessage {
+	if metadata == "" {
+		return nil
+	}
+	return json.RawMessage(metadata)
+}
+
+// checkName returns an error for a name that is empty or too long.
+func checkName(name string) error {
+	const most = 254
+	if name == "" || len(name) > most {
+		return badRequest(textNameSize)
+	}
+	return nil
+}

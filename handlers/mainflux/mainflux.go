@@ -1,0 +1,220 @@
+package mainflux
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"thingpost/db"
+	"thingpost/handlers"
+	"thingpost/internal/downlink"
+	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
+)
+
+// Options of the dialect.
+type Options struct {
+	DB        *db.DB
+	Ingest    *ingest.Ingest
+	Downlinks *downlink.Queue
+	Passwords *iot.Passwords
+	SignIns   *handlers.SignIns // default one of its own
+	// AllowRegistration lets anybody make an account.
+	AllowRegistration bool
+	Version           string           // of this program
+	Now               func() time.Time // default time.Now
+	Log               *slog.Logger     // default discards
+}
+
+type server struct {
+	Options
+	mux *http.ServeMux
+}
+
+// New returns a handler of all paths of the dialect; another path answers 404. It
+// is safe for concurrent use.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.SignIns == nil {
+		o.SignIns = handlers.NewSignIns(o.Now)
+	}
+	s := &server{Options: o, mux: http.NewServeMux()}
+	for _, rt := range routes() {
+		s.mux.Handle(rt.method+" "+rt.pattern, s.handler(rt))
+	}
+	s.mux.HandleFunc("/", s.absent)
+	return s
+}
+
+// ServeHTTP finds the route. Publishing goes first: it is what there is most of.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path, prefix := strip(r.URL.Path)
+	if path == "/messages" || strings.HasPrefix(path, "/messages/") {
+		s.publish(w, r, path)
+		return
+	}
+	inner := *r
+	inner.URL = &url.URL{Path: strings.TrimRight(path, "/"), RawQuery: r.URL.RawQuery}
+	ctx := withPrefix(r.Context(), prefix)
+	s.mux.ServeHTTP(w, inner.WithContext(ctx))
+}
+
+// strip takes the prefix off a path under which a service of Mainflux is reached.
+// Behind /webhooks there is either a path of the webhooks service, as its
+// document has it, or a webhook's id.
+func strip(path string) (rest, prefix string) {
+	prefix, rest, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch prefix {
+	case "svcwebhooks", "svcthings", "svcauth", "svcusers", "svchttp", "http":
+		return "/" + rest, prefix
+	case "webhooks":
+		switch next, _, _ := strings.Cut(rest, "/"); next {
+		case "webhooks", "things", "groups", "health":
+			return "/" + rest, prefix
+		}
+	}
+	return path, ""
+}
+
+// access says whom a route lets in.
+type access uint8
+
+const (
+	anyone access = iota
+	person        // with a token
+)
+
+type route struct {
+	method, pattern string
+	access          access
+	// takesJSON refuses a body of another content type.
+	takesJSON bool
+	handle    func(*server, http.ResponseWriter, *http.Request, *caller) error
+}
+
+// routes returns every operation but publishing.
+func routes() []route {
+	const (
+		get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
+	)
+	return []route{
+		{post, "/tokens", anyone, true, (*server).createToken},
+		{post, "/register", anyone, true, (*server).register},
+		{get, "/health", anyone, false, (*server).health},
+		{post, "/identify", anyone, true, (*server).identify},
+
+		{post, "/things/{id}/webhooks", person, true, (*server).createWebhooks},
+		{get, "/things/{id}/webhooks", person, false, (*server).listThingWebhooks},
+		{get, "/groups/{id}/webhooks", person, false, (*server).listGroupWebhooks},
+		{post, "/things/{id}/webhooks/search", person, false, (*server).listThingWebhooks},
+		{post, "/groups/{id}/webhooks/search", person, false, (*server).listGroupWebhooks},
+		{get, "/webhooks/{id}", person, false, (*server).showWebhook},
+		{put, "/webhooks/{id}", person, true, (*server).updateWebhook},
+		{patch, "/webhooks", person, true, (*server).removeWebhooks},
+		{del, "/webhooks", person, true, (*server).removeWebhooks},
+
+		{post, "/orgs", person, true, (*server).createOrg},
+		{get, "/orgs", person, false, (*server).listOrgs},
+		{get, "/orgs/{id}", person, false, (*server).showOrg},
+		{put, "/orgs/{id}", person, true, (*server).updateOrg},
+		{del, "/orgs/{id}", person, false, (*server).removeOrg},
+		{get, "/orgs/{id}/memberships", person, false, (*server).listMemberships},
+		{get, "/orgs/{id}/members/{member}", person, false, (*server).showMembership},
+		{post, "/orgs/{id}/memberships", person, true, (*server).setMemberships},
+		{put, "/orgs/{id}/memberships", person, true, (*server).setMemberships},
+		{patch, "/orgs/{id}/memberships", person, true, (*server).removeMemberships},
+
+		{post, "/orgs/{id}/groups", person, true, (*server).createGroups},
+		{get, "/orgs/{id}/groups", person, false, (*server).listGroups},
+		{post, "/orgs/{id}/groups/search", person, false, (*server).listGroups},
+		{get, "/groups", person, false, (*server).listGroups},
+		{post, "/groups/search", person, false, (*server).listGroups},
+		{get, "/groups/{id}", person, false, (*server).showGroup},
+		{get, "/things/{id}/groups", person, false, (*server).showThingGroup},
+		{get, "/profiles/{id}/groups", person, false, (*server).showProfileGroup},
+		{put, "/groups/{id}", person, true, (*server).updateGroup},
+		{del, "/groups/{id}", person, false, (*server).removeGroup},
+		{patch, "/groups", person, true, (*server).removeGroups},
+		{get, "/groups/{id}/memberships", person, false, (*server).listGroupMemberships},
+
+		{post, "/groups/{id}/profiles", person, true, (*server).createProfiles},
+		{get, "/groups/{id}/profiles", person, false, (*server).listProfiles},
+		{post, "/groups/{id}/profiles/search", person, false, (*server).listProfiles},
+		{get, "/orgs/{id}/profiles", person, false, (*server).listOrgProfiles},
+		{post, "/orgs/{id}/profiles/search", person, false, (*server).listOrgProfiles},
+		{get, "/profiles", person, false, (*server).listAllProfiles},
+		{post, "/profiles/search", person, false, (*server).listAllProfiles},
+		{get, "/profiles/{id}", person, false, (*server).showProfile},
+		{get, "/things/{id}/profiles", person, false, (*server).showThingProfile},
+		{put, "/profiles/{id}", person, true, (*server).updateProfile},
+		{del, "/profiles/{id}", person, false, (*server).removeProfile},
+		{patch, "/profiles", person, true, (*server).removeProfiles},
+
+		{post, "/profiles/{id}/things", person, true, (*server).createThings},
+		{get, "/profiles/{id}/things", person, false, (*server).listProfileThings},
+		{post, "/profiles/{id}/things/search", person, false, (*server).listProfileThings},
+		{get, "/groups/{id}/things", person, false, (*server).listGroupThings},
+		{post, "/groups/{id}/things/search", person, false, (*server).listGroupThings},
+		{get, "/orgs/{id}/things", person, false, (*server).listOrgThings},
+		{post, "/orgs/{id}/things/search", person, false, (*server).listOrgThings},
+		{get, "/things", person, false, (*server).listThings},
+		{post, "/things/search", person, false, (*server).listThings},
+		{get, "/things/{id}", person, false, (*server).showThing},
+		{put, "/things/{id}", person, true, (*server).updateThing},
+		{del, "/things/{id}", person, false, (*server).removeThing},
+		{patch, "/things", person, true, (*server).removeThings},
+
+		{post, "/things/{id}/commands", person, false, (*server).commandThing},
+		{post, "/things/{id}/commands/{subtopic...}", person, false, (*server).commandThing},
+		{post, "/groups/{id}/commands", person, false, (*server).commandGroup},
+		{post, "/groups/{id}/commands/{subtopic...}", person, false, (*server).commandGroup},
+	}
+}
+
+// handler answers a route, after it has let in whom the route lets in.
+func (s *server) handler(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &caller{}
+		err := s.letIn(c, r, rt)
+		if err == nil {
+			err = rt.handle(s, w, r, c)
+		}
+		if err != nil {
+			s.answerError(w, r, err)
+		}
+	})
+}
+
+// absent answers for a path or method that no route has.
+func (s *server) absent(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := *r
+		other.Method = method
+		if _, pattern := s.mux.Handler(&other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		s.answerError(w, r, &fault{status: http.StatusMethodNotAllowed, text: "method not allowed"})
+		return
+	}
+	s.answerError(w, r, &fault{status: http.StatusNotFound, text: "404 page not found"})
+}
+
+// health says that the service is there.
+func (s *server) health(w http.ResponseWriter, r *http.Request, _ *caller) error {
+	service := map[string]string{"svcthings": "things", "svcauth": "auth", "svcusers": "users", "http": "http", "svchttp": "http"}[prefixOf(r.Context())]
+	if service == "" {
+		service = "webhooks"
+	}
+	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"status": "pass", "version": s.Version, "commit": "", "description": service + " service", "build_time": ""})
+}

@@ -1,0 +1,218 @@
+package mainflux
+
+import (
+	"net/http"
+	"slices"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+)
+
+// membershipJSON is a member of an organization on the wire. Roles are those of
+// the organization in all of its groups.
+type membershipJSON struct {
+	MemberID  iot.ID      `json:"member_id"`
+	OrgID     string      `json:"org_id,omitempty"`
+	GroupID   string      `json:"group_id,omitempty"`
+	Email     string      `json:"email"`
+	Role      iot.Role    `json:"role"`
+	CreatedAt iot.Instant `json:"created_at"`
+	UpdatedAt iot.Instant `json:"updated_at"`
+}
+
+// members returns a page of an organization's members.
+func (s *server) members(r *http.Request, organization int64) (pageHead, []membershipJSON, error) {
+	q, err := readQuery(r)
+	if err != nil {
+		return pageHead{}, nil, err
+	}
+	all, err := s.DB.Members(r.Context(), organization)
+	if err != nil {
+		return pageHead{}, nil, err
+	}
+	email := r.URL.Query().Get("email")
+	all = slices.DeleteFunc(all, func(m iot.Member) bool { return !containsFold(m.Account.Email, email) })
+	page, total := cut(&q, all, func(m iot.Member) (string, string) { return m.Account.ID.String(), m.Account.Email })
+	list := make([]membershipJSON, len(page))
+	for i, m := range page {
+		list[i] = membershipJSON{MemberID: m.Account.ID, Email: m.Account.Email, Role: m.Role, CreatedAt: m.AddedAt, UpdatedAt: m.AddedAt}
+	}
+	return q.head(total), list, nil
+}
+
+func (s *server) listMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
+	o, err := s.org(r, c, iot.ReadTraffic)
+	if err != nil {
+		return err
+	}
+	head, list, err := s.members(r, o.Key)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		list[i].OrgID = o.UUID
+	}
+	return handlers.WriteJSON(w, http.StatusOK, struct {
+		pageHead
+		Memberships []membershipJSON `json:"org_memberships"`
+	}{head, list})
+}
+
+func (s *server) listGroupMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
+	p, err := s.DB.OwnedProject(r.Context(), c.account.Key, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	head, list, err := s.members(r, p.OrganizationKey)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		list[i].GroupID = p.UUID
+	}
+	return handlers.WriteJSON(w, http.StatusOK, struct {
+		pageHead
+		Memberships []membershipJSON `json:"group_memberships"`
+	}{head, list})
+}
+
+// member returns a member of an organization by its account's id.
+func (s *server) member(r *http.Request, o *iot.Organization, id string) (*iot.Member, error) {
+	all, err := s.DB.Members(r.Context(), o.Key)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Account.ID.String() == id {
+			return &all[i], nil
+		}
+	}
+	return nil, notFound()
+}
+
+func (s *server) showMembership(w http.ResponseWriter, r *http.Request, c *caller) error {
+	o, err := s.org(r, c, iot.ReadTraffic)
+	if err != nil {
+		return err
+	}
+	m, err := s.member(r, o, r.PathValue("member"))
+	if err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusOK, membershipJSON{MemberID: m.Account.ID, OrgID: o.UUID, Email: m.Account.Email, Role: m.Role, CreatedAt: m.AddedAt, UpdatedAt: m.AddedAt})
+}
+
+// setMemberships gives accounts, named by email or id, a role: viewer unless
+// another is given. POST is for new members, PUT for those that there are.
+func (s *server) setMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
+	var body struct {
+		Memberships []struct {
+			MemberID string   `json:"member_id"`
+			Email    string   `json:"email"`
+			Role     iot.Role `json:"role"`
+		} `json:"org_memberships"`
+	}
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	if err := checkCount(len(body.Memberships)); err != nil {
+		return err
+	}
+	o, err := s.org(r, c, iot.ManageMembers)
+	if err != nil {
+		return err
+	}
+	type change struct {
+		account int64
+		role    iot.Role
+	}
+	var changes []change
+	for _, m := range body.Memberships {
+		if m.Role == "" {
+			m.Role = iot.Viewer
+		}
+		if !m.Role.Valid() {
+			return badRequest(textRole)
+		}
+		account, now, err := s.accountOf(r, o, m.MemberID, m.Email)
+		if err != nil {
+			return err
+		}
+		isNew := r.Method == http.MethodPost
+		if isNew && now != "" {
+			return &fault{status: http.StatusConflict, text: textConflict}
+		}
+		if !isNew && now == "" {
+			return notFound()
+		}
+		// Only an owner makes owners, and changes what they are.
+		if m.Role == iot.Owner || now == iot.Owner {
+			if err := may(o.Role, iot.ManageOrganization); err != nil {
+				return err
+			}
+		}
+		changes = append(changes, change{account.Key, m.Role})
+	}
+	for _, v := range changes {
+		if err := s.DB.SetMember(o.Key, v.account, v.role, c.actor()); err != nil {
+			return err
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// accountOf finds an account by its id or email, and its role now.
+func (s *server) accountOf(r *http.Request, o *iot.Organization, id, email string) (*iot.Account, iot.Role, error) {
+	members, err := s.DB.Members(r.Context(), o.Key)
+	if err != nil {
+		return nil, "", err
+	}
+	var a *iot.Account
+	if email != "" {
+		if a, err = s.DB.AccountByEmail(r.Context(), email); err != nil {
+			return nil, "", err
+		}
+	}
+	for i := range members {
+		m := &members[i]
+		if a != nil && m.Account.Key == a.Key || a == nil && m.Account.ID.String() == id {
+			return &m.Account, m.Role, nil
+		}
+	}
+	if a == nil {
+		return nil, "", notFound()
+	}
+	return a, "", nil
+}
+
+func (s *server) removeMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
+	ids, err := decodeIDs(r, "member_ids", "missing member id")
+	if err != nil {
+		return err
+	}
+	o, err := s.org(r, c, iot.ManageMembers)
+	if err != nil {
+		return err
+	}
+	var accounts []int64
+	for _, id := range ids {
+		m, err := s.member(r, o, id)
+		if err != nil {
+			return err
+		}
+		if m.Role == iot.Owner {
+			if err := may(o.Role, iot.ManageOrganization); err != nil {
+				return err
+			}
+		}
+		accounts = append(accounts, m.Account.Key)
+	}
+	for _, account := range accounts {
+		if err := s.DB.SetMember(o.Key, account, "", c.actor()); err != nil {
+			return err
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

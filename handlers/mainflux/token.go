@@ -1,0 +1,113 @@
+package mainflux
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+)
+
+// tokenLifetime is how long a token acts as its account.
+const tokenLifetime = 10 * time.Hour
+
+// login is what an account is opened with.
+type login struct {
+	Email    string     `json:"email"`
+	Password iot.Secret `json:"password"`
+}
+
+func (l *login) check() error {
+	if l.Email == "" {
+		return badRequest("missing email")
+	}
+	if l.Password == "" {
+		return badRequest("missing password")
+	}
+	return nil
+}
+
+// counted counts a try to sign in or to register.
+func (s *server) counted(w http.ResponseWriter, r *http.Request, email string) error {
+	wait, err := s.SignIns.Try(r, email)
+	if err != nil {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	}
+	return err
+}
+
+func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) error {
+	var body login
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	if err := body.check(); err != nil {
+		return err
+	}
+	if err := s.counted(w, r, body.Email); err != nil {
+		return err
+	}
+	a, err := s.DB.AccountByEmail(r.Context(), body.Email)
+	if err != nil {
+		if iot.CodeOf(err) != iot.NotFound {
+			return err
+		}
+		a = &iot.Account{} // checking its hash takes as long
+	}
+	ok, err := s.Passwords.Check(r.Context(), a.PasswordHash, body.Password)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &fault{status: http.StatusUnauthorized, text: "failed to perform authentication over the entity", detail: "The email or the password is wrong."}
+	}
+	s.SignIns.Succeeded(body.Email)
+	if err := s.DB.NoteSignIn(a.Key); err != nil {
+		return err
+	}
+	token := iot.NewToken()
+	if _, err := s.DB.CreateToken(token, a.Key, tokenLifetime); err != nil {
+		return err
+	}
+	return handlers.WriteJSON(w, http.StatusCreated, map[string]string{"token": token.Reveal()})
+}
+
+// register makes an account, where the host lets anybody do so. The account is a
+// member of no organization.
+func (s *server) register(w http.ResponseWriter, r *http.Request, _ *caller) error {
+	var body struct {
+		User *login `json:"user"`
+	}
+	if err := decode(r, &body); err != nil {
+		return err
+	}
+	if !s.AllowRegistration {
+		return forbidden("This host lets nobody register. Ask its operator for an account.")
+	}
+	if body.User == nil {
+		return malformed(`The account is given as {"user": {"email": …, "password": …}}.`)
+	}
+	if err := body.User.check(); err != nil {
+		return err
+	}
+	if err := iot.CheckEmail(body.User.Email); err != nil {
+		return err
+	}
+	if err := s.counted(w, r, body.User.Email); err != nil {
+		return err
+	}
+	hash, err := s.Passwords.Hash(r.Context(), body.User.Password)
+	if err != nil {
+		return err
+	}
+	name, _, _ := strings.Cut(body.User.Email, "@")
+	a := &iot.Account{Email: body.User.Email, Name: name, PasswordHash: hash}
+	if err := s.DB.CreateAccount(a, a.Email); err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/users/"+a.ID.String())
+	w.WriteHeader(http.StatusCreated)
+	return nil
+}
