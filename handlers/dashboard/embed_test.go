@@ -140,7 +140,10 @@ func TestASandboxedFrameHearsOfDeliveriesAlone(t *testing.T) {
 			t.Errorf("%s: %d, %v", part, p.status, p.header)
 		}
 	}
-	p := w.anonymous().get(path)
+	p := w.anonymous().get(path).is(200)
+	if got := p.Find("main").AttrOr("data-events", ""); got != path+"/events" {
+		t.Errorf("it listens to %q", got)
+	}
 	if p = w.anonymous().get(path, "Origin", "https://evil.example"); p.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("another site may fetch it")
 	}
