@@ -29,6 +29,8 @@ type DeliveryFilter struct {
 	Before     iot.ID            `json:"before,omitzero"`  // the page's cursor: made before this one
 	After      iot.ID            `json:"after,omitzero"`   // made after this one
 	Limit      int               `json:"-"`
+
+	within bounds
 }
 
 // CodeRange is a range of HTTP statuses, both ends in it.
@@ -105,21 +107,39 @@ func (f DeliveryFilter) base() (from string, where []string, args []any, share i
 	if !rest {
 		share = 0
 	}
-	if f.Since != 0 {
-		where = append(where, "v.id >= "+arg(iot.KeyAt(f.Since)))
-	}
-	if !f.After.IsZero() {
-		where = append(where, "v.id > "+arg(f.After.Key()))
+	if bottom := f.bottom(); bottom > 0 {
+		where = append(where, "v.id >= "+arg(bottom))
 	}
 	return from, append(where, "v.id < "+arg(f.top())), args, share
 }
 
-// top is the key that a page lies below.
-func (f DeliveryFilter) top() int64 {
-	if f.Until == 0 {
-		return keyBefore(f.Before)
+// bounds are the keys, from low to below high (0: no bound), that a query stays
+// within beside what a filter says. One lower and one upper bound go into a query:
+// of two, SQLite ends its search by the one that it likes.
+type bounds struct{ low, high int64 }
+
+// top is the key that a page lies below, bottom the least that it can hold.
+func (f DeliveryFilter) top() int64 { return f.within.top(f.Before, f.Until) }
+
+func (f DeliveryFilter) bottom() int64 { return f.within.bottom(f.After, f.Since) }
+
+func (b bounds) top(before iot.ID, until iot.Instant) int64 {
+	top := keyBefore(before)
+	if until != 0 {
+		top = min(top, iot.KeyAt(until))
 	}
-	return min(keyBefore(f.Before), iot.KeyAt(f.Until))
+	if b.high != 0 {
+		top = min(top, b.high)
+	}
+	return top
+}
+
+func (b bounds) bottom(after iot.ID, since iot.Instant) int64 {
+	bottom := max(iot.KeyAt(since), b.low)
+	if !after.IsZero() {
+		bottom = max(bottom, after.Key()+1)
+	}
+	return bottom
 }
 
 // all returns the whole condition; args follow those of base.
@@ -172,11 +192,8 @@ func (f DeliveryFilter) floorQuery(lookBack int) (query string, args []any, rare
 // chosen returns the source and the condition of what the filter chooses above a
 // floor; 0 if there is none.
 func (f DeliveryFilter) chosen(floor int64) (text string, args []any) {
+	f.within.low = floor + 1
 	from, where, args, _ := f.base()
-	if floor != 0 {
-		args = append(args, floor)
-		where = append(where, "v.id > $"+strconv.Itoa(len(args)))
-	}
 	condition, args := f.all(where, args)
 	return from + ` WHERE ` + condition, args
 }
@@ -189,11 +206,7 @@ func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids str
 		parts[i] = `SELECT * FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) + ` AND ` + p.condition +
 			` AND id < $1 AND id >= $2 ORDER BY id DESC LIMIT ` + strconv.Itoa(limit) + `)`
 	}
-	from := iot.KeyAt(f.Since)
-	if !f.After.IsZero() {
-		from = max(from, f.After.Key()+1)
-	}
-	return strings.Join(parts, ` UNION ALL `), []any{f.top(), from}
+	return strings.Join(parts, ` UNION ALL `), []any{f.top(), f.bottom()}
 }
 
 // pageQuery reads a page, and one row more; floor is 0 if there is none.

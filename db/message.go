@@ -27,6 +27,8 @@ type MessageFilter struct {
 	Before    iot.ID          `json:"before,omitzero"`
 	After     iot.ID          `json:"after,omitzero"` // came after this one
 	Limit     int             `json:"-"`
+
+	within bounds
 }
 
 // MessagePage is a page of a list; its fields are as in DeliveryPage.
@@ -39,15 +41,7 @@ type MessagePage struct {
 // base returns the part of the filter that an index answers in order.
 func (f MessageFilter) base() (from, where string, args []any) {
 	from, where, args = `messages m INDEXED BY messages_project`, `m.project_id = $1`, []any{f.ProjectID}
-	top := keyBefore(f.Before)
-	if f.Until != 0 {
-		top = min(top, iot.KeyAt(f.Until))
-	}
-	bottom := iot.KeyAt(f.Since)
-	if !f.After.IsZero() {
-		bottom = max(bottom, f.After.Key()+1)
-	}
-	where, args = where+` AND m.id < $2 AND m.id >= $3`, append(args, top, bottom)
+	where, args = where+` AND m.id < $2 AND m.id >= $3`, append(args, f.within.top(f.Before, f.Until), f.within.bottom(f.After, f.Since))
 	if f.DeviceID != 0 {
 		from, where, args = `messages m INDEXED BY messages_device`, where+` AND m.device_id = $4`, append(args, f.DeviceID)
 	}
@@ -62,10 +56,10 @@ func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 
 // all returns the whole condition; floor is 0 if there is none.
 func (f MessageFilter) all(floor int64) (from, where string, args []any) {
+	f.within.low = floor + 1
 	from, where, args = f.base()
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-	where += ` AND m.id > ` + arg(floor) + f.rest(arg)
-	return from, where, args
+	return from, where + f.rest(arg), args
 }
 
 // pageQuery reads a page, and one row more; floor is 0 if there is none.

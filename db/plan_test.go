@@ -92,6 +92,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 				if !strings.Contains(found, strings.Replace(c.want, "USING COVERING INDEX", "USING INDEX", 1)) || strings.Contains(c.want, "COVERING") && found == text {
 					t.Errorf("the plan is\n%s\nwithout\n%s\nfor %s", text, c.want, query)
 				}
+				if lower := strings.Count(query, ".id > ") + strings.Count(query, ".id >= "); lower > 1 {
+					t.Errorf("%d lower bounds, of which SQLite ends its search by any: %s", lower, query)
+				}
 				if strings.Contains(text, "TEMP B-TREE") || strings.Contains(text, "SCAN") || strings.Contains(text, "AUTOMATIC") {
 					t.Errorf("the plan sorts or scans:\n%s\nfor %s", text, query)
 				}

@@ -80,36 +80,40 @@ func (s ReplaySpec) Until(id iot.ID) ReplaySpec {
 // how many it holds. There is none where fewer are left.
 func (s ReplaySpec) edgeQuery(after int64, rows int) (query string, args []any) {
 	if s.Deliveries != nil {
-		from, where, args, _ := s.Deliveries.ended().base()
-		args = append(args, after)
-		return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` AND v.id > $` + strconv.Itoa(len(args)) + ` ORDER BY v.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1), args
+		f := s.Deliveries.ended()
+		f.within.low = after + 1
+		from, where, args, _ := f.base()
+		return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1), args
 	}
-	from, where, args := s.Messages.base()
-	args = append(args, after)
-	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` AND m.id > $` + strconv.Itoa(len(args)) + ` ORDER BY m.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1), args
+	f := *s.Messages
+	f.within.low = after + 1
+	from, where, args := f.base()
+	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1), args
 }
 
 // windowQuery reads what is chosen after a key, up to the edge (0: to the end),
 // the oldest first, so that each device's messages go out in the order in which
 // they came. Only what can be sent is chosen.
 func (s ReplaySpec) windowQuery(after, edge int64, limit int) (query string, args []any) {
-	if edge == 0 {
-		edge = 1<<63 - 1
+	within := bounds{low: after + 1}
+	if edge != 0 {
+		within.high = edge + 1
 	}
 	if s.Deliveries != nil {
 		f := s.Deliveries.ended()
+		f.within = within
 		from, where, args, _ := f.base()
-		args = append(args, after, edge)
-		where = append(where, "v.id > $"+strconv.Itoa(len(args)-1), "v.id <= $"+strconv.Itoa(len(args)))
 		condition, args := f.all(where, args)
 		return `SELECT v.id, v.message_id, v.webhook_id, v.device_id, v.type, v.channel, 1 FROM ` + from + ` WHERE ` + condition + `
 			AND EXISTS (SELECT 1 FROM messages m WHERE m.id = v.message_id AND m.transient <> 2)
 			AND EXISTS (SELECT 1 FROM webhooks w WHERE w.id = v.webhook_id AND w.deleted_at = 0)
 			ORDER BY v.id LIMIT ` + strconv.Itoa(limit), args
 	}
-	from, where, args := s.Messages.base()
+	f := *s.Messages
+	f.within = within
+	from, where, args := f.base()
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-	where += ` AND m.id > ` + arg(after) + ` AND m.id <= ` + arg(edge) + s.Messages.rest(arg)
+	where += f.rest(arg)
 	hook := arg(s.WebhookID)
 	if s.Missing {
 		where += ` AND NOT EXISTS (SELECT 1 FROM deliveries v INDEXED BY deliveries_message WHERE v.message_id = m.id AND v.webhook_id = ` + hook + `)`
