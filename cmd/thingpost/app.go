@@ -121,7 +121,7 @@ func (a *app) wire() {
 		TTS:      tts.New(a.dialect),
 		Mainflux: a.mainflux(passwords, signIns),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
-			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Version: versionName(), Secure: a.config.secure(),
+			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
 		Sessions:     sessions,
 		Hub:          a.hub,

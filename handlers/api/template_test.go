@@ -67,10 +67,23 @@ func TestWebhookFromTemplate(t *testing.T) {
 	if got := stored(); got != "/v3/capture?secret=s3cr3t%2Ftok-en" {
 		t.Errorf("stored is %s", got)
 	}
+	// What comes back masked leaves what is stored, wherever it stands.
+	hidden(w.ok(200, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/v4/capture?secret=•••"}},"description":"New"}`))
+	if got := stored(); got != "/v4/capture?secret=s3cr3t%2Ftok-en" {
+		t.Errorf("stored is %s", got)
+	}
 	hidden(w.ok(200, "GET", hook, w.viewer, ""))
 	hidden(w.ok(200, "GET", base+"/webhooks", w.viewer, ""))
+	if a := w.ok(200, "POST", hook+"/preview", w.editor, ""); strings.Contains(a.body, "s3cr3t") {
+		t.Errorf("not masked: %s", a.body)
+	}
 	if a := w.ok(200, "GET", base+"/audit", w.admin, ""); strings.Contains(a.body, "s3cr3t") || !strings.Contains(a.body, "to-akenza") {
 		t.Errorf("the audit log: %s", a.body)
+	}
+	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/•••/•••"}}}`, "message_types.uplink_message.path")
+	w.ok(200, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/v3/capture?secret=new"}}}`)
+	if got := stored(); got != "/v3/capture?secret=new" {
+		t.Errorf("stored is %s", got)
 	}
 }
 
@@ -116,5 +129,22 @@ func TestDownlinkKeyOfATemplate(t *testing.T) {
 	w.refused(iot.Conflict, "POST", from, w.editor, body)
 	if n := keys(); n != 1 {
 		t.Errorf("%d keys after a webhook that could not be saved, want one", n)
+	}
+}
+
+func TestManyHeadersOfATemplateStay(t *testing.T) {
+	w := newWorld(t)
+	w.ok(201, "POST", base+"/webhooks/from-template", w.editor, `{"template":"uib","id":"uib","fields":{"application_key":"the-app-key","phone_number":"1,2","template_id":"t","template_name":"n","template_variables":"v"}}`)
+	const hook = base + "/webhooks/uib"
+	w.ok(200, "PATCH", hook, w.editor, `{"description":"Chat"}`)
+	six := `{"name":"x-application-key","value":"•••"},{"name":"X-B","value":"1"},{"name":"X-C","value":"1"},{"name":"X-D","value":"1"},{"name":"X-E","value":"1"},{"name":"X-F","value":"1"}`
+	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"headers":[`+six+`,{"name":"X-G","value":"1"}]}`, "headers")
+	w.ok(200, "PATCH", hook, w.editor, `{"headers":[`+six+`]}`)
+	w.ok(200, "PATCH", hook, w.editor, `{"headers":[{"name":"X-B","value":"1"}]}`)
+	w.refused(iot.Invalid, "PATCH", hook, w.editor, strings.Replace(`{"headers":[`+six+`]}`, "•••", "new", 1), "headers")
+	h, err := w.db.Webhook(t.Context(), w.project.Key, "uib")
+	w.must(err)
+	if len(h.Headers) != 1 {
+		t.Errorf("%d headers", len(h.Headers))
 	}
 }

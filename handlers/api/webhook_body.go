@@ -41,6 +41,7 @@ type settingsBody struct {
 	MaxInFlight   *int              `json:"max_in_flight"`
 	MaxPerSecond  *int              `json:"max_per_second"`
 	RetryOn       *[]iot.ErrorClass `json:"retry_on"`
+	NoRetry       *bool             `json:"no_retry"`
 }
 
 // apply changes a webhook as the body says, except for its id and signing. A
@@ -71,6 +72,7 @@ func (b *webhookBody) apply(w *iot.Webhook, f *iot.Faults) {
 		set(&w.Settings.MaxInFlight, s.MaxInFlight)
 		set(&w.Settings.MaxPerSecond, s.MaxPerSecond)
 		set(&w.Settings.RetryOn, s.RetryOn)
+		set(&w.Settings.NoRetry, s.NoRetry)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/webhook"
 	"thingpost/views/pages"
 	"thingpost/views/ui"
 )
@@ -33,6 +34,7 @@ type Options struct {
 	// that pages show; empty: the one that the browser used.
 	PublicURL string
 	Limits    iot.Limits
+	Templates *webhook.Catalogue // default webhook.BuiltIn()
 	Version   string
 	// Accepting reports whether messages can be stored at the moment, for the sign
 	// at the foot of each page; nil: no sign.
@@ -60,6 +62,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Limits == (iot.Limits{}) {
 		o.Limits = o.DB.Limits()
+	}
+	if o.Templates == nil {
+		o.Templates = webhook.BuiltIn()
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	s := &site{Options: o, shown: newOnce(o.Now), attempts: newAttempts(o.Now)}

@@ -104,6 +104,7 @@ func projectNav(v *visit, devices, hooks string) []layout.NavGroup {
 		}},
 		{Title: "Settings", Links: []layout.NavLink{
 			{Label: "Configure webhooks", Icon: ui.IconWebhook, Href: in.Webhooks(), Note: hooks, Key: "w"},
+			{Label: "Templates", Icon: ui.IconTemplate, Href: in.Templates()},
 			{Label: "API keys", Icon: ui.IconKey, Href: ifMay(v, iot.ManageKeys, in.Keys())},
 			{Label: "Profiles", Icon: ui.IconSliders, Href: in.Profiles()},
 			{Label: "Members", Icon: ui.IconUsers, Href: membersOf(v).Members()},

@@ -18,7 +18,7 @@ import (
 // webhookRoutes are the panel "Configure webhooks" and what is done there.
 func (s *site) webhookRoutes() []route {
 	const all, one = "/projects/{project}/webhooks", "/projects/{project}/webhooks/{webhook}"
-	return []route{
+	return append([]route{
 		{get, all, inProject, iot.ReadTraffic, s.listWebhooks},
 		{get, all + "/new", inProject, iot.ChangeSettings, s.newWebhook},
 		{post, all + "/new", inProject, iot.ChangeSettings, s.createWebhook},
@@ -32,7 +32,7 @@ func (s *site) webhookRoutes() []route {
 		{post, one + "/resume", inProject, iot.ChangeSettings, s.resumeWebhook},
 		{post, one + "/test", inProject, iot.ChangeSettings, s.testWebhook},
 		{post, one + "/secret", inProject, iot.ChangeSettings, s.rotateSecret},
-	}
+	}, s.templateRoutes()...)
 }
 
 // webhook returns the webhook that the path names; not_found.

@@ -51,11 +51,17 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 	if e.webhook != nil && !v.may(iot.ChangeSettings) {
 		p.Look = v.in().Webhook(e.webhook.ID)
 	}
+	h, fault := e.result(v, s.Limits, "Webhook")
+	return s.previewOf(r, v, p, e.form, h, fault)
+}
+
+// previewOf completes a preview of the webhook that a form describes. fault is
+// what is wrong with the form.
+func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form *handlers.Form, h *iot.Webhook, fault error) (pages.WebhookPreview, error) {
 	list, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectID: v.project.Key, Limit: previewMessages})
 	if err != nil {
 		return p, err
 	}
-	h, fault := e.result(v, s.Limits, "Webhook")
 	mine, err := s.leadsToInspector(r.Context(), v, h.URL)
 	if err != nil {
 		return p, err
@@ -65,10 +71,10 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 	}
 	if x, ok := asError(fault); ok {
 		p.Faults = faultLines(x)
-		if h.URL == "" {
+		if h.URL == "" && p.Action == "" {
 			p.Faults = []string{"Type a URL, and here is what would be sent there."}
 		}
-		p.Messages = s.messageOptions(list.Items, chosenMessage(e.form, list.Items))
+		p.Messages = s.messageOptions(list.Items, chosenMessage(form, list.Items))
 		return p, nil
 	} else if fault != nil {
 		return p, fault
@@ -76,8 +82,8 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 	if err := s.resolveDevice(r, h, &p); err != nil {
 		return p, err
 	}
-	id := chosenMessage(e.form, list.Items)
-	if len(e.form.All(pages.FieldMessage)) == 0 {
+	id := chosenMessage(form, list.Items)
+	if len(form.All(pages.FieldMessage)) == 0 {
 		for i := range list.Items {
 			found, err := s.Ingest.Preview(r.Context(), v.project, h, &list.Items[i])
 			if err != nil {

@@ -111,7 +111,8 @@ func (c *Catalogue) Search(text, kind string) []*iot.Template {
 	return found
 }
 
-// Kinds returns what the templates are for, each word once, the commonest first.
+// Kinds returns what several of the templates are for, each word once, the
+// commonest first.
 func (c *Catalogue) Kinds() []string {
 	count := map[string]int{}
 	var kinds []string
@@ -121,6 +122,7 @@ func (c *Catalogue) Kinds() []string {
 		}
 		count[t.Kind]++
 	}
+	kinds = slices.DeleteFunc(kinds, func(kind string) bool { return count[kind] < 2 })
 	slices.SortStableFunc(kinds, func(a, b string) int { return cmp.Compare(count[b], count[a]) })
 	return kinds
 }

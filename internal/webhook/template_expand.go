@@ -54,7 +54,7 @@ func parseExpression(s string) (p piece, ok bool) {
 	if s != "" && strings.IndexByte("+#./;?&", s[0]) >= 0 {
 		p.op, s = s[0], s[1:]
 	}
-	for _, text := range strings.Split(s, ",") {
+	for text := range strings.SplitSeq(s, ",") {
 		v := exprVar{name: text}
 		if i := strings.IndexAny(text, ":*"); i >= 0 {
 			v.name, v.tail = text[:i], text[i:]
@@ -354,7 +354,7 @@ func (f *filler) host(field *iot.TemplateField, op byte, authority, value, after
 	case !open && (name != "" || !hasPort && tail == ""):
 		f.fault(field, "must not change the host "+authority+".")
 		return
-	case open && !hostForm.MatchString(name) && !(authority == "" && strings.HasPrefix(name, "[")),
+	case open && !hostForm.MatchString(name) && (authority != "" || !strings.HasPrefix(name, "[")),
 		hasPort && (!ends || !portForm.MatchString(port)), tail != "" && !ends:
 		f.fault(field, "must be a host name, like example.com, without https:// before and a path behind it.")
 		return

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
 )
 
 // judge looks at what was read as a whole, and makes what can be used of it.
@@ -32,6 +33,7 @@ func (r *templateReader) judge() {
 	r.judgeFormat()
 	r.judgeFields()
 	r.judgeHeaders()
+	r.judgeMask()
 	r.judgePlaceholders()
 	if len(t.MessageTypes) == 0 {
 		r.warn(r.lines["paths"], "There are no paths: a webhook of this template sends nothing until a message type is chosen.")
@@ -81,6 +83,8 @@ func (r *templateReader) judgeFormat() {
 	case "":
 		r.fault(r.lines["format"], "There is no format; it is taken for json.")
 		r.t.Format = iot.JSON
+	case iot.Envelope:
+		fallthrough // ours alone: a template of it would work nowhere else
 	default:
 		r.spoil(r.lines["format"], "The format %s is not known; there are json and protobuf.", quoted(string(r.t.Format)))
 	}
@@ -132,6 +136,19 @@ func (r *templateReader) judgeHeaders() {
 		}
 	}
 	r.t.Headers = kept
+}
+
+// judgeMask leaves out paths that no message has: the others still apply.
+func (r *templateReader) judgeMask() {
+	kept := []string{}
+	for _, path := range r.t.FieldMask {
+		if _, err := lorawan.CompileMask([]string{path}); err != nil {
+			r.fault(r.lines["field-mask"], "The path %s of the field-mask is left out: no message has it.", quoted(path))
+			continue
+		}
+		kept = append(kept, path)
+	}
+	r.t.FieldMask = kept
 }
 
 // placeholder is a name in braces, and where it stands.

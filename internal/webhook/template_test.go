@@ -50,6 +50,8 @@ func TestParseTemplateTellsWhatIsWrong(t *testing.T) {
 			[]string{`11: warning: The key "uplink-message" is there twice; the last one counts.`, `12: warning: The message type "user" is not known, and left out.`,
 				`13: warning: The message type "join_accept" is not known, and left out.`,
 				`14: warning: The path of join-accept is null, which turns it off. Write "" for an empty path, or leave the line out.`}},
+		{"paths of a mask", service + rest + "field-mask:\n  - received_at\n  - up.uplink_message.nope\n  - up.uplink_message.f_port\n", true,
+			[]string{`11: error: The path "up.uplink_message.nope" of the field-mask is left out: no message has it.`}},
 		{"no paths", service + "base-url: https://h\n", true, []string{"warning: There are no paths: a webhook of this template sends nothing until a message type is chosen."}},
 		{"fields without an id, twice, unused", service + rest + "fields:\n  - name: A\n  - {id: bbb, name: B}\n  - {id: bbb, name: B, secret: maybe}\n", true,
 			[]string{"12: error: This field has no id, and is left out.", `13: warning: The field "bbb" is asked for, but used nowhere.`,

@@ -41,7 +41,7 @@ func Instantiate(t *iot.Template, id string, given map[string]string) (*iot.Webh
 	}
 	err := Check(w, iot.Limits{}, false)
 	if e, ok := errors.AsType[*iot.Error](err); ok {
-		return w, u.blame(w, e)
+		return nil, u.blame(w, e)
 	}
 	return w, err
 }

@@ -90,6 +90,17 @@ func (p In) CopyWebhook(id string) string { return withQuery(p.NewWebhook(), "co
 // PreviewWebhook answers what the posted form would do with a message.
 func (p In) PreviewWebhook() string { return p.below("webhooks", "preview") }
 
+// Templates is the gallery of templates, by pairs of a parameter and its value:
+// "q" is searched for, "kind" is what they are for.
+func (p In) Templates(query ...string) string { return withQuery(p.below("templates"), query...) }
+
+// Template is the form of a template; a POST makes a webhook of it.
+func (p In) Template(id string) string { return p.below("templates", id) }
+
+// PreviewTemplate answers what a webhook of the posted form would do with a
+// message.
+func (p In) PreviewTemplate(id string) string { return p.below("templates", id, "preview") }
+
 // Webhook is the form; a POST saves.
 func (p In) Webhook(id string) string { return p.below("webhooks", id) }
 

@@ -17,7 +17,7 @@ func previewAttrs(p WebhookPreview) templ.Attributes {
 		return nil
 	}
 	return templ.Attributes{
-		"hx-post":    p.Project.PreviewWebhook(),
+		"hx-post":    p.action(),
 		"hx-trigger": "change delay:50ms, change from:#" + WebhookFormID + " delay:150ms, input from:#" + WebhookFormID + " delay:600ms, " + WebhookPreviewEvent + " from:body",
 		"hx-include": "#" + WebhookFormID,
 		"hx-target":  "this",
@@ -31,7 +31,7 @@ func previewButton(p WebhookPreview) templ.Attributes {
 	if p.Look != "" {
 		return templ.Attributes{"form": webhookLookID}
 	}
-	return templ.Attributes{"form": WebhookFormID, "formaction": p.Project.PreviewWebhook()}
+	return templ.Attributes{"form": WebhookFormID, "formaction": p.action()}
 }
 
 // headerAttrs are the attributes that name and value of a header share.

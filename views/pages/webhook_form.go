@@ -95,6 +95,7 @@ type MessageOption struct {
 // WebhookPreview is what the form's webhook would do with a message.
 type WebhookPreview struct {
 	Project  In
+	Action   string // where the form is previewed, if not as a webhook's form is
 	Look     string // where those who may not change the form choose a message
 	Messages []MessageOption
 	Faults   []string // why there is no preview: what the form must say first
@@ -106,6 +107,8 @@ type WebhookPreview struct {
 	Request  *iot.Request
 	Body     []byte
 }
+
+func (p WebhookPreview) action() string { return orText(p.Action, p.Project.PreviewWebhook()) }
 
 func (p WebhookFormPage) title() string {
 	if p.Webhook == nil {
