@@ -25,6 +25,16 @@ func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Dev
 	return v, orNotFound("device", err)
 }
 
+const deviceByEUIQuery = `SELECT ` + deviceColumns + fromDevices + `
+	WHERE d.project_id = $1 AND d.dev_eui = $2 AND d.dev_eui <> '' AND d.deleted_at = 0 ORDER BY d.id LIMIT 1`
+
+// DeviceByEUI returns the oldest device of a project that has a DevEUI, in 16
+// upper-case hex digits; not_found.
+func (d *DB) DeviceByEUI(ctx context.Context, projectID int64, devEUI string) (*iot.Device, error) {
+	v, err := scanDevice(d.reader.QueryRowContext(ctx, deviceByEUIQuery, projectID, devEUI))
+	return v, orNotFound("device", err)
+}
+
 // DeviceByKey returns the device that a device key belongs to, with its
 // project; not_found.
 func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, *iot.Project, error) {

@@ -23,6 +23,7 @@ const (
 	DeviceDayQuery      = deviceDayQuery
 	NextDueQuery        = `SELECT ` + nextDueColumn + ` FROM webhooks w WHERE w.id = $1`
 	OldestQuery         = `SELECT ` + oldestColumn + ` FROM webhooks w WHERE w.id = $1`
+	DeviceByEUIQuery    = deviceByEUIQuery
 )
 
 // Queries returns the texts with which a page is read.

@@ -50,6 +50,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"due":                  {[]string{db.DueQuery}, "deliveries USING COVERING INDEX deliveries_due (webhook_id=? AND due_at>?)"},
 		"head":                 {[]string{db.HeadQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id=?)"},
 		"pending devices":      {[]string{db.PendingDevicesQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id>?)"},
+		"device by EUI":        {[]string{db.DeviceByEUIQuery}, "d USING INDEX devices_dev_eui (project_id=? AND dev_eui=?)"},
 		"repeated":             {[]string{db.RepeatedQuery}, "messages USING COVERING INDEX messages_sender (device_id=? AND sender_id=? AND rowid>?)"},
 		"erase":                {[]string{db.EraseQuery}, "messages USING INTEGER PRIMARY KEY (rowid=?)"},
 		"next downlink":        {[]string{db.NextDownlinkQuery, db.QueueQuery, db.PastDownlinksQuery}, "q USING INDEX downlinks_queue (device_id=? AND status=?"},

@@ -24,6 +24,7 @@ type Options struct {
 	API       http.Handler // below /api/v1
 	TTS       http.Handler // The Things Stack's dialect: below /api/v3 and /v3/api
 	Mainflux  http.Handler // Mainflux's dialect: every path that begins with one of its names
+	Inlets    http.Handler // messages of other systems: below /in
 	Dashboard http.Handler // pages: all that is neither a file nor a program's
 	Static    http.Handler // below /static
 	Inspector http.Handler // below /inspect: requests from anywhere, kept and shown

@@ -36,6 +36,7 @@ func (s *Server) siteMap() *siteMap {
 	m.segments["api"] = s.api()
 	m.segments["v3"] = s.tts()
 	m.segments["embed"] = s.embed()
+	m.segments["in"] = s.program(s.o.Inlets)
 	m.segments["static"] = orNothing(s.o.Static)
 	m.segments["inspect"] = bounded(maxInspectedBody, orNothing(s.o.Inspector))
 	m.segments["healthz"] = http.HandlerFunc(healthz)
@@ -76,8 +77,11 @@ func (s *Server) api() http.Handler {
 }
 
 // tts answers programs that speak The Things Stack's dialect.
-func (s *Server) tts() http.Handler {
-	next := orNothing(s.o.TTS)
+func (s *Server) tts() http.Handler { return s.program(s.o.TTS) }
+
+// program answers other systems' programs.
+func (s *Server) program(h http.Handler) http.Handler {
+	next := orNothing(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r, maxAPIBody)
 		next.ServeHTTP(w, r)

@@ -127,6 +127,7 @@ func (a *app) wire() {
 		Hub:          a.hub,
 		Static:       static.Handler(),
 		Inspector:    inspector,
+		Inlets:       tts.NewInlet(a.dialect),
 		Ready:        a.db.Ready,
 		Metrics:      metricsHandler(a.db, a.hub, a.log),
 		MetricsToken: a.config.Watch.MetricsToken,

@@ -55,7 +55,7 @@ const misspelt = "/v3/api"
 func New(o Options) http.Handler {
 	s := newServer(o)
 	mux := http.NewServeMux()
-	for _, rt := range slices.Concat(methodRoutes(s), hookRoutes()) {
+	for _, rt := range slices.Concat(methodRoutes(s), hookRoutes(), upRoutes()) {
 		mux.Handle(strings.TrimSpace(rt.method+" "+Prefix+rt.pattern), s.answering(rt))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { writeError(w, absent(mux, r), false) })

@@ -1,0 +1,169 @@
+package tts
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"thingpost/handlers"
+	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
+	"thingpost/internal/lorawan/wire"
+)
+
+// InletPrefix is the path to which a webhook of that system posts: a project's
+// slug or UUID follows, and then any path.
+const InletPrefix = "/in/tts/"
+
+// inlet takes what a webhook of that system sends. Its answers are those of the
+// native API: that system reads the status alone, and people read the words.
+type inlet struct{ *server }
+
+// NewInlet returns a handler of all paths below /in. It is safe for concurrent use.
+func NewInlet(o Options) http.Handler {
+	n := &inlet{newServer(o)}
+	return handlers.JSON(n.receive, n.Log)
+}
+
+// receive takes one ApplicationUp, and answers when it is on disk.
+func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
+	rest, ok := strings.CutPrefix(r.URL.Path, InletPrefix)
+	project, _, _ := strings.Cut(rest, "/")
+	if !ok || project == "" {
+		return iot.NewError(iot.NotFound, "There is nothing here. A webhook of The Things Stack posts to "+InletPrefix+" and a project's id.")
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return nil
+	}
+	s, err := n.sender(r, project)
+	if err != nil {
+		return err
+	}
+	body, err := handlers.ReadBody(r, iot.MaxMessageBytes)
+	if err != nil {
+		return err
+	}
+	var id iot.ID
+	if isBinary(r.Header.Get("Content-Type")) {
+		id, err = n.Ingest.AcceptProtobuf(r.Context(), s, body)
+	} else {
+		id, err = n.Ingest.AcceptUp(r.Context(), s, body)
+	}
+	if err != nil {
+		return err
+	}
+	learnUpstream(r, n.Downlinks, s.Project, n.Log)
+	handlers.WriteJSONBytes(w, http.StatusAccepted, []byte(`{"id":"`+id.String()+"\"}\n"))
+	return nil
+}
+
+// sender finds out who sends: an API key of the project, and nobody else.
+func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, error) {
+	const how = "Add the header Authorization: Bearer NNSXS.… with an API key of the project to the webhook."
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	text = strings.TrimSpace(text)
+	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+		return ingest.Sender{}, iot.NewError(iot.Unauthorized, "There is no API key. "+how)
+	}
+	if _, _, ok := iot.ParseAPIKey(text); !ok {
+		return ingest.Sender{}, iot.NewError(iot.Unauthorized, "This is no API key of a project; people's tokens and devices' keys cannot send here. "+how)
+	}
+	key, p, err := n.Ingest.APIKey(r.Context(), iot.Secret(text))
+	switch {
+	case err != nil:
+		return ingest.Sender{}, err
+	case project != p.ID && !strings.EqualFold(project, p.UUID):
+		return ingest.Sender{}, iot.NewError(iot.NotFound, "There is no such project.")
+	case key.Rights&iot.SendMessages == 0:
+		return ingest.Sender{}, iot.NewError(iot.Forbidden, "This needs the right "+strings.Join(iot.SendMessages.Names(), "")+", which this API key does not have.")
+	}
+	return senderOf(p, key), nil
+}
+
+func senderOf(p *iot.Project, key *iot.APIKey) ingest.Sender {
+	return ingest.Sender{Project: p, Register: true, Actor: key.Name}
+}
+
+// isBinary reports whether a body is in Protocol Buffers, by its content type.
+func isBinary(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case "application/octet-stream", "application/protobuf", "application/x-protobuf", "application/vnd.google.protobuf":
+		return true
+	}
+	return false
+}
+
+// upRoutes are messages that people make up.
+func upRoutes() []route {
+	return []route{{method: http.MethodPost, pattern: "/as/applications/{application}/devices/{device}/up/simulate", handle: (*server).simulate}}
+}
+
+// simulate takes an ApplicationUp as JSON, of which nothing is lost; the path
+// names the device.
+func (s *server) simulate(w http.ResponseWriter, r *http.Request) error {
+	ids := &wire.EndDeviceIdentifiers{DeviceId: r.PathValue("device"), ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: r.PathValue("application")}}
+	from, err := s.simulator(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	var up wire.ApplicationUp
+	if err := parseJSON(body, &up); err != nil {
+		return err
+	}
+	if err := s.simulateUp(r.Context(), from, &up, body); err != nil {
+		return err
+	}
+	writeJSON(w, []byte("{}"))
+	return nil
+}
+
+// SimulateUplink stores a message that a person made up.
+func (s appAs) SimulateUplink(ctx context.Context, up *wire.ApplicationUp) (*emptypb.Empty, error) {
+	from, err := s.simulator(ctx, up.GetEndDeviceIds())
+	if err != nil {
+		return nil, err
+	}
+	text, err := lorawan.AppendJSON(nil, up)
+	if err != nil {
+		return nil, plain(codeInvalid, err.Error())
+	}
+	if err := s.simulateUp(ctx, from, up, text); err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// simulator is the caller as the sender of a message of a device.
+func (s *server) simulator(ctx context.Context, ids *wire.EndDeviceIdentifiers) (ingest.Sender, error) {
+	if e := checkDeviceIDs(ids); e != nil {
+		return ingest.Sender{}, invalidField("end_device_ids", "ApplicationUp", embedded, e)
+	}
+	p, key, err := s.application(ctx, ids.GetApplicationIds().GetApplicationId(), iot.SendMessages)
+	if err != nil {
+		return ingest.Sender{}, err
+	}
+	from := senderOf(p, key)
+	from.Name = ids.GetDeviceId()
+	return from, nil
+}
+
+func (s *server) simulateUp(ctx context.Context, from ingest.Sender, up *wire.ApplicationUp, text []byte) error {
+	if _, ok := lorawan.Type(up); !ok {
+		return invalidField("up", "ApplicationUp", "value is required", nil)
+	}
+	_, err := s.Ingest.Simulate(ctx, from, text)
+	if iot.CodeOf(err) == iot.NotFound {
+		return noDevice(from.Project, from.Name)
+	}
+	return err
+}

@@ -1,0 +1,155 @@
+package ingest
+
+import (
+	"context"
+	"strings"
+
+	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
+)
+
+// AcceptUp stores a LoRaWAN message, given as an ApplicationUp in JSON, with the
+// deliveries that it makes, and returns when it is on disk. The message names
+// its device, by its id or its DevEUI; s.Device and s.Name are not looked at. The
+// body must not be changed afterwards. Nothing is deduplicated.
+//
+// Errors: invalid, too_large, not_found (a device that may not be registered),
+// limit_reached (as many devices as a project can hold), storage_full,
+// unavailable.
+func (i *Ingest) AcceptUp(ctx context.Context, s Sender, body []byte) (iot.ID, error) {
+	head, body, err := readUp(body)
+	if err != nil {
+		return iot.ID{}, err
+	}
+	return i.acceptUp(ctx, s, head, body)
+}
+
+// AcceptProtobuf is AcceptUp of an ApplicationUp in Protocol Buffers, which is
+// turned into JSON and stored as that.
+func (i *Ingest) AcceptProtobuf(ctx context.Context, s Sender, body []byte) (iot.ID, error) {
+	if len(body) > iot.MaxMessageBytes {
+		return iot.ID{}, errTooLarge
+	}
+	up, err := lorawan.ParseProtobuf(body)
+	if err != nil {
+		return iot.ID{}, err
+	}
+	text, err := lorawan.AppendJSON(make([]byte, 0, 2*len(body)), up)
+	if err != nil {
+		return iot.ID{}, &iot.Error{Code: iot.Invalid, Message: "The message holds a value that JSON cannot.", Err: err}
+	}
+	return i.AcceptUp(ctx, s, text)
+}
+
+// Simulate is AcceptUp of a message that a person made up, for the device that
+// s.Name names: it is marked as simulated, and received now unless it says
+// otherwise.
+func (i *Ingest) Simulate(ctx context.Context, s Sender, body []byte) (iot.ID, error) {
+	_, body, err := readUp(body)
+	if err != nil {
+		return iot.ID{}, err
+	}
+	return i.AcceptUp(ctx, s, lorawan.Simulated(body, s.Project.ID, s.Name, i.now()))
+}
+
+func readUp(body []byte) (lorawan.Head, []byte, error) {
+	if len(body) > iot.MaxMessageBytes {
+		return lorawan.Head{}, nil, errTooLarge
+	}
+	return lorawan.ReadHead(body)
+}
+
+func (i *Ingest) acceptUp(ctx context.Context, s Sender, h lorawan.Head, body []byte) (iot.ID, error) {
+	d, err := i.endDevice(ctx, s, h)
+	if err != nil {
+		return iot.ID{}, err
+	}
+	results := []Result{{}}
+	if err := i.acceptAll(ctx, s.Project, []*incoming{i.incoming(s.Project, d, received{kind: h.Type, payload: body})}, results); err != nil {
+		return iot.ID{}, err
+	}
+	return results[0].ID, results[0].Err
+}
+
+// endDevice returns the device that a message names, which is registered if it
+// is new and learns the identifiers that it lacks.
+func (i *Ingest) endDevice(ctx context.Context, s Sender, h lorawan.Head) (*iot.Device, error) {
+	if h.DeviceID == "" && h.DevEUI == "" {
+		return nil, iot.FieldError("end_device_ids.device_id", "is missing: it names the device.")
+	}
+	d, err := i.findEndDevice(ctx, s.Project, h)
+	if iot.CodeOf(err) == iot.NotFound && s.Register && s.Project.AutoRegister {
+		d, err = i.registerEndDevice(ctx, s, h)
+	}
+	if iot.CodeOf(err) == iot.NotFound {
+		return nil, noDevice(endDeviceName(h))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return i.learn(ctx, d, s, h)
+}
+
+// findEndDevice looks for the message's device by its id, then by its DevEUI.
+func (i *Ingest) findEndDevice(ctx context.Context, p *iot.Project, h lorawan.Head) (*iot.Device, error) {
+	// No slug holds a slash.
+	name := deviceName{p.Key, h.DeviceID + "/" + h.DevEUI}
+	return lookUp(&i.cache, func(c *cache) map[deviceName]*iot.Device { return c.devices }, name, func() (*iot.Device, error) {
+		err := error(iot.NewError(iot.NotFound, "There is no such device."))
+		var d *iot.Device
+		if h.DeviceID != "" {
+			d, err = i.db.Device(ctx, p.Key, h.DeviceID)
+		}
+		if iot.CodeOf(err) == iot.NotFound && h.DevEUI != "" {
+			d, err = i.db.DeviceByEUI(ctx, p.Key, h.DevEUI)
+		}
+		return d, err
+	})
+}
+
+// endDeviceName is the slug of a device that a message names.
+func endDeviceName(h lorawan.Head) string {
+	if h.DeviceID == "" {
+		return "eui-" + strings.ToLower(h.DevEUI)
+	}
+	return h.DeviceID
+}
+
+func (i *Ingest) registerEndDevice(ctx context.Context, s Sender, h lorawan.Head) (*iot.Device, error) {
+	name := endDeviceName(h)
+	if err := iot.CheckSlug("end_device_ids.device_id", name); err != nil {
+		return nil, err
+	}
+	d := &iot.Device{ProjectID: s.Project.Key, ID: name, Name: name, DevEUI: h.DevEUI, JoinEUI: h.JoinEUI, DevAddr: h.DevAddr}
+	err := i.db.CreateDevice(d, iot.NewDeviceKey(), s.Actor)
+	if iot.CodeOf(err) == iot.Conflict {
+		return i.findEndDevice(ctx, s.Project, h) // another message of it was faster
+	}
+	return d, err
+}
+
+// learn fills in identifiers that a device lacks, and the address that it got by
+// joining. Those that people gave it stay.
+func (i *Ingest) learn(ctx context.Context, d *iot.Device, s Sender, h lorawan.Head) (*iot.Device, error) {
+	var u iot.DeviceUpdate
+	missing := func(has string, given *string, into **string) {
+		if has == "" && *given != "" {
+			*into = given
+		}
+	}
+	missing(d.DevEUI, &h.DevEUI, &u.DevEUI)
+	missing(d.JoinEUI, &h.JoinEUI, &u.JoinEUI)
+	missing(d.DevAddr, &h.DevAddr, &u.DevAddr)
+	if h.Type == iot.JoinAccept && h.DevAddr != "" && h.DevAddr != d.DevAddr {
+		u.DevAddr = &h.DevAddr
+	}
+	if u == (iot.DeviceUpdate{}) {
+		return d, nil
+	}
+	// The one in the cache is shared, and may be of a moment ago.
+	now, err := i.db.Device(ctx, s.Project.Key, d.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return now, i.db.UpdateDevice(now, u, s.Actor)
+}
