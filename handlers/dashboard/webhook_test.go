@@ -246,10 +246,18 @@ func TestBadFieldsOfAWebhookAreNamed(t *testing.T) {
 	}
 	nothing := c.post(panel+"/new", with(form, "type", "")...).is(http.StatusUnprocessableEntity)
 	nothing.reads(`[id="type-error"]`, "Must hold at least one message type.")
-	c.post(panel+"/new", with(form, "retry_on", "")...).is(http.StatusUnprocessableEntity).reads(`[id="retry_on-error"]`, "Choose at least one failure.")
 	c.post(panel+"/new", with(form, "retry_on", "gremlins")...).is(http.StatusUnprocessableEntity).reads(`[id="retry_on-error"]`, "gremlins")
 	if hooks, err := w.db.Webhooks(t.Context(), w.project.Key); err != nil || len(hooks) != 1 {
 		t.Errorf("there are %d webhooks: %v", len(hooks), err)
+	}
+	c.post(panel+"/new", with(form, "retry_on", "")...).is(http.StatusSeeOther)
+	hooks, err := w.db.Webhooks(t.Context(), w.project.Key)
+	if err != nil || len(hooks) != 2 || !hooks[1].Settings.NoRetry {
+		t.Fatalf("without a failure to retry on: %+v, %v", hooks, err)
+	}
+	edit := c.get(panel + "/" + hooks[1].ID).is(http.StatusOK)
+	if n := edit.Find(`[name="retry_on"][checked]`).Length(); n != 0 {
+		t.Errorf("%d failures are chosen in the form", n)
 	}
 }
 

@@ -101,7 +101,10 @@ func setSettings(f *handlers.Form, s iot.Settings) {
 	f.Set(pages.FieldPerSecond, orEmpty(s.MaxPerSecond))
 	setFlag(f, pages.FieldInOrder, s.InOrder)
 	classes := s.RetryOn
-	if len(classes) == 0 {
+	switch {
+	case s.NoRetry:
+		classes = nil
+	case len(classes) == 0:
 		classes = iot.ErrorClasses()
 	}
 	var names []string
@@ -202,7 +205,7 @@ func applySettings(f *handlers.Form, s *iot.Settings, faults *iot.Faults) {
 	for _, name := range f.All(pages.FieldRetryOn) {
 		s.RetryOn = append(s.RetryOn, iot.ErrorClass(name))
 	}
-	faults.Check(len(s.RetryOn) > 0, "settings.retry_on", "Choose at least one failure.")
+	s.NoRetry = len(s.RetryOn) == 0
 	const all = 8 // all classes but config
 	if len(s.RetryOn) == all {
 		s.RetryOn = nil
@@ -276,5 +279,5 @@ func changedFields(a, b *iot.Webhook) string {
 
 func sameSettings(a, b iot.Settings) bool {
 	return a.TimeoutMS == b.TimeoutMS && a.GiveUpAfterMS == b.GiveUpAfterMS && a.InOrder == b.InOrder && a.MaxInFlight == b.MaxInFlight &&
-		a.MaxPerSecond == b.MaxPerSecond && slices.Equal(a.RetryOn, b.RetryOn)
+		a.MaxPerSecond == b.MaxPerSecond && slices.Equal(a.RetryOn, b.RetryOn) && a.NoRetry == b.NoRetry
 }

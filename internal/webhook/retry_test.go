@@ -24,7 +24,8 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	all, some := sampleWebhook(), sampleWebhook()
+	all, some, none := sampleWebhook(), sampleWebhook(), sampleWebhook()
+	none.Settings.NoRetry = true
 	some.Settings.RetryOn = []iot.ErrorClass{iot.ErrTimeout, iot.ErrHTTP4xx, iot.ErrConfig}
 	cases := []struct {
 		class     iot.ErrorClass
@@ -41,7 +42,7 @@ func TestRetry(t *testing.T) {
 		{iot.ErrConfig, 0, false, false},
 	}
 	for _, c := range cases {
-		if Retry(all, c.class, c.code) != c.all || Retry(some, c.class, c.code) != c.some {
+		if Retry(all, c.class, c.code) != c.all || Retry(some, c.class, c.code) != c.some || Retry(none, c.class, c.code) {
 			t.Errorf("%s %d: all %v, some %v", c.class, c.code, Retry(all, c.class, c.code), Retry(some, c.class, c.code))
 		}
 	}
