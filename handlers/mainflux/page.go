@@ -3,6 +3,7 @@ package mainflux
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -68,7 +69,7 @@ func (q *query) fromBody(r *http.Request) error {
 	if err := d.Decode(q); err != nil {
 		return malformed("")
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // the decoder returns it bare
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return malformed("")
 	}
 	if q.Limit == 0 {

@@ -174,9 +174,9 @@ func (w *world) refused(status int, text, method, path, token, body string, set 
 }
 
 // publish sends a payload as the thing.
-func (w *world) publish(status int, path, contentType, body string) answer {
+func (w *world) publish(path, contentType, body string) answer {
 	w.Helper()
-	return w.ok(status, "POST", path, "", body, func(r *http.Request) {
+	return w.ok(202, "POST", path, "", body, func(r *http.Request) {
 		r.Header.Set("Authorization", "Thing "+thingKey)
 		r.Header.Set("Content-Type", contentType)
 	})

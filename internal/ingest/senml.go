@@ -325,7 +325,7 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9\-:./_]*$`)
 // now are put at now, and so are records without a time.
 func resolve(pack []record, now time.Time) ([]byte, error) {
 	var list []resolved
-	var base record
+	var base bases
 	size := 0
 	for i := range pack {
 		r := &pack[i]
@@ -364,8 +364,11 @@ func resolve(pack []record, now time.Time) ([]byte, error) {
 	return append(out, ']'), nil
 }
 
+// bases are those that hold for a record: the last that were given.
+type bases record
+
 // follow takes over the bases of the next record.
-func (b *record) follow(i int, r *record) error {
+func (b *bases) follow(i int, r *record) error {
 	if r.version != nil {
 		if n, ok := r.version.times(1); !ok || n < 1 || n > senMLVersion || r.version.exponent != 0 {
 			return badRecord(i, "is of a version that is not known here; it must be 1 to %d.", senMLVersion)
@@ -402,14 +405,16 @@ func sumOf(base, own *number) string {
 	return base.plus(own.decimal).String()
 }
 
-// resolve applies the bases b to a record.
-func (b *record) resolve(i int, r *record, now time.Time) (resolved, error) {
-	name := ""
-	for _, part := range []*string{b.baseName, r.name} {
-		if part != nil {
-			name += *part
-		}
+func textOf(s *string) string {
+	if s == nil {
+		return ""
 	}
+	return *s
+}
+
+// resolve applies the bases to a record.
+func (b *bases) resolve(i int, r *record, now time.Time) (resolved, error) {
+	name := textOf(b.baseName) + textOf(r.name)
 	if !nameForm.MatchString(name) {
 		return resolved{}, badRecord(i, "has the name %s; a name has letters, digits and - : . / _ only, and begins with a letter or digit.", printable(name))
 	}
@@ -453,7 +458,7 @@ func (b *record) resolve(i int, r *record, now time.Time) (resolved, error) {
 }
 
 // timeOf returns the time of a record in nanoseconds since 1970.
-func (b *record) timeOf(i int, r *record, now time.Time) (int64, error) {
+func (b *bases) timeOf(i int, r *record, now time.Time) (int64, error) {
 	d := decimal{new(big.Int), 0}
 	for _, n := range []*number{b.baseTime, r.time} {
 		if n != nil {

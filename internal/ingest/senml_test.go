@@ -77,6 +77,7 @@ func TestExamplesOfRFC8428(t *testing.T) {
 
 // canonical is JSON with numbers as doubles.
 func canonical(t testing.TB, s string) string {
+	t.Helper()
 	var v any
 	if err := json.Unmarshal([]byte(s), &v); err != nil {
 		t.Fatal(err)
@@ -90,6 +91,7 @@ func canonical(t testing.TB, s string) string {
 
 // packCBOR writes a pack in JSON as CBOR.
 func packCBOR(t testing.TB, pack string) []byte {
+	t.Helper()
 	labels := map[string]int{"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4, "s": 5, "t": 6, "ut": 7, "vd": 8}
 	var list []map[any]any
 	gjson.Parse(pack).ForEach(func(_, e gjson.Result) bool {

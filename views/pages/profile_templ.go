@@ -595,7 +595,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, " <fieldset class=\"flex flex-col gap-4\"><legend class=\"text-sm font-semibold mb-1\">Take out of JSON objects</legend>")
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, " <fieldset class=\"flex flex-col gap-4\"><legend class=\"text-sm font-semibold mb-3\">Take out of JSON objects</legend>")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -989,7 +989,7 @@ func ProfilePreviewView(p ProfilePreview) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if p.Time != "" {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<p class=\"text-sm\">The device's time:")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<p class=\"text-sm flex flex-wrap gap-x-1.5\"><span>The device's time:</span>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
