@@ -127,6 +127,22 @@ func (d *DB) SetPassword(key int64, hash iot.Secret, keep []byte, actor string) 
 	})
 }
 
+// SetAccountName changes what an account is called; not_found.
+func (d *DB) SetAccountName(a *iot.Account, name, actor string) error {
+	var f iot.Faults
+	f.Check(name != "" && iot.TextLength(name) <= iot.MaxName && !iot.HasControl(name), "name", "must have 1 to 254 characters in one line.")
+	if err := f.Err(); err != nil {
+		return err
+	}
+	return d.write("set account name", func(t *Tx) error {
+		if err := t.execOne("account", `UPDATE accounts SET name = $1 WHERE id = $2`, name, a.Key); err != nil {
+			return err
+		}
+		a.Name = name
+		return t.audit(0, actor, "account.update", a.Email, "name")
+	})
+}
+
 // NoteSignIn keeps when an account signed in.
 func (d *DB) NoteSignIn(key int64) error {
 	return d.write("note sign-in", func(t *Tx) error {
@@ -183,7 +199,7 @@ func (d *DB) CreateOrganization(o *iot.Organization, owner *iot.Account) error {
 		if err := t.setMember(o.Key, owner.Key, iot.Owner); err != nil {
 			return err
 		}
-		return t.audit(0, owner.Email, "organization.create", o.ID, "")
+		return t.auditOrganization(o.Key, owner.Email, "organization.create", o.ID, "")
 	})
 }
 
@@ -246,7 +262,7 @@ func (d *DB) SetMember(organization, account int64, role iot.Role, actor string)
 		if owners == 0 {
 			return iot.NewError(iot.Conflict, "An organization needs an owner. Make somebody else an owner first.")
 		}
-		return t.audit(0, actor, action, email, string(role))
+		return t.auditOrganization(organization, actor, action, email, string(role))
 	})
 }
 

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"thingpost/internal/iot"
@@ -9,34 +10,110 @@ import (
 
 func msDuration(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// audit writes who changed what, in the transaction of the change itself.
+// audit writes who changed what, in the transaction of the change itself, for a
+// project and its organization; 0 is for what belongs to the instance alone.
 func (t *Tx) audit(projectID int64, actor, action, subject, detail string) error {
-	_, err := t.exec(`INSERT INTO audit (id, project_id, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)`,
-		t.db.NewID().Key(), projectID, actor, action, subject, detail)
+	return t.auditRow(projectID, `coalesce((SELECT organization_id FROM projects WHERE id = $2), $7)`, 0, actor, action, subject, detail)
+}
+
+// auditOrganization is audit for what belongs to an organization alone.
+func (t *Tx) auditOrganization(organization int64, actor, action, subject, detail string) error {
+	return t.auditRow(0, `$7`, organization, actor, action, subject, detail)
+}
+
+func (t *Tx) auditRow(projectID int64, owner string, organization int64, actor, action, subject, detail string) error {
+	_, err := t.exec(`INSERT INTO audit (id, project_id, organization_id, actor, action, subject, detail) VALUES ($1, $2, `+owner+`, $3, $4, $5, $6)`,
+		t.db.NewID().Key(), projectID, actor, action, subject, detail, organization)
 	return err
 }
 
-// Audit returns a project's audit log, newest first: at most limit entries
-// before the id (zero: from the newest).
-func (d *DB) Audit(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.AuditEntry, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT id, project_id, actor, action, subject, detail FROM audit
-		WHERE project_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, projectID, keyBefore(before), limit)
+// AuditFilter chooses entries of the audit log, newest first. Without a project
+// and an organization it chooses among all of the instance.
+type AuditFilter struct {
+	ProjectID      int64
+	OrganizationID int64  // with all of its projects
+	Actor          string // a part of who it was, in any case
+	Noun           string // what the action is about: "webhook"
+	Before         iot.ID
+	Limit          int
+}
+
+// AuditPage is a page of the audit log; its fields are as in DeliveryPage.
+type AuditPage struct {
+	Items        []iot.AuditEntry
+	Next         iot.ID
+	LookedBackTo iot.Instant
+}
+
+func (f AuditFilter) base() (where string, args []any) {
+	args = []any{keyBefore(f.Before)}
+	switch {
+	case f.ProjectID != 0:
+		return `a.project_id = $2 AND a.id < $1`, append(args, f.ProjectID)
+	case f.OrganizationID != 0:
+		return `a.organization_id = $2 AND a.id < $1`, append(args, f.OrganizationID)
+	}
+	return `a.id < $1`, args
+}
+
+func (f AuditFilter) pageQuery(floor int64) (query string, args []any) {
+	where, args := f.base()
+	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
+	if f.Actor != "" {
+		where += ` AND instr(lower(a.actor), lower(` + arg(f.Actor) + `)) > 0`
+	}
+	if f.Noun != "" {
+		where += ` AND substr(a.action, 1, instr(a.action, '.')) = ` + arg(f.Noun+".")
+	}
+	if floor > 0 {
+		where += ` AND a.id > ` + arg(floor)
+	}
+	return `SELECT a.id, a.project_id, coalesce((SELECT slug FROM projects WHERE id = a.project_id), ''), a.actor, a.action, a.subject, a.detail
+		FROM audit a WHERE ` + where + ` ORDER BY a.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
+}
+
+func (f AuditFilter) floorQuery(lookBack int) (query string, args []any) {
+	where, args := f.base()
+	return `SELECT a.id FROM audit a WHERE ` + where + ` ORDER BY a.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack), args
+}
+
+// Audit returns a page of the audit log. With a filter it looks at LookBack
+// entries at most, and says how far back that is.
+func (d *DB) Audit(ctx context.Context, f AuditFilter) (AuditPage, error) {
+	p := AuditPage{Items: []iot.AuditEntry{}}
+	var floor int64
+	if f.Actor != "" || f.Noun != "" {
+		query, args := f.floorQuery(d.lookBack)
+		if err := d.reader.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
+			return p, translate("list audit", err)
+		}
+	}
+	query, args := f.pageQuery(floor)
+	rows, err := d.reader.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, translate("list audit", err)
+		return p, translate("list audit", err)
 	}
 	defer func() { _ = rows.Close() }()
-	list := []iot.AuditEntry{}
 	for rows.Next() {
 		var e iot.AuditEntry
 		var key int64
-		if err := rows.Scan(&key, &e.ProjectID, &e.Actor, &e.Action, &e.Subject, &e.Detail); err != nil {
-			return nil, translate("list audit", err)
+		if err := rows.Scan(&key, &e.ProjectID, &e.Project, &e.Actor, &e.Action, &e.Subject, &e.Detail); err != nil {
+			return p, translate("list audit", err)
 		}
-		e.ID = d.ids.Of(key)
-		e.At = iot.KeyTime(key)
-		list = append(list, e)
+		e.ID, e.At = d.ids.Of(key), iot.KeyTime(key)
+		p.Items = append(p.Items, e)
 	}
-	return list, translate("list audit", rows.Err())
+	if err := rows.Err(); err != nil {
+		return p, translate("list audit", err)
+	}
+	switch {
+	case len(p.Items) > f.Limit:
+		p.Items = p.Items[:f.Limit]
+		p.Next = p.Items[f.Limit-1].ID
+	case floor > 0:
+		p.Next, p.LookedBackTo = d.ids.Of(floor+1), iot.KeyTime(floor)
+	}
+	return p, nil
 }
 
 // keyBefore is the key that a page must stay below: all of them for the zero id.

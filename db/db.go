@@ -37,6 +37,8 @@ type DB struct {
 	limits iot.Limits
 	path   string
 
+	pruneNow chan struct{} // capacity one: somebody wants it now
+
 	lookBack int // LookBack, but in tests
 }
 
@@ -78,7 +80,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.OnCommit == nil {
 		o.OnCommit = func(iot.Commit) {}
 	}
-	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, pruneNow: make(chan struct{}, 1)}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}

@@ -282,6 +282,21 @@ func (d *DB) DeviceKey(ctx context.Context, v *iot.Device) (iot.Secret, error) {
 	return iot.Secret(plain), err
 }
 
+// NoteKeyRevealed writes into the audit log that somebody is shown a device's
+// key; not_found.
+func (d *DB) NoteKeyRevealed(v *iot.Device, actor string) error {
+	return d.write("note revealed key", func(t *Tx) error {
+		var exists bool
+		if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE id = $1 AND deleted_at = 0)`, v.Key).Scan(&exists); err != nil {
+			return err
+		}
+		if !exists {
+			return notFound("device")
+		}
+		return t.audit(v.ProjectID, actor, "device.reveal_key", v.ID, "")
+	})
+}
+
 // SetDeviceKey replaces a device's key; the old one opens nothing from now on.
 // Conflict if another device has it; not_found.
 func (d *DB) SetDeviceKey(v *iot.Device, key iot.Secret, actor string) error {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"thingpost/db"
 	"thingpost/internal/iot"
 )
 
@@ -195,10 +196,10 @@ func TestGonePausesTheWebhookOnce(t *testing.T) {
 	if !h.Paused || h.PausedBy != iot.PausedByThingpost || h.PausedReason != "The receiver answered 410 Gone." || h.PausedAt == 0 {
 		t.Errorf("the webhook is %+v", h)
 	}
-	log, err := w.Audit(t.Context(), w.project.Key, iot.ID{}, 50)
+	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 50})
 	must(t, err)
 	n := 0
-	for _, e := range log {
+	for _, e := range log.Items {
 		if e.Action == "webhook.pause" && e.Actor == iot.PausedByThingpost && e.Subject == w.webhook.ID {
 			n++
 		}

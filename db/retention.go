@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -352,9 +353,9 @@ func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 	for n := 0; ; n++ {
 		err := d.cancelAllDeleted(ctx)
 		if err == nil && n%int(pruneEvery/sizeEvery) == 0 {
-			err = d.logged(d.Prune(ctx, o))
+			err = d.noted(ctx, true, d.Prune, o)
 		} else if err == nil {
-			err = d.logged(d.keepSmall(ctx, o.MaxBytes))
+			err = d.noted(ctx, false, d.keepSmall, o)
 		}
 		if err != nil && ctx.Err() == nil {
 			d.log.Error("retention", slog.Any("error", err))
@@ -362,20 +363,22 @@ func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-d.pruneNow:
+			n = -1 // the next turn is one that prunes
 		case <-tick.C:
 		}
 	}
 }
 
 // keepSmall is the part of Prune that cannot wait.
-func (d *DB) keepSmall(ctx context.Context, most int64) (sum PruneResult, err error) {
-	if most == 0 {
+func (d *DB) keepSmall(ctx context.Context, o PruneOptions) (sum PruneResult, err error) {
+	if o.MaxBytes == 0 {
 		return sum, nil
 	}
-	if err := d.pruneBytes(ctx, &sum, most); err != nil || sum == (PruneResult{}) {
+	if err := d.pruneBytes(ctx, &sum, o.MaxBytes); err != nil || sum == (PruneResult{}) {
 		return sum, err
 	}
-	return sum, d.vacuum(ctx, most)
+	return sum, d.vacuum(ctx, o.MaxBytes)
 }
 
 // cancelAllDeleted cancels what deleted webhooks owe, a step at a time.
@@ -396,9 +399,15 @@ func (d *DB) cancelAllDeleted(ctx context.Context) error {
 	return nil
 }
 
-func (d *DB) logged(r PruneResult, err error) error {
+// noted prunes, and keeps what was removed; always says to keep the size also
+// where nothing was.
+func (d *DB) noted(ctx context.Context, always bool, prune func(context.Context, PruneOptions) (PruneResult, error), o PruneOptions) error {
+	r, err := prune(ctx, o)
 	if r != (PruneResult{}) {
 		d.log.Info("pruned", slog.Int64("messages", r.Messages), slog.Int64("deliveries", r.Deliveries), slog.Int64("attempts", r.Attempts))
+	}
+	if always || r != (PruneResult{}) {
+		err = errors.Join(err, d.noteStorage(ctx, r))
 	}
 	return err
 }

@@ -44,6 +44,7 @@ type app struct {
 	queues  *downlink.Queue
 	sender  *dispatch.Dispatcher
 	replays *dispatch.Replayer
+	backups *db.Backups
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
@@ -108,6 +109,7 @@ func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
 	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName(), Log: a.log})
 	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now})
+	a.backups = a.db.NewBackups()
 	inspector := inspect.New(inspect.Options{DB: a.db, Log: a.log})
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
 		Inspector: inspector, Inspects: inspector.Owns}),
@@ -122,6 +124,9 @@ func (a *app) wire() {
 		Mainflux: a.mainflux(passwords, signIns),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
+			Backups: a.backups, StylePage: a.config.Watch.StylePage,
+			Host: dashboard.Host{StartedAt: iot.At(a.now()), Retention: a.config.Store.Retention, RetentionBytes: a.config.Store.RetentionBytes,
+				Options: a.config.InForce, LivePages: a.hub.Subscribers},
 			Accepting: func(ctx context.Context) bool { return a.web.Accepting(ctx) }, Now: a.now, Log: a.log}),
 		Sessions:     sessions,
 		Hub:          a.hub,
@@ -225,6 +230,7 @@ func (a *app) run(ctx context.Context) error {
 	if a.cert != nil {
 		g.Go(func() error { a.reloadOnHangup(ctx); return nil })
 	}
+	g.Go(func() error { return a.backups.Run(ctx) })
 	g.Go(func() error {
 		return a.db.Maintain(ctx, db.PruneOptions{OlderThan: a.config.Store.Retention, MaxBytes: a.config.Store.RetentionBytes})
 	})

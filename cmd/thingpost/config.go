@@ -11,6 +11,7 @@ import (
 
 	"thingpost/internal/egress"
 	"thingpost/internal/iot"
+	"thingpost/views/pages"
 )
 
 // config is what the server can be told.
@@ -20,6 +21,7 @@ type config struct {
 	Webhooks webhookConfig
 	First    firstConfig
 	Watch    watchConfig
+	InForce  []pages.HostOption // all of it, for people to look at
 }
 
 // httpConfig says where and how the server is reached.
@@ -61,6 +63,7 @@ type watchConfig struct {
 	MetricsToken  iot.Secret
 	LogFormat     string
 	LogLevel      string
+	StylePage     bool
 }
 
 // options returns the server's options, which write into c.
@@ -98,6 +101,7 @@ func (c *config) options() *options {
 	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")
 	o.text(&c.Watch.LogFormat, "log-format", "FORMAT", "text", "text or json")
 	o.text(&c.Watch.LogLevel, "log-level", "LEVEL", "info", "error, warn, info, or debug, which has a line for each request")
+	o.flag(&c.Watch.StylePage, "style-page", "show every component of the dashboard at /settings/style, for those who work on it")
 	return o
 }
 

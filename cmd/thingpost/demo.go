@@ -31,6 +31,7 @@ func demoCommand(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return &iot.Error{Code: iot.Unavailable, Message: "A temporary folder cannot be made.", Err: err}
 	}
+	c.InForce = o.inForce()
 	c.Store.Data = folder
 	c.Webhooks.Limits = iot.Limits{Webhooks: 5, Headers: 5}
 	c.Webhooks.Allowed = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"thingpost/internal/iot"
+	"thingpost/views/pages"
 )
 
 // envPrefix begins the name of every option's environment variable.
@@ -39,6 +40,7 @@ type option struct {
 	envOnly bool // not a flag: the command line is seen by everybody on the machine
 	set     func(string) error
 	fault   error
+	given   string // what was set; "" where it is the default
 }
 
 func newOptions(name, args, about string) *options {
@@ -127,7 +129,7 @@ func parseSize(text string) (int64, error) {
 
 // Set reads a value. Its fault is kept and told with the others.
 func (v *option) Set(s string) error {
-	v.fault = v.set(s)
+	v.fault, v.given = v.set(s), s
 	return nil
 }
 
@@ -209,8 +211,32 @@ func (o *options) readEnv(p *program, v *option) {
 		}
 	}
 	if text != "" {
-		v.fault = v.set(text)
+		v.fault, v.given = v.set(text), text
 	}
+}
+
+// inForce returns the options as they hold, for people to look at. Of a secret it
+// says only whether it is set.
+func (o *options) inForce() []pages.HostOption {
+	var list []pages.HostOption
+	for _, v := range o.all {
+		h := pages.HostOption{Heading: v.heading, Name: "-" + v.name, Value: v.normal, Usage: v.usage, Given: v.given != ""}
+		if v.envOnly {
+			h.Name = v.variable()
+		}
+		switch {
+		case v.secret && h.Given:
+			h.Value = "set"
+		case v.secret:
+			h.Value = "not set"
+		case h.Given:
+			h.Value = v.given
+		case v.value == "" && !v.envOnly:
+			h.Value = "off"
+		}
+		list = append(list, h)
+	}
+	return list
 }
 
 // faults returns an error that names every option at fault, in their order.

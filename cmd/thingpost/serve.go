@@ -17,6 +17,7 @@ func serveCommand(ctx context.Context, p *program, args []string) error {
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
 	}
+	c.InForce = o.inForce()
 	return p.serve(ctx, c)
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/iot"
 )
@@ -16,9 +17,9 @@ func (s *server) listAudit(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return err
 	}
-	all, err := s.DB.Audit(r.Context(), c.project.Key, before, page.Limit+1)
+	found, err := s.DB.Audit(r.Context(), db.AuditFilter{ProjectID: c.project.Key, Before: before, Limit: page.Limit + 1})
 	if err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusOK, handlers.First(all, page.Limit, func(e iot.AuditEntry) string { return e.ID.String() }))
+	return handlers.WriteJSON(w, http.StatusOK, handlers.First(found.Items, page.Limit, func(e iot.AuditEntry) string { return e.ID.String() }))
 }

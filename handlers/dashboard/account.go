@@ -106,6 +106,8 @@ func (s *site) mayNotSetUp(r *http.Request, token string) error {
 		return err
 	}
 	switch {
+	case has && handlers.Account(r.Context()) != nil:
+		return iot.NewError(iot.Forbidden, "This Thingpost is set up already, and you are signed in. More people are added by an admin, on the page Members.")
 	case has:
 		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. Sign in instead; more people are added by an admin, on the page Members.")
 	case s.SetupToken == "" || subtle.ConstantTimeCompare([]byte(token), []byte(s.SetupToken.Reveal())) != 1:

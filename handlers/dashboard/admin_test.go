@@ -129,6 +129,31 @@ func TestAudit(t *testing.T) {
 	}
 	c.get(older).is(200).has("tbody", "Device added").has("tbody", "Webhook added").has(".pager a", "Newest")
 	c.get("/projects/greenhouse-north/audit?before=x").is(400)
+	c.get("/projects/greenhouse-north/audit?what=webhook").is(200).has("tbody", "Webhook added").lacks("tbody tr:nth-child(2)")
+	c.get("/projects/greenhouse-north/audit?who=NOBODY").is(200).has(".empty", "No change matches").has(".empty a", "Clear filters")
+	c.get("/projects/greenhouse-north/audit?who=MARIT@").is(200).has("tbody", "Project changed")
+	w.as(w.member("ed@veldhuis.example", iot.Editor)).get("/projects/greenhouse-north").lacks(`.rail a[href$="/audit"]`)
+}
+
+func TestAuditOfOrganizationAndInstance(t *testing.T) {
+	w := openWorld(t)
+	carla := w.member("carla@veldhuis.example", iot.Admin)
+	w.member("eve@elsewhere.example", "")
+	other := &iot.Organization{Name: "Elsewhere"}
+	w.must(w.db.CreateOrganization(other, carla))
+	const mine = "/settings/organizations/veldhuis-growers/audit"
+	p := w.as(carla).get(mine).is(200).has("tbody", "Member given a role").has("tbody", "carla@veldhuis.example").has("tbody", "Webhook added").has("tbody", "greenhouse-north")
+	if text := words(p.Find("tbody").Text()); strings.Contains(text, "elsewhere") || strings.Contains(text, "eve@") {
+		t.Errorf("an organization sees what is others': %s", text)
+	}
+	p.has(`.rail a[aria-current="page"]`, "Audit").lacks(`.rail a[href^="/settings/storage"]`)
+	w.as(w.member("ed@veldhuis.example", iot.Editor)).get(mine).is(403)
+	all := w.as(w.owner).get("/settings/audit?project=greenhouse-north").is(200).has("tbody", "elsewhere").has("tbody", "eve@elsewhere.example").has("tbody", "Organization added")
+	all.has(`.rail a[aria-current="page"]`, "All changes").has(".rail", "Configure webhooks")
+	if hidden := all.Find(`.filters input[name="project"]`).AttrOr("value", ""); hidden != "greenhouse-north" {
+		t.Errorf("the filter would lose the project: %q", hidden)
+	}
+	w.as(w.owner).get("/settings/audit?what=account").is(200).has("tbody", "Account added").lacks(`tbody td:contains("Member")`)
 }
 
 func TestProfilePreviewIsWhatADeviceWouldGet(t *testing.T) {

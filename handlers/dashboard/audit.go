@@ -2,7 +2,9 @@ package dashboard
 
 import (
 	"net/http"
+	"slices"
 
+	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/iot"
 	"thingpost/views/pages"
@@ -11,27 +13,50 @@ import (
 // auditPerPage is how many changes a page shows.
 const auditPerPage = 50
 
-// listAudit lists who changed what, newest first.
+// listAudit lists who changed what in the project, newest first.
 func (s *site) listAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
-	var before iot.ID
-	if text := r.URL.Query().Get("before"); text != "" {
+	return s.auditPage(w, r, v, db.AuditFilter{ProjectID: v.project.Key}, pages.AuditPage{Path: v.in().Audit, Here: v.in().Audit(),
+		Lead: "Who changed what in this project, and when."})
+}
+
+// listOrganizationAudit lists who changed what in an organization and all of its
+// projects.
+func (s *site) listOrganizationAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
+	o := membersOf(v)
+	return s.auditPage(w, r, v, db.AuditFilter{OrganizationID: v.organization.Key}, pages.AuditPage{Path: o.Audit, Here: o.Audit(), WithProject: true,
+		Lead: "Who changed what in " + v.organization.Name + ": its members, and all of its projects."})
+}
+
+// listInstanceAudit lists all changes of this host.
+func (s *site) listInstanceAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
+	i := instanceOf(v)
+	return s.auditPage(w, r, v, db.AuditFilter{}, pages.AuditPage{Path: i.Audit, Here: i.Audit(), WithProject: true,
+		Lead: "Who changed what on this host: accounts, organizations, and all projects."})
+}
+
+func (s *site) auditPage(w http.ResponseWriter, r *http.Request, v *visit, f db.AuditFilter, p pages.AuditPage) error {
+	q := r.URL.Query()
+	if text := q.Get("before"); text != "" {
 		id, ok := iot.ParseID(text)
 		if !ok {
 			return iot.NewError(iot.Invalid, "This page of the audit log does not exist. Begin with the newest entries.")
 		}
-		before = id
+		f.Before = id
 	}
-	entries, err := s.DB.Audit(r.Context(), v.project.Key, before, auditPerPage+1)
+	f.Actor, f.Limit = q.Get(pages.ParamActor), auditPerPage
+	if noun := q.Get(pages.ParamNoun); slices.Contains(pages.AuditNouns(), noun) {
+		f.Noun = noun
+	}
+	found, err := s.DB.Audit(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	p := pages.AuditPage{In: v.in(), Now: s.now(), First: before.IsZero()}
-	if len(entries) > auditPerPage {
-		entries = entries[:auditPerPage]
-		p.Next = entries[auditPerPage-1].ID.String()
+	p.Entries, p.LookedBackTo, p.Now = found.Items, found.LookedBackTo, s.now()
+	p.First, p.Next, p.Actor, p.Noun = f.Before.IsZero(), found.Next.String(), f.Actor, f.Noun
+	if v.project != nil {
+		p.Project = v.project.ID
 	}
-	p.Entries = entries
-	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Audit", here: v.in().Audit()}); err != nil {
+	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Audit", here: p.Here}); err != nil {
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.Audit(p))

@@ -39,9 +39,25 @@ type Options struct {
 	// Accepting reports whether messages can be stored at the moment, for the sign
 	// at the foot of each page; nil: no sign.
 	Accepting func(context.Context) bool
+	// Backups makes copies of the database.
+	Backups *db.Backups
+	// Host is what the pages about this host tell beside what the store knows.
+	Host Host
+	// StylePage shows every component on a page of its own.
+	StylePage bool
 	Secure    bool             // cookies are for HTTPS alone
 	Now       func() time.Time // default time.Now
 	Log       *slog.Logger     // default discards
+}
+
+// Host is what is known of this host where it is started.
+type Host struct {
+	StartedAt      iot.Instant
+	Retention      time.Duration      // 0 is for ever
+	RetentionBytes int64              // 0 is no bound
+	Options        []pages.HostOption // in force, without secrets
+	// LivePages returns how many pages listen for changes; nil: not told.
+	LivePages func() int
 }
 
 // site is the dashboard. It is safe for concurrent use.

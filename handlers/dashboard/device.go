@@ -120,7 +120,11 @@ func checkDevice(d *iot.Device, form *handlers.Form) error {
 	var f iot.Faults
 	d.ExpectedIntervalMS = formInterval(form, &f)
 	f.Check(d.Name != "" || d.ID != "", "name", "is needed, or an id.")
-	f.Check(d.ID == "" || iot.CheckSlug("id", d.ID) == nil, "id", iot.SlugRule)
+	if d.ID != "" {
+		if e, ok := asError(iot.CheckSlug("id", d.ID)); ok {
+			f.Add("id", e.Fields["id"])
+		}
+	}
 	f.Check(d.UUID == "" || iot.LooksLikeUUID(d.UUID), "uuid", "must be a UUID.")
 	err := iot.DeviceUpdate{Name: &d.Name, DevEUI: &d.DevEUI, JoinEUI: &d.JoinEUI, DevAddr: &d.DevAddr}.Check()
 	if e, ok := errors.AsType[*iot.Error](err); ok {
@@ -300,6 +304,9 @@ func (s *site) deviceKey(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	if f.Value("do") == pages.RevealKey {
+		if err := s.DB.NoteKeyRevealed(d, v.actor()); err != nil {
+			return err
+		}
 		return s.showDeviceKey(w, r, v, d, "")
 	}
 	if err := s.DB.SetDeviceKey(d, iot.NewDeviceKey(), v.actor()); err != nil {

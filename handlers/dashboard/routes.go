@@ -18,7 +18,7 @@ func (s *site) routes() []route {
 		p = "/projects/{project}"
 		o = "/settings/organizations/{organization}"
 	)
-	return slices.Concat([]route{
+	return slices.Concat(s.instanceRoutes(), []route{
 		// Accounts.
 		{get, "/setup", anyone, 0, s.newSetUp},
 		{post, "/setup", anyone, 0, s.setUp},
@@ -27,6 +27,7 @@ func (s *site) routes() []route {
 		{post, "/sign-out", anyone, 0, s.signOut},
 		{post, "/theme", anyone, 0, s.setTheme},
 		{get, "/settings", person, 0, s.showSettings},
+		{post, "/settings/name", person, 0, s.changeName},
 		{post, "/settings/password", person, 0, s.changePassword},
 		{post, "/settings/organizations", person, 0, s.createOrganization},
 
@@ -36,6 +37,8 @@ func (s *site) routes() []route {
 		{post, o + "/members/{member}", inOrganization, iot.ManageMembers, s.setRole},
 		{get, o + "/members/{member}/remove", inOrganization, iot.ManageMembers, s.confirmRemoveMember},
 		{post, o + "/members/{member}/remove", inOrganization, iot.ManageMembers, s.removeMember},
+
+		{get, o + "/audit", inOrganization, iot.ManageMembers, s.listOrganizationAudit},
 
 		// Projects.
 		{get, "/{$}", person, 0, s.home},
@@ -48,7 +51,7 @@ func (s *site) routes() []route {
 		{post, p + "/settings", inProject, iot.ManageProject, s.updateProject},
 		{get, p + "/delete", inProject, iot.ManageProject, s.confirmDeleteProject},
 		{post, p + "/delete", inProject, iot.ManageProject, s.deleteProject},
-		{get, p + "/audit", inProject, iot.ReadTraffic, s.listAudit},
+		{get, p + "/audit", inProject, iot.ManageKeys, s.listAudit},
 
 		// Devices.
 		{get, p + "/devices", inProject, iot.ReadDevices, s.listDevices},

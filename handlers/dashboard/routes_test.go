@@ -85,7 +85,7 @@ func TestPagesTheViewerMayReadShowNoWayToChange(t *testing.T) {
 	w := openWorld(t)
 	w.send(`{"payload":1}`)
 	c := w.as(w.member("viewer@veldhuis.example", iot.Viewer))
-	for _, path := range []string{"", "/devices", "/devices/soil-probe-07", "/profiles", "/audit"} {
+	for _, path := range []string{"", "/devices", "/devices/soil-probe-07", "/profiles"} {
 		p := c.get("/projects/greenhouse-north" + path).is(http.StatusOK)
 		if forms := p.Find(`main form[method="post"]`); forms.Length() > 0 {
 			t.Errorf("%s offers a viewer %q", path, words(forms.Text()))

@@ -11,10 +11,22 @@ import (
 
 // showSettings shows the account: its password and its organizations.
 func (s *site) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.settingsPage(w, r, v, http.StatusOK, handlers.NewForm(), handlers.NewForm())
+	return s.settingsPage(w, r, v, http.StatusOK, settingsForms{})
 }
 
-func (s *site) settingsPage(w http.ResponseWriter, r *http.Request, v *visit, status int, password, organization *handlers.Form) error {
+// settingsForms are the forms of the page; nil is one as it is first shown.
+type settingsForms struct{ name, password, organization *handlers.Form }
+
+func (s *site) settingsPage(w http.ResponseWriter, r *http.Request, v *visit, status int, f settingsForms) error {
+	if f.name == nil {
+		f.name = handlers.NewForm("name", v.account.Name)
+	}
+	if f.password == nil {
+		f.password = handlers.NewForm()
+	}
+	if f.organization == nil {
+		f.organization = handlers.NewForm()
+	}
 	organizations, err := s.DB.Organizations(r.Context(), v.account.Key)
 	if err != nil {
 		return err
@@ -24,8 +36,23 @@ func (s *site) settingsPage(w http.ResponseWriter, r *http.Request, v *visit, st
 		return err
 	}
 	return handlers.Render(w, r, status, pages.Settings(pages.SettingsPage{
-		Shell: shell, Account: v.account, Password: password, Organization: organization, Organizations: organizations, Now: s.now(),
+		Shell: shell, Account: v.account, Name: f.name, Password: f.password, Organization: f.organization, Organizations: organizations, Now: s.now(),
 	}))
+}
+
+// changeName changes what the account is called.
+func (s *site) changeName(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.DB.SetAccountName(v.account, f.Value("name"), v.actor()); err != nil {
+		if f.Fail(err, "name") {
+			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, settingsForms{name: f})
+		}
+		return err
+	}
+	return s.done(w, r, pages.AccountPath, "You are called "+v.account.Name+" now.")
 }
 
 // changePassword changes the password of whoever knows the present one, and ends
@@ -37,7 +64,7 @@ func (s *site) changePassword(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	if err := s.setPassword(r, v, f); err != nil {
 		if f.Fail(err, "current", "password") {
-			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, f, handlers.NewForm())
+			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, settingsForms{password: f})
 		}
 		return err
 	}
@@ -82,7 +109,7 @@ func (s *site) createOrganization(w http.ResponseWriter, r *http.Request, v *vis
 	}
 	if err != nil {
 		if f.Fail(err, "organization") {
-			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, handlers.NewForm(), f)
+			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, settingsForms{organization: f})
 		}
 		return err
 	}

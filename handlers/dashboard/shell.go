@@ -94,7 +94,7 @@ func (s *site) projectShell(r *http.Request, v *visit, f shellFor, p *layout.Pro
 // webhooks.
 func projectNav(v *visit, devices, hooks string) []layout.NavGroup {
 	in := v.in()
-	return []layout.NavGroup{
+	return append([]layout.NavGroup{
 		{Links: []layout.NavLink{
 			{Label: "Overview", Icon: ui.IconOverview, Href: in.Overview(), Key: "o"},
 			{Label: "Deliveries", Icon: ui.IconSend, Href: in.Deliveries(), Key: "d"},
@@ -108,10 +108,31 @@ func projectNav(v *visit, devices, hooks string) []layout.NavGroup {
 			{Label: "API keys", Icon: ui.IconKey, Href: ifMay(v, iot.ManageKeys, in.Keys())},
 			{Label: "Profiles", Icon: ui.IconSliders, Href: in.Profiles()},
 			{Label: "Members", Icon: ui.IconUsers, Href: membersOf(v).Members()},
-			{Label: "Audit", Icon: ui.IconAudit, Href: in.Audit()},
+			{Label: "Audit", Icon: ui.IconAudit, Href: ifMay(v, iot.ManageKeys, in.Audit())},
 			{Label: "Project", Icon: ui.IconFolder, Href: ifMay(v, iot.ManageProject, in.Settings())},
 		}},
+	}, instanceNav(v)...)
+}
+
+// instanceNav is the navigation of the whole host, for its administrator.
+func instanceNav(v *visit) []layout.NavGroup {
+	if v.account == nil || !v.account.Administrator {
+		return nil
 	}
+	i := instanceOf(v)
+	return []layout.NavGroup{{Title: "Instance", Links: []layout.NavLink{
+		{Label: "Storage", Icon: ui.IconStorage, Href: i.Storage()},
+		{Label: "System", Icon: ui.IconActivity, Href: i.System()},
+		{Label: "All changes", Icon: ui.IconAudit, Href: i.Audit()},
+	}}}
+}
+
+// instanceOf is this host, seen from the project if the visit is in one.
+func instanceOf(v *visit) pages.Instance {
+	if v.project != nil {
+		return pages.Instance{Project: v.project.ID}
+	}
+	return pages.Instance{}
 }
 
 // membersOf is the organization of a visit, seen from the project if it is in
@@ -135,9 +156,10 @@ func accountNav(v *visit) []layout.NavGroup {
 	if v.organization != nil {
 		nav = append(nav, layout.NavGroup{Title: v.organization.Name, Links: []layout.NavLink{
 			{Label: "Members", Icon: ui.IconUsers, Href: membersOf(v).Members()},
+			{Label: "Audit", Icon: ui.IconAudit, Href: ifMay(v, iot.ManageMembers, membersOf(v).Audit())},
 		}})
 	}
-	return nav
+	return append(nav, instanceNav(v)...)
 }
 
 func marked(here string, nav []layout.NavGroup) []layout.NavGroup {

@@ -16,6 +16,7 @@ const (
 	person                       // signed in
 	inProject                    // signed in, with a role in {project}'s organization
 	inOrganization               // signed in, with a role in {organization}
+	administrator                // signed in as an administrator of the instance
 )
 
 // route is a line of the table of routes.
@@ -29,7 +30,7 @@ type route struct {
 // visit is who asks, where, and what they may do there.
 type visit struct {
 	account      *iot.Account // nil if nobody is signed in
-	project      *iot.Project // of inProject, with the account's role; of inOrganization, if it was opened from one
+	project      *iot.Project // of inProject, with the account's role; elsewhere, if the page was opened from one
 	organization *iot.Organization
 	rights       iot.Rights
 }
@@ -81,18 +82,40 @@ func (s *site) admit(r *http.Request, rt route, v *visit) error {
 			return err
 		}
 		v.organization, v.rights = o, o.Role.Rights()
-		if name := r.URL.Query().Get("project"); name != "" {
-			p, err := s.DB.Project(r.Context(), name)
-			if err == nil && p.OrganizationKey == o.Key {
-				p.Role, v.project = o.Role, p
-			}
+		s.openedFrom(r, v)
+		if v.project != nil && v.project.OrganizationKey != o.Key {
+			v.project = nil
 		}
+	case administrator:
+		if !v.account.Administrator {
+			return iot.NewError(iot.Forbidden, "Only the administrator of this host may see this.")
+		}
+		s.openedFrom(r, v)
 	case anyone, person:
 	}
 	if !v.rights.Has(rt.needs) {
 		return iot.NewError(iot.Forbidden, "Your role in this organization does not allow it. Ask one of its admins.")
 	}
 	return nil
+}
+
+// openedFrom finds the project that a page was opened from, whose navigation
+// stays beside it, if the account has a role in it.
+func (s *site) openedFrom(r *http.Request, v *visit) {
+	name := r.URL.Query().Get("project")
+	if name == "" {
+		return
+	}
+	p, err := s.DB.Project(r.Context(), name)
+	if err != nil {
+		return
+	}
+	if p.Role, err = s.DB.Role(r.Context(), p.OrganizationKey, v.account.Key); err == nil && p.Role != "" {
+		v.project = p
+		if v.organization == nil {
+			v.rights = p.Role.Rights()
+		}
+	}
 }
 
 // form reads what was posted.

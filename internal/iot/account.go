@@ -209,6 +209,7 @@ type AuditEntry struct {
 	ID        ID      `json:"id"`
 	ProjectID int64   `json:"-"`
 	At        Instant `json:"at"`
+	Project   string  `json:"-"` // slug; "" for what belongs to none
 	// Actor is an account's email, a key's name, or "thingpost" for the program.
 	Actor string `json:"actor"`
 	// Action is a verb and a noun, such as "webhook.create".

@@ -18,6 +18,8 @@ const (
 	OrganizationsPath = "/settings/organizations"
 	NewProjectPath    = "/projects/new"
 	DocumentationPath = "/api/v1/openapi.json"
+	AccountNamePath   = "/settings/name"
+	StylePath         = "/settings/style" // only where it was asked for
 )
 
 // Organization is an organization, by its slug; its methods are the addresses
@@ -42,6 +44,48 @@ func (o Organization) Member(account string) string { return o.below("members", 
 // RemoveMember asks before a member is taken out; a POST does it.
 func (o Organization) RemoveMember(account string) string {
 	return o.below("members", account, "remove")
+}
+
+// Audit is the organization's list of changes, with those of its projects; pairs
+// of a parameter and its value filter it.
+func (o Organization) Audit(filter ...string) string {
+	return withQuery(OrganizationsPath+joined(o.ID, "audit"), append(filter, "project", o.Project)...)
+}
+
+// Instance is this host as a whole; its methods are the addresses of the pages
+// of its administrator.
+type Instance struct {
+	// Project is a project whose navigation stays beside the pages; may be empty.
+	Project string
+}
+
+func (i Instance) below(parts ...string) string {
+	return withQuery(AccountPath+joined(parts...), "project", i.Project)
+}
+
+// Storage shows how large the database is, and its backups.
+func (i Instance) Storage() string { return i.below("storage") }
+
+// NewBackup makes a backup, as POST.
+func (i Instance) NewBackup() string { return i.below("storage", "backups") }
+
+// Backup downloads a backup.
+func (i Instance) Backup(name string) string { return i.below("storage", "backups", name) }
+
+// DeleteBackup asks before a backup is deleted; a POST does it.
+func (i Instance) DeleteBackup(name string) string {
+	return i.below("storage", "backups", name, "delete")
+}
+
+// Prune asks before what is too old is removed at once; a POST does it.
+func (i Instance) Prune() string { return i.below("storage", "prune") }
+
+// System shows version, health and options.
+func (i Instance) System() string { return i.below("system") }
+
+// Audit is the list of all changes; pairs of a parameter and its value filter it.
+func (i Instance) Audit(filter ...string) string {
+	return withQuery(AccountPath+joined("audit"), append(filter, "project", i.Project)...)
 }
 
 // In is a project, by its slug; its methods are the addresses of its pages.
@@ -72,11 +116,8 @@ func (p In) FirstKey() string { return p.below("first-key") }
 // Events is the stream of names of what changed.
 func (p In) Events() string { return p.below("events") }
 
-// Audit is the list of changes.
-func (p In) Audit() string { return p.below("audit") }
-
-// AuditBefore is the page of the list that ends before an entry.
-func (p In) AuditBefore(id string) string { return withQuery(p.Audit(), "before", id) }
+// Audit is the list of changes; pairs of a parameter and its value filter it.
+func (p In) Audit(filter ...string) string { return withQuery(p.below("audit"), filter...) }
 
 // Webhooks is the panel "Configure webhooks"; a POST to NewWebhook creates.
 func (p In) Webhooks() string { return p.below("webhooks") }

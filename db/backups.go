@@ -1,0 +1,178 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+
+	"thingpost/internal/iot"
+)
+
+// BackupsFolder is the folder inside the data folder that holds the backups made
+// by the running server.
+const BackupsFolder = "backups"
+
+// backupRoom is how much more than the database must be free before a backup is
+// begun, so that it never takes the last room from messages.
+const backupRoom = 64 << 20
+
+// backupName is what a backup's file is called; nothing else is ever opened.
+var backupName = regexp.MustCompile(`^thingpost-\d{8}-\d{6}\.db$`)
+
+// Backups makes and keeps copies of the database while the server runs. Its
+// methods are safe for concurrent use.
+type Backups struct {
+	d      *DB
+	folder string
+	wanted chan string // the actor
+
+	mu    sync.Mutex
+	state BackupState
+}
+
+// BackupState is what becomes of the backup that was asked for last.
+type BackupState struct {
+	Since iot.Instant // when the one that is being made was begun; 0 if none is
+	Error string      // why the last one was not made, for people
+}
+
+// BackupFile is a backup that was made.
+type BackupFile struct {
+	Name  string
+	At    iot.Instant
+	Bytes int64
+}
+
+// NewBackups returns the backups of a store, which lie in its data folder. Run
+// makes them.
+func (d *DB) NewBackups() *Backups {
+	return &Backups{d: d, folder: filepath.Join(filepath.Dir(d.path), BackupsFolder), wanted: make(chan string, 1)}
+}
+
+// Start begins a backup. Conflict while one is being made, storage_full if the
+// disk has no room for it.
+func (b *Backups) Start(ctx context.Context, actor string) error {
+	size, err := b.d.Size(ctx)
+	if err != nil {
+		return err
+	}
+	if disk := b.d.Disk(); disk.Known && disk.Free < size.File+size.WAL+backupRoom {
+		return iot.NewError(iot.StorageFull, "The disk has no room for a backup. Free some, or copy to another disk with: thingpost backup -data DIR FILE.")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state.Since != 0 {
+		return iot.NewError(iot.Conflict, "A backup is being made already.")
+	}
+	b.state = BackupState{Since: iot.At(b.d.now())}
+	b.wanted <- actor // there is room: one at a time
+	return nil
+}
+
+// State returns what becomes of the backup that was asked for last.
+func (b *Backups) State() BackupState {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state
+}
+
+// Run makes the backups that Start asks for, until ctx ends; one that is being
+// made then is given up and leaves no file.
+func (b *Backups) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case actor := <-b.wanted:
+			err := b.make(ctx, actor)
+			b.mu.Lock()
+			b.state = BackupState{}
+			if err != nil {
+				b.state.Error = messageFor(err)
+			}
+			b.mu.Unlock()
+			if err != nil && ctx.Err() == nil {
+				b.d.log.Error("backup", slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// messageFor is what people are told of an error.
+func messageFor(err error) string {
+	if e, ok := errors.AsType[*iot.Error](err); ok {
+		return e.Message
+	}
+	return "The backup could not be made. The log of the server says why."
+}
+
+func (b *Backups) make(ctx context.Context, actor string) error {
+	if err := os.MkdirAll(b.folder, 0o700); err != nil {
+		return unavailable("The folder "+b.folder+" cannot be made. Check the data folder's owner and the disk.", err)
+	}
+	name := "thingpost-" + b.d.now().UTC().Format("20060102-150405") + ".db"
+	if err := Backup(ctx, filepath.Dir(b.d.path), filepath.Join(b.folder, name)); err != nil {
+		return err
+	}
+	return b.d.write("note backup", func(t *Tx) error { return t.audit(0, actor, "backup.create", name, "") })
+}
+
+// List returns the backups that there are, the newest first.
+func (b *Backups) List() ([]BackupFile, error) {
+	entries, err := os.ReadDir(b.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unavailable("The folder "+b.folder+" cannot be read.", err)
+	}
+	var list []BackupFile
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && backupName.MatchString(e.Name()) && info.Mode().IsRegular() {
+			list = append(list, BackupFile{Name: e.Name(), At: iot.At(info.ModTime()), Bytes: info.Size()})
+		}
+	}
+	slices.SortFunc(list, func(x, y BackupFile) int { return cmp.Compare(y.Name, x.Name) })
+	return list, nil
+}
+
+// Open opens a backup to be read, and notes who took it; not_found.
+func (b *Backups) Open(name, actor string) (*os.File, error) {
+	if !backupName.MatchString(name) {
+		return nil, notFound("backup")
+	}
+	f, err := os.Open(filepath.Join(b.folder, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, notFound("backup")
+	}
+	if err != nil {
+		return nil, unavailable("The backup cannot be read.", err)
+	}
+	if err := b.d.write("note backup", func(t *Tx) error { return t.audit(0, actor, "backup.download", name, "") }); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Remove deletes a backup; not_found.
+func (b *Backups) Remove(name, actor string) error {
+	if !backupName.MatchString(name) {
+		return notFound("backup")
+	}
+	err := os.Remove(filepath.Join(b.folder, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return notFound("backup")
+	}
+	if err != nil {
+		return unavailable("The backup cannot be removed.", err)
+	}
+	return b.d.write("note backup", func(t *Tx) error { return t.audit(0, actor, "backup.delete", name, "") })
+}

@@ -1,0 +1,97 @@
+package db
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// Disk is the file system that the data folder is on, in bytes.
+type Disk struct {
+	Free  int64 // that this process may fill
+	Total int64
+	Known bool // the system tells
+}
+
+// Disk returns the state of the disk under the data folder.
+func (d *DB) Disk() Disk {
+	free, total, ok := disk(filepath.Dir(d.path))
+	return Disk{Free: free, Total: total, Known: ok}
+}
+
+// StorageHour is how large the database was at the end of an hour, in bytes, and
+// what retention removed in it.
+type StorageHour struct {
+	At      iot.Instant // the hour's start
+	File    int64
+	Used    int64 // of the file, without free pages
+	WAL     int64
+	Removed PruneResult
+}
+
+// noteStorage keeps the size of the database for the running hour, and adds to
+// what was removed in it.
+func (d *DB) noteStorage(ctx context.Context, removed PruneResult) error {
+	size, err := d.Size(ctx)
+	if err != nil {
+		return err
+	}
+	return d.write("note the size", func(t *Tx) error {
+		hour := t.db.now().UTC().Truncate(time.Hour).UnixMilli()
+		_, err := t.exec(`INSERT INTO storage_hours (hour_at, file_bytes, used_bytes, wal_bytes, messages, deliveries, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT DO UPDATE SET file_bytes = excluded.file_bytes, used_bytes = excluded.used_bytes, wal_bytes = excluded.wal_bytes,
+			messages = messages + excluded.messages, deliveries = deliveries + excluded.deliveries, attempts = attempts + excluded.attempts`,
+			hour, size.File, size.File-size.Free, size.WAL, removed.Messages, removed.Deliveries, removed.Attempts)
+		return err
+	})
+}
+
+// StorageHours returns the hours since an instant, the oldest first. An hour in
+// which the server did not run is missing.
+func (d *DB) StorageHours(ctx context.Context, since iot.Instant) ([]StorageHour, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, file_bytes, used_bytes, wal_bytes, messages, deliveries, attempts
+		FROM storage_hours WHERE hour_at >= $1 ORDER BY hour_at`, int64(since))
+	if err != nil {
+		return nil, translate("list sizes", err)
+	}
+	defer func() { _ = rows.Close() }()
+	list := []StorageHour{}
+	for rows.Next() {
+		var h StorageHour
+		if err := rows.Scan(&h.At, &h.File, &h.Used, &h.WAL, &h.Removed.Messages, &h.Removed.Deliveries, &h.Removed.Attempts); err != nil {
+			return nil, translate("list sizes", err)
+		}
+		list = append(list, h)
+	}
+	return list, translate("list sizes", rows.Err())
+}
+
+// OldestMessage returns when the oldest message that is kept came, 0 if there is
+// none.
+func (d *DB) OldestMessage(ctx context.Context) (iot.Instant, error) {
+	var key int64
+	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM messages`).Scan(&key); err != nil {
+		return 0, translate("look for the oldest message", err)
+	}
+	return iot.KeyTime(key), nil
+}
+
+// Versions returns SQLite's version and that of the schema.
+func (d *DB) Versions(ctx context.Context) (sqlite string, schema int64, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT sqlite_version(), (SELECT max(version_id) FROM goose_db_version WHERE is_applied = 1)`).Scan(&sqlite, &schema)
+	return sqlite, schema, translate("read versions", err)
+}
+
+// PruneSoon makes Maintain prune at once, as its options say. It does not wait.
+func (d *DB) PruneSoon(actor string) error {
+	if err := d.write("prune", func(t *Tx) error { return t.audit(0, actor, "storage.prune", "database", "") }); err != nil {
+		return err
+	}
+	select {
+	case d.pruneNow <- struct{}{}:
+	default: // it was asked for already
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package pages
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"thingpost/internal/iot"
+	"thingpost/views/layout"
+	"thingpost/views/ui"
+)
+
+// BackupsID is the id of the section with the backups, which asks again while
+// one is being made.
+const BackupsID = "backups"
+
+// StoragePage shows how large the database of this host is, in bytes.
+type StoragePage struct {
+	Shell layout.Props
+	At    Instance
+	Now   iot.Instant
+
+	File, WAL, FreeInside int64
+	DiskFree, DiskTotal   int64
+	DiskKnown             bool
+	Oldest                iot.Instant // of the messages
+	PerDay                int64       // growth
+	GrowthKnown           bool
+	DaysLeft              int64 // -1: for ever, or not known
+	LimitFirst            bool  // RetentionBytes is reached before the disk is full
+	Low                   bool  // something should be done
+
+	Retention      time.Duration // 0 is for ever
+	RetentionBytes int64         // 0 is no bound
+	Days           []StorageDay  // the newest first
+
+	CanBackUp   bool
+	Backups     []BackupRow // the newest first
+	BackupSince iot.Instant // when the one being made was begun; 0 if none is
+	BackupError string
+}
+
+// StorageDay is a day (UTC): the size at its end, and what was removed in it.
+type StorageDay struct {
+	At                             iot.Instant
+	Bytes                          int64
+	Messages, Deliveries, Attempts int64
+}
+
+// BackupRow is a backup that was made.
+type BackupRow struct {
+	Name  string
+	At    iot.Instant
+	Bytes int64
+}
+
+func bytesStat(label string, n int64, note string) ui.Stat {
+	return ui.Stat{Label: label, Value: ui.BinaryBytes(n), Note: note}
+}
+
+func (p StoragePage) stats() []ui.Stat {
+	stats := []ui.Stat{
+		bytesStat("Database", p.File, ui.BinaryBytes(p.FreeInside)+" of it free to be used"),
+		bytesStat("Write-ahead log", p.WAL, "moved into it when idle"),
+		p.diskStat(),
+		p.daysStat(),
+	}
+	return stats
+}
+
+func (p StoragePage) diskStat() ui.Stat {
+	if !p.DiskKnown {
+		return ui.Stat{Label: "Free on the disk", Value: "not known", Small: true, Note: "this system does not tell"}
+	}
+	s := bytesStat("Free on the disk", p.DiskFree, ui.Percent(p.DiskFree, p.DiskTotal)+" of "+ui.BinaryBytes(p.DiskTotal))
+	if p.Low {
+		s.Tone = ui.Danger
+	}
+	return s
+}
+
+func (p StoragePage) daysStat() ui.Stat {
+	s := ui.Stat{Label: "Room for", Value: "longer than that", Small: true, Note: "it does not grow at present"}
+	switch {
+	case !p.GrowthKnown:
+		s.Value, s.Note = "not known yet", "growth shows after some hours"
+	case p.DaysLeft > 3650:
+		s.Value, s.Note = "more than ten years", p.growthNote()
+	case p.DaysLeft >= 0:
+		s.Value, s.Small, s.Note = ui.Plural(p.DaysLeft, "day", "days"), false, p.growthNote()
+	case p.PerDay <= 0:
+		s.Value = "ever"
+	}
+	return s
+}
+
+func (p StoragePage) growthNote() string {
+	note := "at " + ui.BinaryBytes(p.PerDay) + " a day"
+	if p.LimitFirst {
+		note += ", until the oldest goes"
+	}
+	return note
+}
+
+// ageText says how long things are kept.
+func ageText(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "for ever"
+	case d%(24*time.Hour) == 0:
+		return ui.Plural(int64(d/(24*time.Hour)), "day", "days")
+	}
+	return ui.Duration(d)
+}
+
+func limitText(n int64) string {
+	if n == 0 {
+		return "no bound"
+	}
+	return ui.BinaryBytes(n)
+}
+
+// RetentionText says what retention removes: "older than 30 days, or beyond 4
+// GiB".
+func RetentionText(age time.Duration, bytes int64) string {
+	switch {
+	case age == 0 && bytes == 0:
+		return "deleted already"
+	case age == 0:
+		return "beyond " + limitText(bytes)
+	case bytes == 0:
+		return "older than " + ageText(age)
+	}
+	return "older than " + ageText(age) + ", or beyond " + limitText(bytes)
+}
+
+func (p StoragePage) retention() []ui.Fact {
+	facts := []ui.Fact{
+		{Term: "By age", Value: ageText(p.Retention)},
+		{Term: "By size", Value: limitText(p.RetentionBytes)},
+		{Term: "Oldest", Body: ui.Ago(p.Oldest, p.Now)},
+		{Term: "Figures", Value: "31 days by hour"},
+		{Term: "Changes", Value: "a year"},
+	}
+	return facts
+}
+
+// asking makes the section of the backups ask again while one is being made.
+func (p StoragePage) asking() templ.Attributes {
+	if p.BackupSince == 0 {
+		return nil
+	}
+	return templ.Attributes{"hx-get": p.At.Storage(), "hx-trigger": "every 1s", "hx-target": "this", "hx-swap": "outerHTML", "hx-disinherit": "*"}
+}
+
+// line draws the sizes, if there is more than one.
+func (p StoragePage) line() templ.Component {
+	if len(p.Days) < 2 {
+		return nil
+	}
+	return ui.Sparkline(p.sizes())
+}
+
+// sizes are the days' sizes as a sparkline, the oldest first.
+func (p StoragePage) sizes() ui.SparkProps {
+	s := ui.SparkProps{Label: "Size of the database on each of the last " + strconv.Itoa(len(p.Days)) + " days", Series: []ui.Series{{Name: "Size", Fill: ui.FillOK}}, Large: true}
+	for i := len(p.Days) - 1; i >= 0; i-- {
+		s.Bars = append(s.Bars, ui.Bar{Values: []int64{p.Days[i].Bytes}})
+	}
+	return s
+}
