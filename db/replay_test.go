@@ -142,8 +142,9 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 	if _, err := w.StopReplay(t.Context(), w.project.Key, w.NewID(), actor); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a stop of another: %v", err)
 	}
-	log, err := w.Audit(t.Context(), w.project.Key, iot.ID{}, 2)
+	page, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 2})
 	must(t, err)
+	log := page.Items
 	if log[0].Action != "replay.stop" || log[0].Actor != "bob@example.org" || log[1].Action != "delivery.replay" || log[1].Detail != "all deliveries that have ended" {
 		t.Errorf("the audit log says %+v", log)
 	}

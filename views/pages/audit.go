@@ -17,7 +17,7 @@ const (
 
 // AuditNouns returns what the audit log is about: the first part of an action.
 func AuditNouns() []string {
-	return []string{"account", "backup", "delivery", "device", "downlink", "embed", "inspector", "instance", "key", "member", "organization", "profile", "project", "storage", "webhook"}
+	return []string{"account", "backup", "delivery", "device", "downlink", "embed", "inspector", "instance", "key", "member", "organization", "profile", "project", "replay", "storage", "webhook"}
 }
 
 // AuditPage is what a page of the audit log shows.
@@ -87,7 +87,7 @@ func auditText(action string) string {
 		"create": "added", "update": "changed", "delete": "deleted", "rotate_key": "got a new key", "rotate_secret": "got a new secret",
 		"reveal_key": "key shown", "pause": "paused", "resume": "resumed", "replay": "replayed", "retry": "retried", "cancel": "cancelled",
 		"send": "sent", "set": "given a role", "remove": "removed", "password": "got a new password", "set_up": "set up", "clear": "cleared",
-		"prune": "pruned", "download": "downloaded", "revoke": "revoked",
+		"prune": "pruned", "download": "downloaded", "revoke": "revoked", "stop": "stopped",
 	}[verb]
 	if done == "" {
 		done = strings.ReplaceAll(verb, "_", " ")
