@@ -192,7 +192,7 @@ func TestRevealedKeyIsAudited(t *testing.T) {
 func TestUsedSetUpLinkSpeaksToWhoeverIsSignedIn(t *testing.T) {
 	w := openWorld(t)
 	w.anonymous().get("/setup?token="+setUpToken).is(403).has("main", "Sign in instead")
-	p := w.as(w.owner).get("/setup?token="+setUpToken).is(403).has("main", "you are signed in")
+	p := w.as(w.owner).get("/setup?token="+setUpToken).is(403).has("main", "As you are signed in")
 	if strings.Contains(p.Find("main").Text(), "Sign in instead") {
 		t.Error("a signed-in person is told to sign in")
 	}
