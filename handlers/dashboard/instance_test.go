@@ -212,3 +212,11 @@ func TestSecretBoxesHaveNamesOfTheirOwn(t *testing.T) {
 	p := w.as(w.owner).get("/projects/greenhouse-north/webhooks/erp-goods-in").is(200)
 	p.has(`label:has([name="headers.0.secret"])`, "Secret, header 1")
 }
+
+func TestStylePageOnlyWhereItWasAskedFor(t *testing.T) {
+	w := openWorld(t)
+	w.as(w.owner).get(pages.StylePath).is(404)
+	w = openWorld(t, func(o *Options) { o.StylePage = true })
+	w.as(w.owner).get(pages.StylePath).is(200).has("h1", "Style").has(".sheet[data-theme=dark]", "Primary")
+	w.anonymous().get(pages.StylePath).leadsTo("/sign-in?next=%2Fsettings%2Fstyle")
+}
