@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"thingpost/db"
@@ -99,8 +100,7 @@ func (s *site) fillBackups(p *pages.StoragePage) error {
 func storageByDay(hours []db.StorageHour) []pages.StorageDay {
 	const day = 24 * time.Hour
 	var days []pages.StorageDay
-	for i := len(hours) - 1; i >= 0; i-- {
-		h := hours[i]
+	for _, h := range slices.Backward(hours) {
 		at := iot.At(h.At.Time().Truncate(day))
 		if len(days) == 0 || days[len(days)-1].At != at {
 			days = append(days, pages.StorageDay{At: at, Bytes: h.Used + h.WAL})

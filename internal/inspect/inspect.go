@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -114,9 +115,7 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		i.o.Log.Error("inspect request", slog.Any("error", err))
 		a = refusal(http.StatusServiceUnavailable, iot.Unavailable, "The request could not be kept just now. Try again in a moment.")
 	}
-	for name, values := range a.header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header())
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body) // the sender may be gone
 }
@@ -190,7 +189,7 @@ func (i *Inspector) hold(ctx context.Context, d time.Duration, outside bool) (fu
 func reply(status iot.StatusCode, id iot.ID) answer {
 	a := answer{status: int(status)}
 	if status != http.StatusNoContent && status != http.StatusResetContent && status != http.StatusNotModified {
-		a.body = `{"inspector":"` + iot.StatusCode(status).Text() + `","request":"` + id.String() + `"}` + "\n"
+		a.body = `{"inspector":"` + status.Text() + `","request":"` + id.String() + `"}` + "\n"
 	}
 	return a
 }

@@ -90,7 +90,7 @@ func TestKeepsWhatArrivesAndAnswers(t *testing.T) {
 		t.Errorf("answered %d %s", rec.Code, rec.Body)
 	}
 	x := w.newest()
-	if x.Method != "PUT" || x.Path != "/up%2Fx/y" || x.Query != "site=3&empty" || string(x.Body) != `{"a": 1.50}` || x.SizeBytes != 11 || x.Remote != "192.0.2.1" || !x.DeliveryID.IsZero() {
+	if x.Method != http.MethodPut || x.Path != "/up%2Fx/y" || x.Query != "site=3&empty" || string(x.Body) != `{"a": 1.50}` || x.SizeBytes != 11 || x.Remote != "192.0.2.1" || !x.DeliveryID.IsZero() {
 		t.Errorf("kept %+v", x)
 	}
 	names := ""

@@ -144,7 +144,7 @@ func inspectionBody(x *iot.Inspection) (tokens []ui.Token, note string) {
 		return nil, ""
 	}
 	size := ui.Bytes(x.SizeBytes)
-	if !utf8.Valid(x.Body) && !(x.Truncated() && utf8.Valid(trimRune(x.Body))) {
+	if !utf8.Valid(x.Body) && (!x.Truncated() || !utf8.Valid(trimRune(x.Body))) {
 		return ui.PlainText(hex.Dump(x.Body[:min(len(x.Body), dumped)])), "Not text: the bytes, at most the first 4 KiB of " + size + "."
 	}
 	if x.Truncated() {

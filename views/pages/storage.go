@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -165,8 +166,8 @@ func (p StoragePage) line() templ.Component {
 // sizes are the days' sizes as a sparkline, the oldest first.
 func (p StoragePage) sizes() ui.SparkProps {
 	s := ui.SparkProps{Label: "Size of the database on each of the last " + strconv.Itoa(len(p.Days)) + " days", Series: []ui.Series{{Name: "Size", Fill: ui.FillOK}}, Large: true}
-	for i := len(p.Days) - 1; i >= 0; i-- {
-		s.Bars = append(s.Bars, ui.Bar{Values: []int64{p.Days[i].Bytes}})
+	for _, d := range slices.Backward(p.Days) {
+		s.Bars = append(s.Bars, ui.Bar{Values: []int64{d.Bytes}})
 	}
 	return s
 }
