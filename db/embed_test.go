@@ -49,9 +49,9 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 	if err := w.RevokeEmbed(t.Context(), w.project.Key+1, e.ID, actor); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("from another project: %v", err)
 	}
-	log, err := w.Audit(t.Context(), w.project.Key, iot.ID{}, 3)
+	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 3})
 	must(t, err)
-	if log[0].Action != "embed.revoke" || log[0].Actor != "bob@example.org" || log[1].Action != "embed.create" || log[1].Subject != "Portal" {
+	if log.Items[0].Action != "embed.revoke" || log.Items[0].Actor != "bob@example.org" || log.Items[1].Action != "embed.create" || log.Items[1].Subject != "Portal" {
 		t.Errorf("the audit log says %+v", log)
 	}
 	c.forward(time.Hour)
