@@ -95,7 +95,6 @@ func TestHelpListsEveryOptionWithItsVariable(t *testing.T) {
 	text := p.stdout.(*bytes.Buffer).String()
 	for _, v := range o.all {
 		if !strings.Contains(text, v.variable()) || !v.envOnly && !strings.Contains(text, "  -"+strings.TrimSpace(v.name+" "+v.value)+",") || v.secret && !strings.Contains(text, v.variable()+"_FILE") {
-		if !strings.Contains(text, v.variable()) || !v.envOnly && !strings.Contains(text, "-"+v.name+" ") && !strings.Contains(text, "-"+v.name+", ") || v.secret && !strings.Contains(text, v.variable()+"_FILE") {
 			t.Errorf("-h does not tell of %s", v.title())
 		}
 		if v.envOnly && strings.Contains(text, " -"+v.name) {
