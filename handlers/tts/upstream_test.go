@@ -78,10 +78,10 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	if w := upstream(); w.Key != first.Key || w.Format != iot.Protobuf || w.Headers[0].Value != "Bearer another key" {
 		t.Errorf("changed to %+v", w)
 	}
-	entries, err := d.Audit(t.Context(), p.Key, iot.ID{}, 50)
+	entries, err := d.Audit(t.Context(), db.AuditFilter{ProjectID: p.Key, Limit: 50})
 	must(err)
 	n := 0
-	for _, e := range entries {
+	for _, e := range entries.Items {
 		if e.Action == "device.upstream" {
 			n++
 		}
