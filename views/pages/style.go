@@ -23,7 +23,7 @@ func styleGroups() []styleGroup {
 		{id: "states", title: "States, times and notices", lead: "Colour is never alone: a dot has a shape, and a word beside it.", body: styleStates},
 		{id: "forms", title: "Forms", lead: "A fault stands at its field, in words, before the help.", body: styleForms},
 		{id: "cards", title: "Cards and facts", lead: "What a page is made of.", body: styleCards},
-		{id: "lists", title: "Lists, time and code", lead: "Rows fold into two lines on phones.", body: styleLists},
+		{id: "lists", title: "Lists, time and code", lead: "Rows fold into two lines on phones.", wide: true, body: styleLists},
 		{id: "charts", title: "Charts", lead: "With a legend in numbers, and a table of everything.", wide: true, body: styleCharts},
 		{id: "columns", title: "Columns", lead: "How a page is divided.", wide: true, body: styleFormColumns},
 	}
