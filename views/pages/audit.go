@@ -44,7 +44,7 @@ func (p AuditPage) filtered() bool { return p.Actor != "" || p.Noun != "" }
 func (p AuditPage) head() []ui.Th {
 	head := []ui.Th{{Label: "Time"}, {Label: "Who"}, {Label: "Action"}, {Label: "What"}, {Label: "Detail"}}
 	if p.WithProject {
-		head = slices.Insert(head, 1, ui.Th{Label: "Project"})
+		head = slices.Insert(head, 2, ui.Th{Label: "Project"})
 	}
 	return head
 }
