@@ -17,9 +17,10 @@ import (
 // asError returns the iot.Error in an error.
 func asError(err error) (*iot.Error, bool) { return errors.AsType[*iot.Error](err) }
 
-// blankWebhook is a new webhook as the form first shows it.
+// blankWebhook is a new webhook as the form first shows it. Its format follows
+// from its message types.
 func blankWebhook(v *visit) *iot.Webhook {
-	return &iot.Webhook{ProjectID: v.project.Key, MessageTypes: iot.Routes{iot.User: {}}, Format: iot.Envelope, Settings: iot.DefaultSettings()}
+	return &iot.Webhook{ProjectID: v.project.Key, MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
 }
 
 // newWebhook shows the form of a new webhook, empty or with the settings of

@@ -29,6 +29,8 @@ func (p *page) values() []string {
 		_, checked := e.Attr("checked")
 		switch kind := e.AttrOr("type", ""); {
 		case e.Is("button"):
+		case e.Is("textarea"):
+			pairs = append(pairs, name, strings.TrimPrefix(e.Text(), "\n"))
 		case e.Is("select"):
 			pairs = append(pairs, name, e.Find("option[selected]").AttrOr("value", ""))
 		case kind != "checkbox" && kind != "radio", checked:
@@ -193,6 +195,30 @@ func TestNewWebhookIsStoredAsTyped(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	c.get(panel).reads("#toasts .toast", "Alarm desk was added.")
+}
+
+func TestTheFormatAndTheFieldMask(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	form := c.get(panel+"/new").is(200).reads("select[name=format] option[selected]", "By message type").values()
+	c.post(panel+"/new", with(form, "description", "ERP uplinks", "url", "https://erp.example/", "only_lorawan", "on", "message_types", "uplink_message",
+		"field_mask", " end_device_ids \r\n\r\nup.uplink_message.f_port,received_at")...).leadsTo(panel)
+	h := w.stored("erp-uplinks")
+	if h.Format != iot.JSON || !slices.Equal(h.FieldMask, []string{"end_device_ids", "up.uplink_message.f_port", "received_at"}) {
+		t.Errorf("%s %q", h.Format, h.FieldMask)
+	}
+	p := c.get(panel+"/erp-uplinks").is(200).reads("select[name=format] option[selected]", "JSON of The Things Stack").lacks("select[name=format] option[value='']")
+	if got := p.Find("textarea[name=field_mask]").Text(); strings.TrimSpace(got) != "end_device_ids\nup.uplink_message.f_port\nreceived_at" {
+		t.Errorf("the form shows %q", got)
+	}
+	c.post(panel+"/erp-uplinks", with(p.values(), "format", "protobuf")...).leadsTo(panel)
+	if h := w.stored("erp-uplinks"); h.Format != iot.Protobuf || len(h.FieldMask) != 3 {
+		t.Errorf("%s %q", h.Format, h.FieldMask)
+	}
+	edit := c.get(panel + "/erp-uplinks").values()
+	c.post(panel+"/erp-uplinks", with(edit, "field_mask", "up.uplink_message.rx_metadata.rssi")...).is(http.StatusUnprocessableEntity).faulty("field_mask", "stays or goes as a whole")
+	c.post(panel+"/erp-uplinks", with(edit, "format", "envelope")...).is(http.StatusUnprocessableEntity).faulty("field_mask", "Works with the formats json and protobuf only")
+	c.post(panel+"/erp-uplinks", with(edit, "payload_only", "on", "field_mask", "")...).is(http.StatusUnprocessableEntity).reads("main", "works with the formats envelope and json")
 }
 
 func TestBadFieldsOfAWebhookAreNamed(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -17,6 +18,8 @@ import (
 func webhookForm(h *iot.Webhook) *handlers.Form {
 	f := handlers.NewForm("description", h.Description, "url", maskedURL(h), "channel", h.Channel, "device", h.Device)
 	setFlag(f, "payload_only", h.PayloadOnly)
+	f.Set(pages.FieldFormat, string(h.Format))
+	f.Set(pages.FieldMask, strings.Join(h.FieldMask, "\n"))
 	setFlag(f, "signed", h.Signed)
 	setTypes(f, h.MessageTypes)
 	setHeaders(f, h.Headers)
@@ -136,6 +139,10 @@ func applyForm(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) {
 		h.Hidden, h.Template, h.TemplateFields = maps.Clone(stored.Hidden), stored.Template, maps.Clone(stored.TemplateFields)
 	}
 	applyTypes(f, h)
+	if len(f.All(pages.FieldFormat)) > 0 {
+		h.Format = iot.Format(f.Value(pages.FieldFormat))
+	}
+	h.FieldMask = strings.FieldsFunc(f.Value(pages.FieldMask), func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 	applyHeaders(f, h, stored, faults)
 	applySettings(f, &h.Settings, faults)
 }
@@ -268,6 +275,7 @@ func changedFields(a, b *iot.Webhook) string {
 	}{
 		{"description", a.Description == b.Description}, {"url", a.URL == b.URL}, {"message_types", maps.Equal(a.MessageTypes, b.MessageTypes)},
 		{"channel", a.Channel == b.Channel}, {"payload_only", a.PayloadOnly == b.PayloadOnly}, {"headers", slices.Equal(a.Headers, b.Headers)},
+		{"format", a.Format == b.Format}, {"field_mask", slices.Equal(a.FieldMask, b.FieldMask)},
 		{"device", a.Device == b.Device}, {"signed", a.Signed == b.Signed}, {"settings", sameSettings(a.Settings, b.Settings)},
 	} {
 		if !c.same {

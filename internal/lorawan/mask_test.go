@@ -80,7 +80,7 @@ func example(fd protoreflect.FieldDescriptor, path []string, depth int) string {
 			if value = `1`; strings.Contains(string(fd.Message().Name()), "String") {
 				value = `"x"`
 			}
-		default:
+		case formPlain, formHex, formValue, formListValue, formFieldMask:
 			value = `{` + members(fd.Message(), path, depth+1) + `}`
 		}
 	case fd.Kind() == protoreflect.StringKind:

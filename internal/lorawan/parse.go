@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,8 +72,7 @@ type reader struct {
 // fault adds where it happened. While the error goes up, in notes each step.
 func (r *reader) fault(err error) error {
 	e := &JSONError{Reason: err.Error()}
-	for i := len(r.path) - 1; i >= 0; i-- {
-		step := r.path[i]
+	for _, step := range slices.Backward(r.path) {
 		if e.Path != "" && !strings.HasPrefix(step, "[") {
 			e.Path += "."
 		}
@@ -411,7 +411,7 @@ func (r *reader) enum(ed protoreflect.EnumDescriptor) (v protoreflect.Value, err
 	if err != nil {
 		return v, err
 	}
-	return protoreflect.ValueOfEnum(protoreflect.EnumNumber(v.Int())), nil //nolint:gosec // it was read as one of 32 bits
+	return protoreflect.ValueOfEnum(protoreflect.EnumNumber(v.Int())), nil
 }
 
 // number reads a number, also one in a text.

@@ -39,11 +39,13 @@ const (
 	FieldPerSecond    = "max_per_second"
 	FieldRetryOn      = "retry_on"
 	FieldInOrder      = "in_order"
-	FieldVersion      = "version" // of the webhook when the form was read
-	FieldCopy         = "copy"    // the webhook that the form was copied from
-	FieldPreviewOf    = "webhook" // the webhook that is edited, for the preview
-	FieldMessage      = "message" // that the preview is made with
-	ButtonRemove      = "remove"  // the row of a header
+	FieldFormat       = "format"     // "" for the one that the message types suggest
+	FieldMask         = "field_mask" // a path on each line
+	FieldVersion      = "version"    // of the webhook when the form was read
+	FieldCopy         = "copy"       // the webhook that the form was copied from
+	FieldPreviewOf    = "webhook"    // the webhook that is edited, for the preview
+	FieldMessage      = "message"    // that the preview is made with
+	ButtonRemove      = "remove"     // the row of a header
 	ButtonAdd         = "add"
 	typeUser          = "user"
 	typeIottly        = "iottly"
@@ -146,14 +148,14 @@ func (p WebhookFormPage) fields() []string { return WebhookFields(p.rows()) }
 // WebhookFields are the names by which faults of a webhook stand at the form's
 // fields, in the form's order.
 func WebhookFields(rows int) []string {
-	names := []string{"description", "url", "message_types", "channel", "headers"}
+	names := []string{"description", "url", "message_types", "channel", "payload_only", "headers"}
 	for i := range rows {
 		names = append(names, HeaderField(i, "name"), HeaderField(i, "value"))
 	}
 	for _, t := range iot.MessageTypes() {
 		names = append(names, pathFault(t))
 	}
-	return append(names, "device", "settings.timeout_ms", "settings.give_up_after_ms", "settings.max_in_flight", "settings.max_per_second", "settings.retry_on")
+	return append(names, FieldFormat, FieldMask, "device", "settings.timeout_ms", "settings.give_up_after_ms", "settings.max_in_flight", "settings.max_per_second", "settings.retry_on")
 }
 
 // first is the first field with a fault, "" if there is none.
@@ -195,7 +197,7 @@ func (p WebhookFormPage) moreOpen() bool {
 	f := p.Form
 	for _, name := range p.fields() {
 		switch name {
-		case "description", "url", "channel", "headers":
+		case "description", "url", "channel", "payload_only", "headers":
 			continue
 		}
 		if f.Error(name) != "" && !strings.HasPrefix(name, "headers.") {
@@ -207,7 +209,8 @@ func (p WebhookFormPage) moreOpen() bool {
 			return true
 		}
 	}
-	return f.Checked(FieldOnlyLoRaWAN) || f.Value("device") != "" || f.Checked("signed")
+	format := f.Value(FieldFormat)
+	return format != "" && format != string(iot.Envelope) || f.Value(FieldMask) != "" || f.Checked(FieldOnlyLoRaWAN) || f.Value("device") != "" || f.Checked("signed")
 }
 
 func (p WebhookFormPage) typeOptions() []ui.ChoiceOption {
@@ -219,6 +222,16 @@ func (p WebhookFormPage) typeOptions() []ui.ChoiceOption {
 		options = append(options, ui.ChoiceOption{Value: typeBoth, Title: "user and iottly", Text: "Both kinds of messages"})
 	}
 	return options
+}
+
+// formatOptions are the formats; a new webhook may leave the choice to its types.
+func (p WebhookFormPage) formatOptions() []ui.Option {
+	var options []ui.Option
+	if p.Webhook == nil {
+		options = append(options, ui.Option{Label: "By message type"})
+	}
+	return append(options, ui.Option{Value: string(iot.Envelope), Label: "Envelope"}, ui.Option{Value: string(iot.JSON), Label: "JSON of The Things Stack"},
+		ui.Option{Value: string(iot.Protobuf), Label: "Protocol Buffers"})
 }
 
 // lorawan are the message types behind "More".
