@@ -102,8 +102,20 @@ func TestSimulateByGRPC(t *testing.T) {
 	up := &wire.ApplicationUp{EndDeviceIds: &wire.EndDeviceIdentifiers{DeviceId: "dev1", ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: "app1"}},
 		Up: &wire.ApplicationUp_UplinkMessage{UplinkMessage: &wire.ApplicationUplink{FPort: 1, FrmPayload: []byte{1}}}}
 	_, err := client.SimulateUplink(w.as(w.full), up)
+	st := status.Convert(err)
+	if st.Code() != codes.InvalidArgument || st.Message() != "error:pkg/errors:validation (invalid `uplink_message`: embedded message failed validation)" || len(st.Details()) != 1 {
+		t.Fatalf("an uplink without settings: %v with %v", st, st.Details())
+	}
+	outer := st.Details()[0].(*wire.ErrorDetails)
+	inner := outer.GetCause()
+	if outer.GetAttributes().AsMap()["name"] != "ApplicationUpValidationError" || inner.GetName() != "validation" ||
+		!equal(inner.GetAttributes().AsMap(), map[string]any{"field": "settings", "name": "ApplicationUplinkValidationError", "reason": "value is required"}) {
+		t.Errorf("its details: %v", outer)
+	}
+	up.GetUplinkMessage().Settings = &wire.TxSettings{Frequency: 868300000}
+	_, err = client.SimulateUplink(w.as(w.full), up)
 	w.must(err)
-	want := `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"uplink_message":{"f_port":1,"frm_payload":"AQ=="},"received_at":"2026-11-21T04:46:56Z","simulated":true}`
+	want := `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"uplink_message":{"f_port":1,"frm_payload":"AQ==","settings":{"frequency":"868300000"}},"received_at":"2026-11-21T04:46:56Z","simulated":true}`
 	if m := w.newest(); string(m.Payload) != want {
 		t.Errorf("got  %s\nwant %s", m.Payload, want)
 	}
