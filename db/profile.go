@@ -76,6 +76,7 @@ func (d *DB) CreateProfiles(list []*iot.Profile, actor string) error {
 				return err
 			}
 			t.changed(p.ProjectID, iot.SettingsChanged)
+			t.raise(p.ProjectID) // settings in memory do not know it, and its devices' messages are treated by it
 			if err := t.audit(p.ProjectID, actor, "profile.create", p.ID, ""); err != nil {
 				return err
 			}

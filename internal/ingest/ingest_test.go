@@ -334,6 +334,23 @@ func TestProfilesTreatTheirDevices(t *testing.T) {
 	}
 }
 
+// TestAProfileMadeAmidTrafficTreatsItsDevices adds a profile and a device in it
+// when the project's settings are already known in memory.
+func TestAProfileMadeAmidTrafficTreatsItsDevices(t *testing.T) {
+	w := open(t)
+	if r := w.one(t, w.sender(), `{"payload":1}`); len(w.deliveries(t, r.ID)) != 1 {
+		t.Fatal("the message before it is not delivered")
+	}
+	quiet := &iot.Profile{ProjectID: w.project.Key, Name: "Quiet", Write: true}
+	must(t, w.db.CreateProfile(quiet, actor))
+	d := &iot.Device{ProjectID: w.project.Key, ID: "quiet-one", Profile: quiet.ID}
+	must(t, w.db.CreateDevice(d, iot.NewDeviceKey(), actor))
+	r := w.one(t, Sender{Project: w.project, Device: d}, `{"payload":1}`)
+	if n := len(w.deliveries(t, r.ID)); n != 0 {
+		t.Errorf("%d deliveries, though the profile has webhook off", n)
+	}
+}
+
 func TestTestQueuesForOneWebhookAlone(t *testing.T) {
 	w := open(t)
 	other := w.webhook.Clone()
