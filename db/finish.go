@@ -106,11 +106,12 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 	return nil
 }
 
-// pauseByItself pauses a webhook whose endpoint asked for it.
+// pauseByItself pauses a webhook whose endpoint asked for it. An upstream is not:
+// nobody would find it to let it go on.
 func (t *Tx) pauseByItself(o *iot.Outcome) error {
 	v := o.Delivery
 	var slug string
-	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND paused = 0 AND deleted_at = 0`, v.WebhookID).Scan(&slug)
+	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND kind = 'webhook' AND paused = 0 AND deleted_at = 0`, v.WebhookID).Scan(&slug)
 	if isNoRow(err) {
 		return nil
 	}

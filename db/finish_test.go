@@ -285,3 +285,16 @@ func TestHealthFollowsTheAnswers(t *testing.T) {
 		t.Errorf("a skipped delivery changed it to %+v", got)
 	}
 }
+
+func TestGonePausesNoUpstream(t *testing.T) {
+	w := open(t)
+	v := w.store(t, 1, `1`, false, w.webhook)[0].Deliveries[0]
+	_, err := w.raw(t).ExecContext(t.Context(), `UPDATE webhooks SET kind = 'upstream'`)
+	must(t, err)
+	o := failed(v, iot.Failed)
+	o.PauseReason = "gone"
+	w.finish(t, o)
+	if n := w.number(t, `SELECT count(*) FROM webhooks WHERE paused = 1`) + w.number(t, `SELECT count(*) FROM audit WHERE action = 'webhook.pause'`); n != 0 {
+		t.Error("it is paused, and nobody could let it go on")
+	}
+}

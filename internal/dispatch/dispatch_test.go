@@ -491,3 +491,21 @@ func TestRetriedByHandNow(t *testing.T) {
 	}
 	b.untilStatus(again.ID, iot.Delivered, 1)
 }
+
+// TestADeliveryThatWasReadSinceItsCommitIsHeldOnce hands over a delivery that the
+// manager has found on disk between its commit and the word of it.
+func TestADeliveryThatWasReadSinceItsCommitIsHeldOnce(t *testing.T) {
+	b := newBench(t)
+	hook := b.webhook("http://127.0.0.1:9")
+	b.send(0, 0, 1, hook)
+	q := newQueue(b.d, hook.Key)
+	_, err := q.refill(t.Context())
+	b.must(err)
+	if len(q.backlog.items) != 1 {
+		t.Fatalf("%d were read", len(q.backlog.items))
+	}
+	q.offer(q.backlog.items[0])
+	if n := len(q.fresh.items) + len(q.backlog.items); n != 1 {
+		t.Errorf("it stands in line %d times", n)
+	}
+}

@@ -110,6 +110,9 @@ func newQueue(d *Dispatcher, key int64) *queue {
 func (q *queue) offer(item iot.Queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if _, held := q.held[item.Delivery.ID.Key()]; held {
+		return // the manager has read it from disk since its commit
+	}
 	test := item.Delivery.Trigger == iot.TriggerTest
 	switch {
 	case q.order != nil && !test && q.hook != nil:

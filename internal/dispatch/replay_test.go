@@ -126,7 +126,7 @@ func TestReplaysAreSentInOrderAcrossARestart(t *testing.T) {
 	b := newBench(t)
 	server := receive(t, nil)
 	hook := b.webhook(server.URL, func(w *iot.Webhook) { w.Settings.InOrder = true })
-	const n = 300
+	const n = 150
 	b.ended(n, hook)
 	job := b.replay(0, hook)
 	r, pass := b.replayer()
