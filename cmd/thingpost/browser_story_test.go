@@ -168,7 +168,7 @@ func (s *story) addsWebhook() {
 		s.fill(fmt.Sprintf("Name of header %d", i), fmt.Sprintf("X-Part-%d", i))
 		s.fill(fmt.Sprintf("Value of header %d", i), fmt.Sprintf("part-%d-value", i))
 	}
-	s.click(`input[name="headers.4.secret"]`, "Secret")
+	s.click(`input[name="headers.4.secret"]`, "Secret, header 5")
 	s.sees("This host allows five headers for each webhook.")
 	s.lacks("Add header")
 	s.press("Add webhook")
