@@ -110,14 +110,16 @@ func (d *DB) NoteKeyUsed(id string, at iot.Instant) {
 
 // DeleteAPIKey revokes a key of a project; not_found.
 func (d *DB) DeleteAPIKey(projectID int64, id, actor string) error {
-	return d.write("delete key", func(t *Tx) error {
-		var name string
-		if err := t.row(`UPDATE api_keys SET deleted_at = $1 WHERE project_id = $2 AND id = $3 AND deleted_at = 0 RETURNING name`,
-			int64(iot.At(t.db.now())), projectID, id).Scan(&name); err != nil {
-			return orNotFound("key", err)
-		}
-		t.changed(projectID, iot.SettingsChanged)
-		t.raise(projectID) // what is known of keys in memory is out of date
-		return t.audit(projectID, actor, "key.delete", name, "")
-	})
+	return d.write("delete key", func(t *Tx) error { return t.deleteKey(projectID, id, actor) })
+}
+
+func (t *Tx) deleteKey(projectID int64, id, actor string) error {
+	var name string
+	if err := t.row(`UPDATE api_keys SET deleted_at = $1 WHERE project_id = $2 AND id = $3 AND deleted_at = 0 RETURNING name`,
+		int64(iot.At(t.db.now())), projectID, id).Scan(&name); err != nil {
+		return orNotFound("key", err)
+	}
+	t.changed(projectID, iot.SettingsChanged)
+	t.raise(projectID) // what is known of keys in memory is out of date
+	return t.audit(projectID, actor, "key.delete", name, "")
 }

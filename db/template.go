@@ -1,7 +1,10 @@
 package db
 
 import (
+	"crypto/subtle"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"thingpost/internal/iot"
@@ -77,7 +80,7 @@ func (d *DB) openTemplate(w *iot.Webhook, hidden, fields []byte) error {
 // CreateWebhookWithKey adds a checked webhook together with an API key of its
 // project that may send downlinks alone, and gives it to the webhook as its
 // downlink key: both are stored, or neither. The key is named after the webhook's
-// id. Errors are as of CreateWebhook.
+// id, and revoked when the webhook is deleted. Errors are as of CreateWebhook.
 func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
 	id, secret, text := iot.NewAPIKey()
 	w.DownlinkKey = text
@@ -85,6 +88,52 @@ func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
 		if err := t.createWebhook(w, actor); err != nil {
 			return err
 		}
-		return t.createKey(&iot.APIKey{ID: id, ProjectID: w.ProjectID, Name: w.ID + " downlink API key", Rights: iot.SendDownlinks}, secret, actor)
+		return t.createKey(&iot.APIKey{ID: id, ProjectID: w.ProjectID, Name: madeKeyName(w), Rights: iot.SendDownlinks}, secret, actor)
 	})
+}
+
+func madeKeyName(w *iot.Webhook) string { return w.ID + " downlink API key" }
+
+// revokeMadeKey revokes the key that was made together with a deleted webhook,
+// unless a person has changed it since or gave it to another webhook too.
+func (t *Tx) revokeMadeKey(w *iot.Webhook, actor string) error {
+	id, secret, ok := iot.ParseAPIKey(w.DownlinkKey.Reveal())
+	if !ok || w.Template == "" {
+		return nil
+	}
+	var hash []byte
+	k, err := scanKey(t.row(`SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, id, w.ProjectID), &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(hash, hashOf(secret)) != 1 || k.Name != madeKeyName(w) || k.Rights != iot.SendDownlinks {
+		return nil
+	}
+	shared, err := t.handsOut(w.ProjectID, w.DownlinkKey)
+	if err != nil || shared {
+		return err
+	}
+	return t.deleteKey(w.ProjectID, id, actor)
+}
+
+// handsOut reports whether a webhook of a project has a downlink key.
+func (t *Tx) handsOut(projectID int64, key iot.Secret) (bool, error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0`, projectID)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		w, err := t.db.scanWebhook(rows)
+		if err != nil {
+			return false, err
+		}
+		if w.DownlinkKey == key {
+			return true, nil
+		}
+	}
+	return false, rows.Err()
 }

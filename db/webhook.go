@@ -350,7 +350,7 @@ func (d *DB) RotateSecret(w *iot.Webhook, secret iot.Secret, overlap time.Durati
 
 // DeleteWebhook removes a webhook and cancels what it still owes: nothing of it
 // is sent any more. Of very many deliveries the last ones are cancelled a little
-// later, by Maintain.
+// later, by Maintain. A key of CreateWebhookWithKey is revoked with it.
 func (d *DB) DeleteWebhook(w *iot.Webhook, actor string) error {
 	return d.DeleteWebhooks([]*iot.Webhook{w}, actor)
 }
@@ -363,6 +363,9 @@ func (d *DB) DeleteWebhooks(list []*iot.Webhook, actor string) error {
 				return err
 			}
 			if err := t.audit(w.ProjectID, actor, "webhook.delete", w.ID, ""); err != nil {
+				return err
+			}
+			if err := t.revokeMadeKey(w, actor); err != nil {
 				return err
 			}
 		}

@@ -102,19 +102,29 @@ func (s *site) createProject(w http.ResponseWriter, r *http.Request, v *visit) e
 
 // editProject shows the settings of the project itself.
 func (s *site) editProject(w http.ResponseWriter, r *http.Request, v *visit) error {
-	f := handlers.NewForm("name", v.project.Name)
-	if v.project.AutoRegister {
-		f.Set("auto_register", "on")
-	}
-	return s.projectSettings(w, r, v, http.StatusOK, f)
+	return s.projectSettings(w, r, v, http.StatusOK, nil, nil)
 }
 
-func (s *site) projectSettings(w http.ResponseWriter, r *http.Request, v *visit, status int, f *handlers.Form) error {
+// projectSettings shows the forms of a project's settings; nil is one as it is
+// stored.
+func (s *site) projectSettings(w http.ResponseWriter, r *http.Request, v *visit, status int, f, upstream *handlers.Form) error {
+	if f == nil {
+		f = handlers.NewForm("name", v.project.Name)
+		setFlag(f, "auto_register", v.project.AutoRegister)
+	}
+	have, err := s.upstream(r, v)
+	if err != nil {
+		return err
+	}
+	if upstream == nil {
+		upstream = upstreamForm(have)
+	}
 	shell, err := s.shell(w, r, v, shellFor{title: "Project settings", here: v.in().Settings()})
 	if err != nil {
 		return err
 	}
-	return handlers.Render(w, r, status, pages.ProjectSettings(pages.ProjectSettingsPage{Shell: shell, In: v.in(), Project: v.project, Form: f, Now: s.now()}))
+	return handlers.Render(w, r, status, pages.ProjectSettings(pages.ProjectSettingsPage{Shell: shell, In: v.in(), Project: v.project, Form: f,
+		Upstream: upstream, HasUpstream: have != nil, Now: s.now()}))
 }
 
 // updateProject saves the settings.
@@ -127,7 +137,7 @@ func (s *site) updateProject(w http.ResponseWriter, r *http.Request, v *visit) e
 	changed := *v.project
 	if err := s.DB.UpdateProject(&changed, iot.ProjectUpdate{Name: &name, AutoRegister: &register}, v.actor()); err != nil {
 		if f.Fail(err, "name") {
-			return s.projectSettings(w, r, v, http.StatusUnprocessableEntity, f)
+			return s.projectSettings(w, r, v, http.StatusUnprocessableEntity, f, nil)
 		}
 		return err
 	}

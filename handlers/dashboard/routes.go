@@ -84,5 +84,5 @@ func (s *site) routes() []route {
 		{get, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.confirmDeleteProfile},
 		{post, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.deleteProfile},
 	}, s.webhookRoutes(), s.deliveryRoutes(), s.messageRoutes(), s.inspectorRoutes(), s.replayRoutes(), s.exportRoutes(), s.downlinkRoutes(),
-		s.embedRoutes(), s.embedSettingsRoutes())
+		s.embedRoutes(), s.embedSettingsRoutes(), s.upstreamRoutes())
 }

@@ -357,7 +357,7 @@ func (p DeliveryDetail) facts() []ui.Fact {
 	if d.Device != "" {
 		facts[0].Href = p.Project.Device(d.Device)
 	}
-	if p.Webhook != nil {
+	if p.Webhook != nil && p.Webhook.Kind != iot.KindUpstream { // an upstream has no page
 		facts[1].Href = p.Project.Webhook(p.Webhook.ID)
 	}
 	facts = append(facts, ui.Fact{Term: "Type", Value: string(d.Type), Mono: true}, ui.Fact{Term: "Channel", Value: Plain(d.Channel), Mono: true},

@@ -101,6 +101,12 @@ func (p In) Overview() string { return p.base() }
 // Settings is the form of the project itself.
 func (p In) Settings() string { return p.below("settings") }
 
+// Upstream saves where downlinks go on to, by a POST.
+func (p In) Upstream() string { return p.below("settings", "upstream") }
+
+// RemoveUpstream asks before downlinks go on to nowhere; a POST does it.
+func (p In) RemoveUpstream() string { return p.below("settings", "upstream", "remove") }
+
 // Embeds lists the links to embedded logs; a POST makes one.
 func (p In) Embeds() string { return p.below("embeds") }
 

@@ -12,3 +12,11 @@ func organizationOptions(list []iot.Organization) []ui.Option {
 	}
 	return options
 }
+
+// keyHelp says what the key of an upstream must be, or that there is one.
+func (p ProjectSettingsPage) keyHelp() string {
+	if p.HasUpstream {
+		return "A key is stored. Leave this empty to keep it."
+	}
+	return "Made in its console, with the right to write downlink application traffic."
+}

@@ -6,10 +6,14 @@ import "thingpost/views/ui"
 const MaxPauseReason = 254
 
 func (p WebhookConfirm) deleteLead() string {
-	if p.Pending == 0 {
-		return "The webhook goes; nothing is pending for it. Messages stay in the log."
+	key := ""
+	if p.Webhook.Template != "" && p.Webhook.DownlinkKey != "" {
+		key = " A downlink key that was made for it alone is revoked."
 	}
-	return "The webhook goes, and its " + ui.Plural(p.Pending, "pending delivery", "pending deliveries") + " with it. Messages stay in the log."
+	if p.Pending == 0 {
+		return "The webhook goes; nothing is pending for it." + key + " Messages stay in the log."
+	}
+	return "The webhook goes, and its " + ui.Plural(p.Pending, "pending delivery", "pending deliveries") + " with it." + key + " Messages stay in the log."
 }
 
 func (p WebhookConfirm) pauseLead() string {

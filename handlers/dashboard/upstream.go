@@ -1,0 +1,95 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"thingpost/handlers"
+	"thingpost/internal/iot"
+	"thingpost/views/ui"
+)
+
+func (s *site) upstreamRoutes() []route {
+	const settings = "/projects/{project}/settings"
+	return []route{
+		{post, settings + "/upstream", inProject, iot.ManageProject, s.setUpstream},
+		{get, settings + "/upstream/remove", inProject, iot.ManageProject, s.confirmRemoveUpstream},
+		{post, settings + "/upstream/remove", inProject, iot.ManageProject, s.removeUpstream},
+	}
+}
+
+// upstream returns where a project's downlinks go on to, nil if nowhere.
+func (s *site) upstream(r *http.Request, v *visit) (*iot.Webhook, error) {
+	h, err := s.DB.Upstream(r.Context(), v.project)
+	if iot.CodeOf(err) == iot.NotFound {
+		return nil, nil
+	}
+	return h, err
+}
+
+// upstreamForm is the form of an upstream as it is stored, without its key.
+func upstreamForm(h *iot.Webhook) *handlers.Form {
+	if h == nil {
+		return handlers.NewForm()
+	}
+	return handlers.NewForm("url", h.URL)
+}
+
+// setUpstream saves where a project's downlinks go on to. Without a key the
+// present one stays, but goes to no other host.
+func (s *site) setUpstream(w http.ResponseWriter, r *http.Request, v *visit) error {
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	have, err := s.upstream(r, v)
+	if err != nil {
+		return err
+	}
+	u := iot.Upstream{URL: f.Value("url"), Key: iot.Secret(f.Value("key"))}
+	if u.Key == "" && have != nil {
+		if !sameHost(u.URL, have.URL) {
+			err = iot.FieldError("key", "Enter the key again: the present one goes to no other host.")
+		}
+		u.Key = iot.Secret(strings.TrimPrefix(have.Headers[0].Value.Reveal(), "Bearer "))
+	}
+	if err == nil {
+		err = s.DB.SetUpstream(v.project, nil, u, v.actor())
+	}
+	if err != nil {
+		if f.Fail(err, "url", "key") {
+			return s.projectSettings(w, r, v, http.StatusUnprocessableEntity, nil, f)
+		}
+		return err
+	}
+	return s.done(w, r, v.in().Settings(), "Downlinks go on to "+hostOf(u.URL)+" now.")
+}
+
+// sameHost reports whether two addresses have one scheme and host.
+func sameHost(a, b string) bool {
+	u, err := url.Parse(a)
+	v, err2 := url.Parse(b)
+	return err == nil && err2 == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
+}
+
+// confirmRemoveUpstream says what becomes of downlinks without it.
+func (s *site) confirmRemoveUpstream(w http.ResponseWriter, r *http.Request, v *visit) error {
+	h, err := s.DB.Upstream(r.Context(), v.project)
+	if err != nil {
+		return err
+	}
+	return s.confirm(w, r, v, shellFor{title: "Remove the upstream", here: v.in().Settings()}, http.StatusOK, ui.ConfirmProps{
+		Title:  "Keep downlinks here?",
+		Lead:   "They go on to " + hostOf(h.URL) + " no longer, and what has not reached it yet is not sent. Devices take new ones here.",
+		Action: v.in().RemoveUpstream(), Confirm: "Remove the upstream", Icon: ui.IconTrash, Danger: true, Keep: "Keep it", Back: v.in().Settings(),
+	})
+}
+
+// removeUpstream lets a project's downlinks go on to nowhere.
+func (s *site) removeUpstream(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := s.DB.ClearUpstream(v.project, v.actor()); err != nil {
+		return err
+	}
+	return s.done(w, r, v.in().Settings(), "Downlinks stay here now.")
+}
