@@ -215,15 +215,16 @@ func TestMessagesGoToAWebhook(t *testing.T) {
 func TestAReplayIsRefused(t *testing.T) {
 	w := open(t)
 	all := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key}}
-	for code, c := range map[iot.Code]struct {
+	for _, c := range []struct {
+		code iot.Code
 		rate int
 		spec db.ReplaySpec
 	}{
-		iot.Invalid:  {-1, all},
-		iot.NotFound: {0, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: 99}}},
+		{iot.Invalid, -1, all},
+		{iot.NotFound, 0, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: 99}}},
 	} {
-		if err := w.CreateReplay(t.Context(), &iot.Replay{Rate: c.rate}, c.spec, actor); iot.CodeOf(err) != code {
-			t.Errorf("%v, want %s", err, code)
+		if err := w.CreateReplay(t.Context(), &iot.Replay{Rate: c.rate}, c.spec, actor); iot.CodeOf(err) != c.code {
+			t.Errorf("%v, want %s", err, c.code)
 		}
 	}
 	for range db.MaxReplays {

@@ -144,19 +144,19 @@ func TestExports(t *testing.T) {
 	if got := a.header.Get("Content-Disposition"); got != `attachment; filename="greenhouse-north-deliveries-2026-11-02.csv"` || a.header.Get("Content-Type") != "text/csv; charset=utf-8" {
 		t.Errorf("%v", a.header)
 	}
-	rows, err := csv.NewReader(strings.NewReader(string(a.body))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
 	w.must(err)
 	if len(rows) != 48 || rows[0][0] != "id" || rows[1][3] != "soil-probe-07" || rows[1][7] != "pending" || rows[47][6] != "'=1+1" {
 		t.Errorf("%d rows, from %v and %v to %v", len(rows), rows[0], rows[1], rows[len(rows)-1])
 	}
 	a = w.ok(200, "GET", base+"/messages/export?format=csv", w.viewer, "")
-	rows, err = csv.NewReader(strings.NewReader(string(a.body))).ReadAll()
+	rows, err = csv.NewReader(strings.NewReader(a.body)).ReadAll()
 	w.must(err)
 	if len(rows) != 48 || rows[46][6] != "-5" || rows[47][6] != `"=HYPERLINK(\"http://evil.example\")"` || rows[47][4] != "'=1+1" {
 		t.Errorf("%d rows, to %v and %v", len(rows), rows[46], rows[47])
 	}
 	a = w.ok(200, "GET", base+"/messages/export", w.viewer, "")
-	lines := strings.Split(strings.TrimSpace(string(a.body)), "\n")
+	lines := strings.Split(strings.TrimSpace(a.body), "\n")
 	var m iot.Message
 	w.must(json.Unmarshal([]byte(lines[0]), &m))
 	if len(lines) != 47 || string(m.Payload) != `{"text":"two\nlines"}` || a.header.Get("Content-Type") != "application/x-ndjson" {

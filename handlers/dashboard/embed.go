@@ -49,9 +49,13 @@ func (s *site) embedded(handle func(w http.ResponseWriter, r *http.Request, v *e
 		}
 		title, status := "This log cannot be shown", http.StatusInternalServerError
 		text := "Something went wrong. Try again in a moment."
-		if problem, ok := errors.AsType[*iot.Error](err); ok && (problem.Code == iot.NotFound || problem.Code == iot.Forbidden) {
-			text, status = problem.Message, map[iot.Code]int{iot.NotFound: http.StatusNotFound, iot.Forbidden: http.StatusForbidden}[problem.Code]
-		} else if r.Context().Err() == nil {
+		problem, ok := errors.AsType[*iot.Error](err)
+		switch {
+		case ok && problem.Code == iot.NotFound:
+			text, status = problem.Message, http.StatusNotFound
+		case ok && problem.Code == iot.Forbidden:
+			text, status = problem.Message, http.StatusForbidden
+		case r.Context().Err() == nil:
 			s.Log.LogAttrs(r.Context(), slog.LevelError, "embedded log", slog.Any("error", err))
 		}
 		return handlers.Render(w, r, status, pages.EmbedProblem(v.path.Theme, title, text))

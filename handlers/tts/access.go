@@ -227,12 +227,12 @@ func checkKey(message, name string, rights []wire.Right) *Error {
 	if len(rights) == 0 {
 		return invalidField("rights", message, "value must contain at least 1 item(s)", nil)
 	}
-	seen := map[wire.Right]bool{}
+	seen := map[int32]bool{}
 	for i, r := range rights {
-		if seen[r] {
+		if seen[int32(r)] {
 			return invalidField(fmt.Sprintf("rights[%d]", i), message, "repeated value must contain unique items", nil)
 		}
-		seen[r] = true
+		seen[int32(r)] = true
 	}
 	return nil
 }

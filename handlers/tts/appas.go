@@ -2,6 +2,8 @@ package tts
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -88,9 +90,9 @@ func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_Subsc
 	if s.Hub == nil {
 		return plain(codeUnimplemented, "this server has no live events")
 	}
-	at := s.DB.NewID()
+	t := tail{from: s.DB.NewID(), sent: map[iot.ID]bool{}}
 	for {
-		heard, err := s.follow(ctx, p, &at, stream)
+		heard, err := s.follow(ctx, p, &t, stream)
 		if err != nil {
 			return err
 		}
@@ -100,14 +102,38 @@ func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_Subsc
 	}
 }
 
-// follow sends what comes after a message until its subscription ends, because the
+// overlap is how long a message can be on its way to disk while others with later
+// ids come there: ids are given before the commit.
+const overlap = 2 * time.Second
+
+// tail is how far a subscriber has been sent messages.
+type tail struct {
+	from iot.ID          // nothing after it was passed over
+	sent map[iot.ID]bool // those after it that were looked at
+}
+
+// forward moves the tail on to the latest of the messages that were looked at
+// more than overlap before the last.
+func (t *tail) forward(last iot.ID) {
+	settled := iot.KeyAt(iot.KeyTime(last.Key()).Add(-overlap))
+	for id := range t.sent {
+		if id.Key() < settled {
+			delete(t.sent, id)
+			if id.Key() > t.from.Key() {
+				t.from = id
+			}
+		}
+	}
+}
+
+// follow sends what comes after a tail until its subscription ends, because the
 // caller was too slow or the server is stopping. heard is false if it heard of
 // nothing at all.
-func (s appAs) follow(ctx context.Context, p *iot.Project, at *iot.ID, stream wire.AppAs_SubscribeServer) (heard bool, err error) {
+func (s appAs) follow(ctx context.Context, p *iot.Project, t *tail, stream wire.AppAs_SubscribeServer) (heard bool, err error) {
 	events, stop := s.Hub.Subscribe(p.Key)
 	defer stop()
 	for {
-		if *at, err = s.sendAfter(ctx, p, *at, stream); err != nil {
+		if err = s.sendAfter(ctx, p, t, stream); err != nil {
 			return heard, err
 		}
 		for name := iot.EventName(""); name != iot.MessagesChanged; {
@@ -125,28 +151,35 @@ func (s appAs) follow(ctx context.Context, p *iot.Project, at *iot.ID, stream wi
 	}
 }
 
-// sendAfter sends what came after a message, and returns the last one.
-func (s appAs) sendAfter(ctx context.Context, p *iot.Project, at iot.ID, stream wire.AppAs_SubscribeServer) (iot.ID, error) {
-	for {
+// sendAfter sends what came after a tail. A message that has not the form of its
+// type is passed over.
+func (s appAs) sendAfter(ctx context.Context, p *iot.Project, t *tail, stream wire.AppAs_SubscribeServer) error {
+	for at := t.from; ; {
 		list, err := s.DB.MessagesAfter(ctx, p.Key, at, tailStep)
 		if err != nil {
-			return at, err
+			return err
 		}
 		for i := range list {
 			at = list[i].ID
+			if t.sent[at] {
+				continue
+			}
+			t.sent[at] = true
 			if !list[i].Type.LoRaWAN() {
 				continue
 			}
 			var up wire.ApplicationUp
 			if err := lorawan.ParseJSON(list[i].Payload, &up); err != nil {
-				return at, err
+				s.Log.WarnContext(ctx, "message for a subscriber", slog.String("message", at.String()), slog.Any("error", err))
+				continue
 			}
 			if err := stream.Send(&up); err != nil {
-				return at, err
+				return err
 			}
 		}
+		t.forward(at)
 		if len(list) < tailStep {
-			return at, nil
+			return nil
 		}
 	}
 }

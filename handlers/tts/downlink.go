@@ -104,10 +104,10 @@ func (s *server) push(ctx context.Context, p *iot.Project, device string, list [
 		return err
 	}
 	_, err = s.Downlinks.Push(ctx, p, d, orders, replace)
-	switch iot.CodeOf(err) {
-	case iot.LimitReached:
+	switch code := iot.CodeOf(err); {
+	case code == iot.LimitReached:
 		return errQueueFull
-	case iot.NotFound:
+	case code == iot.NotFound:
 		return noDevice(p, device)
 	}
 	return err
@@ -131,10 +131,10 @@ const maxBody = 16 << 20
 
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := handlers.ReadBody(r, maxBody)
-	switch iot.CodeOf(err) {
-	case "":
+	switch {
+	case err == nil:
 		return body, nil
-	case iot.TooLarge:
+	case iot.CodeOf(err) == iot.TooLarge:
 		return nil, errBodyTooLarge
 	}
 	return nil, errReadBody

@@ -42,11 +42,11 @@ func measured(t *testing.T) []exchange {
 		}
 		words := strings.Fields(head)
 		for i := 0; i < len(words); i++ {
-			switch {
-			case words[i] == "-X":
+			switch words[i] {
+			case "-X":
 				i++
 				e.method = words[i]
-			case words[i] == "-H":
+			case "-H":
 				i += 3
 				e.authorization = "read"
 			default:

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"thingpost/db"
 	"thingpost/handlers/tts"
 	"thingpost/internal/iot"
 	"thingpost/internal/lorawan"
@@ -172,5 +173,45 @@ func TestSubscribeSendsWhatComes(t *testing.T) {
 	close(events)
 	if _, err = stream.Recv(); status.Code(err) != codes.Unavailable {
 		t.Errorf("when the hub has closed: %v", err)
+	}
+}
+
+// TestSubscribeMissesNoneThatIsLate stores a message after another whose id is
+// greater, and one that cannot be read.
+func TestSubscribeMissesNoneThatIsLate(t *testing.T) {
+	w := newWorld(t)
+	events := make(hub, 1)
+	o := w.options
+	o.Hub = events
+	ctx, cancel := context.WithTimeout(w.as(w.key(iot.ReadTraffic)), time.Minute)
+	defer cancel()
+	stream, err := wire.NewAppAsClient(w.dial(o)).Subscribe(ctx, &wire.ApplicationIdentifiers{ApplicationId: "app1"})
+	w.must(err)
+	events <- iot.MessagesChanged // taken once it listens
+	events <- iot.DeliveriesChanged
+	early, broken, late := w.db.NewID(), w.db.NewID(), w.db.NewID()
+	store := func(id iot.ID, payload string) {
+		t.Helper()
+		v, err := w.db.ProjectSettings(t.Context(), w.project.Key)
+		w.must(err)
+		w.must(w.db.Accept(&db.Accept{Project: w.project, Device: w.device, Version: v.Version, Message: &iot.Message{ID: id, ProjectID: w.project.Key,
+			DeviceID: w.device.Key, Device: w.device.ID, Type: iot.UplinkMessage, Payload: []byte(payload), ReceivedAt: iot.At(o.Now())}}))
+		events <- iot.MessagesChanged
+	}
+	receive := func(port uint32) {
+		t.Helper()
+		up, err := stream.Recv()
+		if err != nil || up.GetUplinkMessage().GetFPort() != port {
+			t.Fatalf("received %v, %v; want port %d", up, err, port)
+		}
+	}
+	store(late, `{"uplink_message":{"f_port":2}}`)
+	receive(2)
+	store(broken, `{"uplink_message":{"f_port":"x"}}`)
+	store(early, `{"uplink_message":{"f_port":1}}`)
+	receive(1)
+	cancel()
+	if up, err := stream.Recv(); err == nil {
+		t.Errorf("received %v once more", up)
 	}
 }

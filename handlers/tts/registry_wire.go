@@ -64,7 +64,7 @@ func healthOf(h iot.Health) *wire.ApplicationWebhookHealth {
 	case iot.Failing:
 		return &wire.ApplicationWebhookHealth{Status: &wire.ApplicationWebhookHealth_Unhealthy{
 			Unhealthy: &wire.ApplicationWebhookHealth_WebhookHealthStatusUnhealthy{
-				FailedAttempts:           uint64(max(h.ConsecutiveFailures, 0)), //nolint:gosec // not below 0
+				FailedAttempts:           uint64(max(h.ConsecutiveFailures, 0)),
 				LastFailedAttemptAt:      timestamppb.New(h.Since.Time()),
 				LastFailedAttemptDetails: errDelivery.with("reason", h.LastError).details(),
 			}}}
