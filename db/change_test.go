@@ -29,7 +29,7 @@ func TestChangesAreRefusedByTheirCodes(t *testing.T) {
 	used := profile("used-one")
 	must(t, w.CreateProfile(used, actor))
 	must(t, w.UpdateDevice(w.device, iot.DeviceUpdate{Profile: &used.ID}, actor))
-	long, none, bad := strings.Repeat("x", 255), "", "no such thing"
+	long, none, bad := strings.Repeat("x", 1025), "", "no such thing"
 	device := func(change func(d *iot.Device)) error {
 		d := &iot.Device{ProjectID: p.Key, ID: "a-new-probe"}
 		change(d)

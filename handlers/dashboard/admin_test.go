@@ -56,7 +56,7 @@ func TestProfiles(t *testing.T) {
 	c.post(profilesPath+"/new", "name", "Test bench", "write", "on").leadsTo(profilesPath)
 	c.get(profilesPath).has("table", "Sent to no webhook").has("#toasts", "Test bench is added.")
 	c.get(profilesPath+"/test-bench").is(200).has("h1", "Test bench").lacks(`[name="webhook"][checked]`).has(`a[href="/projects/greenhouse-north/profiles/test-bench/delete"]`, "Delete")
-	c.post(profilesPath+"/test-bench", "name", "", "webhook", "on").faulty("name", "Must have 1 to 254 characters.")
+	c.post(profilesPath+"/test-bench", "name", "", "webhook", "on").faulty("name", "Must have 1 to 1024 characters.")
 	c.post(profilesPath+"/test-bench", "name", "Bench", "webhook", "on").leadsTo(profilesPath)
 	p, err := w.db.Profile(t.Context(), w.project.Key, "test-bench")
 	w.must(err)

@@ -94,7 +94,7 @@ func TestEditDevice(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	c.get(devicePath+"/edit").is(200).has(`[name="name"][value="Soil probe, bay 3 south"]`, "").lacks(`[name="id"]`)
-	c.post(devicePath+"/edit", "name", strings.Repeat("x", 255), "profile", "default").faulty("name", "Must have at most 254 characters.")
+	c.post(devicePath+"/edit", "name", strings.Repeat("x", 1025), "profile", "default").faulty("name", "Must have at most 1024 characters.")
 	c.post(devicePath+"/edit", "name", "Moved", "profile", "default", "join_eui", "000000000000000a").leadsTo(devicePath)
 	if d := w.deviceOf(w.project, w.device.ID); d.Name != "Moved" || d.JoinEUI != "000000000000000A" {
 		t.Errorf("saved %+v", d)

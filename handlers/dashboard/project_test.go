@@ -26,7 +26,7 @@ func TestCreateProject(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	organization := c.get("/projects/new").is(200).Find(`[name="organization"] option`).AttrOr("value", "")
-	c.post("/projects/new", "organization", organization, "name", "").faulty("name", "Must have 1 to 254 characters.")
+	c.post("/projects/new", "organization", organization, "name", "").faulty("name", "Must have 1 to 1024 characters.")
 	c.post("/projects/new", "organization", organization, "name", "X", "id", "Not a slug").faulty("id", "Must be 3 to 36")
 	c.post("/projects/new", "organization", organization, "name", "X", "id", w.project.ID).faulty("id", "This id is taken.")
 	c.post("/projects/new", "organization", "elsewhere", "name", "X").faulty("organization", "Choose an organization")
@@ -53,7 +53,7 @@ func TestProjectSettings(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	c.get("/projects/greenhouse-north/settings").is(200).has(`[name="auto_register"][checked]`, "").has("main", w.project.UUID)
-	c.post("/projects/greenhouse-north/settings", "name", strings.Repeat("x", 255)).faulty("name", "Must have 1 to 254 characters.")
+	c.post("/projects/greenhouse-north/settings", "name", strings.Repeat("x", 1025)).faulty("name", "Must have 1 to 1024 characters.")
 	c.post("/projects/greenhouse-north/settings", "name", "Greenhouse South").leadsTo("/projects/greenhouse-north/settings")
 	if p := w.projectOf("greenhouse-north"); p.Name != "Greenhouse South" || p.AutoRegister {
 		t.Errorf("saved %+v", p)

@@ -31,10 +31,11 @@ type namedBody struct {
 	Metadata    given[object] `json:"metadata"`
 }
 
-// check looks at a name: that of something new must be there.
-func (b *namedBody) check(isNew bool) error {
+// check looks at a name of at most so many bytes: that of something new must be
+// there.
+func (b *namedBody) check(isNew bool, most int) error {
 	if isNew || b.Name.set {
-		return checkName(b.Name.value)
+		return checkName(b.Name.value, most)
 	}
 	return nil
 }
@@ -57,7 +58,7 @@ func (s *server) createOrg(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	if err := body.check(true); err != nil {
+	if err := body.check(true, mostName); err != nil {
 		return err
 	}
 	o := &iot.Organization{Name: body.Name.value, Description: body.Description.value, Metadata: string(body.Metadata.value)}
@@ -113,7 +114,7 @@ func (s *server) updateOrg(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	if err := body.check(false); err != nil {
+	if err := body.check(false, mostName); err != nil {
 		return err
 	}
 	o, err := s.org(r, c, iot.ManageProject)

@@ -51,7 +51,7 @@ type thingBody struct {
 // check looks at what is given of a thing; a new one must have a name and type.
 func (b *thingBody) check(isNew bool) error {
 	if isNew || b.Name.set {
-		if err := checkName(b.Name.value); err != nil {
+		if err := checkName(b.Name.value, mostThingName); err != nil {
 			return err
 		}
 	}
@@ -100,8 +100,8 @@ func (s *server) createThings(w http.ResponseWriter, r *http.Request, c *caller)
 	return handlers.WriteJSON(w, http.StatusCreated, map[string]any{"things": answers})
 }
 
-// answerThings lists devices. Their keys are masked: a list is read by everybody,
-// and more often than it is needed.
+// answerThings lists devices. Their keys are masked: they are answered when they
+// are made, and never again.
 func (s *server) answerThings(w http.ResponseWriter, r *http.Request, f db.OwnedDevices) error {
 	q, err := readQuery(r)
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *server) listProfileThings(w http.ResponseWriter, r *http.Request, c *ca
 	return s.answerThings(w, r, db.OwnedDevices{Account: c.account.Key, Profile: p.Key})
 }
 
-// showThing answers a device, with its key for those who may change devices.
+// showThing answers a device, with its key masked.
 func (s *server) showThing(w http.ResponseWriter, r *http.Request, c *caller) error {
 	d, g, err := s.DB.OwnedDevice(r.Context(), c.account.Key, r.PathValue("id"))
 	if err != nil {
@@ -163,13 +163,7 @@ func (s *server) showThing(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return err
 	}
-	key := iot.Secret(iot.Mask)
-	if g.Role.Rights().Has(iot.WriteDevices) {
-		if key, err = s.DB.DeviceKey(r.Context(), d); err != nil {
-			return err
-		}
-	}
-	return handlers.WriteJSON(w, http.StatusOK, thingOf(d, g.UUID, p.UUID, key.Reveal()))
+	return handlers.WriteJSON(w, http.StatusOK, thingOf(d, g.UUID, p.UUID, iot.Mask))
 }
 
 func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) error {

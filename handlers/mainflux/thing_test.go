@@ -226,12 +226,11 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	w.refused(400, "invalid name size", "POST", things, w.editor, `[{"type":"sensor"}]`)
 	w.refused(403, "failed to perform authorization over the entity", "POST", things, w.viewer, `[{"name":"Again","type":"sensor"}]`)
 
-	// Editors see a key, others and lists do not.
-	if a := w.ok(200, "GET", "/things/"+uuid, w.editor, ""); !strings.Contains(a.body, `"key":"`+key+`"`) || !strings.Contains(a.body, `"profile_id":"`+w.profile.UUID) {
-		t.Errorf("to an editor: %s", a.body)
-	}
-	if a := w.ok(200, "GET", "/things/"+uuid, w.viewer, ""); strings.Contains(a.body, key) {
-		t.Errorf("to a viewer: %s", a.body)
+	// Nobody is shown a key again.
+	for _, who := range []string{w.owner, w.editor, w.viewer} {
+		if a := w.ok(200, "GET", "/things/"+uuid, who, ""); !strings.Contains(a.body, `"key":"•••"`) || !strings.Contains(a.body, `"profile_id":"`+w.profile.UUID) {
+			t.Errorf("shown: %s", a.body)
+		}
 	}
 	for path, want := range map[string]string{
 		"/things?order=name&dir=asc":                  `"Eye" "Gate" "Soil probe"`,
@@ -269,10 +268,10 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	// What is sent back as it was shown changes nothing.
 	shown := w.ok(200, "GET", "/things/"+uuid, w.editor, "").body
 	w.ok(200, "PUT", "/things/"+uuid, w.editor, shown)
-	w.ok(200, "PUT", "/things/"+uuid, w.editor, strings.ReplaceAll(shown, key, "•••"))
 	if a := w.ok(200, "GET", "/things/"+uuid, w.editor, ""); a.body != shown {
 		t.Errorf("after writing it back: %s", a.body)
 	}
+	w.ok(200, "POST", "/identify", "", `{"key":"`+key+`"}`)
 	w.ok(200, "PUT", "/things/"+uuid, w.editor, `{"name":"Gate 2","key":"another key"}`)
 	w.ok(200, "POST", "/identify", "", `{"key":"another key"}`)
 	if a := w.send("DELETE", "/profiles/"+w.profile.UUID, w.editor, ""); a.status != 409 {
@@ -284,6 +283,37 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	w.refused(403, "failed to perform authorization over the entity", "PATCH", "/groups", w.editor, `{"group_ids":["`+w.project.UUID+`"]}`)
 	w.ok(204, "PATCH", "/groups", w.admin, `{"group_ids":["`+w.project.UUID+`"]}`)
 	w.refused(404, "entity not found", "GET", group, w.admin, "")
+}
+
+// TestNamesAreBoundedAsTheServicesBoundThem: in bytes.
+func TestNamesAreBoundedAsTheServicesBoundThem(t *testing.T) {
+	w := newWorld(t)
+	name := func(bytes int) string {
+		return `{"type":"sensor","url":"https://a.example","name":"` + strings.Repeat("ä", bytes/2) + `"}`
+	}
+	for path, most := range map[string]int{
+		"/orgs/" + w.org.UUID + "/groups":         1024,
+		"/groups/" + w.project.UUID + "/profiles": 1024,
+		"/profiles/" + w.profile.UUID + "/things": 1024,
+		"/things/" + w.device.UUID + "/webhooks":  254,
+		"PUT /groups/" + w.project.UUID:           1024,
+		"PUT /profiles/" + w.profile.UUID:         1024,
+		"PUT /things/" + w.device.UUID:            1024,
+		"PUT /orgs/" + w.org.UUID:                 254,
+		"POST /orgs":                              254,
+	} {
+		method, to, single := strings.Cut(path, " ")
+		body, status := name, 200
+		if !single {
+			method, to = "POST", path
+			body = func(bytes int) string { return "[" + name(bytes) + "]" }
+		}
+		if method == "POST" {
+			status = 201
+		}
+		w.ok(status, method, to, w.owner, body(most))
+		w.refused(400, "invalid name size", method, to, w.owner, body(most+2))
+	}
 }
 
 func TestProfileConfig(t *testing.T) {

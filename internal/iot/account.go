@@ -30,7 +30,7 @@ type OrganizationUpdate struct {
 // Check returns an Invalid error that names every field out of bounds.
 func (u OrganizationUpdate) Check() error {
 	var f Faults
-	checkName(&f, u.Name)
+	checkName(&f, u.Name, MaxName)
 	return f.Err()
 }
 

@@ -58,7 +58,7 @@ var (
 func (u DeviceUpdate) Check() error {
 	var f Faults
 	if u.Name != nil {
-		f.Check(TextLength(*u.Name) <= MaxName, "name", "must have at most 254 characters.")
+		f.Check(TextLength(*u.Name) <= MaxThingName, "name", "must have at most 1024 characters.")
 	}
 	if u.DevEUI != nil {
 		f.Check(euiForm.MatchString(*u.DevEUI), "dev_eui", "must be 16 hex digits.")

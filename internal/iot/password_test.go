@@ -116,16 +116,16 @@ func TestUpdatesAreChecked(t *testing.T) {
 		err   error
 		field string
 	}{
-		"device name":     {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 255))}.Check(), "name"},
+		"device name":     {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 1025))}.Check(), "name"},
 		"dev_eui":         {iot.DeviceUpdate{DevEUI: text("70B3D57ED005ABC")}.Check(), "dev_eui"},
 		"dev_eui lower":   {iot.DeviceUpdate{DevEUI: text("70b3d57ed005abcd")}.Check(), "dev_eui"},
 		"join_eui":        {iot.DeviceUpdate{JoinEUI: text("70B3D57ED005ABCDE")}.Check(), "join_eui"},
 		"dev_addr":        {iot.DeviceUpdate{DevAddr: text("2601150G")}.Check(), "dev_addr"},
 		"project name":    {iot.ProjectUpdate{Name: text("")}.Check(), "name"},
-		"profile name":    {iot.ProfileUpdate{Name: text(strings.Repeat("x", 255))}.Check(), "name"},
+		"profile name":    {iot.ProfileUpdate{Name: text(strings.Repeat("x", 1025))}.Check(), "name"},
 		"nothing":         {iot.DeviceUpdate{}.Check(), ""},
 		"empty is a name": {iot.DeviceUpdate{Name: text(""), DevEUI: text(""), DevAddr: text("")}.Check(), ""},
-		"good":            {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 254)), DevEUI: text("70B3D57ED005ABCD"), DevAddr: text("2601150F")}.Check(), ""},
+		"good":            {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 1024)), DevEUI: text("70B3D57ED005ABCD"), DevAddr: text("2601150F")}.Check(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, ok := errors.AsType[*iot.Error](c.err)

@@ -55,7 +55,7 @@ type ProfileUpdate struct {
 // Check returns an Invalid error that names every field out of bounds.
 func (u ProfileUpdate) Check() error {
 	var f Faults
-	checkName(&f, u.Name)
+	checkName(&f, u.Name, MaxThingName)
 	checkInterval(&f, u.ExpectedIntervalMS)
 	if u.ContentType != nil {
 		f.Check(u.ContentType.Valid(), "content_type", "must be empty, application/json, application/senml+json or application/senml+cbor.")

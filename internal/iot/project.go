@@ -1,5 +1,7 @@
 package iot
 
+import "strconv"
+
 // Project owns devices, webhooks and keys.
 type Project struct {
 	Key             int64   `json:"-"`
@@ -30,15 +32,19 @@ type ProjectUpdate struct {
 // Check returns an Invalid error that names every field out of bounds.
 func (u ProjectUpdate) Check() error {
 	var f Faults
-	checkName(&f, u.Name)
+	checkName(&f, u.Name, MaxThingName)
 	return f.Err()
 }
 
-// MaxName is the most characters that a name may have.
-const MaxName = 254
+// The most characters that a name may have: that of a project, profile or device,
+// as in Mainflux, and any other.
+const (
+	MaxThingName = 1024
+	MaxName      = 254
+)
 
-func checkName(f *Faults, name *string) {
+func checkName(f *Faults, name *string, most int) {
 	if name != nil {
-		f.Check(TextLength(*name) >= 1 && TextLength(*name) <= MaxName, "name", "must have 1 to 254 characters.")
+		f.Check(TextLength(*name) >= 1 && TextLength(*name) <= most, "name", "must have 1 to "+strconv.Itoa(most)+" characters.")
 	}
 }

@@ -776,7 +776,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Soil probe, bay 3 south", MaxLength: iot.MaxName, Autofocus: p.Device == nil})).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Soil probe, bay 3 south", MaxLength: iot.MaxThingName, Autofocus: p.Device == nil})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

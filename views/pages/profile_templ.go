@@ -517,7 +517,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Test bench", Required: true, MaxLength: iot.MaxName, Autofocus: p.Profile == nil})).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Test bench", Required: true, MaxLength: iot.MaxThingName, Autofocus: p.Profile == nil})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -498,7 +498,7 @@ func NewProject(p NewProjectPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Greenhouse North", Required: true, MaxLength: iot.MaxName, Autofocus: true})).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Greenhouse North", Required: true, MaxLength: iot.MaxThingName, Autofocus: true})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -749,7 +749,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Required: true, MaxLength: iot.MaxName})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Required: true, MaxLength: iot.MaxThingName})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
