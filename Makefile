@@ -64,7 +64,8 @@ golden: ## write the golden files anew, in the packages whose tests have -update
 	if [ -z "$$packages" ]; then echo 'no test has -update' >&2; exit 1; fi; \
 	set -x; $(GO) test -count=1 $(TESTFLAGS) $$packages -update
 
-e2e: ## run the browser tests alone (needs Chromium or Chrome)
+# THINGPOST_AXE names the folder that npm has put axe-core into, see .ci/run.
+e2e: ## run the browser tests alone (needs Chromium or Chrome, and axe-core)
 	@packages=$$(grep -rl --include='*_test.go' '^func TestBrowser' . | xargs -r -n 1 dirname | sort -u); \
 	if [ -z "$$packages" ]; then echo 'there are no browser tests' >&2; exit 1; fi; \
 	set -x; THINGPOST_BROWSER_REQUIRED=1 $(GO) test -count=1 -v -run '^TestBrowser' $(TESTFLAGS) $$packages

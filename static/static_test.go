@@ -123,7 +123,7 @@ func TestAcceptsGzip(t *testing.T) {
 		"": false, "gzip": true, "br, gzip": true, "GZIP ; q=0.5": true, "gzip;q=0": false, "gzip; q=0.000": false, "br": false,
 		"x-gzip": false, "gzip;q=nonsense": false, "identity, *;q=0": false,
 	} {
-		if got := acceptsGzip(header); got != want {
+		if got := AcceptsGzip(header); got != want {
 			t.Errorf("%q: %v", header, got)
 		}
 	}

@@ -95,7 +95,7 @@ func (s *Server) dashboard() http.Handler {
 	if next == nil {
 		return http.NotFoundHandler()
 	}
-	protected := s.crossOrigin(s.withAccount(next))
+	protected := s.crossOrigin(s.withAccount(compress(next)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
@@ -118,7 +118,7 @@ func bounded(size int64, next http.Handler) http.Handler {
 // embed answers frames of other sites, as dashboard but for the session: no
 // cookie is read or set. Which site may show them, the pages say themselves.
 func (s *Server) embed() http.Handler {
-	next := orNothing(s.o.Dashboard)
+	next := compress(orNothing(s.o.Dashboard))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP

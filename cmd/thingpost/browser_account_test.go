@@ -24,7 +24,7 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 			b.fill("Password", "correct horse battery")
 			b.press("Sign in")
 			b.at("/projects/new") // where it wanted to go at first
-			b.press("Account and theme, ada")
+			b.click("button[popovertarget=account]", "")
 			b.press("Sign out")
 			b.at("/sign-in")
 			b.sees("You are signed out.")

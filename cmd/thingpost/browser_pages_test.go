@@ -30,14 +30,14 @@ func TestBrowserPagesFitPhones(t *testing.T) {
 	for _, theme := range []string{"Light", "Dark"} {
 		b.open("/settings")
 		b.press("Menu")
-		b.press("Account and theme, ada")
+		b.click("button[popovertarget=account]", "")
 		b.check(theme)
 		b.await("the theme is kept", func() bool {
 			b.open("/projects/long-words")
 			return value[string](b, "document.documentElement.dataset.theme") == strings.ToLower(theme)
 		})
 		papers[value[string](b, "getComputedStyle(document.body).backgroundColor")] = theme
-		b.crawls()
+		b.crawls(b.fits)
 	}
 	if len(papers) != 2 {
 		t.Errorf("both themes have the same background: %v", papers)
@@ -71,6 +71,7 @@ func fillProject(t *testing.T, c *apiClient) {
 	c.call("POST", at+"/devices/"+device+"/messages", message, 202, nil)
 	message["type"] = "iottly"
 	c.call("POST", at+"/devices/"+device+"/messages", message, 202, nil)
+	c.call("POST", at+"/devices/"+device+"/downlinks", map[string]any{"downlinks": []map[string]any{{"f_port": 1, "frm_payload": "AQID"}}}, 201, nil)
 	until(t, "deliveries have arrived and failed", func() bool {
 		var page struct {
 			Items []struct {
@@ -80,14 +81,15 @@ func fillProject(t *testing.T, c *apiClient) {
 		c.call("GET", at+"/deliveries", nil, 200, &page)
 		return len(page.Items) == 2 && page.Items[0].Code != 0 && page.Items[1].Code != 0
 	})
+	c.call("POST", at+"/deliveries/replay", map[string]any{"filter": map[string]string{"status": "delivered"}}, 202, nil)
 }
 
 // alike are the parts of paths in which pages of one kind differ.
 var alike = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
 
-// crawls follows all links from the page, and looks at each page that it finds;
-// of those of one kind at two.
-func (b *browser) crawls() {
+// crawls follows all links from the page, and looks at each page that it finds
+// under the name of its kind; at two of each.
+func (b *browser) crawls(look func(kind string)) {
 	b.t.Helper()
 	seen, kinds := map[string]bool{}, map[string]int{}
 	waiting := []string{value[string](b, "location.href")}
@@ -108,7 +110,7 @@ func (b *browser) crawls() {
 			b.t.Errorf("a link leads to %s, which answers %+v", next, answer)
 			continue
 		}
-		b.fits(u.Path)
+		look(kind)
 		waiting = append(waiting, value[[]string](b, `[...document.querySelectorAll("a[href]:not([download])")].map((a) => a.href)`)...)
 	}
 	if len(kinds) < 25 {
