@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"thingpost/db"
 	"thingpost/handlers"
@@ -48,6 +50,8 @@ type webhookEdit struct {
 	stored *iot.Webhook
 	// added is the row of a header that was just added, from 1.
 	added int
+	// path says that a path was just added to the field mask.
+	path bool
 }
 
 // readWebhookEdit reads the posted form of a webhook, nil for a new one.
@@ -104,6 +108,30 @@ func (e *webhookEdit) headerButton(limit int) bool {
 	return true
 }
 
+// maskButton adds the path that was typed to the field mask, also if the form is
+// saved with it, and reports whether the button for it was pressed.
+func (e *webhookEdit) maskButton() bool {
+	if path := e.form.Value(pages.FieldMaskAdd); path != "" {
+		lines := maskOf(e.form)
+		if !slices.Contains(lines, path) {
+			lines = append(lines, path)
+		}
+		e.form.Set(pages.FieldMask, strings.Join(lines, "\n"))
+		e.form.Set(pages.FieldMaskAdd)
+	}
+	e.path = e.form.Value(pages.ButtonMask) != ""
+	return e.path
+}
+
+// webhookMask shows the paths of the field mask after one was added.
+func (s *site) webhookMask(w http.ResponseWriter, r *http.Request, v *visit, e webhookEdit) error {
+	if !handlers.IsFragment(r, pages.WebhookMaskID) {
+		return s.webhookPage(w, r, v, http.StatusOK, e)
+	}
+	w.Header().Set("HX-Trigger-After-Swap", pages.WebhookPreviewEvent)
+	return handlers.Render(w, r, http.StatusOK, pages.WebhookMask(s.webhookFormPage(v, e)))
+}
+
 // editWebhook shows the form of a webhook. The address can name the message of
 // the preview, for those who may look only.
 func (s *site) editWebhook(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -126,6 +154,9 @@ func (s *site) createWebhook(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	if e.headerButton(s.Limits.Headers) {
 		return s.webhookHeaders(w, r, v, e)
+	}
+	if e.maskButton() {
+		return s.webhookMask(w, r, v, e)
 	}
 	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
 	h, err := e.result(v, s.Limits, "")
@@ -151,6 +182,9 @@ func (s *site) updateWebhook(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	if e.headerButton(s.Limits.Headers) {
 		return s.webhookHeaders(w, r, v, e)
+	}
+	if e.maskButton() {
+		return s.webhookMask(w, r, v, e)
 	}
 	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
 	h, err := e.result(v, s.Limits, "")
@@ -213,7 +247,8 @@ func (s *site) webhookHeaders(w http.ResponseWriter, r *http.Request, v *visit, 
 
 func (s *site) webhookFormPage(v *visit, e webhookEdit) pages.WebhookFormPage {
 	p := pages.WebhookFormPage{Project: v.in(), Form: e.form, Webhook: e.webhook, Reader: v.name(), Now: s.now(), CanEdit: v.may(iot.ChangeSettings),
-		HeaderLimit: s.Limits.Headers, HeaderFocus: e.added, Schedule: webhook.Schedule()}
+		HeaderLimit: s.Limits.Headers, HeaderFocus: e.added, MaskFocus: e.path,
+		MaskPaths: webhook.MaskPaths(), Schedule: webhook.Schedule()}
 	for _, x := range webhook.Variables() {
 		p.Variables = append(p.Variables, pages.Variable{Name: x.Name, Text: x.Description})
 	}
@@ -237,6 +272,10 @@ func (s *site) webhookPage(w http.ResponseWriter, r *http.Request, v *visit, sta
 	title := "Add a webhook"
 	if e.webhook != nil {
 		title = e.webhook.Description
+		if e.webhook.Template != "" {
+			_, err := s.Templates.Template(e.webhook.Template)
+			p.TemplateKnown = err == nil
+		}
 		p.Secret = s.shown.take(v.account.Key, signingSubject(e.webhook))
 	}
 	var err error

@@ -20,6 +20,9 @@ func webhookForm(h *iot.Webhook) *handlers.Form {
 	setFlag(f, "payload_only", h.PayloadOnly)
 	f.Set(pages.FieldFormat, string(h.Format))
 	f.Set(pages.FieldMask, strings.Join(h.FieldMask, "\n"))
+	if h.DownlinkKey != "" {
+		f.Set(pages.FieldDownlinkKey, iot.Mask)
+	}
 	setFlag(f, "signed", h.Signed)
 	setTypes(f, h.MessageTypes)
 	setHeaders(f, h.Headers)
@@ -142,9 +145,19 @@ func applyForm(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) {
 	if len(f.All(pages.FieldFormat)) > 0 {
 		h.Format = iot.Format(f.Value(pages.FieldFormat))
 	}
-	h.FieldMask = strings.FieldsFunc(f.Value(pages.FieldMask), func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
+	h.FieldMask = maskOf(f)
+	if key := f.Raw(pages.FieldDownlinkKey); key == iot.Mask && stored != nil {
+		h.DownlinkKey = stored.DownlinkKey
+	} else if len(f.All(pages.FieldDownlinkKey)) > 0 {
+		h.DownlinkKey = iot.Secret(key)
+	}
 	applyHeaders(f, h, stored, faults)
 	applySettings(f, &h.Settings, faults)
+}
+
+// maskOf reads the paths of the field mask.
+func maskOf(f *handlers.Form) []string {
+	return strings.FieldsFunc(f.Value(pages.FieldMask), func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 }
 
 func applyTypes(f *handlers.Form, h *iot.Webhook) {
@@ -275,7 +288,7 @@ func changedFields(a, b *iot.Webhook) string {
 	}{
 		{"description", a.Description == b.Description}, {"url", a.URL == b.URL}, {"message_types", maps.Equal(a.MessageTypes, b.MessageTypes)},
 		{"channel", a.Channel == b.Channel}, {"payload_only", a.PayloadOnly == b.PayloadOnly}, {"headers", slices.Equal(a.Headers, b.Headers)},
-		{"format", a.Format == b.Format}, {"field_mask", slices.Equal(a.FieldMask, b.FieldMask)},
+		{"format", a.Format == b.Format}, {"field_mask", slices.Equal(a.FieldMask, b.FieldMask)}, {"downlink_key", a.DownlinkKey == b.DownlinkKey},
 		{"device", a.Device == b.Device}, {"signed", a.Signed == b.Signed}, {"settings", sameSettings(a.Settings, b.Settings)},
 	} {
 		if !c.same {

@@ -11,6 +11,11 @@ func headerSwap(action string) templ.Attributes {
 	return templ.Attributes{"formnovalidate": true, "hx-post": action, "hx-target": "#" + WebhookHeadersID, "hx-swap": "outerHTML"}
 }
 
+// maskSwap makes a button of the field mask answer into its section alone.
+func maskSwap(action string) templ.Attributes {
+	return templ.Attributes{"formnovalidate": true, "hx-post": action, "hx-target": "#" + WebhookMaskID, "hx-swap": "outerHTML"}
+}
+
 // previewAttrs make the preview follow the form.
 func previewAttrs(p WebhookPreview) templ.Attributes {
 	if p.Look != "" {
@@ -57,5 +62,7 @@ func headerFault(p WebhookFormPage, i int) string {
 }
 
 func decimal() templ.Attributes { return templ.Attributes{"inputmode": "decimal"} }
+
+func pathsAttr() templ.Attributes { return templ.Attributes{"list": webhookPathsID} }
 
 func listAttr() templ.Attributes { return templ.Attributes{"list": webhookDevicesID} }

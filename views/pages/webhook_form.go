@@ -18,6 +18,8 @@ const (
 	webhookRotateID   = "webhook-rotate"
 	webhookLookID     = "webhook-look"
 	webhookDevicesID  = "webhook-devices"
+	WebhookMaskID     = "webhook-mask"
+	webhookPathsID    = "webhook-mask-paths"
 	webhookPreviewNow = "webhook-preview-now" // the event that asks for a new preview
 )
 
@@ -41,12 +43,15 @@ const (
 	FieldInOrder      = "in_order"
 	FieldFormat       = "format"     // "" for the one that the message types suggest
 	FieldMask         = "field_mask" // a path on each line
-	FieldVersion      = "version"    // of the webhook when the form was read
-	FieldCopy         = "copy"       // the webhook that the form was copied from
-	FieldPreviewOf    = "webhook"    // the webhook that is edited, for the preview
-	FieldMessage      = "message"    // that the preview is made with
-	ButtonRemove      = "remove"     // the row of a header
+	FieldMaskAdd      = "mask_path"  // a path to add
+	FieldDownlinkKey  = "downlink_key"
+	FieldVersion      = "version" // of the webhook when the form was read
+	FieldCopy         = "copy"    // the webhook that the form was copied from
+	FieldPreviewOf    = "webhook" // the webhook that is edited, for the preview
+	FieldMessage      = "message" // that the preview is made with
+	ButtonRemove      = "remove"  // the row of a header
 	ButtonAdd         = "add"
+	ButtonMask        = "add_path"
 	typeUser          = "user"
 	typeIottly        = "iottly"
 	typeBoth          = "both"
@@ -75,13 +80,17 @@ type WebhookFormPage struct {
 	Reader      string       // the person's name, as Webhook.PausedBy holds it
 	Now         iot.Instant
 	CanEdit     bool
-	HeaderLimit int // headers that a person can add up to
-	HeaderFocus int // row that was just added, from 1
-	Variables   []Variable
-	Devices     []string // some of the project's, to choose from
-	Schedule    []time.Duration
-	Preview     WebhookPreview
-	Secret      iot.Secret // just made: shown this once
+	HeaderLimit int  // headers that a person can add up to
+	HeaderFocus int  // row that was just added, from 1
+	MaskFocus   bool // a path was just added to the field mask
+	// TemplateKnown says that the template it was made from has a page.
+	TemplateKnown bool
+	MaskPaths     []string // to choose from
+	Variables     []Variable
+	Devices       []string // some of the project's, to choose from
+	Schedule      []time.Duration
+	Preview       WebhookPreview
+	Secret        iot.Secret // just made: shown this once
 }
 
 // Variable is a name that URLs, paths and header values may hold in braces.
@@ -155,7 +164,7 @@ func WebhookFields(rows int) []string {
 	for _, t := range iot.MessageTypes() {
 		names = append(names, pathFault(t))
 	}
-	return append(names, FieldFormat, FieldMask, "device", "settings.timeout_ms", "settings.give_up_after_ms", "settings.max_in_flight", "settings.max_per_second", "settings.retry_on")
+	return append(names, FieldFormat, FieldMask, "device", FieldDownlinkKey, "settings.timeout_ms", "settings.give_up_after_ms", "settings.max_in_flight", "settings.max_per_second", "settings.retry_on")
 }
 
 // first is the first field with a fault, "" if there is none.
@@ -210,7 +219,7 @@ func (p WebhookFormPage) moreOpen() bool {
 		}
 	}
 	format := f.Value(FieldFormat)
-	return format != "" && format != string(iot.Envelope) || f.Value(FieldMask) != "" || f.Checked(FieldOnlyLoRaWAN) || f.Value("device") != "" || f.Checked("signed")
+	return format != "" && format != string(iot.Envelope) || f.Value(FieldMask) != "" || f.Value(FieldDownlinkKey) != "" || f.Checked(FieldOnlyLoRaWAN) || f.Value("device") != "" || f.Checked("signed")
 }
 
 func (p WebhookFormPage) typeOptions() []ui.ChoiceOption {
@@ -232,6 +241,12 @@ func (p WebhookFormPage) formatOptions() []ui.Option {
 	}
 	return append(options, ui.Option{Value: string(iot.Envelope), Label: "Envelope"}, ui.Option{Value: string(iot.JSON), Label: "JSON of The Things Stack"},
 		ui.Option{Value: string(iot.Protobuf), Label: "Protocol Buffers"})
+}
+
+// maskRows is how many lines of the field mask show at once.
+func (p WebhookFormPage) maskRows() int {
+	const fewest, most = 3, 10
+	return min(max(strings.Count(p.Form.Value(FieldMask), "\n")+1, fewest), most)
 }
 
 // lorawan are the message types behind "More".

@@ -84,6 +84,24 @@ func webhookTypes(w *iot.Webhook) []string {
 	return texts
 }
 
+// someTypes are the message types for the panel: the first, where there are many.
+func someTypes(w *iot.Webhook) []string {
+	const few = 3
+	all := webhookTypes(w)
+	if len(all) <= few+1 {
+		return all
+	}
+	return append(all[:few:few], "+"+strconv.Itoa(len(all)-few)+" more")
+}
+
+// maskedBody is bodyText with how many parts a field mask leaves.
+func maskedBody(w *iot.Webhook) string {
+	if len(w.FieldMask) == 0 {
+		return bodyText(w)
+	}
+	return bodyText(w) + ", " + ui.Plural(int64(len(w.FieldMask)), "field", "fields")
+}
+
 func channelText(channel string) string {
 	if channel == "" {
 		return "*"
@@ -127,14 +145,17 @@ func headersText(headers []iot.Header) string {
 }
 
 func webhookFacts(w *iot.Webhook) []ui.Fact {
-	facts := []ui.Fact{{Term: "Type", Body: ui.Chips(webhookTypes(w)...)}}
+	facts := []ui.Fact{{Term: "Type", Body: ui.Chips(someTypes(w)...)}}
 	if len(w.MessageTypes) == 0 {
 		facts[0] = ui.Fact{Term: "Type", Value: "none, so it sends nothing"}
 	}
 	facts = append(facts,
 		ui.Fact{Term: "Channel", Body: ui.Chip(channelText(w.Channel))},
-		ui.Fact{Term: "Body", Value: bodyText(w)},
+		ui.Fact{Term: "Body", Value: maskedBody(w)},
 		ui.Fact{Term: "Headers", Value: headersText(w.Headers)})
+	if w.Template != "" {
+		facts = append(facts, ui.Fact{Term: "Template", Value: w.Template})
+	}
 	if w.Device != "" {
 		facts = append(facts, ui.Fact{Term: "Device", Body: ui.Chip(w.Device)})
 	}
