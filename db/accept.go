@@ -103,7 +103,10 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	}
 	t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
 	w.saw(m)
-	w.days[dayOf(m.DeviceID, m.ReceivedAt)]++
+	if t.days == nil {
+		t.days = map[hourKey]int64{}
+	}
+	t.days[dayOf(m.DeviceID, m.ReceivedAt)]++
 	return nil
 }
 

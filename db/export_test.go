@@ -1,6 +1,34 @@
 package db
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+)
+
+// MakeFirst makes a database file as the first version did, with rows.
+func MakeFirst(ctx context.Context, path, rows string) error {
+	file, err := sql.Open("sqlite", dsn(path, false))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, file, files)
+	if err != nil {
+		return err
+	}
+	if _, err := p.UpTo(ctx, 1); err != nil {
+		return err
+	}
+	_, err = file.ExecContext(ctx, rows)
+	return err
+}
 
 // Waiting returns how many items stand in line for the writer.
 func (d *DB) Waiting() int { return len(d.writer.items) }

@@ -50,3 +50,20 @@ func TestOldestPendingIsTheOldest(t *testing.T) {
 		t.Errorf("with nothing pending: %+v", s)
 	}
 }
+
+// TestMessagesOfADayAreCountedOnceStored stores a message together with one that
+// fails their transaction, so that each is tried once more alone.
+func TestMessagesOfADayAreCountedOnceStored(t *testing.T) {
+	w, g := openGated(t)
+	good, bad := w.accepted(w.version(t), `1`), w.accepted(w.version(t), `2`, w.webhook)
+	bad.Deliveries[0].Trigger = "none" // which the schema refuses
+	var failed error
+	g.together(t, w, func() { must(t, w.Accept(good)) }, func() { failed = w.Accept(bad) })
+	if failed == nil {
+		t.Fatal("both were stored")
+	}
+	must(t, w.Close())
+	if n := w.number(t, `SELECT sum(messages) FROM device_days`); n != 1 {
+		t.Errorf("it counts %d messages of 1", n)
+	}
+}

@@ -84,10 +84,11 @@ type Tx struct {
 	counts   map[int64]*counts
 	hours    map[hourKey]*hour
 	messages map[hourKey]int64
-	raised   map[int64]int64  // projects whose version rises, and to what
-	forget   []int64          // webhooks whose cached health no longer holds
-	whole    *Tx              // of the transaction that an item is part of
-	dues     map[[2]int64]int // places in commit.Due, by webhook and device
+	days     map[hourKey]int64 // devices' messages of a day, counted once they are on disk
+	raised   map[int64]int64   // projects whose version rises, and to what
+	forget   []int64           // webhooks whose cached health no longer holds
+	whole    *Tx               // of the transaction that an item is part of
+	dues     map[[2]int64]int  // places in commit.Due, by webhook and device
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -320,7 +321,8 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	if err := w.finish(all, batch); err != nil {
 		return commit, err
 	}
-	if len(batch) == 0 || w.db.now().Sub(w.seenAt) >= idleAfter {
+	putOff := len(batch) == 0 || w.db.now().Sub(w.seenAt) >= idleAfter
+	if putOff {
 		if err := w.writeSeen(ctx); err != nil {
 			return commit, err
 		}
@@ -330,6 +332,14 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	}
 	if err := w.stmts.commit(ctx); err != nil {
 		return commit, fmt.Errorf("commit: %w", err)
+	}
+	if putOff {
+		clear(w.days)
+		clear(w.seen)
+		w.seenAt = w.db.now()
+	}
+	for k, n := range all.days {
+		w.days[k] += n
 	}
 	for id, version := range all.raised {
 		all.commit.Projects = append(all.commit.Projects, id)
@@ -457,7 +467,7 @@ func (t *Tx) merge(o *Tx) {
 // rest does what was put off while there was work.
 func (w *writer) rest() {
 	ctx := context.Background()
-	if len(w.seen) > 0 {
+	if len(w.seen)+len(w.days) > 0 {
 		// In one transaction: each commit waits for the disk.
 		if _, err := w.transact(nil, nil); err != nil {
 			w.log().Warn("write devices last seen", slog.Any("error", err))
@@ -482,8 +492,5 @@ func (w *writer) writeSeen(ctx context.Context) error {
 			return err
 		}
 	}
-	clear(w.days)
-	clear(w.seen)
-	w.seenAt = w.db.now()
 	return nil
 }

@@ -215,3 +215,27 @@ func TestSubscribeMissesNoneThatIsLate(t *testing.T) {
 		t.Errorf("received %v once more", up)
 	}
 }
+
+func TestSecretFieldsOfATemplateAreNotShown(t *testing.T) {
+	w := newWorld(t)
+	const secret = "datacake-token-4471"
+	hooks, ctx := wire.NewApplicationWebhookRegistryClient(w.dial(w.options)), w.as(w.full)
+	set := func(token string) *wire.ApplicationWebhook {
+		t.Helper()
+		hook, err := hooks.Set(ctx, read(t, `webhook:{ids:{application_ids:{application_id:"app1"} webhook_id:"wh2"} base_url:"https://app.example.com" format:"json"
+			template_ids:{template_id:"datacake"} template_fields:{key:"token" value:"`+token+`"}}
+			field_mask:{paths:"base_url" paths:"format" paths:"template_ids" paths:"template_fields"}`, &wire.SetApplicationWebhookRequest{}))
+		w.must(err)
+		return hook
+	}
+	for _, token := range []string{secret, iot.Mask} {
+		if got := set(token).GetTemplateFields()["token"]; got != iot.Mask {
+			t.Errorf("it shows %q", got)
+		}
+	}
+	h, err := w.db.Webhook(t.Context(), w.project.Key, "wh2")
+	w.must(err)
+	if v := h.TemplateFields["token"]; !v.Secret || v.Value.Reveal() != secret {
+		t.Errorf("it is stored as %q, secret %v", v.Value.Reveal(), v.Secret)
+	}
+}

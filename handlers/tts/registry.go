@@ -119,6 +119,7 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 	if err := c.apply(newPaths(q.GetFieldMask().GetPaths())); err != nil {
 		return nil, err
 	}
+	s.hideFields(w)
 	if fresh {
 		if e := checkWhole(w); e != nil {
 			return nil, e
@@ -140,6 +141,20 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 		return w, s.DB.ForgetHealth(w, key.Name)
 	}
 	return w, nil
+}
+
+// hideFields makes those values of a webhook secret that its template says are.
+func (s registry) hideFields(w *iot.Webhook) {
+	t, err := s.Templates.Template(w.Template)
+	if err != nil {
+		return // of no template of ours: nobody says what is secret
+	}
+	for _, f := range t.Fields {
+		if v, ok := w.TemplateFields[f.ID]; ok && f.Secret {
+			v.Secret = true
+			w.TemplateFields[f.ID] = v
+		}
+	}
 }
 
 // Delete removes a webhook; one that is not there is no error.

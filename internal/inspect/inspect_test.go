@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -227,5 +228,19 @@ func TestStoreThatIsGone(t *testing.T) {
 	}
 	if !w.Owns(t.Context(), "http://h"+w.its.Path()) {
 		t.Error("without a store, an inspector's URL would be dialled")
+	}
+}
+
+// TestSecretsOfATemplateAreMasked sends what a webhook's URL and a header have of
+// a template's secret fields.
+func TestSecretsOfATemplateAreMasked(t *testing.T) {
+	w := open(t)
+	const inPath, inHeader = "path-secret-5512", "field-secret-9081"
+	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "Hidden", URL: "https://erp.example/" + iot.Mask, Format: iot.Envelope,
+		MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings(), Hidden: map[string][]iot.Secret{iot.HiddenURL: {inPath}},
+		TemplateFields: map[string]iot.TemplateValue{"token": {Value: inHeader, Secret: true}}}, "ada"))
+	w.ask(http.MethodPost, w.its.Path()+"/"+inPath, `{}`, "X-Site-Name", "site "+inHeader)
+	if x := w.newest(); strings.Contains(x.Path, inPath) || strings.Contains(fmt.Sprint(x.Headers), inHeader) {
+		t.Errorf("it shows %s %v", x.Path, x.Headers)
 	}
 }

@@ -44,6 +44,16 @@ func (i *Inspector) secrets(ctx context.Context, projectID int64) (secrets, erro
 		for _, secret := range w.SigningSecrets {
 			add(secret)
 		}
+		for _, hidden := range w.Hidden {
+			for _, secret := range hidden {
+				add(secret)
+			}
+		}
+		for _, v := range w.TemplateFields {
+			if v.Secret {
+				add(v.Value)
+			}
+		}
 	}
 	return s, nil
 }
