@@ -167,10 +167,13 @@ func (c *Compiled) compileHeaders(w *iot.Webhook) error {
 }
 
 // keepSecret notes a text that a URL must not show, unless it is so short that
-// it stands everywhere. Of "Bearer abc" that is "abc".
+// it stands everywhere. Of "Bearer abc" that is "abc", if that is long enough.
 func (c *Compiled) keepSecret(s iot.Secret) {
 	const short = 8
-	text := s.Reveal()[strings.LastIndexByte(s.Reveal(), ' ')+1:]
+	text := s.Reveal()
+	if word := text[strings.LastIndexByte(text, ' ')+1:]; len(word) >= short {
+		text = word
+	}
 	if len(text) >= short {
 		c.secrets = append(c.secrets, text)
 	}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"fmt"
+	"html"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	neturl "net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// canaries are secrets by what they are: distinct, and never to be seen again.
+type canaries map[string]string
+
+// search fails for each secret in a text, as it is or as a URL writes it.
+func (c canaries) search(t *testing.T, where, text string) {
+	t.Helper()
+	text = html.UnescapeString(text)
+	for what, secret := range c {
+		if secret == "" {
+			t.Fatalf("the canary %q was not planted", what)
+		}
+		if strings.Contains(text, secret) || strings.Contains(text, neturl.PathEscape(secret)) || strings.Contains(text, neturl.QueryEscape(secret)) {
+			t.Errorf("%s holds the %s", where, what)
+		}
+	}
+}
+
+// canaryReceiver refuses what it gets, in words that say all of it back, and
+// keeps the key for downlinks that it was given.
+type canaryReceiver struct {
+	*httptest.Server
+	mu    sync.Mutex
+	key   string
+	count int
+}
+
+func newCanaryReceiver(t *testing.T) *canaryReceiver {
+	t.Helper()
+	c := &canaryReceiver{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.count++
+		if key := r.Header.Get("X-Downlink-Apikey"); key != "" {
+			c.key = key
+		}
+		w.Header().Set("X-Echo", r.RequestURI)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprintf(w, "no such thing as %s with %v", r.RequestURI, r.Header)
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+// got is the key for downlinks, once as many requests have come.
+func (c *canaryReceiver) got(atLeast int) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count < atLeast {
+		return ""
+	}
+	return c.key
+}
+
+// TestSecretsAreNeverSeenAgain plants a secret of every kind, lets deliveries use
+// them and fail, and searches every page, answer, export, log line, metric, the
+// database's files and a backup for them.
+func TestSecretsAreNeverSeenAgain(t *testing.T) {
+	receiver := newCanaryReceiver(t)
+	folder, data := t.TempDir(), t.TempDir()
+	writeFile(t, folder, "local.yml", `template-id: local
+name: Local
+format: json
+base-url: "`+receiver.URL+`/in/{base}"
+headers: {X-Pin: "pin {pin}"}
+paths: {uplink-message: "/up/{path}{?query}"}
+create-downlink-api-key: true
+fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: true}, {id: query, name: Query, secret: true}, {id: pin, name: Pin, secret: true}]
+`)
+	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", data, "-templates", folder, "-allow-networks", "127.0.0.0/8,::1/128", "-log-level", "debug")
+	c := signIn(t, p.url)
+	const project = "/projects/canaries"
+	secrets := canaries{
+		"password": "correct horse battery", "metrics token": metricsToken, "token of the API": c.token,
+		"secret header": "canary/header value", "secret in a base URL": "canary/base", "secret in a path": "canary/path",
+		"secret in a query": "canary/query", "secret in a template's header": "canary/pin", "upstream key": "NNSXS.CANARYUPSTREAM.KEY", "header sent to the inspector": "canary-to-the-inspector",
+	}
+	c.call("POST", "/projects", map[string]string{"id": "canaries", "name": "Canaries"}, 201, nil)
+	var device, key struct{ Key string }
+	c.call("POST", project+"/devices", map[string]string{"id": "probe"}, 201, &device)
+	c.call("POST", project+"/keys", map[string]any{"name": "all", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
+	secrets["device key"], secrets["API key"] = device.Key, key.Key
+	c.call("POST", project+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL + "/in", "type": "user", "signed": true,
+		"headers": []map[string]any{{"name": "X-Key", "value": secrets["secret header"], "secret": true}}}, 201, nil)
+	var signing struct {
+		Secret string `json:"signing_secret"`
+	}
+	c.call("POST", project+"/webhooks/erp/secret", nil, 200, &signing)
+	secrets["signing secret"] = signing.Secret
+	c.call("POST", project+"/webhooks/from-template", map[string]any{"template": "local", "id": "local", "fields": map[string]string{
+		"base": secrets["secret in a base URL"], "path": secrets["secret in a path"], "query": secrets["secret in a query"], "pin": secrets["secret in a template's header"]}}, 201, nil)
+	c.call("PUT", project+"/upstream", map[string]string{"url": receiver.URL, "key": secrets["upstream key"]}, 200, nil)
+	c.call("POST", project+"/webhooks/local/test", nil, 202, nil)
+	c.call("POST", project+"/devices/probe/messages", map[string]any{"payload": 1}, 202, nil)
+	until(t, "deliveries have failed", func() bool { return receiver.got(2) != "" })
+	secrets["key for downlinks"] = receiver.got(2)
+
+	r := newReader(t, p.url)
+	r.signIn("ada@example.org", "correct horse battery")
+	u, err := neturl.Parse(p.url)
+	must(t, err)
+	for _, cookie := range r.client.Jar.Cookies(u) {
+		secrets["cookie "+cookie.Name] = cookie.Value
+	}
+	inspector := regexp.MustCompile(`http://[^"<\s]+/inspect/[^"<\s]+`).FindString(r.post(project+"/inspector", neturl.Values{}))
+	if inspector == "" {
+		t.Fatal("the inspector has no address")
+	}
+	c.sends(inspector, secrets["header sent to the inspector"])
+
+	if n := r.searchAll(secrets, project); n < 25 {
+		t.Errorf("only %d pages were searched", n)
+	}
+	for _, path := range []string{"", "/profiles", "/devices", "/devices/probe", "/webhooks", "/webhooks/erp", "/webhooks/local", "/keys", "/messages", "/messages/export?format=ndjson", "/messages/export?format=csv",
+		"/deliveries", "/deliveries/export?format=ndjson", "/deliveries/export?format=csv", "/replays", "/audit", "/upstream"} {
+		secrets.search(t, "the API's "+path, c.text("/api/v1"+project+path, c.token))
+	}
+	secrets.search(t, "the metrics", c.text("/metrics", metricsToken))
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if status, out, complaints := run(t, "", nil, "backup", "-data", data, backup); status != 0 {
+		t.Fatalf("the backup: %s %s", out, complaints)
+	} else {
+		secrets.search(t, "what the backup says", out+complaints)
+	}
+	secrets.searchFiles(t, filepath.Dir(backup))
+	secrets.searchFiles(t, data)
+	p.end(t, syscall.SIGTERM)
+	secrets.search(t, "the log", p.stderr.String())
+	if !strings.Contains(p.stderr.String(), "level=DEBUG") {
+		t.Error("the log has no line of the level debug")
+	}
+	secrets.searchFiles(t, data)
+}
+
+// sends posts to the inspector, with a header that is a secret by its name.
+func (c *apiClient) sends(url, secret string) {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, url, strings.NewReader("{}"))
+	must(c.t, err)
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := http.DefaultClient.Do(req)
+	must(c.t, err)
+	must(c.t, resp.Body.Close())
+	if resp.StatusCode != http.StatusOK {
+		c.t.Fatalf("the inspector answers %s", resp.Status)
+	}
+}
+
+// text gets a path with a token.
+func (c *apiClient) text(path, token string) string {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.url+path, http.NoBody)
+	must(c.t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	return answered(c.t, http.DefaultClient, req)
+}
+
+// searchAll follows all links from the project's first page, also those to
+// exports, and searches what they lead to. It returns how many.
+func (r *reader) searchAll(secrets canaries, project string) int {
+	r.t.Helper()
+	links := regexp.MustCompile(`(?:href|hx-get)="(/[^"]*)"`)
+	seen, waiting := map[string]bool{}, []string{project}
+	for len(waiting) > 0 {
+		path := html.UnescapeString(waiting[0])
+		waiting = waiting[1:]
+		if path, _, _ = strings.Cut(path, "#"); seen[path] || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/api/") || strings.HasSuffix(path, "/events") || len(seen) > 300 {
+			continue
+		}
+		seen[path] = true
+		text, _ := r.wire(path)
+		secrets.search(r.t, "the page "+path, text)
+		for _, m := range links.FindAllStringSubmatch(text, -1) {
+			waiting = append(waiting, m[1])
+		}
+	}
+	return len(seen)
+}
+
+// searchFiles searches all files of a folder but the key that secrets are
+// encrypted with.
+func (c canaries) searchFiles(t *testing.T, folder string) {
+	t.Helper()
+	must(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err == nil {
+			c.search(t, "the file "+d.Name(), string(text))
+		}
+		return err
+	}))
+}
