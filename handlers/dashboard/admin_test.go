@@ -171,4 +171,13 @@ func TestProfilePreviewIsWhatADeviceWouldGet(t *testing.T) {
 	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a..b").is(422).has("#profile-form [role=alert]", "Must be names joined by dots")
 	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a\nb.c", "transformer.time_zone", "").leadsTo(profilesPath)
 	c.get(profilesPath+"/extract").is(200).has(`[name="transformer.data_filters"]`, "b.c").has(`option[value="application/json"][selected]`, "JSON objects")
+
+	// What a profile has made of a message is not shown as one that is refused.
+	standard, err := w.db.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
+	w.must(err)
+	kind, take := iot.JSONObjects, iot.Transformer{DataField: "data"}
+	w.must(w.db.UpdateProfile(standard, iot.ProfileUpdate{ContentType: &kind, Transformer: &take}, "ada@veldhuis.example"))
+	id := w.send(`{"payload":{"data":{"t":1}}}`)
+	send("content_type", "application/json", "transformer.data_field", "data", "message", id.String()).is(200).has("#preview-came", `"t": 1`).
+		has("#profile-preview", "What a profile has made already").lacks(`#profile-preview h3:contains("would be refused")`)
 }

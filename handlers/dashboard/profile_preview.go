@@ -74,6 +74,9 @@ func (s *site) profilePreview(r *http.Request, v *visit, f *handlers.Form) (page
 	for i := range list.Items {
 		if list.Items[i].ID.String() == id {
 			p.Came, at = list.Items[i].Payload, list.Items[i].ReceivedAt.Time()
+			if p.Treated, err = s.isTreated(r, v, list.Items[i].Device); err != nil {
+				return p, err
+			}
 		}
 	}
 	if err := (iot.ProfileUpdate{ContentType: &profile.ContentType, Transformer: &profile.Transformer}).Check(); err != nil {
@@ -91,6 +94,22 @@ func (s *site) profilePreview(r *http.Request, v *visit, f *handlers.Form) (page
 		p.Time = made.Time.Format(time.RFC3339Nano)
 	}
 	return p, nil
+}
+
+// isTreated reports whether a device's profile changes payloads.
+func (s *site) isTreated(r *http.Request, v *visit, device string) (bool, error) {
+	d, err := s.DB.Device(r.Context(), v.project.Key, device)
+	if iot.CodeOf(err) == iot.NotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	p, err := s.DB.Profile(r.Context(), v.project.Key, d.Profile)
+	if err != nil {
+		return false, err
+	}
+	return p.ContentType.SenML() || p.ContentType == iot.JSONObjects && !p.Transformer.IsZero(), nil
 }
 
 // faultsOr returns an error that is about what was typed or sent as lines, and

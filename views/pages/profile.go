@@ -40,11 +40,17 @@ type ProfilePreview struct {
 	Time     string   // that the device gives; "" for none
 	Invalid  bool     // the faults are the form's, not the payload's
 	Faults   []string // why nothing is made
+	// Treated: the chosen message's device has a profile that changes payloads, so
+	// that what is there of the message is most likely its result.
+	Treated bool
 }
 
 func (p ProfilePreview) refusal() string {
 	if p.Invalid {
 		return "Not yet"
+	}
+	if p.Treated {
+		return "What a profile has made already"
 	}
 	return "This message would be refused"
 }
