@@ -83,8 +83,8 @@ func (e *Error) Unwrap() error {
 // detail is ErrorDetails in JSON.
 type detail struct {
 	Type          string         `json:"@type,omitempty"`
-	Namespace     string         `json:"namespace"`
-	Name          string         `json:"name"`
+	Namespace     string         `json:"namespace,omitempty"`
+	Name          string         `json:"name,omitempty"`
 	MessageFormat string         `json:"message_format"`
 	Attributes    map[string]any `json:"attributes,omitempty"`
 	CorrelationID string         `json:"correlation_id"`
@@ -105,7 +105,11 @@ func (e *Error) detail() *detail {
 	}
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	return &detail{Namespace: e.Namespace, Name: e.Name, MessageFormat: e.Format, Attributes: e.Attributes,
+	format := e.Format
+	if e.Name == "" { // a cause that is a text alone
+		format = e.Plain
+	}
+	return &detail{Namespace: e.Namespace, Name: e.Name, MessageFormat: format, Attributes: e.Attributes,
 		CorrelationID: hex.EncodeToString(id[:]), Cause: e.Cause.detail(), Code: e.Code}
 }
 

@@ -56,3 +56,17 @@ func TestOurErrorsHaveTheirCodes(t *testing.T) {
 		}
 	}
 }
+
+// A cause that is a text alone is told as one, without an empty name.
+func TestCauseThatIsAText(t *testing.T) {
+	e := &Error{Code: codeInvalid, Namespace: "here", Name: "decode_body", Format: "decode body", Cause: plain(codeInvalid, "unexpected end")}
+	b, err := json.Marshal(e.status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"code":3,"message":"error:here:decode_body (decode body)","details":[{"@type":"type.googleapis.com/ttn.lorawan.v3.ErrorDetails","namespace":"here","name":"decode_body",` +
+		`"message_format":"decode body","correlation_id":"","cause":{"message_format":"unexpected end","correlation_id":"","code":3},"code":3}]}`
+	if got := correlation.ReplaceAllString(string(b), `"correlation_id":""`); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
