@@ -15,7 +15,7 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 			b := newBrowser(t, p.url, scripts)
 			b.open("/projects/new")
 			b.at("/sign-in")
-			b.signsIn("ada@example.org", "wrong horse battery")
+			b.signsIn("wrong horse battery")
 			b.sees("Email and password do not go together.")
 			b.forgive("422")
 			if got := value[string](b, `document.activeElement.name`); scripts && got != "password" {

@@ -79,11 +79,11 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	}
 	b.open("/sign-in")
 	both("/sign-in")
-	b.signsIn("ada@example.org", "wrong horse battery")
+	b.signsIn("wrong horse battery")
 	b.sees("Email and password do not go together.")
 	b.forgive("422")
 	both("/sign-in, refused")
-	b.signsIn("ada@example.org", "correct horse battery")
+	b.signsIn("correct horse battery")
 	b.at("/")
 	both("/ without a project")
 	c := signIn(t, p.url)

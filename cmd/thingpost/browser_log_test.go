@@ -49,7 +49,7 @@ func openLog(t *testing.T, messages int) *logStory {
 	s.send(messages)
 	s.browser = newBrowser(t, s.server.url, true)
 	s.open(logPage)
-	s.signsIn("ada@example.org", "correct horse battery")
+	s.signsIn("correct horse battery")
 	s.at(logPage)
 	s.points("h1")
 	return s

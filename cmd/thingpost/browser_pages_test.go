@@ -24,7 +24,7 @@ func TestBrowserPagesFitPhones(t *testing.T) {
 	must(t, chromedp.Do(b.ctx, chromedp.EmulateViewport(narrow, 780, chromedp.EmulateTouch)))
 	b.open("/sign-in")
 	b.fits("/sign-in")
-	b.signsIn("ada@example.org", "correct horse battery")
+	b.signsIn("correct horse battery")
 	b.at("/projects/long-words")
 	papers := map[string]string{}
 	for _, theme := range []string{"Light", "Dark"} {

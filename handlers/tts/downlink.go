@@ -104,10 +104,10 @@ func (s *server) push(ctx context.Context, p *iot.Project, device string, list [
 		return err
 	}
 	_, err = s.Downlinks.Push(ctx, p, d, orders, replace)
-	switch code := iot.CodeOf(err); {
-	case code == iot.LimitReached:
+	if iot.CodeOf(err) == iot.LimitReached {
 		return errQueueFull
-	case code == iot.NotFound:
+	}
+	if iot.CodeOf(err) == iot.NotFound {
 		return noDevice(p, device)
 	}
 	return err
