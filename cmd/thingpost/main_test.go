@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,8 +45,26 @@ func must(t *testing.T, err error) {
 type process struct {
 	*exec.Cmd
 	out    *bufio.Scanner
-	stderr bytes.Buffer
+	stderr transcript
 	url    string
+}
+
+// transcript keeps what a process writes, and can be read while it does.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (t *transcript) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(b)
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.String()
 }
 
 // newProcess returns the program with arguments and an environment, not started.
