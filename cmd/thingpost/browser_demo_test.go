@@ -107,7 +107,7 @@ func fewColours(picture image.Image) image.Image {
 	each(picture, func(x, y int, c color.RGBA) {
 		i, ok := nearest[c]
 		if !ok {
-			i = uint8(colours.Index(c)) //nolint:gosec // 256 colours at most
+			i = uint8(colours.Index(c))
 			nearest[c] = i
 		}
 		small.SetColorIndex(x, y, i)
