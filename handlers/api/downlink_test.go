@@ -159,6 +159,7 @@ func TestProjectNamesItsUpstream(t *testing.T) {
 			t.Error(a.body)
 		}
 	}
+	w.refused(iot.Invalid, "PUT", path, w.owner, `{"url":"https://other.example/api/v3/as/applications/app1","key":"•••"}`, "key")
 	w.pushed(`{"f_port":1}`)
 	if n := len(w.queueOf("forwarded")); n != 1 {
 		t.Errorf("%d were sent on", n)

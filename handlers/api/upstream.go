@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -34,7 +33,9 @@ func (s *server) setUpstream(w http.ResponseWriter, r *http.Request, c *caller) 
 		if err != nil {
 			return err
 		}
-		u.Key = iot.Secret(strings.TrimPrefix(h.Headers[0].Value.Reveal(), "Bearer "))
+		if u.Key, err = u.KeptKey(h.URL, h.Headers[0].Value.Reveal()); err != nil {
+			return err
+		}
 	}
 	if err := s.DB.SetUpstream(c.project, nil, u, c.actor()); err != nil {
 		return err

@@ -2,8 +2,6 @@ package dashboard
 
 import (
 	"net/http"
-	"net/url"
-	"strings"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -49,10 +47,7 @@ func (s *site) setUpstream(w http.ResponseWriter, r *http.Request, v *visit) err
 	}
 	u := iot.Upstream{URL: f.Value("url"), Key: iot.Secret(f.Value("key"))}
 	if u.Key == "" && have != nil {
-		if !sameHost(u.URL, have.URL) {
-			err = iot.FieldError("key", "Enter the key again: the present one goes to no other host.")
-		}
-		u.Key = iot.Secret(strings.TrimPrefix(have.Headers[0].Value.Reveal(), "Bearer "))
+		u.Key, err = u.KeptKey(have.URL, have.Headers[0].Value.Reveal())
 	}
 	if err == nil {
 		err = s.DB.SetUpstream(v.project, nil, u, v.actor())
@@ -64,13 +59,6 @@ func (s *site) setUpstream(w http.ResponseWriter, r *http.Request, v *visit) err
 		return err
 	}
 	return s.done(w, r, v.in().Settings(), "Downlinks go on to "+hostOf(u.URL)+" now.")
-}
-
-// sameHost reports whether two addresses have one scheme and host.
-func sameHost(a, b string) bool {
-	u, err := url.Parse(a)
-	v, err2 := url.Parse(b)
-	return err == nil && err2 == nil && u.Scheme == v.Scheme && strings.EqualFold(u.Host, v.Host)
 }
 
 // confirmRemoveUpstream says what becomes of downlinks without it.

@@ -26,6 +26,18 @@ type Upstream struct {
 	Protobuf bool   `json:"-"` // it takes Protocol Buffers and not JSON
 }
 
+// KeptKey returns the key of a stored upstream, whose Authorization header is
+// given, for one that is to replace it and names no key of its own. Invalid if it
+// would go to another scheme or host than it was given for.
+func (u Upstream) KeptKey(stored, authorization string) (Secret, error) {
+	a, err := url.Parse(u.URL)
+	b, err2 := url.Parse(stored)
+	if err != nil || err2 != nil || a.Scheme != b.Scheme || !strings.EqualFold(a.Host, b.Host) {
+		return "", FieldError("key", "Enter the key again: the present one goes to no other host.")
+	}
+	return Secret(strings.TrimPrefix(authorization, "Bearer ")), nil
+}
+
 // UpstreamOf returns the upstream that a push URL belongs to, and the id of the
 // device that it names; false if it has another form.
 func UpstreamOf(push string) (base, device string, ok bool) {
