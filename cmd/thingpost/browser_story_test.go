@@ -75,6 +75,7 @@ func TestBrowserFromSetUpToDelivery(t *testing.T) {
 			s.addsWebhook()
 			s.delivers(send)
 			s.retries(send)
+			s.replays()
 			s.pauses()
 			s.deletes()
 			s.hearOut() // before the page loses its stream of events
@@ -229,6 +230,20 @@ func (s *story) retries(send func()) {
 	s.sees("It is tried now.")
 	s.follows("Nothing: the receiver took it.")
 	s.sees("Delivered", "Attempt 2", "500 Internal Server Error")
+}
+
+// replays sends again what was delivered, once it was told how much that is.
+func (s *story) replays() {
+	s.t.Helper()
+	before := s.receiver.count()
+	s.open("/projects/greenhouse-north/deliveries?status=delivered")
+	s.sees("3 match")
+	s.press("Replay all…")
+	s.sees("Replay 3 deliveries?")
+	s.press("Replay 3")
+	until(s.t, "the three have arrived again", func() bool { return s.receiver.count() == before+3 })
+	s.open("/projects/greenhouse-north/deliveries?status=delivered")
+	s.follows("6 match")
 }
 
 // follows waits until the page shows the words: by itself, or without scripts

@@ -92,7 +92,7 @@ const (
 // maxNeeds is how many silent devices, and how many keys, the overview names.
 const maxNeeds = 3
 
-// needs lists what wants attention, the worst first: webhooks that fail, what
+// needs lists what wants attention, the worst first: a disk without room, webhooks that fail, what
 // waits or was stopped, devices gone silent, and what ends soon.
 func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedProps, error) {
 	in := v.in()
@@ -108,6 +108,9 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + coarse(left), Href: in.Webhook(w.ID)})
 		}
 	}
+	if n, ok := diskNeed(v, s.DB.Disk()); ok {
+		failing = append([]ui.NeedProps{n}, failing...)
+	}
 	if n, ok := backlogNeed(v, f); ok {
 		waiting = append(waiting, n)
 	}
@@ -117,6 +120,16 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 	}
 	keys, err := s.keyNeeds(r, v, f.now)
 	return append(append(append(append(failing, waiting...), silent...), quiet...), keys...), err
+}
+
+// diskNeed is about a disk that is nearly full.
+func diskNeed(v *visit, d db.Disk) (n ui.NeedProps, ok bool) {
+	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "The disk is getting full", Href: v.in().Messages(),
+		Text: ui.BinaryBytes(d.Free) + " are free. Without room, messages are refused until there is some again"}
+	if v.account.Administrator {
+		n.Href = instanceOf(v).Storage()
+	}
+	return n, d.Known && d.Free < lowBytes
 }
 
 func failingNeed(in pages.In, w *iot.Webhook, st *db.Stats, now iot.Instant) ui.NeedProps {
