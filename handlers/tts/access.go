@@ -132,7 +132,9 @@ func (s access) GetAPIKey(ctx context.Context, q *wire.GetApplicationAPIKeyReque
 }
 
 // UpdateAPIKey changes name, rights and expiry, as far as the mask names them; no
-// mask names all. A key that is left without rights is deleted, as there.
+// mask names all. A key that is left without rights is deleted, as there. One that
+// has a right which the caller's lacks can be deleted, but not changed: a longer
+// life for it would be more than the caller has.
 func (s access) UpdateAPIKey(ctx context.Context, q *wire.UpdateApplicationAPIKeyRequest) (*wire.APIKey, error) {
 	const message = "UpdateApplicationAPIKeyRequest"
 	mask := q.GetFieldMask().GetPaths()
@@ -151,6 +153,11 @@ func (s access) UpdateAPIKey(ctx context.Context, q *wire.UpdateApplicationAPIKe
 		if e := checkKey(message, "", q.GetApiKey().GetRights()); e != nil {
 			return nil, e
 		}
+	}
+	if more := k.Rights &^ by.Rights; more != 0 {
+		return nil, fewRights(q.GetApplicationIds().GetApplicationId(), more)
+	}
+	if named("rights") {
 		if _, _, k.Rights, err = s.grant(ctx, q.GetApplicationIds().GetApplicationId(), q.GetApiKey().GetRights()); err != nil {
 			return nil, err
 		}

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"thingpost/db"
 	"thingpost/handlers/tts"
@@ -143,6 +145,39 @@ func TestGRPCRefusesLikeREST(t *testing.T) {
 			t.Errorf("with %q: %v, want %v", c.key, err, c.code)
 		}
 	}
+}
+
+// TestAKeyChangesNoStrongerOne holds for both ways in, which call the same method.
+func TestAKeyChangesNoStrongerOne(t *testing.T) {
+	w := newWorld(t)
+	keys := wire.NewApplicationAccessClient(w.dial(w.options))
+	app := &wire.ApplicationIdentifiers{ApplicationId: "app1"}
+	strong, err := keys.CreateAPIKey(w.as(w.full), &wire.CreateApplicationAPIKeyRequest{ApplicationIds: app, Name: "strong",
+		Rights: []wire.Right{wire.Right_RIGHT_APPLICATION_TRAFFIC_READ}, ExpiresAt: timestamppb.New(w.options.Now().Add(time.Hour))})
+	w.must(err)
+	weak := w.as(w.key(iot.ManageKeys))
+	change := func(ctx context.Context, k *wire.APIKey, paths ...string) error {
+		k.Id = strong.GetId()
+		_, err := keys.UpdateAPIKey(ctx, &wire.UpdateApplicationAPIKeyRequest{ApplicationIds: app, ApiKey: k, FieldMask: &fieldmaskpb.FieldMask{Paths: paths}})
+		return err
+	}
+	for name, err := range map[string]error{
+		"rename":  change(weak, &wire.APIKey{Name: "mine"}, "name"),
+		"prolong": change(weak, &wire.APIKey{}, "expires_at"),
+		"take over": change(weak, &wire.APIKey{Name: "mine", Rights: []wire.Right{wire.Right_RIGHT_APPLICATION_SETTINGS_API_KEYS}},
+			"name", "rights", "expires_at"),
+	} {
+		if status.Code(err) != codes.PermissionDenied {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	have, err := keys.GetAPIKey(w.as(w.full), &wire.GetApplicationAPIKeyRequest{ApplicationIds: app, KeyId: strong.GetId()})
+	w.must(err)
+	if have.GetName() != "strong" || have.GetExpiresAt() == nil {
+		t.Errorf("it became %v", have)
+	}
+	w.must(change(w.as(w.key(iot.ManageKeys|iot.ReadTraffic)), &wire.APIKey{Name: "shared"}, "name"))
+	w.must(change(weak, &wire.APIKey{}, "rights")) // to none: that revokes it
 }
 
 // hub is a hub of one subscriber, who hears at once.

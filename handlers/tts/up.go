@@ -3,6 +3,7 @@ package tts
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -40,7 +41,7 @@ func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return nil
 	}
-	s, err := n.sender(r, project)
+	s, key, err := n.sender(r, project)
 	if err != nil {
 		return err
 	}
@@ -57,32 +58,36 @@ func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	learnUpstream(r, n.Downlinks, s.Project, n.Log)
-	handlers.WriteJSONBytes(w, http.StatusAccepted, []byte(`{"id":"`+id.String()+"\"}\n"))
+	answer := `{"id":"` + id.String() + `"`
+	if warning := learnUpstream(r, n.Downlinks, s.Project, key, n.Log); warning != "" {
+		answer += `,"warning":` + strconv.Quote(warning)
+	}
+	handlers.WriteJSONBytes(w, http.StatusAccepted, []byte(answer+"}\n"))
 	return nil
 }
 
-// sender finds out who sends: an API key of the project, and nobody else.
-func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, error) {
+// sender finds out who sends: an API key of the project, and nobody else. It
+// returns the key too.
+func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, *iot.APIKey, error) {
 	const how = "Add the header Authorization: Bearer NNSXS.… with an API key of the project to the webhook."
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return ingest.Sender{}, iot.NewError(iot.Unauthorized, "There is no API key. "+how)
+		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "There is no API key. "+how)
 	}
 	if _, _, ok := iot.ParseAPIKey(text); !ok {
-		return ingest.Sender{}, iot.NewError(iot.Unauthorized, "This is no API key of a project; people's tokens and devices' keys cannot send here. "+how)
+		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "This is no API key of a project; people's tokens and devices' keys cannot send here. "+how)
 	}
 	key, p, err := n.Ingest.APIKey(r.Context(), iot.Secret(text))
 	switch {
 	case err != nil:
-		return ingest.Sender{}, err
+		return ingest.Sender{}, nil, err
 	case project != p.ID && !strings.EqualFold(project, p.UUID):
-		return ingest.Sender{}, iot.NewError(iot.NotFound, "There is no such project.")
+		return ingest.Sender{}, nil, iot.NewError(iot.NotFound, "There is no such project.")
 	case key.Rights&iot.SendMessages == 0:
-		return ingest.Sender{}, iot.NewError(iot.Forbidden, "This needs the right "+strings.Join(iot.SendMessages.Names(), "")+", which this API key does not have.")
+		return ingest.Sender{}, nil, iot.NewError(iot.Forbidden, "This needs the right "+strings.Join(iot.SendMessages.Names(), "")+", which this API key does not have.")
 	}
-	return senderOf(p, key), nil
+	return senderOf(p, key), key, nil
 }
 
 func senderOf(p *iot.Project, key *iot.APIKey) ingest.Sender {

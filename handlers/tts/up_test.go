@@ -2,6 +2,7 @@ package tts_test
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -81,12 +82,25 @@ func TestInlet(t *testing.T) {
 func TestInletLearnsTheUpstream(t *testing.T) {
 	w := newWorld(t)
 	const down = "https://tts.example/api/v3/as/applications/app9/webhooks/wh9/devices/dev1/down/"
-	r := httptest.NewRequest(http.MethodPost, "/in/tts/app1", strings.NewReader(`{"end_device_ids":{"device_id":"dev1"},"uplink_message":{}}`))
-	for name, value := range map[string]string{"Authorization": w.full, "X-Downlink-Push": down + "push", "X-Downlink-Replace": down + "replace", "X-Downlink-Apikey": "NNSXS.A.B"} {
-		r.Header.Set(name, value)
+	send := func(key string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/in/tts/app1", strings.NewReader(`{"end_device_ids":{"device_id":"dev1"},"uplink_message":{}}`))
+		for name, value := range map[string]string{"Authorization": key, "X-Downlink-Push": down + "push", "X-Downlink-Replace": down + "replace", "X-Downlink-Apikey": "NNSXS.A.B"} {
+			r.Header.Set(name, value)
+		}
+		rec := httptest.NewRecorder()
+		tts.NewInlet(w.options).ServeHTTP(rec, r)
+		return rec
 	}
-	rec := httptest.NewRecorder()
-	tts.NewInlet(w.options).ServeHTTP(rec, r)
+	var answer struct{ ID, Warning string }
+	rec := send(w.key(iot.SendMessages))
+	w.must(json.Unmarshal(rec.Body.Bytes(), &answer))
+	if rec.Code != http.StatusAccepted || answer.ID == "" || !strings.Contains(answer.Warning, "RIGHT_APPLICATION_SETTINGS_BASIC") {
+		t.Errorf("without the right: %d %s", rec.Code, rec.Body)
+	}
+	if settings, err := w.options.Ingest.Snapshot(t.Context(), w.project.Key); err != nil || settings.Upstream(w.device) != nil {
+		t.Errorf("without the right it learned %v, %v", settings.Upstream(w.device), err)
+	}
+	rec = send(w.key(iot.SendMessages | iot.ChangeSettings))
 	settings, err := w.options.Ingest.Snapshot(t.Context(), w.project.Key)
 	w.must(err)
 	d, err := w.db.Device(t.Context(), w.project.Key, "dev1")

@@ -1,6 +1,7 @@
 package tts
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -9,15 +10,23 @@ import (
 )
 
 // learnUpstream keeps where a device's downlinks go on to, if a request of a
-// webhook of The Things Stack tells it. Headers that are of no use refuse no
-// message: they are logged.
-func learnUpstream(r *http.Request, q *downlink.Queue, p *iot.Project, log *slog.Logger) {
-	push, replace, key := r.Header.Get("X-Downlink-Push"), r.Header.Get("X-Downlink-Replace"), r.Header.Get("X-Downlink-Apikey")
-	if push == "" || replace == "" || key == "" {
-		return
+// webhook of The Things Stack tells it and its key may change settings: downlinks
+// would go to whom the headers name. Headers that are of no use refuse no message:
+// they are logged, and if it is for the key, the sentence for its holder is
+// returned.
+func learnUpstream(r *http.Request, q *downlink.Queue, p *iot.Project, key *iot.APIKey, log *slog.Logger) string {
+	push, replace, secret := r.Header.Get("X-Downlink-Push"), r.Header.Get("X-Downlink-Replace"), r.Header.Get("X-Downlink-Apikey")
+	if push == "" || replace == "" || secret == "" {
+		return ""
 	}
 	binary := r.Header.Get("Content-Type") == "application/octet-stream"
-	if err := q.Learn(r.Context(), p, push, replace, iot.Secret(key), binary); err != nil {
+	err := q.Learn(r.Context(), p, key.Rights, downlink.Told{Push: push, Replace: replace, Key: iot.Secret(secret), Protobuf: binary})
+	if e := (*iot.Error)(nil); iot.CodeOf(err) == iot.Forbidden && errors.As(err, &e) {
+		log.DebugContext(r.Context(), "learn an upstream", slog.String("project", p.ID), slog.Any("error", err))
+		return e.Message
+	}
+	if err != nil {
 		log.WarnContext(r.Context(), "learn an upstream", slog.String("project", p.ID), slog.Any("error", err))
 	}
+	return ""
 }

@@ -39,12 +39,13 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	must(d.CreateDevice(v, "key", "ada"))
 	const base = "https://tts.example/api/v3/as/applications/app1/webhooks/wh1"
 	var log bytes.Buffer
-	learn := func(push, replace, key, kind string) {
+	rights := iot.SendMessages | iot.ChangeSettings
+	learn := func(push, replace, key, kind string) string {
 		r := httptest.NewRequest(http.MethodPost, "/in/tts/greenhouse", nil)
 		for name, value := range map[string]string{"X-Downlink-Push": push, "X-Downlink-Replace": replace, "X-Downlink-Apikey": key, "Content-Type": kind} {
 			r.Header.Set(name, value)
 		}
-		learnUpstream(r, q, p, slog.New(slog.NewTextHandler(&log, nil)))
+		return learnUpstream(r, q, p, &iot.APIKey{Rights: rights}, slog.New(slog.NewTextHandler(&log, nil)))
 	}
 	upstream := func() *iot.Webhook {
 		t.Helper()
@@ -68,12 +69,22 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 			t.Errorf("learned of %v: %s", bad, &log)
 		}
 	}
+	log.Reset()
+	rights = iot.AllKeyRights &^ iot.ChangeSettings
+	if words := learn(push, replace, "a key", "application/json"); upstream() != nil || log.Len() > 0 || !strings.Contains(words, "RIGHT_APPLICATION_SETTINGS_BASIC") {
+		t.Errorf("learned of a key that may not change settings: %q %s", words, &log)
+	}
+	rights = iot.SendMessages | iot.ChangeSettings
 	learn(push, replace, "a key", "application/json")
 	first := upstream()
 	if first == nil || first.URL != base || first.Format != iot.JSON || first.Headers[0].Value != "Bearer a key" || !first.Headers[0].Secret {
 		t.Fatalf("learned %+v", first)
 	}
-	learn(push, replace, "a key", "application/json")
+	rights = iot.SendMessages
+	if words := learn(push, replace, "a key", "application/json"); words != "" {
+		t.Errorf("what is known already gets %q", words)
+	}
+	rights = iot.SendMessages | iot.ChangeSettings
 	learn(push, replace, "another key", "application/octet-stream")
 	if w := upstream(); w.Key != first.Key || w.Format != iot.Protobuf || w.Headers[0].Value != "Bearer another key" {
 		t.Errorf("changed to %+v", w)

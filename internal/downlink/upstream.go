@@ -6,17 +6,25 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Learn keeps where a device's downlinks go on to, as a webhook of another system
-// tells it with each message: by the addresses to push and to replace and the key
-// for both. It writes only what has changed. Invalid, if the addresses are not of
+// Told is what a webhook of another system tells with a message: the addresses to
+// push and to replace a device's downlinks, and the key for both.
+type Told struct {
+	Push, Replace string
+	Key           iot.Secret
+	Protobuf      bool // it takes Protocol Buffers and not JSON
+}
+
+// Learn keeps where a device's downlinks go on to, as was told by a caller with
+// some rights. It writes only what has changed, and a change is one of settings:
+// forbidden without the right to change them. Invalid, if the addresses are not of
 // one application or not of that system's form; not_found for a device that is
 // not there.
-func (q *Queue) Learn(ctx context.Context, p *iot.Project, push, replace string, key iot.Secret, protobuf bool) error {
-	base, device, ok := iot.UpstreamOf(push)
-	if !ok || replace != base+"/devices/"+device+"/down/replace" {
+func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, t Told) error {
+	base, device, ok := iot.UpstreamOf(t.Push)
+	if !ok || t.Replace != base+"/devices/"+device+"/down/replace" {
 		return iot.NewError(iot.Invalid, "X-Downlink-Push and X-Downlink-Replace must be addresses of one device that end in /down/push and /down/replace.")
 	}
-	u := iot.Upstream{URL: base, Key: key, Protobuf: protobuf}
+	u := iot.Upstream{URL: base, Key: t.Key, Protobuf: t.Protobuf}
 	if err := u.Check(); err != nil {
 		return err
 	}
@@ -30,6 +38,9 @@ func (q *Queue) Learn(ctx context.Context, p *iot.Project, push, replace string,
 	}
 	if have := s.Own(d); have != nil && u.SameUpstream(have) {
 		return nil
+	}
+	if !rights.Has(iot.ChangeSettings) {
+		return iot.NewError(iot.Forbidden, "The X-Downlink headers were ignored: to say where downlinks go on to, the API key needs the right "+iot.ChangeSettings.String()+".")
 	}
 	return q.o.DB.SetUpstream(p, d, u, Actor)
 }
