@@ -16,7 +16,7 @@ LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run generate css fmt lint test race golden e2e bench check clean
+.PHONY: help build run generate css fmt lint test race golden e2e bench soak check clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ e2e: ## run the browser tests alone (needs Chromium or Chrome, and axe-core)
 bench: build ## run the Go benchmarks, then measure the whole program on this machine
 	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 	$(BIN) bench $(ARGS)
+
+# DURATION is as Go writes it (1h, 90s); RATE is messages a second, else half of what the machine can do.
+soak: DURATION ?= 1h
+soak: ## let the program work under load for DURATION, and see that nothing grows or is lost
+	THINGPOST_SOAK=$(DURATION) THINGPOST_SOAK_RATE=$(RATE) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' $(TESTFLAGS) ./cmd/thingpost
 
 check: ## do all that CI does
 	.ci/run

@@ -24,7 +24,8 @@ const (
 // How long things are kept whatever the options say.
 const (
 	// deletedGrace is how long what was deleted or cancelled stays: an attempt that
-	// was in flight then must find its rows.
+	// was in flight then must find its rows. What has ended otherwise has none in
+	// flight, and goes when it must: kept for a time, it would bound no size.
 	deletedGrace = time.Hour
 	hoursKept    = 31 * 24 * time.Hour
 	daysKept     = 31 * 24 * time.Hour
@@ -146,8 +147,9 @@ func (d *DB) nextMessages(ctx context.Context, at *messagePage) ([]int64, error)
 	return ids, translate("look for old messages", rows.Err())
 }
 
-// removeMessages removes the deliveries of messages that have ended a while ago
-// and have keys below top, and those messages that then have none.
+// removeMessages removes the deliveries of messages that have ended (those that
+// were cancelled, a while ago) and have keys below top, and those messages that
+// then have none.
 func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
@@ -155,7 +157,7 @@ func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err er
 	}
 	const (
 		of    = `message_id IN (SELECT value FROM json_each($1))`
-		ended = of + ` AND id < $2 AND status <> 'pending' AND ended_at < $3`
+		ended = of + ` AND id < $2 AND status <> 'pending' AND (status <> 'cancelled' OR ended_at < $3)`
 	)
 	err = d.write("remove old messages", func(t *Tx) error {
 		removed = PruneResult{}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// gauge is what a server's metrics say of it at a moment.
+type gauge struct {
+	rss        int64 // resident memory in bytes; 0 where the system does not tell
+	goroutines int64
+	fds        int64 // open file descriptors; 0 where the system does not tell
+	file, wal  int64 // bytes on disk
+	pending    int64 // deliveries
+}
+
+// disk is what the database takes.
+func (g gauge) disk() int64 { return g.file + g.wal }
+
+const mib = 1 << 20
+
+// gaugeOf reads the metrics of a server that has metricsToken.
+func gaugeOf(t *testing.T, url string) gauge {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+metricsToken)
+	text := answered(t, http.DefaultClient, req)
+	number := func(name string) int64 {
+		_, rest, _ := strings.Cut(text, "\n"+name+" ")
+		value, _, _ := strings.Cut(rest, "\n")
+		n, _ := strconv.ParseFloat(value, 64) // absent is 0
+		return int64(n)
+	}
+	g := gauge{rss: number("process_resident_memory_bytes"), goroutines: number("go_goroutines"), fds: number("process_open_fds"),
+		file: number("thingpost_database_file_bytes"), wal: number("thingpost_database_wal_bytes"), pending: number("thingpost_deliveries_pending")}
+	if g.goroutines == 0 || g.file == 0 {
+		t.Fatalf("the metrics say too little: %+v", g)
+	}
+	return g
+}

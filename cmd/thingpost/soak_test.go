@@ -1,0 +1,419 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	soakLimit   = 128 * mib // -retention-bytes
+	soakSenders = 32
+	// soakPruned is the shortest soak in which retention must have taken something,
+	// and memory is looked at: a third of it fills the database, and by size it is
+	// looked at each ten seconds.
+	soakPruned = 40 * time.Second
+	// soakLong is the shortest soak that holds memory to 5 %; before, the caches of
+	// the store are still filling.
+	soakLong = 10 * time.Minute
+)
+
+// soak is a server under an even load, and all that is around it.
+type soak struct {
+	t        *testing.T
+	p        *process
+	api      *apiClient
+	pages    *reader
+	key      string // of the device
+	pad      atomic.Pointer[string]
+	next     atomic.Int64
+	acked    numbers
+	arrived  map[string]*numbers // by webhook
+	receiver *httptest.Server
+	events   atomic.Int64 // lines that the open page has heard
+	began    time.Time
+}
+
+// numbers is a set of small numbers.
+type numbers struct {
+	mu    sync.Mutex
+	words []uint64
+	count int
+}
+
+func (s *numbers) add(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for int64(len(s.words)) <= n/64 {
+		s.words = append(s.words, 0)
+	}
+	if bit := uint64(1) << (n % 64); s.words[n/64]&bit == 0 {
+		s.words[n/64] |= bit
+		s.count++
+	}
+}
+
+func (s *numbers) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
+// without counts the numbers that another set has not.
+func (s *numbers) without(o *numbers) (missing int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, w := range s.words {
+		for b := range 64 {
+			if w&(1<<b) != 0 && (i >= len(o.words) || o.words[i]&(1<<b) == 0) {
+				missing++
+			}
+		}
+	}
+	return missing
+}
+
+// TestSoak lets the real program work for a while: senders at an even pace, a
+// webhook that takes everything and one that fails for a second of each ten, an
+// open page, people who read the log, and a database that is full, so that
+// retention removes as much as comes in. All that was acknowledged arrives,
+// memory and disk stay as they are, and no goroutine and no descriptor is left
+// over.
+//
+// THINGPOST_SOAK says how long (5 s), THINGPOST_SOAK_RATE how many messages a
+// second (200 if neither is given; else half of what a short calibration finds).
+// "make soak" sets both.
+func TestSoak(t *testing.T) {
+	duration, rate := 5*time.Second, 0
+	if text := os.Getenv("THINGPOST_SOAK"); text != "" {
+		d, err := time.ParseDuration(text)
+		must(t, err)
+		duration = d
+	} else {
+		rate = 200
+	}
+	if text := os.Getenv("THINGPOST_SOAK_RATE"); text != "" {
+		n, err := strconv.Atoi(text)
+		must(t, err)
+		rate = n
+	}
+	s := newSoak(t)
+	if rate == 0 {
+		rate = s.calibrate()
+	}
+	if duration >= soakPruned {
+		// A third of the time fills the database. A message with two deliveries takes
+		// about 1,200 bytes beside its payload, which is stored once.
+		s.fill(soakLimit/int(float64(rate)*duration.Seconds()/3+1) - 1200)
+	}
+	s.warmUp()
+	before := s.idle()
+	t.Logf("%v at %d messages/s with payloads of %d bytes; before: %s", duration, rate, len(*s.pad.Load()), before)
+
+	stop := s.openPage()
+	samples := s.run(duration, rate)
+	drained := time.Now()
+	s.drain()
+	stop()
+	t.Logf("drained %.1f s after the last message", time.Since(drained).Seconds())
+	after := s.idle()
+	t.Logf("after: %s", after)
+	s.judge(duration, rate, before, after, samples)
+}
+
+func newSoak(t *testing.T) *soak {
+	t.Helper()
+	s := &soak{t: t, arrived: map[string]*numbers{"all": {}, "flaky": {}}}
+	s.fill(64)
+	s.receiver = httptest.NewServer(http.HandlerFunc(s.receive))
+	t.Cleanup(s.receiver.Close)
+	s.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", filepath.Join(t.TempDir(), "data"), "-allow-networks", "127.0.0.0/8,::1/128",
+		"-retention", "1h", "-retention-bytes", strconv.Itoa(soakLimit))
+	s.api = signIn(t, s.p.url)
+	s.api.call("POST", "/projects", map[string]string{"id": "soak", "name": "Soak"}, 201, nil)
+	for name := range s.arrived {
+		s.api.call("POST", "/projects/soak/webhooks", map[string]any{"id": "hook-" + name, "description": name, "url": s.receiver.URL + "/" + name, "type": "user", "payload_only": true}, 201, nil)
+	}
+	var device struct{ Key string }
+	s.api.call("POST", "/projects/soak/devices", map[string]string{"id": "probe-1"}, 201, &device)
+	s.key = device.Key
+	s.pages = newReader(t, s.p.url)
+	s.pages.signIn("ada@example.org", "correct horse battery")
+	return s
+}
+
+// fill makes the payloads of what is sent from now on as long as this, within
+// reason.
+func (s *soak) fill(size int) {
+	pad := strings.Repeat("0123456789abcdef", min(max(size, 64), 48<<10)/16)
+	s.pad.Store(&pad)
+}
+
+// receive is both receivers, by the path. The flaky one fails for a second of
+// each ten.
+func (s *soak) receive(w http.ResponseWriter, r *http.Request) {
+	name := strings.Trim(r.URL.Path, "/")
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	if name == "flaky" && time.Now().Unix()%10 == 0 {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_, rest, _ := strings.Cut(string(body), `{"n":`)
+	digits, _, _ := strings.Cut(rest, ",")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		s.t.Errorf("%s got %.80q", name, body)
+		return
+	}
+	s.arrived[name].add(n)
+}
+
+// send sends a number as the device does, and notes that it was acknowledged.
+func (s *soak) send(ctx context.Context, client *http.Client, n int64) {
+	body := fmt.Appendf(nil, `{"payload":{"n":%d,"pad":"%s"}}`, n, *s.pad.Load())
+	err := post(ctx, client, s.p.url+"/api/v1/projects/soak/devices/probe-1/messages", s.key, body)
+	switch {
+	case err == nil:
+		s.acked.add(n)
+	case ctx.Err() == nil:
+		s.t.Errorf("message %d was not taken: %v", n, err)
+	}
+}
+
+// senders sends whatever number comes by the channel, until it is closed.
+func (s *soak) senders(list <-chan int64) (wait func()) {
+	var group sync.WaitGroup
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: soakSenders}}
+	for range soakSenders {
+		group.Go(func() {
+			for n := range list {
+				s.send(s.t.Context(), client, n)
+			}
+		})
+	}
+	return func() { group.Wait(); client.CloseIdleConnections() }
+}
+
+// calibrate returns half of what the program takes and delivers in a second.
+func (s *soak) calibrate() int {
+	began, first := time.Now(), s.next.Load()
+	list := make(chan int64)
+	wait := s.senders(list)
+	for time.Since(began) < 3*time.Second {
+		list <- s.next.Add(1)
+	}
+	close(list)
+	wait()
+	s.drain()
+	rate := float64(s.next.Load()-first) / time.Since(began).Seconds() / 2
+	return max(int(rate), 10)
+}
+
+// warmUp opens as many connections as the load will.
+func (s *soak) warmUp() {
+	list := make(chan int64)
+	wait := s.senders(list)
+	for range 500 {
+		list <- s.next.Add(1)
+	}
+	close(list)
+	wait()
+	s.look()
+	s.drain()
+}
+
+// look reads what people look at.
+func (s *soak) look() {
+	for _, path := range []string{"", "/deliveries", "/webhooks/hook-flaky", "/messages"} {
+		s.pages.wire("/projects/soak" + path)
+	}
+	for _, path := range []string{"/messages", "/deliveries?status=pending,failed", "/deliveries?webhook=hook-flaky&code=500-599", "/webhooks"} {
+		s.api.call("GET", "/projects/soak"+path, nil, 200, nil)
+	}
+}
+
+// drain waits until all that was acknowledged has arrived at both receivers.
+func (s *soak) drain() {
+	s.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	until(s.t, "all has arrived", func() bool {
+		<-tick.C
+		n := s.acked.size()
+		return s.arrived["all"].size() >= n && s.arrived["flaky"].size() >= n
+	})
+}
+
+// idle is the server's gauge when nothing goes on: its connections are closed,
+// and those that it has open to receivers too.
+func (s *soak) idle() (g gauge) {
+	s.t.Helper()
+	http.DefaultClient.CloseIdleConnections()
+	s.pages.client.CloseIdleConnections()
+	s.receiver.CloseClientConnections()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	least, same := int64(0), 0
+	until(s.t, "goroutines come to rest", func() bool {
+		<-tick.C
+		g = gaugeOf(s.t, s.p.url)
+		if least == 0 || g.goroutines < least {
+			least, same = g.goroutines, 0
+		}
+		same++
+		return same == 20 // a second without any fewer
+	})
+	return g
+}
+
+// openPage listens for changes as a browser does. stop ends it.
+func (s *soak) openPage() (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.p.url+"/projects/soak/events", http.NoBody)
+	must(s.t, err)
+	resp, err := s.pages.client.Do(req)
+	must(s.t, err)
+	ended := make(chan struct{})
+	go func() { // ends with cancel
+		defer close(ended)
+		lines := bufio.NewScanner(resp.Body)
+		for lines.Scan() {
+			if strings.HasPrefix(lines.Text(), "event:") || strings.HasPrefix(lines.Text(), "data:") {
+				s.events.Add(1)
+			}
+		}
+	}()
+	return func() { cancel(); <-ended; _ = resp.Body.Close() }
+}
+
+// run sends at an even pace, and returns what was measured on the way, 60 times.
+func (s *soak) run(duration time.Duration, rate int) (samples []gauge) {
+	list := make(chan int64, soakSenders)
+	wait := s.senders(list)
+	s.began = time.Now()
+	paced := make(chan struct{})
+	go func() { // ends after the duration
+		defer close(paced)
+		defer close(list)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for sent := 0; ; {
+			<-tick.C
+			elapsed := min(time.Since(s.began), duration)
+			for ; sent < int(elapsed.Seconds()*float64(rate)); sent++ {
+				list <- s.next.Add(1)
+			}
+			if elapsed == duration {
+				return
+			}
+		}
+	}()
+	tick := time.NewTicker(duration / 60)
+	defer tick.Stop()
+	acked := s.acked.size()
+	for i := 1; ; i++ {
+		select {
+		case <-paced:
+			wait()
+			return samples
+		case <-tick.C:
+		}
+		samples = append(samples, gaugeOf(s.t, s.p.url))
+		if i%3 == 0 {
+			n := s.acked.size()
+			s.t.Logf("%6.0f s  %6.0f accepted/s  %s", time.Since(s.began).Seconds(), float64(n-acked)/(duration/20).Seconds(), samples[len(samples)-1])
+			acked = n
+			s.look()
+		}
+	}
+}
+
+// String is a line of figures.
+func (g gauge) String() string {
+	return fmt.Sprintf("%6.1f MiB of memory  %4d goroutines  %4d descriptors  %6.1f MiB on disk (%.1f of them WAL)  %6d pending",
+		float64(g.rss)/mib, g.goroutines, g.fds, float64(g.disk())/mib, float64(g.wal)/mib, g.pending)
+}
+
+// mean is the mean memory of the samples from a part of the time to another.
+func mean(samples []gauge, from, to float64) float64 {
+	n := float64(len(samples))
+	sum, part := 0.0, samples[int(n*from):int(n*to)]
+	for _, g := range part {
+		sum += float64(g.rss)
+	}
+	return sum / float64(len(part))
+}
+
+func (s *soak) judge(duration time.Duration, rate int, before, after gauge, samples []gauge) {
+	t := s.t
+	for name, got := range s.arrived {
+		if n := s.acked.without(got); n != 0 {
+			t.Errorf("%s lacks %d of %d acknowledged messages", name, n, s.acked.size())
+		}
+		if n := got.size(); n > s.acked.size() {
+			t.Errorf("%s got %d messages of %d", name, n, s.acked.size())
+		}
+	}
+	if s.events.Load() == 0 {
+		t.Error("the open page heard nothing")
+	}
+	// Readers of the database may open connections late; each has three files.
+	if more := after.goroutines - before.goroutines; more > 8 {
+		t.Errorf("%d goroutines more than before", more)
+	}
+	if more := after.fds - before.fds; more > 12 {
+		t.Errorf("%d descriptors more than before", more)
+	}
+	middle, end := mean(samples, 0.4, 0.6), mean(samples, 0.8, 1)
+	growth := 0.0
+	if middle > 0 {
+		growth = 100 * (end - middle) / middle
+	}
+	largest := slices.MaxFunc(samples, func(a, b gauge) int { return int(a.disk() - b.disk()) }).disk()
+	if duration >= soakPruned {
+		s.judgeLong(duration, rate, growth, largest)
+	}
+	if code := s.p.end(t, syscall.SIGTERM); code != 0 {
+		t.Errorf("it stopped with status %d: %s", code, s.p.stderr.String())
+	}
+	t.Attr("figure", fmt.Sprintf("%v at %d messages/s, %d messages, 0 lost; memory %.0f MiB %+.1f %% from the middle to the end, at most %.0f MiB on disk of %d allowed, %+d goroutines, %+d descriptors",
+		duration, rate, s.acked.size(), end/mib, growth, float64(largest)/mib, soakLimit/mib, after.goroutines-before.goroutines, after.fds-before.fds))
+}
+
+// judgeLong judges what a short soak cannot show.
+func (s *soak) judgeLong(duration time.Duration, rate int, growth float64, largest int64) {
+	most := 15.0
+	if duration >= soakLong {
+		most = 5
+	}
+	if growth > most {
+		s.t.Errorf("memory grew by %.1f %% from the middle to the end, more than %.0f %%", growth, most)
+	}
+	if !strings.Contains(s.p.stderr.String(), "msg=pruned") {
+		s.t.Error("retention removed nothing")
+	}
+	// Between two looks at the size comes what twelve seconds bring, and its log.
+	coming := int64(rate) * int64(len(*s.pad.Load())+1200) * 12
+	if bound := soakLimit + 64*mib + 2*coming; largest > bound {
+		s.t.Errorf("the database took %d MiB on disk, more than %d", largest/mib, bound/mib)
+	}
+}
