@@ -55,6 +55,9 @@ func (s *server) createWebhook(w http.ResponseWriter, r *http.Request, c *caller
 // a new one. It returns a new signing secret if one was made.
 func (s *server) change(h, was *iot.Webhook, body webhookBody) (secret iot.Secret, err error) {
 	var f iot.Faults
+	if was != nil {
+		h.MaskSecrets()
+	}
 	body.apply(h, &f)
 	if body.Signed != nil && *body.Signed != h.Signed {
 		h.Signed, h.SigningSecrets, h.OldSecretUntil = *body.Signed, nil, 0
@@ -64,7 +67,7 @@ func (s *server) change(h, was *iot.Webhook, body webhookBody) (secret iot.Secre
 		}
 	}
 	if was != nil {
-		return secret, merge(&f, webhook.CheckChange(h, was, s.DB.Limits()))
+		return secret, merge(&f, webhook.CheckChange(h, was, s.DB.Limits(), true))
 	}
 	return secret, merge(&f, webhook.Check(h, s.DB.Limits(), true))
 }

@@ -101,7 +101,7 @@ func (b *webhookBody) applyTypes(w *iot.Webhook, f *iot.Faults) {
 }
 
 // over returns the header that replaces stored ones. A mask stands for the
-// stored value of the same name, which stays secret.
+// stored value of the same name, which stays secret; webhook.CheckChange puts it back.
 func (h headerBody) over(stored []iot.Header, i int, f *iot.Faults) iot.Header {
 	out := iot.Header{Name: h.Name, Value: h.Value}
 	set(&out.Secret, h.Secret)
@@ -113,7 +113,7 @@ func (h headerBody) over(stored []iot.Header, i int, f *iot.Faults) iot.Header {
 			continue
 		}
 		f.Check(h.Secret == nil || *h.Secret, "headers."+strconv.Itoa(i)+".secret", "cannot be taken from a stored secret. Type its value again.")
-		out.Value, out.Secret = old.Value, true
+		out.Secret = true
 	}
 	return out
 }

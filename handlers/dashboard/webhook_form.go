@@ -76,12 +76,13 @@ func (e webhookEdit) result(v *visit, limits iot.Limits, unnamed string) (*iot.W
 	h := blankWebhook(v)
 	if e.webhook != nil {
 		h = e.webhook.Clone()
+		h.MaskSecrets()
 	}
 	var faults iot.Faults
 	applyForm(e.form, h, e.stored, &faults)
 	h.Description = cmp.Or(h.Description, unnamed)
 	if e.stored != nil {
-		return h, inFormWords(merged(&faults, webhook.CheckChange(h, e.stored, limits)))
+		return h, inFormWords(merged(&faults, webhook.CheckChange(h, e.stored, limits, true)))
 	}
 	return h, inFormWords(merged(&faults, webhook.Check(h, limits, true)))
 }

@@ -130,7 +130,7 @@ func orEmpty(n int) string {
 }
 
 // applyForm changes a webhook as the form says, except for its signing. A mask
-// stands for what stored holds; stored may be nil. Rows of headers that are
+// stands for what stored holds, which webhook.CheckChange puts back; stored may be nil. Rows of headers that are
 // empty do not count. Faults are what webhook.Check cannot see.
 func applyForm(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) {
 	h.Description, h.URL, h.Channel, h.Device = f.Value("description"), f.Value("url"), f.Raw("channel"), f.Value("device")
@@ -146,10 +146,8 @@ func applyForm(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) {
 		h.Format = iot.Format(f.Value(pages.FieldFormat))
 	}
 	h.FieldMask = maskOf(f)
-	if key := f.Raw(pages.FieldDownlinkKey); key == iot.Mask && stored != nil {
-		h.DownlinkKey = stored.DownlinkKey
-	} else if len(f.All(pages.FieldDownlinkKey)) > 0 {
-		h.DownlinkKey = iot.Secret(key)
+	if len(f.All(pages.FieldDownlinkKey)) > 0 {
+		h.DownlinkKey = iot.Secret(f.Raw(pages.FieldDownlinkKey))
 	}
 	applyHeaders(f, h, stored, faults)
 	applySettings(f, &h.Settings, faults)
@@ -195,7 +193,6 @@ func applyHeaders(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) 
 			if !old.Secret || !sameHeader(old.Name, row.name) {
 				continue
 			}
-			h.Headers[i].Value = old.Value
 			faults.Check(row.secret, pages.HeaderField(i, "value"), "A stored secret is not shown again. Type the value, or leave it secret.")
 		}
 	}

@@ -118,7 +118,7 @@ func (b *webhookBody) apply(h *iot.Webhook, thing string) error {
 }
 
 // headersOf returns a map as headers. Those that were there keep their place and
-// their secrecy, and a mask keeps the value too; new ones follow by name.
+// their secrecy; new ones follow by name.
 func headersOf(m map[string]string, stored []iot.Header) []iot.Header {
 	list := make([]iot.Header, 0, len(m))
 	canonical := func(name string) string { return textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)) }
@@ -129,11 +129,7 @@ func headersOf(m map[string]string, stored []iot.Header) []iot.Header {
 				continue
 			}
 			taken[name] = true
-			h := iot.Header{Name: name, Value: iot.Secret(value), Secret: old.Secret}
-			if old.Secret && value == iot.Mask {
-				h.Value = old.Value
-			}
-			list = append(list, h)
+			list = append(list, iot.Header{Name: name, Value: iot.Secret(value), Secret: old.Secret})
 			break
 		}
 	}
@@ -265,6 +261,7 @@ func (s *server) updateWebhook(w http.ResponseWriter, r *http.Request, c *caller
 		return err
 	}
 	was := h.Clone()
+	h.MaskSecrets()
 	thing := h.Device
 	if h.Origin != "" {
 		thing = h.Origin
@@ -272,7 +269,7 @@ func (s *server) updateWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if err := body.apply(h, thing); err != nil {
 		return err
 	}
-	if err := faultsOf(webhook.CheckChange(h, was, s.DB.Limits())); err != nil {
+	if err := faultsOf(webhook.CheckChange(h, was, s.DB.Limits(), true)); err != nil {
 		return err
 	}
 	if err := s.DB.UpdateWebhook(h, c.actor(), ""); err != nil {

@@ -115,6 +115,7 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 		return nil, err
 	}
 	was := w.Clone()
+	w.MaskSecrets()
 	c := change{w: w, in: q.GetWebhook(), by: key.Name, at: iot.At(s.Now())}
 	if err := c.apply(newPaths(q.GetFieldMask().GetPaths())); err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 			return nil, e
 		}
 	}
-	if err := webhook.Check(w, s.DB.Limits(), false); err != nil {
+	if err := webhook.CheckChange(w, was, s.DB.Limits(), false); err != nil {
 		return nil, faultsOf(err)
 	}
 	if c.reset {

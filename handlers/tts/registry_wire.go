@@ -90,7 +90,7 @@ type change struct {
 	reset bool // the health is to be forgotten
 }
 
-// apply changes what the paths name. What a mask stands for stays as it is.
+// apply changes what the paths name.
 func (c *change) apply(p paths) error {
 	fields := c.in.ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
@@ -170,7 +170,7 @@ func (c *change) message(kind iot.MessageType, fd protoreflect.FieldDescriptor, 
 }
 
 // headersOver returns headers of a map in a lasting order: those that were there
-// before in theirs, then the others by name. A mask leaves a secret value.
+// before in theirs, then the others by name.
 func headersOver(was []iot.Header, given map[string]string) []iot.Header {
 	headers := make([]iot.Header, 0, len(given))
 	rest := maps.Clone(given)
@@ -180,9 +180,7 @@ func headersOver(was []iot.Header, given map[string]string) []iot.Header {
 			continue
 		}
 		delete(rest, h.Name)
-		if !h.Secret || value != iot.Mask {
-			h.Value = iot.Secret(value)
-		}
+		h.Value = iot.Secret(value)
 		headers = append(headers, h)
 	}
 	for _, name := range slices.Sorted(maps.Keys(rest)) {

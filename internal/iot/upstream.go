@@ -30,10 +30,8 @@ type Upstream struct {
 // given, for one that is to replace it and names no key of its own. Invalid if it
 // would go to another scheme or host than it was given for.
 func (u Upstream) KeptKey(stored, authorization string) (Secret, error) {
-	a, err := url.Parse(u.URL)
-	b, err2 := url.Parse(stored)
-	if err != nil || err2 != nil || a.Scheme != b.Scheme || !strings.EqualFold(a.Host, b.Host) {
-		return "", FieldError("key", "Enter the key again: the present one goes to no other host.")
+	if !SameHost(u.URL, stored) {
+		return "", FieldError("key", "Enter the key again"+OtherHost)
 	}
 	return Secret(strings.TrimPrefix(authorization, "Bearer ")), nil
 }

@@ -39,29 +39,37 @@ const (
 // have limits.Headers headers; a template's or another dialect's may have no
 // message type, and iot.MaxTemplateHeaders headers.
 //
-// Masked values must have been replaced by the stored ones before, but for masks
-// in the URL and the paths that w.Hidden has the secrets of.
+// Masked values are faults, but for masks in the URL and the paths that w.Hidden
+// has the secrets of.
 func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
 	most := iot.MaxTemplateHeaders
 	if own {
 		most = min(limits.Headers, most)
 	}
-	return check(w, most, own)
+	return check(&iot.Faults{}, w, most, own)
 }
 
-// CheckChange is Check for a change that a person makes to a webhook: was is how
-// it was stored. One that a template or another dialect made keeps the headers
-// that it has, also if they are more than limits.Headers, and can go on without
-// a message type; headers can be added up to the limit only.
-func CheckChange(w, was *iot.Webhook, limits iot.Limits) error {
-	most := min(max(limits.Headers, len(was.Headers)), iot.MaxTemplateHeaders)
-	return check(w, most, was.Template == "" && len(was.MessageTypes) > 0)
-}
-
-// check is Check with at most so many headers. needsType says that there must be
-// a message type.
-func check(w *iot.Webhook, headers int, needsType bool) error {
+// CheckChange is Check for a change of a webhook: was is how it was stored, and w
+// how it is to be, with masks for secrets that stay (iot.Webhook.MaskSecrets).
+// These are put back, but go to no other host than they were given for: there
+// they are faults of their fields.
+//
+// One that a template or another dialect made keeps the headers that it has, also
+// if they are more than limits.Headers, and can go on without a message type; a
+// person (own) can add headers up to the limit only.
+func CheckChange(w, was *iot.Webhook, limits iot.Limits, own bool) error {
 	var f iot.Faults
+	keepSecrets(&f, w, was)
+	if own {
+		most := min(max(limits.Headers, len(was.Headers)), iot.MaxTemplateHeaders)
+		return check(&f, w, most, was.Template == "" && len(was.MessageTypes) > 0)
+	}
+	return check(&f, w, iot.MaxTemplateHeaders, false)
+}
+
+// check is Check with at most so many headers and faults that are known already.
+// needsType says that there must be a message type.
+func check(f *iot.Faults, w *iot.Webhook, headers int, needsType bool) error {
 	if w.ID != "" {
 		if err := iot.CheckSlug("id", w.ID); err != nil {
 			f.Add("id", iot.SlugRule)
@@ -81,11 +89,11 @@ func check(w *iot.Webhook, headers int, needsType bool) error {
 	if w.TemplateFields == nil {
 		w.TemplateFields = map[string]iot.TemplateValue{}
 	}
-	checkURL(&f, w)
-	checkRoutes(&f, w, needsType)
-	checkHeaders(&f, w, headers)
-	checkFormat(&f, w)
-	checkSettings(&f, &w.Settings)
+	checkURL(f, w)
+	checkRoutes(f, w, needsType)
+	checkHeaders(f, w, headers)
+	checkFormat(f, w)
+	checkSettings(f, &w.Settings)
 	return f.Err()
 }
 

@@ -63,12 +63,16 @@ func TestChangedMasksKeepOrLoseTheirSecrets(t *testing.T) {
 		{"one of two", "https://h/in/•••", "/up", "url", nil},
 		{"three of two", "https://h/•••/•••/•••", "/up", "url", nil},
 		{"a path without", "https://h/", "/•••", "message_types.user.path", nil},
+		{"to another host", "https://evil/in/•••/{devID}?k=•••", "/up", "url", nil},
+		{"to another port", "https://h:444/in/•••/{devID}?k=•••", "/up", "url", nil},
+		{"path to another host", "https://evil/in", "/•••/x?p=•••", "message_types.user.path", nil},
+		{"to another host without", "https://evil/in", "/up", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			was := hiddenWebhook()
 			w := was.Clone()
 			w.URL, w.MessageTypes = c.url, iot.Routes{iot.User: {Path: c.path}}
-			err := CheckChange(w, was, iot.Limits{Headers: 5})
+			err := CheckChange(w, was, iot.Limits{Headers: 5}, true)
 			if c.fault != "" {
 				if !hasFault(err, c.fault) {
 					t.Errorf("got %v, want a fault of %s", err, c.fault)
@@ -124,14 +128,14 @@ func TestOnlyWhatIsThereMayBeMoreThanTheLimit(t *testing.T) {
 		was.Template, was.Headers = "some", manyHeaders(c.stored)
 		w := was.Clone()
 		w.Headers, w.MessageTypes = manyHeaders(c.changed), nil
-		if err := CheckChange(w, was, limits); (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "headers") {
+		if err := CheckChange(w, was, limits, true); (err == nil) != c.ok || err != nil && !strings.Contains(err.Error(), "headers") {
 			t.Errorf("from %d to %d headers: %v", c.stored, c.changed, err)
 		}
 	}
 	was := sampleWebhook()
 	w := was.Clone()
 	w.MessageTypes = nil
-	if err := CheckChange(w, was, limits); !hasFault(err, "message_types") {
+	if err := CheckChange(w, was, limits, true); !hasFault(err, "message_types") {
 		t.Errorf("a person's own webhook without a type: %v", err)
 	}
 }

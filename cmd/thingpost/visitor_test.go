@@ -1,0 +1,94 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	neturl "net/url"
+	"strings"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+)
+
+// seen is an answer to a visitor.
+type seen struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// visitor returns a reader whose answers are as they come: no redirect is followed.
+func visitor(t *testing.T, url string) *reader {
+	t.Helper()
+	r := newReader(t, url)
+	r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return r
+}
+
+// tries sends a request with a form (nil for no body) and headers (name, value, …).
+func (r *reader) tries(method, path string, form neturl.Values, headers ...string) seen {
+	r.t.Helper()
+	body := io.Reader(http.NoBody)
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url+path, body)
+	must(r.t, err)
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			req.Host = headers[i+1]
+		}
+	}
+	resp, err := r.client.Do(req)
+	must(r.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	must(r.t, err)
+	return seen{resp.StatusCode, resp.Header, string(text)}
+}
+
+// enters signs in, which must succeed.
+func (r *reader) enters(email, password string) {
+	r.t.Helper()
+	if s := r.tries(http.MethodPost, "/sign-in", neturl.Values{"email": {email}, "password": {password}}); s.status != http.StatusSeeOther {
+		r.t.Fatalf("signing in answers %d %s", s.status, s.body)
+	}
+}
+
+// form returns the fields of the form on a page whose action is the path, as a
+// browser would send them.
+func (r *reader) form(page, action string) neturl.Values {
+	r.t.Helper()
+	s := r.tries(http.MethodGet, page, nil)
+	doc, err := goquery.NewDocumentFromReader(strings.NewReader(s.body))
+	must(r.t, err)
+	values := neturl.Values{}
+	found := doc.Find(`form[action="` + action + `"]`).First()
+	if found.Length() == 0 {
+		r.t.Fatalf("%s (%d) has no form for %s", page, s.status, action)
+	}
+	found.Find("input, textarea, select").Each(func(_ int, e *goquery.Selection) {
+		name, kind := e.AttrOr("name", ""), e.AttrOr("type", "text")
+		_, checked := e.Attr("checked")
+		switch {
+		case name == "" || (kind == "checkbox" || kind == "radio") && !checked:
+		case goquery.NodeName(e) == "textarea":
+			values.Add(name, strings.TrimPrefix(e.Text(), "\n"))
+		case goquery.NodeName(e) == "select":
+			chosen := e.Find("option[selected]")
+			if chosen.Length() == 0 {
+				chosen = e.Find("option").First()
+			}
+			values.Add(name, chosen.AttrOr("value", chosen.Text()))
+		case kind == "checkbox" || kind == "radio":
+			values.Add(name, e.AttrOr("value", "on"))
+		default:
+			values.Add(name, e.AttrOr("value", ""))
+		}
+	})
+	return values
+}
