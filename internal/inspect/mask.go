@@ -9,13 +9,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// shortestSecret is the least length of a secret that is masked wherever it
-// stands: what is shorter would mask words by chance.
-const shortestSecret = 8
-
 // secrets are what must not be kept of a request: texts, and names of headers.
 type secrets struct {
-	texts []string
+	texts *iot.Masker
 	names map[string]bool // canonical
 }
 
@@ -27,46 +23,30 @@ func (i *Inspector) secrets(ctx context.Context, projectID int64) (secrets, erro
 	if err != nil {
 		return s, err
 	}
-	add := func(text iot.Secret) {
-		// Of "Bearer abc" the secret is "abc".
-		if last := text.Reveal()[strings.LastIndexByte(text.Reveal(), ' ')+1:]; len(last) >= shortestSecret {
-			s.texts = append(s.texts, last)
-		}
-	}
+	var texts []iot.Secret
 	for _, w := range hooks {
 		for _, h := range w.Headers {
 			if h.Secret {
 				s.names[http.CanonicalHeaderKey(h.Name)] = true
-				add(h.Value)
+				texts = append(texts, h.Value)
 			}
 		}
-		add(w.DownlinkKey)
-		for _, secret := range w.SigningSecrets {
-			add(secret)
-		}
+		texts = append(append(texts, w.DownlinkKey), w.SigningSecrets...)
 		for _, hidden := range w.Hidden {
-			for _, secret := range hidden {
-				add(secret)
-			}
+			texts = append(texts, hidden...)
 		}
 		for _, v := range w.TemplateFields {
 			if v.Secret {
-				add(v.Value)
+				texts = append(texts, v.Value)
 			}
 		}
 	}
+	s.texts = iot.NewMasker(texts...)
 	return s, nil
 }
 
-// text masks the webhooks' secrets within a text, also percent-encoded ones.
-func (s secrets) text(t string) string {
-	for _, secret := range s.texts {
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-			t = strings.ReplaceAll(t, form, iot.Mask)
-		}
-	}
-	return t
-}
+// text masks the webhooks' secrets within a text.
+func (s secrets) text(t string) string { return s.texts.Mask(t) }
 
 // headers masks values whose header is a secret of a webhook, or whose name says
 // that they are one.

@@ -1,10 +1,6 @@
 package webhook
 
 import (
-	"cmp"
-	"slices"
-	"strings"
-
 	"thingpost/internal/iot"
 	"thingpost/internal/lorawan"
 )
@@ -19,7 +15,7 @@ type Compiled struct {
 	upstream    bool // it carries downlinks on to another system
 	routes      []route
 	headers     []ownHeader
-	secrets     []string // texts that no log may show
+	masker      *iot.Masker // of all that no log may show
 
 	ownContentType, ownUserAgent bool
 
@@ -46,6 +42,7 @@ func Compile(w *iot.Webhook) (*Compiled, error) {
 		id:          w.ID,
 		downlinkKey: w.DownlinkKey,
 		oldUntil:    w.OldSecretUntil,
+		masker:      maskerOf(w),
 	}
 	var err error
 	if c.mask, err = lorawan.CompileMask(w.FieldMask); err != nil {
@@ -111,32 +108,7 @@ func (c *Compiled) compileRoutes(w *iot.Webhook) error {
 		}
 		c.routes = append(c.routes, route{kind: kind, target: t})
 	}
-	c.keepHidden(w)
 	return nil
-}
-
-// keepHidden notes what a template put into the URL and paths, and the values
-// themselves, so that no answer that quotes them is shown. In the URL they are
-// masked by their place, however short they are.
-func (c *Compiled) keepHidden(w *iot.Webhook) {
-	const short = 4
-	keep := func(s iot.Secret) {
-		if text := s.Reveal(); len(text) >= short && !slices.Contains(c.secrets, text) {
-			c.secrets = append(c.secrets, text)
-		}
-	}
-	for _, secrets := range w.Hidden {
-		for _, s := range secrets {
-			keep(s)
-		}
-	}
-	for _, v := range w.TemplateFields {
-		if v.Secret {
-			keep(v.Value)
-		}
-	}
-	// Of two that hold one another the longer goes first.
-	slices.SortFunc(c.secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 }
 
 func (c *Compiled) compileHeaders(w *iot.Webhook) error {
@@ -154,29 +126,33 @@ func (c *Compiled) compileHeaders(w *iot.Webhook) error {
 		}
 		c.ownContentType = c.ownContentType || name == headerContentType
 		c.ownUserAgent = c.ownUserAgent || name == headerUserAgent
-		if h.Secret {
-			c.keepSecret(h.Value)
-		}
 		c.headers = append(c.headers, own)
 	}
 	if len(c.headers) > iot.MaxTemplateHeaders {
 		return iot.FieldError("headers", "can be at most 50.")
 	}
-	c.keepSecret(w.DownlinkKey)
 	return nil
 }
 
-// keepSecret notes a text that a URL must not show, unless it is so short that
-// it stands everywhere. Of "Bearer abc" that is "abc", if that is long enough.
-func (c *Compiled) keepSecret(s iot.Secret) {
-	const short = 8
-	text := s.Reveal()
-	if word := text[strings.LastIndexByte(text, ' ')+1:]; len(word) >= short {
-		text = word
+// maskerOf masks all that is secret of a webhook: what may stand in its requests,
+// and what was given for its template. In the URL the latter are masked by their
+// place, however short they are.
+func maskerOf(w *iot.Webhook) *iot.Masker {
+	secrets := append([]iot.Secret{w.DownlinkKey}, w.SigningSecrets...)
+	for _, h := range w.Headers {
+		if h.Secret {
+			secrets = append(secrets, h.Value)
+		}
 	}
-	if len(text) >= short {
-		c.secrets = append(c.secrets, text)
+	for _, hidden := range w.Hidden {
+		secrets = append(secrets, hidden...)
 	}
+	for _, v := range w.TemplateFields {
+		if v.Secret {
+			secrets = append(secrets, v.Value)
+		}
+	}
+	return iot.NewMasker(secrets...)
 }
 
 // target returns where messages of a type go, or nil.

@@ -3,7 +3,6 @@ package webhook
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -32,9 +31,10 @@ type Request struct {
 	// Body may share memory with the message and must not be changed.
 	Body []byte
 
-	secret  uint64 // a bit for each header that is masked
-	secrets []string
-	shown   string // the URL with the secrets of a template masked; "" if it has none
+	secret uint64 // a bit for each header that is masked
+	masker *iot.Masker
+	filled []iot.Secret // values of secret headers that hold variables
+	shown  string       // the URL with the secrets of a template masked; "" if it has none
 }
 
 // Masked returns the headers with iot.Mask in the place of secret values. The
@@ -55,23 +55,25 @@ func (r *Request) Masked() iot.HeaderLines {
 
 // MaskedURL returns the URL with iot.Mask in the place of any text that is a
 // secret: what a template put there, and what is the webhook's downlink key or a
-// secret header's value too.
+// secret header's value too, if it has eight bytes or more.
 func (r *Request) MaskedURL() string {
+	address := r.URL
 	if r.shown != "" {
-		return r.Mask(r.shown)
+		address = r.shown
 	}
-	return r.Mask(r.URL)
+	if len(r.filled) > 0 {
+		address = iot.NewMasker(r.filled...).MaskURL(address)
+	}
+	return r.masker.MaskURL(address)
 }
 
 // Mask returns a text, such as an answer that may quote the request, with
 // iot.Mask in the place of the webhook's secrets.
 func (r *Request) Mask(s string) string {
-	for _, secret := range r.secrets {
-		s = strings.ReplaceAll(s, secret, iot.Mask)
-		s = strings.ReplaceAll(s, url.QueryEscape(secret), iot.Mask)
-		s = strings.ReplaceAll(s, url.PathEscape(secret), iot.Mask)
+	if len(r.filled) > 0 {
+		s = iot.NewMasker(r.filled...).Mask(s)
 	}
-	return s
+	return r.masker.Mask(s)
 }
 
 // Render makes the request for one message. The error is a *Skip if nothing is
@@ -90,7 +92,7 @@ func (c *Compiled) Render(in Input) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	r := Request{Method: "POST", URL: address, Body: body, secrets: c.secrets}
+	r := Request{Method: "POST", URL: address, Body: body, masker: c.masker}
 	if t.shown != nil {
 		r.shown = t.shown.url(&in)
 	}
@@ -130,6 +132,9 @@ func (c *Compiled) appendOwn(r *Request, in *Input) error {
 		if h.value.pieces != nil {
 			if err := checkExpanded(h.name, value); err != nil {
 				return err
+			}
+			if h.secret {
+				r.filled = append(r.filled, iot.Secret(value))
 			}
 		}
 		if h.secret {

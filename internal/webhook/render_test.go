@@ -279,6 +279,15 @@ func TestMaskedURL(t *testing.T) {
 	}
 }
 
+func TestSecretsWithVariablesAreMaskedAsTheyWereSent(t *testing.T) {
+	w := sampleWebhook()
+	w.Headers = []iot.Header{{Name: "X-Key", Value: "k-{devID}-9", Secret: true}, {Name: "X-Pin", Value: "1234", Secret: true}}
+	r := mustRender(t, w, sampleInput(sampleMessage()))
+	if got, want := r.Mask(`{"key":"k-dev1-9","pin":1234,"at":12345}`), `{"key":"•••","pin":•••,"at":12345}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func manyHeaders(n int) []iot.Header {
 	var list []iot.Header
 	for i := range n {

@@ -1,0 +1,137 @@
+package iot
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"html"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// wholeSecret is the least length of a secret that is masked also within a word:
+// what is shorter would mask parts of words by chance.
+const wholeSecret = 8
+
+// Masker finds secrets in texts that may quote them, such as a receiver's answer:
+// as they are, and as URLs, JSON and HTML write them. It is never changed, and safe
+// for concurrent use; nil masks nothing.
+type Masker struct {
+	forms []string // without repetition; of two that hold one another the longer is first
+}
+
+// NewMasker returns a masker of secrets; empty ones do not count. Of a header's
+// value such as "Bearer abc" the last word is a secret too, and of "Basic …" what
+// it encodes.
+func NewMasker(secrets ...Secret) *Masker {
+	m := &Masker{}
+	for _, s := range secrets {
+		for _, text := range spelled(strings.TrimSpace(s.Reveal())) {
+			m.forms = append(m.forms, quotedForms(text)...)
+		}
+	}
+	slices.SortFunc(m.forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	m.forms = slices.Compact(m.forms)
+	return m
+}
+
+// spelled returns a secret and what of it is one by itself.
+func spelled(text string) []string {
+	if text == "" {
+		return nil
+	}
+	list := []string{text}
+	first, rest, ok := strings.Cut(text, " ")
+	if !ok {
+		return list
+	}
+	list = append(list, text[strings.LastIndexByte(text, ' ')+1:])
+	if login, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil && strings.EqualFold(first, "Basic") {
+		list = append(list, string(login))
+		if _, password, ok := strings.Cut(string(login), ":"); ok && password != "" {
+			list = append(list, password)
+		}
+	}
+	return list
+}
+
+// quotedForms returns how a text is written elsewhere.
+func quotedForms(text string) []string {
+	encoded := lowerEscapes(url.QueryEscape(text))
+	page := html.EscapeString(text)
+	forms := []string{text, url.QueryEscape(text), url.PathEscape(text), encoded, lowerEscapes(url.PathEscape(text)), page, strings.ReplaceAll(page, "&#34;", "&quot;")}
+	if b, err := json.Marshal(text); err == nil { // a text can be encoded always
+		forms = append(forms, string(b[1:len(b)-1]))
+	}
+	plain := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	return append(forms, plain.Replace(text), strings.ReplaceAll(plain.Replace(text), "/", `\/`))
+}
+
+var escapes = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+func lowerEscapes(text string) string { return escapes.ReplaceAllStringFunc(text, strings.ToLower) }
+
+// Mask returns the text with Mask in the place of secrets. One of fewer than eight
+// bytes is masked where it stands as a word of its own.
+func (m *Masker) Mask(text string) string { return m.mask(text, 1) }
+
+// MaskURL is Mask for an address, in which only secrets of eight bytes and more
+// are masked: its host and path are words that a short one could be by chance, and
+// what a person wrote there is no secret.
+func (m *Masker) MaskURL(address string) string { return m.mask(address, wholeSecret) }
+
+func (m *Masker) mask(text string, least int) string {
+	if m == nil {
+		return text
+	}
+	for _, form := range m.forms {
+		switch {
+		case len(form) >= wholeSecret:
+			text = strings.ReplaceAll(text, form, Mask)
+		case len(form) >= least:
+			text = maskWord(text, form)
+		}
+	}
+	return text
+}
+
+// maskWord masks a text where no letter or digit goes on before or after it.
+func maskWord(text, word string) string {
+	var b strings.Builder
+	for from := 0; ; {
+		i := strings.Index(text[from:], word)
+		if i < 0 {
+			b.WriteString(text[from:])
+			return b.String()
+		}
+		i += from
+		end := i + len(word)
+		if isWordByte(word[0]) && goesOnBefore(text[:i]) || isWordByte(word[len(word)-1]) && end < len(text) && isWordByte(text[end]) {
+			b.WriteString(text[from : i+1])
+			from = i + 1
+			continue
+		}
+		b.WriteString(text[from:i])
+		b.WriteString(Mask)
+		from = end
+	}
+}
+
+// goesOnBefore reports whether a text ends within a word, and not with an escape
+// such as \n, %20 or \u0022.
+func goesOnBefore(text string) bool {
+	n := len(text)
+	switch {
+	case n == 0 || !isWordByte(text[n-1]):
+		return false
+	case n >= 2 && text[n-2] == '\\', n >= 3 && text[n-3] == '%', n >= 6 && text[n-6:n-4] == `\u`:
+		return false
+	}
+	return true
+}
+
+func isWordByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
