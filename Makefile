@@ -16,7 +16,7 @@ LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run generate css fmt lint test race golden e2e bench soak check clean
+.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak check clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ e2e: ## run the browser tests alone (needs Chromium or Chrome, and axe-core)
 bench: build ## run the Go benchmarks, then measure the whole program on this machine
 	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 	$(BIN) bench $(ARGS)
+
+# The goal for a release: make crash KILLS=1000 MESSAGES=5000000. MESSAGES are 600 for each kill if not given.
+crash: KILLS ?= 50
+crash: ## kill the program under load, KILLS times with MESSAGES in all, and look for losses
+	THINGPOST_KILLS=$(KILLS) THINGPOST_KILL_MESSAGES=$(MESSAGES) $(GO) test -count=1 -v -timeout 0 \
+		-run '^TestKilledAtAnyMomentLosesNothing$$' $(TESTFLAGS) ./cmd/thingpost
 
 # DURATION is as Go writes it (1h, 90s); RATE is messages a second, else half of what the machine can do.
 soak: DURATION ?= 1h

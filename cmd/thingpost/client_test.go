@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"runtime"
 	"testing"
 	"time"
 )
@@ -68,12 +67,13 @@ func (c *apiClient) call(method, path string, body any, want int, into any) {
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(60 * time.Second)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for !ok() {
 		select {
 		case <-deadline:
 			t.Fatal("waited in vain until ", what)
-		default:
-			runtime.Gosched()
+		case <-look.C:
 		}
 	}
 }

@@ -80,16 +80,22 @@ func newProcess(t *testing.T, env []string, args ...string) *process {
 func serve(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := newProcess(t, env, append([]string{"serve", "-listen", "127.0.0.1:0"}, args...)...)
-	out, err := p.StdoutPipe()
-	must(t, err)
-	must(t, p.Start())
-	p.out = bufio.NewScanner(out)
+	begin(t, p)
 	if !p.out.Scan() {
 		_ = p.Wait()
 		t.Fatalf("it did not start: %s", p.stderr.String())
 	}
 	_, p.url, _ = strings.Cut(p.out.Text(), " listens on ")
 	return p
+}
+
+// begin starts a process whose output is read from its scanner.
+func begin(t *testing.T, p *process) {
+	t.Helper()
+	out, err := p.StdoutPipe()
+	must(t, err)
+	must(t, p.Start())
+	p.out = bufio.NewScanner(out)
 }
 
 // end sends a signal and returns the exit status.
