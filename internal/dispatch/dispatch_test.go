@@ -31,7 +31,9 @@ type bench struct {
 	folder  string
 	project *iot.Project
 	devices []*iot.Device
-	skew    atomic.Int64 // of the clock, in nanoseconds
+	client  *egress.Client // what sends; loopback is allowed unless a test gives another
+	pad     string         // makes payloads larger
+	skew    atomic.Int64   // of the clock, in nanoseconds
 	stop    func()
 }
 
@@ -45,7 +47,12 @@ func (b *bench) pass(d time.Duration) {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, folder: t.TempDir()}
+	return newBenchWith(t, egress.New(egress.Options{Policy: egress.NewPolicy([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")})}))
+}
+
+func newBenchWith(t *testing.T, client *egress.Client) *bench {
+	t.Helper()
+	b := &bench{t: t, folder: t.TempDir(), client: client}
 	b.open()
 	a, o := &iot.Account{Email: actor, Name: "Ada"}, &iot.Organization{Name: "Works"}
 	b.must(b.db.SetUp(a, o))
@@ -69,8 +76,7 @@ func (b *bench) open() {
 	}})
 	b.must(err)
 	b.db = store
-	b.d = New(Options{DB: store, Now: b.now, Version: "test", Grace: 50 * time.Millisecond,
-		Client: egress.New(egress.Options{Policy: egress.NewPolicy([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")})})})
+	b.d = New(Options{DB: store, Now: b.now, Version: "test", Grace: 50 * time.Millisecond, Client: b.client})
 	b.d.jitter = func() float64 { return 0.5 }
 	d.Store(b.d)
 	b.stop = sync.OnceFunc(func() { b.must(store.Close()) })
@@ -107,6 +113,9 @@ func (b *bench) webhook(url string, set ...func(*iot.Webhook)) *iot.Webhook {
 	return w
 }
 
+// each is for send: the devices in turn.
+const each = -1
+
 // send stores messages n of a device for the webhooks, {"n": i} each.
 func (b *bench) send(device, from, to int, hooks ...*iot.Webhook) (ids []iot.ID) {
 	b.t.Helper()
@@ -114,9 +123,13 @@ func (b *bench) send(device, from, to int, hooks ...*iot.Webhook) (ids []iot.ID)
 	b.must(err)
 	var list []*db.Accept
 	for n := from; n < to; n++ {
+		device := device
+		if device == each {
+			device = n % len(b.devices)
+		}
 		v := b.devices[device]
 		m := &iot.Message{ID: b.db.NewID(), ProjectID: b.project.Key, DeviceID: v.Key, Device: v.ID, Type: iot.User, ReceivedAt: iot.At(b.now()),
-			Payload: fmt.Appendf(nil, `{"device":%d,"n":%d}`, device, n)}
+			Payload: fmt.Appendf(nil, `{"device":%d,"n":%d%s}`, device, n, b.pad)}
 		a := &db.Accept{Message: m, Device: v, Project: b.project, Version: s.Version}
 		for _, w := range hooks {
 			q := &iot.Delivery{ID: b.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.Key, DeviceID: v.Key, Device: v.ID, Type: m.Type,

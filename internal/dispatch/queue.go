@@ -21,6 +21,11 @@ const (
 	maxBacklog    = 256 // deliveries read from disk at once, for a webhook
 )
 
+// freshFor is how long a delivery may wait in the fresh lane. An older one is
+// left on disk, to be read as backlog: what comes after an outage does not stand
+// in line behind what came during it.
+const freshFor = 10 * time.Second
+
 // freshTurns of four go to the fresh lane when both have work: fresh messages
 // are not stuck behind old ones, and old ones are not starved.
 const freshTurns = 3
@@ -38,6 +43,9 @@ type queue struct {
 	limiter  *rate.Limiter
 	slots    slots
 	workers  int
+	// limited: a worker has its delivery and waits for the limiter. No other takes
+	// one before it goes on, or the next fresh message would wait behind them all.
+	limited bool
 
 	// stale: settings or pending work were changed by others; nothing is taken
 	// until they are read again.
@@ -114,6 +122,7 @@ func (q *queue) offer(item iot.Queued) {
 		return // the manager has read it from disk since its commit
 	}
 	test := item.Delivery.Trigger == iot.TriggerTest
+	q.shed()
 	switch {
 	case q.order != nil && !test && q.hook != nil:
 		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh)) {
@@ -127,6 +136,26 @@ func (q *queue) offer(item iot.Queued) {
 	q.held[item.Delivery.ID.Key()] = struct{}{}
 	q.fresh.push(item)
 	q.startWorkers()
+}
+
+// shed lets go of what has waited in the fresh lane for too long. Tests stay:
+// they are not read from disk. In order per device nothing can be let go of, and
+// the lane has no more than one of each.
+func (q *queue) shed() {
+	old := q.d.now().Add(-freshFor)
+	for q.order == nil && len(q.fresh.items) > 0 {
+		v := q.fresh.items[0].Delivery
+		if v.DueAt > old || v.Trigger == iot.TriggerTest {
+			return
+		}
+		q.fresh.pop()
+		delete(q.held, v.ID.Key())
+		q.more = true
+		q.lies(v.DueAt)
+		if len(q.backlog.items) < maxBacklog/2 {
+			q.d.wake()
+		}
+	}
 }
 
 // lies notes when a delivery on disk that is not held becomes due.
@@ -153,7 +182,7 @@ func (q *queue) room(l *lane) bool {
 
 // startWorkers starts one worker more if there is work and a free slot.
 func (q *queue) startWorkers() {
-	if q.stale || q.hook == nil || q.workers >= q.allowed() || !q.d.claiming() {
+	if q.stale || q.hook == nil || q.workers >= q.allowed() || q.limits() || !q.d.claiming() {
 		return
 	}
 	if len(q.fresh.items)+len(q.backlog.items) == 0 {
@@ -162,6 +191,10 @@ func (q *queue) startWorkers() {
 	q.workers++
 	q.d.workers.Go(q.work)
 }
+
+// limits reports whether the limit of requests a second keeps more from being
+// taken just now.
+func (q *queue) limits() bool { return q.limiter != nil && q.limited }
 
 func (q *queue) allowed() int {
 	most := iot.MaxSlots
@@ -196,7 +229,7 @@ type job struct {
 func (q *queue) take() (j job, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stale || q.hook == nil || q.workers > q.allowed() || !q.d.claiming() {
+	if q.stale || q.hook == nil || q.workers > q.allowed() || q.limits() || !q.d.claiming() {
 		q.workers--
 		return j, false
 	}
@@ -205,6 +238,7 @@ func (q *queue) take() (j job, ok bool) {
 		q.workers--
 		return j, false
 	}
+	q.limited = q.limiter != nil
 	if q.more && len(q.backlog.items) < maxBacklog/2 {
 		q.d.wake()
 	}
@@ -216,6 +250,7 @@ func (q *queue) pick() (iot.Queued, bool) {
 	if q.hook.Paused {
 		return q.fresh.takeTest()
 	}
+	q.shed()
 	fresh, backlog := len(q.fresh.items) > 0, len(q.backlog.items) > 0
 	switch {
 	case !fresh && !backlog:

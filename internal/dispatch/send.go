@@ -48,7 +48,9 @@ func (q *queue) stored(o *iot.Outcome, err error) {
 // stop; sent is false if nothing left the house.
 func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool) {
 	if j.limiter != nil {
-		if err := j.limiter.Wait(q.d.send); err != nil {
+		err := j.limiter.Wait(q.d.send)
+		q.waited()
+		if err != nil {
 			return nil, began, false
 		}
 	}
@@ -74,6 +76,14 @@ func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool) {
 		return nil, began, false
 	}
 	return q.judge(j, &r, &res), began, true
+}
+
+// waited lets the next worker take a delivery and wait for the limiter.
+func (q *queue) waited() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limited = false
+	q.startWorkers()
 }
 
 // misconfigured is the outcome where the settings cannot make a request.
