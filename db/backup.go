@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"thingpost/internal/iot"
 )
@@ -39,16 +37,9 @@ func Backup(ctx context.Context, folder, file string) error {
 	if err := syncFile(partial); err != nil {
 		return unavailable("The backup cannot be written to disk.", err)
 	}
-	// Unlike a rename, a link never replaces what somebody else has made meanwhile.
-	err = os.Link(partial, file)
+	err = take(partial, file)
 	if errors.Is(err, fs.ErrExist) {
 		return iot.NewError(iot.Conflict, "The file "+file+" exists already. Choose another name, or remove it first.")
-	}
-	if err != nil {
-		err = os.Rename(partial, file) // a file system without links
-	}
-	if err == nil {
-		err = syncFolder(filepath.Dir(file))
 	}
 	if err != nil {
 		return unavailable("The backup "+file+" cannot be written.", err)
@@ -56,9 +47,25 @@ func Backup(ctx context.Context, folder, file string) error {
 	return nil
 }
 
+// take gives a whole file its name, on disk when it returns; fs.ErrExist if
+// somebody else has made one of that name meanwhile.
+func take(partial, file string) error {
+	err := os.Link(partial, file) // unlike a rename, it never replaces a file
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = os.Rename(partial, file) // a file system without links
+	}
+	if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(file))
+}
+
+// partialOf is the pattern of the names that a file has while it is written.
+func partialOf(name string) string { return "." + name + ".partial-*" }
+
 // newPartial makes an empty file beside the one that it will become.
 func newPartial(file string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".partial-*")
+	f, err := os.CreateTemp(filepath.Dir(file), partialOf(filepath.Base(file)))
 	if err != nil {
 		return "", unavailable("The file "+file+" cannot be written. Check the folder and the disk.", err)
 	}
@@ -172,11 +179,15 @@ func dropLog(ctx context.Context, path string) error {
 // checkBackup returns Invalid unless a file is a whole database of ours that this
 // version can open.
 func checkBackup(ctx context.Context, file string) error {
-	if _, err := os.Stat(file); err != nil {
+	info, err := os.Stat(file)
+	if err != nil {
 		return &iot.Error{Code: iot.Invalid, Message: "The backup " + file + " cannot be read.", Err: err}
 	}
 	no := func(err error) error {
 		return &iot.Error{Code: iot.Invalid, Message: "The file " + file + " is no backup of Thingpost, or it is damaged. Nothing was changed.", Err: err}
+	}
+	if info, err := os.Stat(file + "-wal"); err == nil && info.Size() > 0 {
+		return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: the last changes are in "+file+"-wal, beside it. Make a backup with: thingpost backup. Nothing was changed.")
 	}
 	q := url.Values{"mode": {"ro"}, "immutable": {"1"}}
 	db, err := sql.Open("sqlite", fileURI(file, q))
@@ -184,9 +195,12 @@ func checkBackup(ctx context.Context, file string) error {
 		return no(err)
 	}
 	defer func() { _ = db.Close() }()
-	var current int64
-	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied = 1`).Scan(&current); err != nil {
+	current, err := schemaOf(ctx, db)
+	if err != nil {
 		return no(err)
+	}
+	if current == 0 {
+		return no(errors.New("it has no schema of ours"))
 	}
 	newest, err := newestSchema()
 	if err != nil {
@@ -194,6 +208,13 @@ func checkBackup(ctx context.Context, file string) error {
 	}
 	if current > newest {
 		return iot.NewError(iot.Invalid, "The backup "+file+" was made by a newer version of Thingpost. Restore it with that version.")
+	}
+	var size int64 // SQLite itself takes a last page that is cut off for one that ends in zeros
+	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&size); err != nil {
+		return no(err)
+	}
+	if info.Size() != size {
+		return no(fmt.Errorf("it has %d bytes and should have %d", info.Size(), size))
 	}
 	faults, err := integrity(ctx, db)
 	if err != nil {
@@ -203,20 +224,6 @@ func checkBackup(ctx context.Context, file string) error {
 		return no(errors.New(faults[0]))
 	}
 	return nil
-}
-
-// newestSchema is the version of the last migration.
-func newestSchema() (newest int64, err error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	for _, name := range names {
-		number, _, _ := strings.Cut(filepath.Base(name), "_")
-		n, err := strconv.ParseInt(number, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read migrations: %w", err)
-		}
-		newest = max(newest, n)
-	}
-	return newest, err
 }
 
 // integrity returns what SQLite finds wrong with a database, at most ten faults.

@@ -84,8 +84,10 @@ func (b *Backups) State() BackupState {
 }
 
 // Run makes the backups that Start asks for, until ctx ends; one that is being
-// made then is given up and leaves no file.
+// made then is given up and leaves no file. It begins by removing what a kill has
+// left unfinished.
 func (b *Backups) Run(ctx context.Context) error {
+	b.tidy()
 	for {
 		select {
 		case <-ctx.Done():
@@ -100,6 +102,22 @@ func (b *Backups) Run(ctx context.Context) error {
 			b.mu.Unlock()
 			if err != nil && ctx.Err() == nil {
 				b.d.log.Error("backup", slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// tidy removes files that were being written when the program was killed.
+func (b *Backups) tidy() {
+	data := filepath.Dir(b.d.path)
+	for pattern, folder := range map[string]string{partialOf("thingpost-*.db"): b.folder, partialOf(FileName): data, partialOf(KeyFileName): data} {
+		entries, _ := os.ReadDir(folder) // nothing was left where nothing can be read
+		for _, e := range entries {
+			if ours, _ := filepath.Match(pattern, e.Name()); !ours {
+				continue
+			}
+			if err := os.Remove(filepath.Join(folder, e.Name())); err != nil {
+				b.d.log.Warn("remove an unfinished file", slog.String("file", e.Name()), slog.Any("error", err))
 			}
 		}
 	}

@@ -3,25 +3,18 @@ package db
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"thingpost/internal/iot"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // FileName is the database's name inside the data folder.
 const FileName = "thingpost.db"
@@ -59,11 +52,13 @@ type Options struct {
 	OnCommit func(iot.Commit)
 	// ReadOnly opens what exists, for check and backup: no migration, no writer.
 	ReadOnly bool
+	// AsItIs opens without migrations, for commands beside a running server.
+	AsItIs bool
 }
 
 // Open opens the store and brings its schema up to date. It returns Unavailable
 // with what to do if the folder cannot be written, the file is damaged or is of
-// a newer version.
+// a newer version (ReadOnly and AsItIs: of another); then the file stays as it was.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -93,6 +88,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	var err error
 	if d.sealer, err = openSealer(o.Folder, o.KeyFile, true); err != nil {
 		return nil, err
+	}
+	if err := d.look(ctx, o.AsItIs); err != nil {
+		return nil, d.openError(err)
 	}
 	wdb, err := sql.Open("sqlite", dsn(d.path, false))
 	if err != nil {
@@ -137,7 +135,11 @@ func (d *DB) openReadOnly(ctx context.Context, o Options) error {
 		return d.openError(err)
 	}
 	var salt int64
-	if err := d.reader.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt); err != nil {
+	err = d.refuseSchema(ctx, d.reader, true)
+	if err == nil {
+		err = d.reader.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt)
+	}
+	if err != nil {
 		_ = d.reader.Close()
 		return d.openError(err)
 	}
@@ -186,30 +188,6 @@ func dsn(path string, readOnly bool) string {
 	add("foreign_keys", 1)
 	add("temp_store", 2)
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
-}
-
-// migrate brings the schema up to date, a transaction for each migration.
-func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	current, target, err := p.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	if current > target {
-		return unavailable("This database was made by a newer version of Thingpost (schema "+strconv.FormatInt(current, 10)+
-			", this version knows "+strconv.FormatInt(target, 10)+"). Run the newer version, or restore a backup.", nil)
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
 }
 
 // probe writes and removes a file, so that a read-only folder is known at the

@@ -3,30 +3,30 @@ package db
 import (
 	"context"
 	"database/sql"
-	"io/fs"
-
-	"github.com/pressly/goose/v3"
 )
 
-// MakeFirst makes a database file as the first version did, with rows.
-func MakeFirst(ctx context.Context, path, rows string) error {
+// Schemas returns the versions of all schemas, in their order.
+func Schemas() ([]int64, error) { return schemas() }
+
+// MakeOld makes a database file as the first version did, with rows, and brings
+// it up to a later version.
+func MakeOld(ctx context.Context, path, rows string, version int64) error {
 	file, err := sql.Open("sqlite", dsn(path, false))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, file, files)
+	p, err := provider(file)
 	if err != nil {
 		return err
 	}
 	if _, err := p.UpTo(ctx, 1); err != nil {
 		return err
 	}
-	_, err = file.ExecContext(ctx, rows)
+	if _, err = file.ExecContext(ctx, rows); err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -113,4 +114,29 @@ func TestAReadOnlyStoreReadsAndChangesNothing(t *testing.T) {
 		}
 	}
 	ro.NoteKeyUsed("none", 1) // is lost, and no more
+}
+
+func TestWhatAKillLeftUnfinishedIsRemoved(t *testing.T) {
+	w := open(t)
+	data := filepath.Dir(w.Path())
+	folder := filepath.Join(data, db.BackupsFolder)
+	must(t, os.Mkdir(folder, 0o700))
+	left := []string{filepath.Join(folder, ".thingpost-20261121-120000.db.partial-123"), filepath.Join(data, "."+db.FileName+".partial-1"), filepath.Join(data, "."+db.KeyFileName+".partial-1")}
+	stay := []string{filepath.Join(folder, "thingpost-20261121-120000.db"), filepath.Join(data, db.KeyFileName), filepath.Join(folder, "notes.partial-1")}
+	for _, file := range append(left, stay[0], stay[2]) {
+		must(t, os.WriteFile(file, []byte("x"), 0o600))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	must(t, w.NewBackups().Run(ctx))
+	for _, file := range left {
+		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left (%v)", file, err)
+		}
+	}
+	for _, file := range stay {
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -306,11 +306,17 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 	_, err = d.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 	must(t, err)
 	must(t, d.Close())
+	inUse := write(t, b)
+	must(t, os.WriteFile(inUse+"-wal", []byte("changes"), 0o600))
 	for name, file := range map[string]string{
 		"absent":    filepath.Join(t.TempDir(), "none"),
+		"in use":    inUse,
 		"text":      write(t, []byte("not a database")),
 		"empty":     write(t, nil),
 		"truncated": write(t, b[:len(b)/2]),
+		"last page": write(t, b[:len(b)-4096]),
+		"last byte": write(t, b[:len(b)-1]),
+		"head":      write(t, b[:100]),
 		"damaged":   write(t, damaged),
 		"newer":     newer,
 	} {

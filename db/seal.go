@@ -58,20 +58,24 @@ func openSealer(folder, file string, create bool) (*sealer, error) {
 	return &sealer{aead, links}, err
 }
 
+// newKeyFile makes a key file, whole or not at all: with half a key there would
+// be no next start.
 func newKeyFile(file string) ([]byte, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	text := []byte(hex.EncodeToString(key) + "\n")
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	partial, err := newPartial(file)
 	if err != nil {
 		return nil, err
 	}
-	_, werr := f.Write(text)
-	if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
-		_ = os.Remove(file) // half a key would be in the way of the next start
+	defer func() { _ = os.Remove(partial) }()
+	if err := os.WriteFile(partial, text, 0o600); err != nil {
 		return nil, err
 	}
-	return text, syncFolder(filepath.Dir(file))
+	if err := syncFile(partial); err != nil {
+		return nil, err
+	}
+	return text, take(partial, file)
 }
 
 // seal encrypts; the empty text stays empty.

@@ -1,7 +1,12 @@
 package db_test
 
 import (
+	"bytes"
+	"database/sql"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,13 +34,27 @@ INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type,
 INSERT INTO audit (id, project_id, actor, action, subject, detail) VALUES (1002, 1, 'ada@example.org', 'webhook.create', 'erp', '');
 `
 
+// TestADatabaseOfTheFirstVersionGoesOn opens a database that the first version has
+// written, after it was brought up to each later version and stopped there.
 func TestADatabaseOfTheFirstVersionGoesOn(t *testing.T) {
-	folder := t.TempDir()
-	blank, err := db.Open(t.Context(), db.Options{Folder: t.TempDir()})
+	versions, err := db.Schemas()
 	must(t, err)
-	must(t, blank.Close())
-	must(t, db.MakeFirst(t.Context(), filepath.Join(folder, db.FileName), firstRows))
-	d, err := db.Open(t.Context(), db.Options{Folder: folder, KeyFile: filepath.Join(filepath.Dir(blank.Path()), db.KeyFileName)})
+	for _, version := range versions {
+		t.Run(fmt.Sprint(version), func(t *testing.T) { goesOn(t, version) })
+	}
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("opened from each of %d schemas; what was pending was sent, and all rows were there", len(versions)))
+	}
+}
+
+func goesOn(t *testing.T, version int64) {
+	t.Helper()
+	folder := t.TempDir()
+	files, err := blank()
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(folder, db.KeyFileName), files[db.KeyFileName], 0o600))
+	must(t, db.MakeOld(t.Context(), filepath.Join(folder, db.FileName), firstRows, version))
+	d, err := db.Open(t.Context(), db.Options{Folder: folder})
 	must(t, err)
 	t.Cleanup(func() { must(t, d.Close()) })
 	w := &world{DB: d}
@@ -62,4 +81,58 @@ func TestADatabaseOfTheFirstVersionGoesOn(t *testing.T) {
 		t.Errorf("%d entries are the organization's", n)
 	}
 	w.holds(t)
+	findings, err := d.Check(t.Context())
+	must(t, err)
+	for _, f := range findings {
+		if !f.OK() {
+			t.Error(f)
+		}
+	}
+}
+
+// TestAnotherSchemaIsRefusedAndLeftAsItIs looks at the bytes of a database's
+// files before and after it was refused.
+func TestAnotherSchemaIsRefusedAndLeftAsItIs(t *testing.T) {
+	versions, err := db.Schemas()
+	must(t, err)
+	last := versions[len(versions)-1]
+	for name, c := range map[string]struct {
+		version int64
+		journal string
+		open    db.Options
+		want    string
+	}{
+		"newer":                        {9999, "WAL", db.Options{}, "newer version of Thingpost (schema 9999, this version knows"},
+		"newer, from a backup":         {9999, "DELETE", db.Options{}, "newer version of Thingpost (schema 9999, this version knows"},
+		"newer, to be checked":         {9999, "WAL", db.Options{ReadOnly: true}, "newer version of Thingpost"},
+		"older, to be checked":         {1, "WAL", db.Options{ReadOnly: true}, "older version of Thingpost (schema 1, this version knows"},
+		"older, beside its own server": {last - 1, "WAL", db.Options{AsItIs: true}, "Start the server of this version once"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			path := filepath.Join(folder, db.FileName)
+			files, err := blank()
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(folder, db.KeyFileName), files[db.KeyFileName], 0o600))
+			must(t, db.MakeOld(t.Context(), path, firstRows, min(c.version, last)))
+			file, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode("+c.journal+")")
+			must(t, err)
+			if c.version > last {
+				_, err = file.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
+				must(t, err)
+			}
+			must(t, file.PingContext(t.Context()))
+			must(t, file.Close())
+			before := read(t, path)
+			o := c.open
+			o.Folder = folder
+			_, err = db.Open(t.Context(), o)
+			if iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if !bytes.Equal(before, read(t, path)) {
+				t.Error("the file has changed")
+			}
+		})
+	}
 }

@@ -28,6 +28,11 @@ func (p *program) serve(ctx context.Context, c config) error {
 	log := newLog(p.stderr, c.Watch)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	a, err := newApp(ctx, c, log, p.now)
+	if err != nil && ctx.Err() != nil {
+		// Whatever was cut off is whole on disk or not there; the next start goes on.
+		log.Info("stopped while starting", slog.Any("cause", err))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ func withStore(ctx context.Context, p *program, c storeConfig, fn func(*db.DB) e
 	if _, err := os.Stat(c.Data); err != nil {
 		return &iot.Error{Code: iot.Unavailable, Message: "There is no data folder " + c.Data + ". Name the server's with -data.", Err: err}
 	}
-	d, err := db.Open(ctx, db.Options{Folder: c.Data, KeyFile: c.KeyFile, Now: p.now})
+	// A newer program must not bring the database up to date under a server that is older.
+	d, err := db.Open(ctx, db.Options{Folder: c.Data, KeyFile: c.KeyFile, Now: p.now, AsItIs: serverRuns(c.Data)})
 	if err != nil {
 		return err
 	}
