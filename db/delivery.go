@@ -404,7 +404,8 @@ func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Att
 		if err := rows.Scan(&a.Number, &a.At, &a.DurationMS, &timings, &request, &r.Status, &headers, &body, &r.Truncated, &e.Class, &e.Detail); err != nil {
 			return nil, translate("list attempts", err)
 		}
-		a.Timings, a.Request = parseTimings(timings), parseRequest(request)
+		a.Timings, a.Resent = parseTimings(timings)
+		a.Request = parseRequest(request)
 		if r.Status != 0 {
 			r.Headers, r.Body = parseHeaders(headers), string(body)
 			a.Response = &r

@@ -198,7 +198,7 @@ func (w *writer) addAttempt(a *iot.Attempt) {
 	if a.Error != nil {
 		class, word = string(a.Error.Class), a.Error.Detail
 	}
-	w.stmts.attempts.add(a.DeliveryID.Key(), int64(a.Number), int64(a.At), a.DurationMS, timingsText(a.Timings), requestText(a.Request),
+	w.stmts.attempts.add(a.DeliveryID.Key(), int64(a.Number), int64(a.At), a.DurationMS, timingsText(a), requestText(a.Request),
 		code, headers, body, truncated, class, word)
 }
 
@@ -274,7 +274,9 @@ func parseRequest(text string) iot.Request {
 	return iot.Request{Method: method, URL: url, Headers: parseHeaders(rest)}
 }
 
-func timingsText(t iot.Timings) string {
+// timingsText is the timings, and a 1 behind them if the request was sent twice.
+func timingsText(a *iot.Attempt) string {
+	t := &a.Timings
 	b := make([]byte, 0, 40)
 	for i, us := range []int64{t.DNS, t.Connect, t.TLS, t.FirstByte, t.Total} {
 		if i > 0 {
@@ -282,13 +284,17 @@ func timingsText(t iot.Timings) string {
 		}
 		b = strconv.AppendInt(b, us, 10)
 	}
+	if a.Resent {
+		b = append(b, ",1"...)
+	}
 	return string(b)
 }
 
-func parseTimings(text string) (t iot.Timings) {
-	into := []*int64{&t.DNS, &t.Connect, &t.TLS, &t.FirstByte, &t.Total}
+func parseTimings(text string) (t iot.Timings, resent bool) {
+	var again int64
+	into := []*int64{&t.DNS, &t.Connect, &t.TLS, &t.FirstByte, &t.Total, &again}
 	for i, part := range strings.SplitN(text, ",", len(into)) {
 		*into[i], _ = strconv.ParseInt(part, 10, 64)
 	}
-	return t
+	return t, again != 0
 }

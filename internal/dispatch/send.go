@@ -101,7 +101,7 @@ func (q *queue) misconfigured(j job, at time.Time, err error) *iot.Outcome {
 func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcome {
 	v := j.Delivery
 	a := &iot.Attempt{DeliveryID: v.ID, Number: v.AttemptCount + 1, At: iot.At(res.StartedAt), DurationMS: (res.Timings.Total + 500) / 1000,
-		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}}
+		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}, Resent: res.Resent}
 	if res.Status != 0 {
 		for i := range res.Headers {
 			res.Headers[i].Value = r.Mask(res.Headers[i].Value)

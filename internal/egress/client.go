@@ -46,6 +46,7 @@ type Options struct {
 // concurrent use.
 type Client struct {
 	transport *http.Transport
+	single    *http.Transport // one request a connection; see again
 	inspector http.RoundTripper
 	inspects  func(ctx context.Context, url string) bool
 	now       func() time.Time
@@ -81,6 +82,8 @@ func New(o Options) *Client {
 			PingTimeout:     10 * time.Second,
 		},
 	}
+	c.single = c.transport.Clone()
+	c.single.DisableKeepAlives = true
 	return c
 }
 
@@ -119,11 +122,14 @@ type Result struct {
 	Timings   iot.Timings
 	// Status is 0 if no answer came. A failed exchange has one too if it broke
 	// off inside the answer's body.
-	Status     int
-	Headers    iot.HeaderLines // ordered by name
-	Body       []byte          // the first iot.MaxResponseBody bytes, as they came
-	Truncated  bool            // there was more
-	RetryAfter time.Duration   // asked for with 429 or 503; at most 24 h, 0 if not
+	Status    int
+	Headers   iot.HeaderLines // ordered by name
+	Body      []byte          // the first iot.MaxResponseBody bytes, as they came
+	Truncated bool            // there was more
+	// Resent: a kept connection ended without an answer to the written request,
+	// which was sent once more. The receiver may have got it twice.
+	Resent     bool
+	RetryAfter time.Duration // asked for with 429 or 503; at most 24 h, 0 if not
 	// Class is "" if a 2xx came whole, or up to what is kept of it, and if Canceled.
 	Class iot.ErrorClass
 	// Detail says for people what happened and what to do. It never holds the
@@ -138,7 +144,8 @@ func (r *Result) OK() bool { return r.Class == "" && !r.Canceled }
 
 // Do sends a request and reads its answer. It always returns within the timeout
 // (and a moment), or when ctx ends. A request that finds its kept connection
-// closed by the receiver is sent once more on a new one.
+// closed by the receiver is sent once more, on a connection of its own; see
+// Result.Resent.
 func (c *Client) Do(ctx context.Context, r Request) Result {
 	if r.Timeout <= 0 {
 		r.Timeout = defaultTimeout
@@ -159,6 +166,12 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		x.dialing.Store(int32(phaseWait)) // nothing is dialled
 	}
 	resp, err := way.RoundTrip(req)
+	if err != nil && x.died(err) && limited.Err() == nil {
+		res.Resent = x.wrote.Load() != 0
+		x = &exchange{Context: limited, now: c.now, start: x.start, delivery: r.Delivery}
+		req, _ = newRequest(x, r) // it was fine before
+		resp, err = c.single.RoundTrip(req)
+	}
 	at := x.phase()
 	if err == nil {
 		if x.first.Load() == 0 {
@@ -199,7 +212,7 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	case req.URL.User != nil:
 		return nil, "The URL holds a user or password, which is not sent from there; move it into an Authorization header."
 	}
-	header := make(http.Header, len(r.Headers)+1)
+	header := make(http.Header, len(r.Headers))
 	values := make([]string, len(r.Headers)) // one allocation for all
 	for i, h := range r.Headers {
 		name := http.CanonicalHeaderKey(h.Name)
@@ -209,11 +222,6 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 			continue
 		}
 		header[name] = values[i : i+1 : i+1]
-	}
-	// With this key net/http sends again when a kept connection turns out closed;
-	// empty, it is not itself sent. Deliveries are at least once anyway.
-	if _, ok := header["Idempotency-Key"]; !ok {
-		header["Idempotency-Key"] = nil
 	}
 	req.Header = header
 	return req, ""

@@ -412,19 +412,47 @@ func TestHTTP2SharesOneConnection(t *testing.T) {
 	}
 }
 
+// TestKeptConnectionThatClosedIsTriedOnceMore has a receiver that answers the
+// first requests of its connections and resets all at the next.
 func TestKeptConnectionThatClosedIsTriedOnceMore(t *testing.T) {
-	// Answers the first request of each connection and resets at the second.
+	const kept = 5
+	var got atomic.Int64
+	together := make(chan struct{})
 	addr := listen(t, func(conn net.Conn) {
-		if readRequest(conn) {
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-			readRequest(conn)
-			_ = conn.(*net.TCPConn).SetLinger(0)
+		if !readRequest(conn) {
+			return
 		}
+		if got.Add(1) == kept {
+			close(together)
+		}
+		<-together
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		if readRequest(conn) {
+			got.Add(1)
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0)
 	})
 	c := newClient(t, Options{})
-	for i := range 10 {
-		if res := c.Do(t.Context(), post("http://"+addr)); res.Class != "" || !bytes.Equal(res.Body, []byte("ok")) {
-			t.Fatalf("%d: %q %s", i, res.Class, res.Detail)
+	var wg sync.WaitGroup
+	for range kept {
+		wg.Go(func() {
+			if res := c.Do(t.Context(), post("http://"+addr)); res.Class != "" || res.Resent {
+				t.Errorf("%+v", res)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range kept {
+		res := c.Do(t.Context(), post("http://"+addr))
+		if res.Class != "" || !bytes.Equal(res.Body, []byte("ok")) || !res.Resent {
+			t.Fatalf("%d: %+v", i, res)
 		}
+		if want := int64(kept + 2*(i+1)); got.Load() != want {
+			t.Fatalf("%d requests arrived, want %d", got.Load(), want)
+		}
+	}
+	// None is kept any more.
+	if res := c.Do(t.Context(), post("http://"+addr)); res.Class != "" || res.Resent {
+		t.Errorf("%+v", res)
 	}
 }

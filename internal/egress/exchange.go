@@ -2,8 +2,10 @@ package egress
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +39,7 @@ type exchange struct {
 	first   atomic.Int64           // ns since start at the answer's first byte, 0 before
 
 	conn      net.Conn // the connection that carries the request, nil before
+	reused    bool     // it has carried others before
 	connected time.Duration
 	trace     httptrace.ClientTrace
 }
@@ -79,7 +82,7 @@ func (x *exchange) traced() context.Context {
 func (x *exchange) elapsed() time.Duration { return x.now().Sub(x.start) }
 
 func (x *exchange) gotConn(info httptrace.GotConnInfo) {
-	x.conn = info.Conn
+	x.conn, x.reused = info.Conn, info.Reused
 	x.connected = x.elapsed()
 }
 
@@ -87,6 +90,17 @@ func (x *exchange) wroteRequest(info httptrace.WroteRequestInfo) {
 	if info.Err == nil {
 		x.wrote.Store(int64(x.elapsed()))
 	}
+}
+
+// died reports whether a request failed because its kept connection was closed,
+// as receivers do with those that they think idle. Streams of HTTP/2 are left to
+// the transport, which knows what the receiver has not looked at.
+func (x *exchange) died(err error) bool {
+	if !x.reused || x.first.Load() != 0 || !broken(err) && !strings.Contains(err.Error(), "server closed idle connection") {
+		return false
+	}
+	secure, ok := x.conn.(*tls.Conn)
+	return !ok || secure.ConnectionState().NegotiatedProtocol != "h2"
 }
 
 func (x *exchange) firstByte() { x.first.Store(int64(x.elapsed())) }

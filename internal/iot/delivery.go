@@ -118,6 +118,9 @@ type Attempt struct {
 	Request  Request      `json:"request"`
 	Response *Response    `json:"response,omitempty"`
 	Error    *FailedError `json:"error,omitempty"`
+	// Resent: a connection that was kept open ended without an answer to the written
+	// request, which was sent once more. The receiver may have got it twice.
+	Resent bool `json:"resent,omitempty"`
 }
 
 // Timings are the phases of an attempt in microseconds; 0 where a phase did not
