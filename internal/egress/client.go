@@ -17,7 +17,8 @@ import (
 
 const (
 	defaultTimeout = 10 * time.Second
-	maxHeaderBytes = 64 << 10 // of an answer, together with all 1xx before it
+	maxHeaderBytes = 64 << 10 // of an answer, and of each 1xx before it
+	maxInterim     = 10       // answers 1xx before the one that counts
 	maxDrainBytes  = 64 << 10 // read past the kept body to save the connection
 	maxDrainTime   = 250 * time.Millisecond
 	idlePerHost    = 128
@@ -187,7 +188,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	case ctx.Err() != nil:
 		res.Canceled = true
 	case limited.Err() != nil:
-		res.Class, res.Detail = iot.ErrTimeout, timeoutDetail(at, req.URL.Host, res.Status, r.Timeout)
+		res.Class, res.Detail = iot.ErrTimeout, timeoutDetail(x, at, req.URL.Host, res.Status, r.Timeout)
 	default:
 		res.Class, res.Detail = explain(err, req, res.Status)
 	}

@@ -3,8 +3,10 @@ package egress
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,6 +39,7 @@ type exchange struct {
 	dialed  atomic.Pointer[dialed] // the connection that this request opened
 	wrote   atomic.Int64           // ns since start when the request was written, 0 before
 	first   atomic.Int64           // ns since start at the answer's first byte, 0 before
+	interim atomic.Int64           // interim answers (1xx) so far
 
 	conn      net.Conn // the connection that carries the request, nil before
 	reused    bool     // it has carried others before
@@ -76,6 +79,7 @@ func (x *exchange) traced() context.Context {
 	x.trace.GotConn = x.gotConn
 	x.trace.WroteRequest = x.wroteRequest
 	x.trace.GotFirstResponseByte = x.firstByte
+	x.trace.Got1xxResponse = x.gotInterim
 	return httptrace.WithClientTrace(x, &x.trace)
 }
 
@@ -101,6 +105,17 @@ func (x *exchange) died(err error) bool {
 	}
 	secure, ok := x.conn.(*tls.Conn)
 	return !ok || secure.ConnectionState().NegotiatedProtocol != "h2"
+}
+
+// errInterim ends an exchange whose receiver sends one interim answer after the
+// other.
+var errInterim = errors.New("too many interim answers")
+
+func (x *exchange) gotInterim(int, textproto.MIMEHeader) error {
+	if x.interim.Add(1) > maxInterim {
+		return errInterim
+	}
+	return nil
 }
 
 func (x *exchange) firstByte() { x.first.Store(int64(x.elapsed())) }

@@ -88,7 +88,7 @@ func redirectDetail(status int, from *url.URL, location string) string {
 }
 
 // timeoutDetail says in which phase the time ran out.
-func timeoutDetail(at phase, host string, status int, after time.Duration) string {
+func timeoutDetail(x *exchange, at phase, host string, status int, after time.Duration) string {
 	host = printable(host)
 	var what string
 	switch at {
@@ -101,6 +101,10 @@ func timeoutDetail(at phase, host string, status int, after time.Duration) strin
 	case phaseSend:
 		what = fmt.Sprintf("%s did not take the whole request; check that the receiver is not stuck", host)
 	case phaseWait:
+		if x.interim.Load() > 0 {
+			what = fmt.Sprintf("%s took the request and announced an answer (1xx), which did not come; check the receiver and any proxy before it", host)
+			break
+		}
 		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the webhook's timeout", host)
 	case phaseBody:
 		return fmt.Sprintf("No whole answer in %s: %s answered %s but did not end the answer's body; a short answer is enough.", span(after), host, iot.StatusCode(status).Text())
@@ -181,6 +185,9 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 	at := host
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" && e.Addr != nil && e.Addr.String() != host {
 		at = fmt.Sprintf("%s (%s)", host, e.Addr)
+	}
+	if errors.Is(err, errInterim) {
+		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and none that counts; check what answers there.", at, maxInterim)
 	}
 	// net/http has no types for these two.
 	text := err.Error()

@@ -150,13 +150,18 @@ func TestHostileReceivers(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
 			repeat(conn, "X-Pad: "+chunk+"\r\n")
 		}},
-		{name: "endless 103", class: iot.ErrConnect, words: "64 KiB of headers", serve: func(conn net.Conn) {
+		{name: "endless 103", class: iot.ErrConnect, words: "more than 10 interim answers", serve: func(conn net.Conn) {
 			readRequest(conn)
 			repeat(conn, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
 		}},
 		{name: "some 1xx", class: "", status: 204, serve: func(conn net.Conn) {
 			readRequest(conn)
 			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
+			hold(conn)
+		}},
+		{name: "100 and no more", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", timeout: short, serve: func(conn net.Conn) {
+			readRequest(conn)
+			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 			hold(conn)
 		}},
 		{name: "switches protocols", class: iot.ErrHTTP5xx, words: "101 Switching Protocols", status: 101, serve: func(conn net.Conn) {
