@@ -1,7 +1,9 @@
 package web
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +48,12 @@ func (s *Server) siteMap() *siteMap {
 		m.segments["metrics"] = bearer(s.o.MetricsToken, s.o.Metrics)
 	}
 	return m
+}
+
+// Segments returns the first segments of paths that are no page of the dashboard's,
+// in their order.
+func (s *Server) Segments() []string {
+	return slices.Sorted(maps.Keys(s.siteMap().segments))
 }
 
 func (m *siteMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {

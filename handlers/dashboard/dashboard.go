@@ -92,6 +92,16 @@ func New(o Options) http.Handler {
 	return mux
 }
 
+// Patterns returns the method and pattern of every page and action, as "GET /settings",
+// with those that an option adds.
+func Patterns() []string {
+	var list []string
+	for _, rt := range (&site{Options: Options{StylePage: true}}).routes() {
+		list = append(list, rt.method+" "+rt.pattern)
+	}
+	return list
+}
+
 // serve makes a handler of a route: it lets in who may come, and shows what goes
 // wrong.
 func (s *site) serve(rt route) http.Handler {

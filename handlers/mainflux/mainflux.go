@@ -178,6 +178,16 @@ func routes() []route {
 	}
 }
 
+// Patterns returns the method and pattern of every operation, as "GET /orgs",
+// without the prefixes of Mainflux's services.
+func Patterns() []string {
+	list := []string{http.MethodPost + " /messages/{subtopic...}"}
+	for _, rt := range routes() {
+		list = append(list, rt.method+" "+rt.pattern)
+	}
+	return list
+}
+
 // handler answers a route, after it has let in whom the route lets in.
 func (s *server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -55,8 +55,8 @@ const misspelt = "/v3/api"
 func New(o Options) http.Handler {
 	s := newServer(o)
 	mux := http.NewServeMux()
-	for _, rt := range slices.Concat(methodRoutes(s), hookRoutes(), upRoutes()) {
-		mux.Handle(strings.TrimSpace(rt.method+" "+Prefix+rt.pattern), s.answering(rt))
+	for _, rt := range routes(s) {
+		mux.Handle(rt.in(), s.answering(rt))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { writeError(w, absent(mux, r), false) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -69,6 +69,18 @@ func New(o Options) http.Handler {
 	})
 }
 
+func routes(s *server) []route { return slices.Concat(methodRoutes(s), hookRoutes(), upRoutes()) }
+
+// Patterns returns the method and pattern of every path of New, as
+// "GET /api/v3/as/webhook-formats"; one that takes any method is without it.
+func Patterns() []string {
+	var list []string
+	for _, rt := range routes(nil) {
+		list = append(list, rt.in())
+	}
+	return list
+}
+
 // route is one operation. Its handler answers, or returns an *Error, an
 // *iot.Error or what nobody should see.
 type route struct {
@@ -76,6 +88,9 @@ type route struct {
 	handle          func(*server, http.ResponseWriter, *http.Request) error
 	bare            bool // no method of a service: its errors are indented, as there
 }
+
+// in is the route's pattern in the mux.
+func (rt *route) in() string { return strings.TrimSpace(rt.method + " " + Prefix + rt.pattern) }
 
 // absent is the error for a path or method that no route has.
 func absent(mux *http.ServeMux, r *http.Request) *Error {
