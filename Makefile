@@ -88,6 +88,10 @@ soak: ## let the program work under load for DURATION, and see that nothing grow
 outage: ## keep a webhook down for an hour of simulated time at 100 messages/s, four ways
 	THINGPOST_OUTAGE=full $(GO) test -count=1 -timeout 0 -v -run '^TestOutageAndReturn$$' $(TESTFLAGS) ./internal/dispatch
 
+FUZZTIME ?= 1m
+fuzz: ## fuzz every parser for FUZZTIME (1m) each, FUZZ=Name for some alone
+	GO='$(GO)' FUZZTIME='$(FUZZTIME)' FUZZ='$(FUZZ)' FUZZKEEP='$(FUZZKEEP)' .ci/fuzz
+
 check: ## do all that CI does
 	.ci/run
 

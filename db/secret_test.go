@@ -25,7 +25,7 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	must(t, w.RotateSecret(h, canary("rotated"), time.Hour, actor))
 	must(t, w.SetDeviceKey(w.device, canary("device"), actor))
 	must(t, w.CreateAPIKey(&iot.APIKey{ID: strings.Repeat("A", 39), ProjectID: w.project.Key, Name: "k", Rights: iot.SendMessages}, canary("api-key"), actor))
-	hash, err := iot.NewPasswords().Hash(t.Context(), canary("password"))
+	hash, err := iot.NewPasswords().Hash(t.Context(), canary("password"), "")
 	must(t, err)
 	must(t, w.SetPassword(w.account.Key, hash, nil, actor))
 	must(t, w.SaveSession(canary("session"), db.Session{AccountID: w.account.Key, Data: "data", ExpiresAt: iot.At(time.Now()).Add(time.Hour)}))

@@ -39,3 +39,20 @@ func TestLimitersAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestSenderOfAnAddress(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.7:80":           "192.0.2.7",
+		"[::ffff:192.0.2.7]:80":  "192.0.2.7",
+		"[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:80":      "fe80::/64",
+		"@":                      "@",
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = remote
+		r.Header.Set("X-Forwarded-For", "203.0.113.9") // whoever sends it chooses it
+		if got := senderOf(r); got != want {
+			t.Errorf("%s is %s, want %s", remote, got, want)
+		}
+	}
+}

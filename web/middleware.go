@@ -34,12 +34,13 @@ const (
 
 // answerHeaders are values of headers in the form in which net/http keeps them,
 // made once: a device's message should not pay for them.
-type answerHeaders struct{ pageCSP, opener, permissions, nosniff, referrer, hsts []string }
+type answerHeaders struct{ pageCSP, frames, opener, permissions, nosniff, referrer, hsts []string }
 
 func newAnswerHeaders() answerHeaders {
 	return answerHeaders{
 		pageCSP: []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+		frames:      []string{"DENY"},
 		opener:      []string{"same-origin"},
 		permissions: []string{"camera=(), geolocation=(), microphone=()"},
 		nosniff:     []string{"nosniff"},

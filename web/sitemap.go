@@ -107,6 +107,7 @@ func (s *Server) dashboard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
+		h["X-Frame-Options"] = s.headers.frames // for browsers that know no frame-ancestors
 		h["Referrer-Policy"] = s.headers.referrer
 		h["Cross-Origin-Opener-Policy"] = s.headers.opener
 		h["Permissions-Policy"] = s.headers.permissions
@@ -130,6 +131,7 @@ func (s *Server) embed() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
+		h["X-Frame-Options"] = s.headers.frames
 		h["Permissions-Policy"] = s.headers.permissions
 		limitBody(w, r, maxFormBody)
 		next.ServeHTTP(w, r)

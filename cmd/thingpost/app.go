@@ -122,7 +122,7 @@ func (a *app) wire() {
 		API:      api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS:      tts.New(a.dialect),
 		Mainflux: a.mainflux(passwords, signIns),
-		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, Sessions: sessions, Hub: a.hub, Policy: policy,
+		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Backups: a.backups, StylePage: a.config.Watch.StylePage,
 			Host: dashboard.Host{StartedAt: iot.At(a.now()), Retention: a.config.Store.Retention, RetentionBytes: a.config.Store.RetentionBytes,
@@ -171,7 +171,7 @@ func (a *app) firstAccount(ctx context.Context) error {
 		a.setUp = iot.NewToken()
 		return nil
 	}
-	hash, err := iot.NewPasswords().Hash(ctx, a.config.First.Password)
+	hash, err := iot.NewPasswords().Hash(ctx, a.config.First.Password, a.config.First.Email)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func userAddCommand(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	return withStore(ctx, p, c, func(d *db.DB) error {
-		if a.PasswordHash, err = p.newPassword(ctx); err != nil {
+		if a.PasswordHash, err = p.newPassword(ctx, a.Email); err != nil {
 			return err
 		}
 		has, err := d.HasAccounts(ctx)
@@ -181,7 +181,7 @@ func userPasswordCommand(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
-		hash, err := p.newPassword(ctx)
+		hash, err := p.newPassword(ctx, a.Email)
 		if err != nil {
 			return err
 		}
@@ -225,12 +225,12 @@ func findOrganization(ctx context.Context, d *db.DB, name string) (*iot.Organiza
 
 // newPassword reads a new password and returns its hash. It is never taken from
 // the command line, which everybody on the machine sees.
-func (p *program) newPassword(ctx context.Context) (iot.Secret, error) {
+func (p *program) newPassword(ctx context.Context, email string) (iot.Secret, error) {
 	text, err := p.readPassword()
 	if err != nil {
 		return "", &iot.Error{Code: iot.Invalid, Message: "There is no password to read. Type it, or give it as the first line of standard input.", Err: err}
 	}
-	return iot.NewPasswords().Hash(ctx, text)
+	return iot.NewPasswords().Hash(ctx, text, email)
 }
 
 func (p *program) readPassword() (iot.Secret, error) {

@@ -115,7 +115,7 @@ func (w *world) people() {
 // setPassword gives the owner a password; its hash takes a while.
 func (w *world) setPassword() {
 	w.Helper()
-	hash, err := w.passwords.Hash(w.Context(), password)
+	hash, err := w.passwords.Hash(w.Context(), password, email)
 	w.must(err)
 	a, err := w.db.AccountByEmail(w.Context(), email)
 	w.must(err)

@@ -57,7 +57,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		return err
 	}
 	email := f.Value("email")
-	if !s.attempts.allow(r, email) {
+	if _, err := s.SignIns.Try(r, email); err != nil {
 		w.Header().Set("Retry-After", "60")
 		f.Fail(iot.NewError(iot.Invalid, "Too many attempts. Wait a minute, then try again."))
 		return s.signInPage(w, r, http.StatusTooManyRequests, f)
@@ -76,7 +76,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		f.Fail(iot.FieldError("password", "Email and password do not go together."), "password")
 		return s.signInPage(w, r, http.StatusUnprocessableEntity, f)
 	}
-	s.attempts.succeeded(email)
+	s.SignIns.Succeeded(email)
 	if err := s.enter(w, r, account); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (s *site) makeFirst(r *http.Request, a *iot.Account, o *iot.Organization, p
 	checkText(&faults, "name", a.Name)
 	checkText(&faults, "organization", o.Name)
 	checkText(&faults, "project", p.Name)
-	hash, err := s.hash(r, &faults, password)
+	hash, err := s.hash(r, &faults, password, a.Email)
 	if err != nil {
 		return err
 	}
@@ -179,13 +179,13 @@ func (s *site) makeFirst(r *http.Request, a *iot.Account, o *iot.Organization, p
 
 // hash hashes a new password if no field of the form has a fault, its own among
 // them, and returns all faults otherwise.
-func (s *site) hash(r *http.Request, faults *iot.Faults, password string) (iot.Secret, error) {
-	faults.Check(iot.TextLength(password) >= iot.MinPassword, "password", "must have at least 10 characters.")
-	faults.Check(len(password) <= iot.MaxPassword, "password", "must have at most 512 bytes.")
+func (s *site) hash(r *http.Request, faults *iot.Faults, password, email string) (iot.Secret, error) {
+	problem := iot.PasswordProblem(iot.Secret(password), email)
+	faults.Check(problem == "", "password", problem)
 	if err := faults.Err(); err != nil {
 		return "", err
 	}
-	return s.Passwords.Hash(r.Context(), iot.Secret(password))
+	return s.Passwords.Hash(r.Context(), iot.Secret(password), email)
 }
 
 // checkText checks a name that people give.

@@ -24,6 +24,7 @@ type Options struct {
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
 	Passwords *iot.Passwords
+	SignIns   *handlers.SignIns // default one of its own
 	Sessions  handlers.Sessions
 	Hub       handlers.Hub
 	// Policy says which addresses can be reached, for a word when a URL is saved.
@@ -63,8 +64,7 @@ type Host struct {
 // site is the dashboard. It is safe for concurrent use.
 type site struct {
 	Options
-	shown    *once
-	attempts *attempts
+	shown *once
 }
 
 // New returns the dashboard's handler. It answers all paths that it is given,
@@ -79,11 +79,14 @@ func New(o Options) http.Handler {
 	if o.Limits == (iot.Limits{}) {
 		o.Limits = o.DB.Limits()
 	}
+	if o.SignIns == nil {
+		o.SignIns = handlers.NewSignIns(o.Now)
+	}
 	if o.Templates == nil {
 		o.Templates = webhook.BuiltIn()
 	}
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
-	s := &site{Options: o, shown: newOnce(o.Now), attempts: newAttempts(o.Now)}
+	s := &site{Options: o, shown: newOnce(o.Now)}
 	mux := http.NewServeMux()
 	for _, rt := range s.routes() {
 		mux.Handle(rt.method+" "+rt.pattern, s.serve(rt))

@@ -71,6 +71,7 @@ func (s *site) frameHeaders(w http.ResponseWriter, r *http.Request, e *iot.Embed
 	ancestors := "'none'"
 	if e != nil {
 		ancestors = strings.Join(e.Origins, " ")
+		h.Del("X-Frame-Options") // it cannot name sites
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "+
 		"form-action 'none'; base-uri 'none'; frame-ancestors "+ancestors)

@@ -94,7 +94,7 @@ func (s *site) memberOf(r *http.Request, v *visit, f *handlers.Form) (*iot.Accou
 	a = &iot.Account{Email: email, Name: f.Value("name")}
 	var faults iot.Faults
 	faults.Check(iot.TextLength(a.Name) <= iot.MaxName && !iot.HasControl(a.Name), "name", "must have at most 254 characters.")
-	if a.PasswordHash, err = s.hash(r, &faults, f.Raw("password")); err != nil {
+	if a.PasswordHash, err = s.hash(r, &faults, f.Raw("password"), email); err != nil {
 		return nil, err
 	}
 	return a, s.DB.CreateAccount(a, v.actor())

@@ -72,7 +72,7 @@ func (s *site) changePassword(w http.ResponseWriter, r *http.Request, v *visit) 
 }
 
 func (s *site) setPassword(r *http.Request, v *visit, f *handlers.Form) error {
-	if !s.attempts.allow(r, v.account.Email) {
+	if _, err := s.SignIns.Try(r, v.account.Email); err != nil {
 		return iot.NewError(iot.RateLimited, "Too many attempts. Wait a minute, then try again.")
 	}
 	ok, err := s.Passwords.Check(r.Context(), v.account.PasswordHash, iot.Secret(f.Raw("current")))
@@ -80,11 +80,11 @@ func (s *site) setPassword(r *http.Request, v *visit, f *handlers.Form) error {
 		return err
 	}
 	if ok {
-		s.attempts.succeeded(v.account.Email)
+		s.SignIns.Succeeded(v.account.Email)
 	}
 	var faults iot.Faults
 	faults.Check(ok, "current", "This is not your present password.")
-	hash, err := s.hash(r, &faults, f.Raw("password"))
+	hash, err := s.hash(r, &faults, f.Raw("password"), v.account.Email)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ var hashed struct {
 // hashOnce hashes the password of all accounts of tests, which takes long.
 func hashOnce(t testing.TB) iot.Secret {
 	t.Helper()
-	hashed.Do(func() { hashed.hash, hashed.err = iot.NewPasswords().Hash(t.Context(), password) })
+	hashed.Do(func() { hashed.hash, hashed.err = iot.NewPasswords().Hash(t.Context(), password, "") })
 	if hashed.err != nil {
 		t.Fatal(hashed.err)
 	}

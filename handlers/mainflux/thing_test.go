@@ -95,7 +95,7 @@ func TestRecordedCalls(t *testing.T) {
 
 func TestTokensAndRegistration(t *testing.T) {
 	w := newWorld(t)
-	hash, err := w.passwords.Hash(t.Context(), password)
+	hash, err := w.passwords.Hash(t.Context(), password, email)
 	w.must(err)
 	a, err := w.db.AccountByEmail(t.Context(), email)
 	w.must(err)

@@ -98,7 +98,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request, _ *caller) err
 	if err := s.counted(w, r, body.User.Email); err != nil {
 		return err
 	}
-	hash, err := s.Passwords.Hash(r.Context(), body.User.Password)
+	hash, err := s.Passwords.Hash(r.Context(), body.User.Password, body.User.Email)
 	if err != nil {
 		return err
 	}

@@ -32,14 +32,12 @@ const (
 	MaxPassword = 512
 )
 
-// Hash checks a new password's form and returns its argon2id hash in the usual
-// text form. Invalid: a fault of the field "password".
-func (p *Passwords) Hash(ctx context.Context, password Secret) (Secret, error) {
-	if TextLength(password.Reveal()) < MinPassword {
-		return "", FieldError("password", "must have at least 10 characters.")
-	}
-	if len(password) > MaxPassword {
-		return "", FieldError("password", "must have at most 512 bytes.")
+// Hash checks a new password of the account with the email (PasswordProblem) and
+// returns its argon2id hash in the usual text form. Invalid: a fault of the field
+// "password".
+func (p *Passwords) Hash(ctx context.Context, password Secret, email string) (Secret, error) {
+	if problem := PasswordProblem(password, email); problem != "" {
+		return "", FieldError("password", problem)
 	}
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt)

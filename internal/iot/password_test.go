@@ -12,14 +12,14 @@ import (
 func TestPasswords(t *testing.T) {
 	p := iot.NewPasswords()
 	const word = "correct horse battery"
-	hash, err := p.Hash(t.Context(), word)
+	hash, err := p.Hash(t.Context(), word, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(hash.Reveal(), "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(hash.Reveal(), word) {
 		t.Errorf("the hash is %s", hash.Reveal())
 	}
-	if again, err := p.Hash(t.Context(), word); err != nil || again == hash {
+	if again, err := p.Hash(t.Context(), word, ""); err != nil || again == hash {
 		t.Errorf("one password has the same hash twice: there is no salt (%v)", err)
 	}
 	long := iot.Secret(strings.Repeat("x", iot.MaxPassword+1))
@@ -52,7 +52,7 @@ func TestPasswords(t *testing.T) {
 func TestPasswordsRefuseTheirBounds(t *testing.T) {
 	p := iot.NewPasswords()
 	for _, bad := range []iot.Secret{"", "123456789", "ääääääääa", iot.Secret(strings.Repeat("x", iot.MaxPassword+1))} {
-		_, err := p.Hash(t.Context(), bad)
+		_, err := p.Hash(t.Context(), bad, "")
 		if e, ok := errors.AsType[*iot.Error](err); !ok || e.Fields["password"] == "" {
 			t.Errorf("a password of %d bytes: %v", len(bad), err)
 		}
