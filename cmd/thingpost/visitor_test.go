@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"net"
 	"net/http"
 	neturl "net/url"
 	"strings"
@@ -91,4 +92,14 @@ func (r *reader) form(page, action string) neturl.Values {
 		}
 	})
 	return values
+}
+
+// freeAddress is one that nobody listens on at the moment, for a server whose own
+// URL is another.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }
