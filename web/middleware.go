@@ -34,14 +34,16 @@ const (
 
 // answerHeaders are values of headers in the form in which net/http keeps them,
 // made once: a device's message should not pay for them.
-type answerHeaders struct{ pageCSP, frames, opener, permissions, nosniff, referrer, hsts []string }
+type answerHeaders struct{ pageCSP, frames, unkept, opener, secretive, permissions, nosniff, referrer, hsts []string }
 
 func newAnswerHeaders() answerHeaders {
 	return answerHeaders{
 		pageCSP: []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
 		frames:      []string{"DENY"},
+		unkept:      []string{"no-store"},
 		opener:      []string{"same-origin"},
+		secretive:   []string{"no-referrer"},
 		permissions: []string{"camera=(), geolocation=(), microphone=()"},
 		nosniff:     []string{"nosniff"},
 		referrer:    []string{"same-origin"},

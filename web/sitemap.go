@@ -108,6 +108,7 @@ func (s *Server) dashboard() http.Handler {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
 		h["X-Frame-Options"] = s.headers.frames // for browsers that know no frame-ancestors
+		h["Cache-Control"] = s.headers.unkept
 		h["Referrer-Policy"] = s.headers.referrer
 		h["Cross-Origin-Opener-Policy"] = s.headers.opener
 		h["Permissions-Policy"] = s.headers.permissions
@@ -132,6 +133,8 @@ func (s *Server) embed() http.Handler {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
 		h["X-Frame-Options"] = s.headers.frames
+		h["Cache-Control"] = s.headers.unkept
+		h["Referrer-Policy"] = s.headers.secretive // the address is the secret
 		h["Permissions-Policy"] = s.headers.permissions
 		limitBody(w, r, maxFormBody)
 		next.ServeHTTP(w, r)
