@@ -46,7 +46,7 @@ func newWebWorld(t *testing.T, args ...string) *webWorld {
 	var organizations struct{ Items []struct{ ID string } }
 	w.api.call("GET", "/organizations", nil, 200, &organizations)
 	w.tries("POST", "/projects/world/inspector", neturl.Values{})
-	s := w.tries("POST", "/projects/world/embeds/new", neturl.Values{"name": {"Portal"}, "origins": {"https://portal.example"}, "days": {"30"}})
+	s := w.tries("POST", "/projects/world/embeds", neturl.Values{"name": {"Portal"}, "origins": {"https://portal.example"}, "days": {"30"}})
 	w.embed = "/embed/nothing"
 	if page := w.tries("GET", s.header.Get("Location"), nil); strings.Contains(page.body, "/embed/") {
 		_, rest, _ := strings.Cut(page.body, "/embed/")
@@ -180,13 +180,16 @@ func TestNobodyIsSentElsewhere(t *testing.T) {
 	defer p.end(t, syscall.SIGTERM)
 	url := "http://" + address
 	tries := 0
-	for _, next := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/%09/evil.example", "/\t/evil.example", "javascript:alert(1)", "data:text/html,x", "https:evil.example",
+	for i, next := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/%09/evil.example", "/\t/evil.example", "javascript:alert(1)", "data:text/html,x", "https:evil.example",
 		"http:///evil.example", "/..//evil.example", "///evil.example", " //evil.example", "\x01https://evil.example", "/\n/evil.example", "@evil.example", "hooks.example.evil.example"} {
-		for _, s := range []seen{
-			visitor(t, url).tries("POST", "/sign-in", neturl.Values{"email": {"ada@example.org"}, "password": {strings.Repeat("x", 600)}, "next": {next}}),
+		answers := []seen{
+			visitor(t, url).tries("POST", "/sign-in", neturl.Values{"email": {"ada" + fmt.Sprint(i) + "@example.org"}, "password": {strings.Repeat("x", 600)}, "next": {next}}),
 			visitor(t, url).tries("GET", "/sign-in?next="+neturl.QueryEscape(next), nil),
-			visitor(t, url).tries("GET", "/settings", nil, "HX-Request", "true", "HX-Current-URL", next),
-		} {
+		}
+		if !iot.HasControl(next) {
+			answers = append(answers, visitor(t, url).tries("GET", "/settings", nil, "HX-Request", "true", "HX-Current-URL", next))
+		}
+		for _, s := range answers {
 			tries++
 			for _, name := range []string{"Location", "HX-Redirect", "HX-Location", "Refresh"} {
 				if to := s.header.Get(name); strings.Contains(to, "evil") && (strings.Contains(to, "//evil") || !strings.HasPrefix(to, "/")) {
@@ -204,8 +207,9 @@ func TestNobodyIsSentElsewhere(t *testing.T) {
 	r.tries("POST", "/projects/new", neturl.Values{"name": {"World"}, "id": {"world"}}, cookie[:2]...)
 	for _, path := range []string{"/", "/sign-in", "/settings", "/projects/world", "/projects/world/devices", "/projects/world/settings", "/projects/world/inspector", "/projects/world/embeds", "/nowhere", "//evil.example", "/static", "/projects/world/"} {
 		s := r.tries("GET", path, nil, cookie...)
-		if tries++; strings.Contains(strings.ReplaceAll(s.body+s.header.Get("Location"), "//evil.example/", ""), "evil.example") && path != "//evil.example" || strings.HasPrefix(s.header.Get("Location"), "//") || strings.Contains(s.header.Get("Location"), "evil") {
-			t.Errorf("%s tells another host's name: %q", path, s.header.Get("Location"))
+		to := s.header.Get("Location")
+		if tries++; path != "//evil.example" && strings.Contains(s.body+to, "evil.example") || to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//")) {
+			t.Errorf("%s tells another host's name, or leads to %q", path, to)
 		}
 	}
 	for _, path := range []string{"/static/../thingpost.db", "/static/..%2f..%2fsecret.key", "/static/%2e%2e/%2e%2e/etc/passwd", "/static//etc/passwd", "/static/..\\..\\secret.key", "/settings/storage/backups/..%2fthingpost.db", "/settings/storage/backups/../../secret.key",

@@ -57,6 +57,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		return err
 	}
 	email := f.Value("email")
+	f.Set("next", handlers.LocalPath(f.Value("next")))
 	if _, err := s.SignIns.Try(r, email); err != nil {
 		w.Header().Set("Retry-After", "60")
 		f.Fail(iot.NewError(iot.Invalid, "Too many attempts. Wait a minute, then try again."))
@@ -80,7 +81,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	if err := s.enter(w, r, account); err != nil {
 		return err
 	}
-	return handlers.Redirect(w, r, handlers.LocalPath(f.Value("next")))
+	return handlers.Redirect(w, r, f.Value("next"))
 }
 
 // enter begins a session.
