@@ -28,6 +28,11 @@ const asProgram = "THINGPOST_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		if path := os.Getenv(asFaulty); path != "" {
+			if err := useFaultyDisk(path); err != nil {
+				panic(err)
+			}
+		}
 		main()
 		return
 	}
