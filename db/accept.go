@@ -1,6 +1,7 @@
 package db
 
 import (
+	"sync/atomic"
 	"time"
 
 	"thingpost/internal/iot"
@@ -35,14 +36,31 @@ const RepeatWindow = 24 * time.Hour
 
 // Accept stores messages with their deliveries and returns when they are on
 // disk; see Accept.Stale and Accept.Repeated. A failure is everybody's of this
-// call: storage_full or unavailable, and nothing of it was stored.
+// call: storage_full or unavailable, and nothing of it was stored; or unavailable
+// after AcceptWait, where the disk does not answer: then the list must not be
+// looked at any more, since it may still be written.
 func (d *DB) Accept(list ...*Accept) error {
 	if len(list) == 0 {
 		return nil
 	}
-	done := make(chan error, 1)
-	d.submit(item{accept: list, done: func(err error) { done <- err }})
-	return translate("store messages", <-done)
+	done, given := make(chan error, 1), new(atomic.Bool)
+	timer := time.NewTimer(d.acceptWait)
+	defer timer.Stop()
+	if d.writer == nil {
+		return errReadOnly
+	}
+	if !submitUntil(d.writer, timer.C, item{accept: list, given: given, done: func(err error) { done <- err }}) {
+		return errTooSlow
+	}
+	select {
+	case err := <-done:
+		return translate("store messages", err)
+	case <-timer.C:
+		// What is being written may still be stored: a sender who was not told so
+		// sends it again.
+		given.Store(true)
+		return errTooSlow
+	}
 }
 
 type sent struct {

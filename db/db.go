@@ -30,6 +30,10 @@ type DB struct {
 	limits iot.Limits
 	path   string
 
+	trouble    trouble
+	reserve    reserve
+	acceptWait time.Duration // AcceptWait, but in tests
+
 	pruneNow chan struct{} // capacity one: somebody wants it now
 
 	lookBack int // LookBack, but in tests
@@ -50,6 +54,9 @@ type Options struct {
 	// OnCommit is called by the writer after each commit, in order. It must be
 	// quick and must not write.
 	OnCommit func(iot.Commit)
+	// Reserve is how many bytes of the disk are kept for everything but messages
+	// while it is full, see ReserveName; 0 keeps none.
+	Reserve int64
 	// ReadOnly opens what exists, for check and backup: no migration, no writer.
 	ReadOnly bool
 	// AsItIs opens without migrations, for commands beside a running server.
@@ -75,7 +82,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.OnCommit == nil {
 		o.OnCommit = func(iot.Commit) {}
 	}
-	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, pruneNow: make(chan struct{}, 1)}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait, pruneNow: make(chan struct{}, 1)}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}
@@ -112,6 +119,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	d.reader.SetMaxOpenConns(maxReaders)
 	d.reader.SetMaxIdleConns(2)
 	d.reader.SetConnMaxIdleTime(20 * time.Second)
+	d.reserve = newReserve(o.Folder, o.Reserve)
+	d.reserve.take()
 	if err := d.startWriter(ctx, wdb, o.OnCommit); err != nil {
 		_ = wdb.Close()
 		_ = d.reader.Close()

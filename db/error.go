@@ -48,7 +48,7 @@ func translate(doing string, err error) error {
 	}
 	switch resultCode(err) & 0xff {
 	case codeFull:
-		return &iot.Error{Code: iot.StorageFull, Message: "The disk is full. Free some space, or shorten the retention.", Err: err}
+		return &iot.Error{Code: iot.StorageFull, Message: messageFull, Err: err}
 	case codeReadOnly:
 		return unavailable("The database cannot be written: the disk or the file is read-only.", err)
 	case codeIOErr, codeCantOpen:
@@ -60,6 +60,8 @@ func translate(doing string, err error) error {
 	}
 	return err
 }
+
+const messageFull = "The disk is full. Free some space, or shorten the retention."
 
 func resultCode(err error) int {
 	if e, ok := errors.AsType[*sqlite.Error](err); ok {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"thingpost/internal/iot"
 )
 
 // Size is what the database takes on disk, in bytes.
@@ -40,18 +42,33 @@ func (d *DB) Totals(ctx context.Context) (Counters, error) {
 	return c, translate("read totals", err)
 }
 
-// Ready returns why nothing can be stored just now (storage_full, unavailable),
-// or nil. It writes a row and waits until that is on disk, or ctx ends.
+// Ready returns why no message can be stored just now (storage_full,
+// unavailable), or nil. It writes a row and waits until that is on disk, or ctx
+// ends.
 func (d *DB) Ready(ctx context.Context) error {
+	if d.writer == nil {
+		return errReadOnly
+	}
 	done := make(chan error, 1)
-	d.submit(item{done: func(err error) { done <- err }, fn: func(t *Tx) error {
-		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('ready_at', $1) ON CONFLICT DO UPDATE SET value = excluded.value`, d.now().UTC().Format(time.RFC3339))
-		return err
-	}})
+	if !submitUntil(d.writer, ctx.Done(), item{done: func(err error) { done <- err }, fn: noteReady}) {
+		return unavailable("The disk does not answer in time.", ctx.Err())
+	}
 	select {
 	case err := <-done:
-		return translate("write", err)
+		if err != nil {
+			return translate("write", err)
+		}
 	case <-ctx.Done():
 		return unavailable("The disk does not answer in time.", ctx.Err())
 	}
+	if t := d.Trouble(); t != nil {
+		return iot.NewError(t.Code, t.Message)
+	}
+	return nil
+}
+
+// noteReady writes a row, to see whether the disk takes it.
+func noteReady(t *Tx) error {
+	_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('ready_at', $1) ON CONFLICT DO UPDATE SET value = excluded.value`, t.db.now().UTC().Format(time.RFC3339Nano))
+	return err
 }

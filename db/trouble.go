@@ -2,6 +2,7 @@ package db
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,4 +83,97 @@ func (d *DB) noteWell() {
 	}
 	d.log.Info("all is stored again", slog.Duration("after", d.now().Sub(t.began)), slog.Int64("refused", t.now.Refused))
 	t.now = nil
+}
+
+// troubleAgain is how often the writer tries the disk while there is trouble.
+const troubleAgain = time.Second
+
+// isFull reports whether the disk has no room.
+func isFull(err error) bool { return resultCode(err)&0xff == codeFull }
+
+var errShort = &iot.Error{Code: iot.StorageFull, Message: messageFull}
+
+// AcceptWait is how long a sender waits for the disk before it is told that the
+// disk does not answer.
+const AcceptWait = 30 * time.Second
+
+var errTooSlow = unavailable("The disk does not answer in time. Send it again.", nil)
+
+// taken leaves out the items that nobody waits for any more.
+func taken(batch []item) []item {
+	return slices.DeleteFunc(batch, func(it item) bool { return it.given != nil && !it.given.CompareAndSwap(false, true) })
+}
+
+// refused answers the messages of a batch while the disk has no room to spare for
+// them, and returns the rest.
+func (w *writer) refused(batch []item) []item {
+	if !w.short {
+		return batch
+	}
+	var n int64
+	rest := slices.DeleteFunc(batch, func(it item) bool {
+		if it.accept == nil {
+			return false
+		}
+		n += int64(len(it.accept))
+		it.done(errShort)
+		return true
+	})
+	if n > 0 {
+		w.db.noteTrouble(errShort, n)
+	}
+	return rest
+}
+
+// failed notes that a batch was not stored.
+func (w *writer) failed(err error, batch []item) {
+	if !isDisk(err) {
+		w.log().Error("write", slog.Int("items", len(batch)), slog.Any("error", err))
+		return
+	}
+	var messages int64
+	for _, it := range batch {
+		messages += int64(len(it.accept))
+	}
+	w.db.noteTrouble(err, messages)
+}
+
+// stored notes that a transaction is on disk.
+func (w *writer) stored() {
+	if w.short {
+		w.checkpoint() // so that the log needs no more room
+		return
+	}
+	w.db.noteWell()
+}
+
+// runShort gives up the reserve, since the disk is full. It reports whether that
+// made room.
+func (w *writer) runShort(err error) bool {
+	if w.db.reserve.size == 0 {
+		return false
+	}
+	w.short = true
+	w.db.noteTrouble(err, 0)
+	if !w.db.reserve.give() {
+		return false
+	}
+	w.checkpoint()
+	return true
+}
+
+// tryDisk looks once a second whether the disk is well again: whether it takes a
+// row, or where it was full, another reserve.
+func (w *writer) tryDisk() {
+	now := w.db.now()
+	if gone := now.Sub(w.tried); gone >= 0 && gone < troubleAgain {
+		return
+	}
+	w.tried = now
+	if w.short {
+		if w.short = !w.db.reserve.take(); w.short {
+			return
+		}
+	}
+	w.write([]item{{fn: noteReady, done: func(error) {}}})
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"thingpost/internal/iot"
@@ -47,6 +47,9 @@ type item struct {
 	accept []*Accept       // of one call: stored together
 	finish *iot.Outcome
 	done   func(error)
+	// given is set by whoever comes first: the writer, who writes the item, or the
+	// caller, who waits for it no longer. nil if the caller always waits.
+	given *atomic.Bool
 }
 
 // writer is the one goroutine that writes. Items of one transaction run in this
@@ -72,23 +75,8 @@ type writer struct {
 	seen     map[int64]iot.Instant // devices' last messages, not yet written
 	days     map[hourKey]int64     // devices' messages of a day, not yet written
 	seenAt   time.Time
-}
-
-// Tx is one item's view of the writer's transaction. What it gathers is dropped
-// if the item fails.
-type Tx struct {
-	ctx      context.Context
-	db       *DB
-	conn     *sql.Conn
-	commit   iot.Commit
-	counts   map[int64]*counts
-	hours    map[hourKey]*hour
-	messages map[hourKey]int64
-	days     map[hourKey]int64 // devices' messages of a day, counted once they are on disk
-	raised   map[int64]int64   // projects whose version rises, and to what
-	forget   []int64           // webhooks whose cached health no longer holds
-	whole    *Tx               // of the transaction that an item is part of
-	dues     map[[2]int64]int  // places in commit.Due, by webhook and device
+	short    bool      // the disk was full: messages are refused until there is a reserve again
+	tried    time.Time // when it was last tried to write, or to have a reserve, in trouble
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -159,6 +147,23 @@ func (w *writer) submit(it item) {
 	w.items <- it
 }
 
+// submitUntil is submit for a caller who does not wait for ever for a place in the
+// line. It reports whether there was one.
+func submitUntil[T any](w *writer, end <-chan T, it item) bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		it.done(errClosed)
+		return true
+	}
+	select {
+	case w.items <- it:
+		return true
+	case <-end:
+		return false
+	}
+}
+
 // submit hands an item to the writer, if there is one.
 func (d *DB) submit(it item) {
 	if d.writer == nil {
@@ -201,15 +206,27 @@ func (w *writer) run() {
 	batch := make([]item, 0, maxBatch)
 	busy := false
 	for {
-		idle.Reset(idleAfter)
 		var it item
 		open := true
-		select {
-		case it, open = <-w.items:
-		case <-idle.C:
-			w.rest()
-			// Nothing more to put off: wait for work, not for the clock.
-			it, open = <-w.items
+		if w.db.Trouble() != nil {
+			idle.Reset(troubleAgain)
+			select {
+			case it, open = <-w.items:
+			case <-idle.C:
+			}
+			w.tryDisk()
+			if it.done == nil && open {
+				continue
+			}
+		} else {
+			idle.Reset(idleAfter)
+			select {
+			case it, open = <-w.items:
+			case <-idle.C:
+				w.rest()
+				// Nothing more to put off: wait for work, not for the clock.
+				it, open = <-w.items
+			}
 		}
 		if !open {
 			w.rest()
@@ -218,7 +235,7 @@ func (w *writer) run() {
 		w.messages = len(it.accept)
 		batch = w.collect(append(batch[:0], it), busy)
 		busy = len(batch) >= busyBatch
-		w.write(batch)
+		w.write(taken(batch))
 		clear(batch)
 	}
 }
@@ -255,18 +272,25 @@ func (w *writer) drain(batch []item) []item {
 // write stores a batch in one transaction. If one of many items fails it, each
 // is tried alone, so that no item can fail another's.
 func (w *writer) write(batch []item) {
+	if batch = w.refused(batch); len(batch) == 0 {
+		return
+	}
 	results := make([]error, len(batch))
 	commit, err := w.transact(batch, results)
 	switch {
 	case err == nil:
+		w.stored()
 		w.onCommit(commit)
 	case len(batch) > 1 && !isDisk(err):
 		for i := range batch {
 			w.write(batch[i : i+1])
 		}
 		return
+	case isFull(err) && w.runShort(err):
+		w.write(batch)
+		return
 	default:
-		w.log().Error("write", slog.Int("items", len(batch)), slog.Any("error", err))
+		w.failed(err, batch)
 		for i := range results {
 			results[i] = err
 		}
@@ -381,99 +405,20 @@ func (w *writer) newTx(ctx context.Context) *Tx {
 	return &Tx{ctx: ctx, db: w.db, conn: w.conn}
 }
 
-func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
-	return t.conn.ExecContext(t.ctx, query, args...)
-}
-
-func (t *Tx) row(query string, args ...any) *sql.Row {
-	return t.conn.QueryRowContext(t.ctx, query, args...)
-}
-
-// execOne runs a statement that must change just one row of what is named.
-func (t *Tx) execOne(what, query string, args ...any) error {
-	r, err := t.exec(query, args...)
-	if err != nil {
-		return err
-	}
-	if n, _ := r.RowsAffected(); n == 0 {
-		return notFound(what)
-	}
-	return nil
-}
-
-// raise makes matching look again: what the project's webhooks get has changed.
-func (t *Tx) raise(projectID int64) {
-	if t.raised == nil {
-		t.raised = map[int64]int64{}
-	}
-	t.raised[projectID] = 0
-}
-
-// changed names a section of a project's pages.
-func (t *Tx) changed(projectID int64, name iot.EventName) {
-	e := iot.Event{ProjectID: projectID, Name: name}
-	if !slices.Contains(t.commit.Events, e) {
-		t.commit.Events = append(t.commit.Events, e)
-	}
-}
-
-// reload tells the dispatcher to look at a webhook and its pending work again.
-func (t *Tx) reload(webhookID int64) {
-	t.commit.Webhooks = append(t.commit.Webhooks, webhookID)
-	t.forget = append(t.forget, webhookID)
-}
-
-// due tells the dispatcher that there is more to read of a webhook.
-func (t *Tx) due(v iot.Due) {
-	key := [2]int64{v.WebhookID, v.DeviceID}
-	if i, known := t.dues[key]; known {
-		t.commit.Due[i].At = min(t.commit.Due[i].At, v.At)
-		return
-	}
-	if t.dues == nil {
-		t.dues = map[[2]int64]int{}
-	}
-	t.dues[key] = len(t.commit.Due)
-	t.commit.Due = append(t.commit.Due, v)
-}
-
-func (t *Tx) merge(o *Tx) {
-	t.commit.Queued = append(t.commit.Queued, o.commit.Queued...)
-	t.commit.Webhooks = append(t.commit.Webhooks, o.commit.Webhooks...)
-	t.commit.Downlinks = append(t.commit.Downlinks, o.commit.Downlinks...)
-	t.commit.Intervals = append(t.commit.Intervals, o.commit.Intervals...)
-	t.commit.Replays = append(t.commit.Replays, o.commit.Replays...)
-	for _, due := range o.commit.Due {
-		t.due(due)
-	}
-	for _, e := range o.commit.Events {
-		t.changed(e.ProjectID, e.Name)
-	}
-	t.forget = append(t.forget, o.forget...)
-	for id := range o.raised {
-		t.raise(id)
-	}
-	for id, c := range o.counts {
-		t.count(id).add(c)
-	}
-	for k, h := range o.hours {
-		t.hour(k).add(h)
-	}
-	for k, n := range o.messages {
-		t.addMessages(k, n)
-	}
-}
-
 // rest does what was put off while there was work.
 func (w *writer) rest() {
-	ctx := context.Background()
 	if len(w.seen)+len(w.days) > 0 {
 		// In one transaction: each commit waits for the disk.
 		if _, err := w.transact(nil, nil); err != nil {
 			w.log().Warn("write devices last seen", slog.Any("error", err))
 		}
 	}
-	if _, err := w.conn.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
+	w.checkpoint()
+}
+
+// checkpoint moves the WAL into the database as far as no reader needs it.
+func (w *writer) checkpoint() {
+	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
 		w.log().Warn("checkpoint", slog.Any("error", err))
 	}
 }

@@ -1,0 +1,109 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+
+	"thingpost/internal/iot"
+)
+
+// Tx is one item's view of the writer's transaction. What it gathers is dropped
+// if the item fails.
+type Tx struct {
+	ctx      context.Context
+	db       *DB
+	conn     *sql.Conn
+	commit   iot.Commit
+	counts   map[int64]*counts
+	hours    map[hourKey]*hour
+	messages map[hourKey]int64
+	days     map[hourKey]int64 // devices' messages of a day, counted once they are on disk
+	raised   map[int64]int64   // projects whose version rises, and to what
+	forget   []int64           // webhooks whose cached health no longer holds
+	whole    *Tx               // of the transaction that an item is part of
+	dues     map[[2]int64]int  // places in commit.Due, by webhook and device
+}
+
+func (t *Tx) exec(query string, args ...any) (sql.Result, error) {
+	return t.conn.ExecContext(t.ctx, query, args...)
+}
+
+func (t *Tx) row(query string, args ...any) *sql.Row {
+	return t.conn.QueryRowContext(t.ctx, query, args...)
+}
+
+// execOne runs a statement that must change just one row of what is named.
+func (t *Tx) execOne(what, query string, args ...any) error {
+	r, err := t.exec(query, args...)
+	if err != nil {
+		return err
+	}
+	if n, _ := r.RowsAffected(); n == 0 {
+		return notFound(what)
+	}
+	return nil
+}
+
+// raise makes matching look again: what the project's webhooks get has changed.
+func (t *Tx) raise(projectID int64) {
+	if t.raised == nil {
+		t.raised = map[int64]int64{}
+	}
+	t.raised[projectID] = 0
+}
+
+// changed names a section of a project's pages.
+func (t *Tx) changed(projectID int64, name iot.EventName) {
+	e := iot.Event{ProjectID: projectID, Name: name}
+	if !slices.Contains(t.commit.Events, e) {
+		t.commit.Events = append(t.commit.Events, e)
+	}
+}
+
+// reload tells the dispatcher to look at a webhook and its pending work again.
+func (t *Tx) reload(webhookID int64) {
+	t.commit.Webhooks = append(t.commit.Webhooks, webhookID)
+	t.forget = append(t.forget, webhookID)
+}
+
+// due tells the dispatcher that there is more to read of a webhook.
+func (t *Tx) due(v iot.Due) {
+	key := [2]int64{v.WebhookID, v.DeviceID}
+	if i, known := t.dues[key]; known {
+		t.commit.Due[i].At = min(t.commit.Due[i].At, v.At)
+		return
+	}
+	if t.dues == nil {
+		t.dues = map[[2]int64]int{}
+	}
+	t.dues[key] = len(t.commit.Due)
+	t.commit.Due = append(t.commit.Due, v)
+}
+
+func (t *Tx) merge(o *Tx) {
+	t.commit.Queued = append(t.commit.Queued, o.commit.Queued...)
+	t.commit.Webhooks = append(t.commit.Webhooks, o.commit.Webhooks...)
+	t.commit.Downlinks = append(t.commit.Downlinks, o.commit.Downlinks...)
+	t.commit.Intervals = append(t.commit.Intervals, o.commit.Intervals...)
+	t.commit.Replays = append(t.commit.Replays, o.commit.Replays...)
+	for _, due := range o.commit.Due {
+		t.due(due)
+	}
+	for _, e := range o.commit.Events {
+		t.changed(e.ProjectID, e.Name)
+	}
+	t.forget = append(t.forget, o.forget...)
+	for id := range o.raised {
+		t.raise(id)
+	}
+	for id, c := range o.counts {
+		t.count(id).add(c)
+	}
+	for k, h := range o.hours {
+		t.hour(k).add(h)
+	}
+	for k, n := range o.messages {
+		t.addMessages(k, n)
+	}
+}
