@@ -16,10 +16,10 @@ LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak outage fuzz check clean
+.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak outage fuzz diskfaults check clean
 
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the program into bin/
 	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/thingpost
@@ -91,6 +91,10 @@ outage: ## keep a webhook down for an hour of simulated time at 100 messages/s, 
 FUZZTIME ?= 1m
 fuzz: ## fuzz every parser for FUZZTIME (1m) each, FUZZ=Name for some alone
 	GO='$(GO)' FUZZTIME='$(FUZZTIME)' FUZZ='$(FUZZ)' FUZZKEEP='$(FUZZKEEP)' .ci/fuzz
+
+FAULTS ?= 1000
+diskfaults: ## let the disk fail at FAULTS writes (1000) of the real program, one after the other
+	THINGPOST_DISK_FAULTS=$(FAULTS) $(GO) test -count=1 -v -timeout 60m -run '^(TestAnErrorAtTheNthWrite|TestADiskThatTakesNoWrites|TestAFullDisk|TestASlowDisk)$$' $(TESTFLAGS) ./cmd/thingpost
 
 check: ## do all that CI does
 	.ci/run

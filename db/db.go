@@ -34,7 +34,7 @@ type DB struct {
 	reserve    reserve
 	acceptWait time.Duration // AcceptWait, but in tests
 
-	pruneNow chan struct{} // capacity one: somebody wants it now
+	pruneNow chan time.Duration // capacity one: somebody wants it now
 
 	lookBack int // LookBack, but in tests
 }
@@ -82,7 +82,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.OnCommit == nil {
 		o.OnCommit = func(iot.Commit) {}
 	}
-	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait, pruneNow: make(chan struct{}, 1)}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait, pruneNow: make(chan time.Duration, 1)}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}

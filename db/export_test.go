@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // Schemas returns the versions of all schemas, in their order.
@@ -112,3 +113,6 @@ const KeptReplays = keptReplays
 
 // Project returns the project of what is chosen.
 func (s ReplaySpec) Project() int64 { return s.project() }
+
+// SetAcceptWait shortens AcceptWait.
+func (d *DB) SetAcceptWait(wait time.Duration) { d.acceptWait = wait }

@@ -315,15 +315,15 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 }
 
 // vacuum gives free pages back to the file system where they are more than a
-// sixteenth of the file, or the file is too large with them. Fewer are left for
-// what comes in next.
+// sixteenth of the file, or the file is too large with them, or the disk is full.
+// Fewer are left for what comes in next.
 func (d *DB) vacuum(ctx context.Context, most int64) error {
 	for {
 		size, err := d.Size(ctx)
 		if err != nil {
 			return err
 		}
-		tooLarge := most > 0 && size.File > most-min(size.WAL, most/2)
+		tooLarge := most > 0 && size.File > most-min(size.WAL, most/2) || d.Trouble() != nil
 		if size.Free == 0 || !tooLarge && size.Free <= size.File/16 {
 			return nil
 		}
@@ -352,10 +352,11 @@ const (
 func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for n, once := 0, o; ; n++ {
 		err := d.cancelAllDeleted(ctx)
 		if err == nil && n%int(pruneEvery/sizeEvery) == 0 {
-			err = d.noted(ctx, true, d.Prune, o)
+			err = d.noted(ctx, true, d.Prune, once)
+			once = o
 		} else if err == nil {
 			err = d.noted(ctx, false, d.keepSmall, o)
 		}
@@ -365,8 +366,11 @@ func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.pruneNow:
+		case older := <-d.pruneNow:
 			n = -1 // the next turn is one that prunes
+			if older > 0 && (o.OlderThan == 0 || older < o.OlderThan) {
+				once.OlderThan = older
+			}
 		case <-tick.C:
 		}
 	}

@@ -84,13 +84,18 @@ func (d *DB) Versions(ctx context.Context) (sqlite string, schema int64, err err
 	return sqlite, schema, translate("read versions", err)
 }
 
-// PruneSoon makes Maintain prune at once, as its options say. It does not wait.
-func (d *DB) PruneSoon(actor string) error {
-	if err := d.write("prune", func(t *Tx) error { return t.audit(0, actor, "storage.prune", "database", "") }); err != nil {
+// PruneSoon makes Maintain prune at once, as its options say, or this once what is
+// older than that (0: as they say). It does not wait.
+func (d *DB) PruneSoon(actor string, older time.Duration) error {
+	detail := ""
+	if older > 0 {
+		detail = "older than " + older.String()
+	}
+	if err := d.write("prune", func(t *Tx) error { return t.audit(0, actor, "storage.prune", "database", detail) }); err != nil {
 		return err
 	}
 	select {
-	case d.pruneNow <- struct{}{}:
+	case d.pruneNow <- older:
 	default: // it was asked for already
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // Trouble is why nothing can be stored just now. It ends by itself, when the disk
-// takes a write again: while there is trouble the writer tries once a second.
+// takes a write again: while there is trouble the writer tries twice a second.
 type Trouble struct {
 	Since   iot.Instant
 	Code    iot.Code // storage_full or unavailable
@@ -85,8 +85,9 @@ func (d *DB) noteWell() {
 	t.now = nil
 }
 
-// troubleAgain is how often the writer tries the disk while there is trouble.
-const troubleAgain = time.Second
+// troubleAgain is how soon after each other the writer tries the disk while there
+// is trouble.
+const troubleAgain = 500 * time.Millisecond
 
 // isFull reports whether the disk has no room.
 func isFull(err error) bool { return resultCode(err)&0xff == codeFull }
@@ -162,7 +163,7 @@ func (w *writer) runShort(err error) bool {
 	return true
 }
 
-// tryDisk looks once a second whether the disk is well again: whether it takes a
+// tryDisk looks now and then whether the disk is well again: whether it takes a
 // row, or where it was full, another reserve.
 func (w *writer) tryDisk() {
 	now := w.db.now()

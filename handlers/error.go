@@ -54,6 +54,19 @@ func problemOf(w http.ResponseWriter, err error) Problem {
 	return Problem{Status: statusOf(e.Code), Code: e.Code, Title: titleOf(e.Code), Message: e.Message}
 }
 
+// SetRetryAfter says by the header Retry-After when to try again what cannot be
+// done now: most of that is over in a moment, while on a full disk someone has to
+// make room. What cannot be helped by waiting gets no header.
+func SetRetryAfter(h http.Header, c iot.Code) {
+	switch c {
+	case iot.Unavailable:
+		h.Set("Retry-After", "5")
+	case iot.StorageFull:
+		h.Set("Retry-After", "60")
+	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.RateLimited, iot.Internal:
+	}
+}
+
 func titleOf(c iot.Code) string {
 	switch c {
 	case iot.Invalid:

@@ -35,6 +35,7 @@ func HTML(f Func, o HTMLOptions) http.Handler {
 		}
 		logFailure(o.Log.With("request_id", requestID(w)), r, err)
 		p := problemOf(w, err)
+		SetRetryAfter(w.Header(), p.Code)
 		switch {
 		case p.Code == iot.Unauthorized:
 			toSignIn(w, r, o.SignIn)

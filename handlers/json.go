@@ -66,6 +66,7 @@ func answerError(w http.ResponseWriter, r *http.Request, err error, log *slog.Lo
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="thingpost"`)
 	}
+	SetRetryAfter(w.Header(), body.Code)
 	_ = WriteJSON(w, status, map[string]ErrorBody{"error": body}) // texts alone: cannot fail
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"thingpost/handlers"
 	"thingpost/internal/iot"
 )
 
@@ -23,6 +24,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			e = iot.NewError(iot.Unavailable, "The database cannot be written.")
 		}
+		handlers.SetRetryAfter(w.Header(), e.Code)
 		writeError(w, e, http.StatusServiceUnavailable)
 		return
 	}

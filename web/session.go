@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -28,16 +30,31 @@ const accountValue = "account"
 // hash: who reads the database cannot sign in with what is there, and a session
 // that was ended is gone. It implements handlers.Sessions and sessions.Store,
 // and is safe for concurrent use.
+//
+// While the disk takes no writes a sign-in is kept in memory, until a restart: who
+// wants to see what is wrong must get in.
 type Sessions struct {
 	db     *db.DB
 	now    func() time.Time
 	secure bool
+
+	mu      sync.Mutex
+	unsaved map[iot.Secret]*unsaved
 }
+
+// unsaved is a session in memory. It ends, as all do, with a changed password.
+type unsaved struct {
+	db.Session
+	password iot.Secret // its hash at the sign-in
+}
+
+// maxUnsaved bounds the sessions that are kept in memory.
+const maxUnsaved = 1000
 
 // NewSessions returns the sessions of a store. secure says that browsers reach
 // the server by https: then the cookie is sent by no other way.
 func NewSessions(d *db.DB, now func() time.Time, secure bool) *Sessions {
-	return &Sessions{db: d, now: now, secure: secure}
+	return &Sessions{db: d, now: now, secure: secure, unsaved: map[iot.Secret]*unsaved{}}
 }
 
 // cookieName binds the cookie to the very host where that is possible.
@@ -60,14 +77,24 @@ func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, a *iot.Account
 		return err
 	}
 	if !session.IsNew {
-		if err := s.db.DeleteSession(iot.Secret(session.ID)); err != nil {
+		// One that the disk keeps is still this browser's own, and no way to the
+		// account that signs in now.
+		if err := s.remove(iot.Secret(session.ID)); err != nil && !isDisk(err) {
 			return err
 		}
 	}
 	clear(session.Values)
 	session.ID, session.Options = "", s.options()
 	session.Values[accountValue] = a.Key
-	return session.Save(r, w)
+	if err := session.Save(r, w); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.unsaved[iot.Secret(session.ID)]; v != nil {
+		v.password = a.PasswordHash
+	}
+	return nil
 }
 
 // SignOut ends the session, in the store and in the browser.
@@ -109,9 +136,13 @@ func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account
 	if err != nil {
 		return nil, err
 	}
-	if session.Options.MaxAge < int(sessionRenew/time.Second) {
+	here, ended := s.inMemory(iot.Secret(session.ID), a)
+	if ended {
+		return nil, nil // the password has changed
+	}
+	if session.Options.MaxAge < int(sessionRenew/time.Second) || here && s.db.Trouble() == nil {
 		session.Options = s.options()
-		if err := session.Save(r, w); err != nil {
+		if err := session.Save(r, w); err != nil && !isDisk(err) {
 			return nil, err
 		}
 	}
@@ -133,7 +164,7 @@ func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) 
 		return session, nil
 	}
 	id := cookies[0].Value
-	stored, err := s.db.Session(r.Context(), iot.Secret(id))
+	stored, err := s.stored(r.Context(), iot.Secret(id))
 	if iot.CodeOf(err) == iot.NotFound {
 		return session, nil
 	}
@@ -158,7 +189,7 @@ func (s *Sessions) Save(_ *http.Request, w http.ResponseWriter, session *session
 	if session.Options.MaxAge <= 0 {
 		session.Options.MaxAge = -1
 		if session.ID != "" {
-			if err := s.db.DeleteSession(iot.Secret(session.ID)); err != nil {
+			if err := s.remove(iot.Secret(session.ID)); err != nil {
 				return err
 			}
 		}
@@ -179,11 +210,73 @@ func (s *Sessions) Save(_ *http.Request, w http.ResponseWriter, session *session
 		session.ID = iot.NewToken().Reveal()
 	}
 	life := time.Duration(session.Options.MaxAge) * time.Second
-	if err := s.db.SaveSession(iot.Secret(session.ID), db.Session{AccountID: account, Data: base64.StdEncoding.EncodeToString(data),
-		ExpiresAt: iot.At(s.now()).Add(life)}); err != nil {
+	if err := s.store(iot.Secret(session.ID), db.Session{AccountID: account, Data: base64.StdEncoding.EncodeToString(data),
+		ExpiresAt: iot.At(s.now()).Add(life)}, session.IsNew); err != nil {
 		return err
 	}
 	session.IsNew = false
 	http.SetCookie(w, sessions.NewCookie(session.Name(), session.ID, session.Options))
 	return nil
+}
+
+// isDisk reports whether the store cannot write just now.
+func isDisk(err error) bool {
+	c := iot.CodeOf(err)
+	return c == iot.StorageFull || c == iot.Unavailable
+}
+
+// store stores a session, a new one in memory if the disk does not take it.
+func (s *Sessions) store(id iot.Secret, v db.Session, isNew bool) error {
+	err := s.db.SaveSession(id, v)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.unsaved[id]
+	switch {
+	case err == nil:
+		delete(s.unsaved, id)
+	case !isDisk(err):
+	case have != nil:
+		have.Session = v
+		return nil
+	case isNew && len(s.unsaved) < maxUnsaved:
+		s.unsaved[id] = &unsaved{Session: v}
+		return nil
+	}
+	return err
+}
+
+// inMemory reports whether a session is kept in memory alone, and whether its
+// account's password has changed since.
+func (s *Sessions) inMemory(id iot.Secret, a *iot.Account) (here, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.unsaved[id]
+	return v != nil, v != nil && v.password != a.PasswordHash
+}
+
+// stored returns a session; not_found if there is none or it has expired.
+func (s *Sessions) stored(ctx context.Context, id iot.Secret) (*db.Session, error) {
+	s.mu.Lock()
+	var v db.Session
+	have := s.unsaved[id]
+	if have != nil {
+		v = have.Session
+	}
+	s.mu.Unlock()
+	if have != nil && v.ExpiresAt > iot.At(s.now()) {
+		return &v, nil
+	}
+	return s.db.Session(ctx, id)
+}
+
+// remove ends a session.
+func (s *Sessions) remove(id iot.Secret) error {
+	s.mu.Lock()
+	_, here := s.unsaved[id]
+	delete(s.unsaved, id)
+	s.mu.Unlock()
+	if here {
+		return nil
+	}
+	return s.db.DeleteSession(id)
 }

@@ -82,7 +82,7 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		a.hangup = make(chan os.Signal, 1)
 		signal.Notify(a.hangup, syscall.SIGHUP)
 	}
-	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed}); err != nil {
+	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed, Reserve: reserveBytes}); err != nil {
 		return a, err
 	}
 	if a.main, err = listen(ctx, "listen", c.HTTP.Listen); err != nil {
@@ -102,6 +102,9 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 	a.wire()
 	return a, nil
 }
+
+// reserveBytes is what is kept of the disk for everything but messages.
+const reserveBytes = 32 << 20
 
 // wire makes the parts over the store. Nothing is written before it is done, so
 // that committed finds them all.

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"hash/maphash"
 	"io"
 	"log/slog"
+	"sync"
+	"time"
 )
 
 func logLevel(name string) (slog.Level, bool) {
@@ -22,8 +26,95 @@ func logLevel(name string) (slog.Level, bool) {
 func newLog(w io.Writer, c watchConfig) *slog.Logger {
 	level, _ := logLevel(c.LogLevel)
 	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, o)
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(calm{h, &repeats{seed: maphash.MakeSeed(), seen: map[uint64]*repeat{}}})
+}
+
+// Of warnings and errors with the same message and the same error the log holds
+// repeatsMost within repeatsIn; the next one after that says how many were left
+// out. So a disk that fails, or a receiver of a thousand requests a second, does
+// not fill the log.
+const (
+	repeatsMost = 5
+	repeatsIn   = time.Minute
+	repeatsKept = 1000 // different ones that are told apart
+)
+
+// calm is a handler that leaves out what is said again and again.
+type calm struct {
+	slog.Handler
+	of *repeats
+}
+
+// repeats is what was said of late. It is shared by all loggers made of one.
+type repeats struct {
+	seed maphash.Seed
+	mu   sync.Mutex
+	seen map[uint64]*repeat
+}
+
+type repeat struct {
+	since   time.Time
+	said    int
+	leftOut int64
+}
+
+// Handle implements slog.Handler.
+func (c calm) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		say, leftOut := c.of.note(r)
+		if !say {
+			return nil
+		}
+		if leftOut > 0 {
+			r = r.Clone()
+			r.AddAttrs(slog.Int64("left_out", leftOut))
+		}
+	}
+	return c.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (c calm) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return calm{c.Handler.WithAttrs(attrs), c.of}
+}
+
+// WithGroup implements slog.Handler.
+func (c calm) WithGroup(name string) slog.Handler { return calm{c.Handler.WithGroup(name), c.of} }
+
+// note counts a record. It reports whether it is to be said, and how many like it
+// were left out before.
+func (s *repeats) note(r slog.Record) (say bool, leftOut int64) {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	_, _ = h.WriteString(r.Message) // never fails
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "error" {
+			_, _ = h.WriteString(a.Value.String())
+		}
+		return true
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.seen[h.Sum64()]
+	if v == nil {
+		if len(s.seen) >= repeatsKept {
+			clear(s.seen)
+		}
+		v = &repeat{since: r.Time}
+		s.seen[h.Sum64()] = v
+	}
+	if gone := r.Time.Sub(v.since); gone >= repeatsIn || gone < 0 {
+		v.since, v.said = r.Time, 0
+	}
+	if v.said >= repeatsMost {
+		v.leftOut++
+		return false, 0
+	}
+	v.said++
+	leftOut, v.leftOut = v.leftOut, 0
+	return true, leftOut
 }

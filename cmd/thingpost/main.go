@@ -15,11 +15,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-func main() {
+func main() { start(time.Now) }
+
+// start runs the program by a clock and ends the process.
+func start(now func() time.Time) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300) // a few MiB of garbage more, for 5 % less work
 	}
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: time.Now}
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, now: now}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 

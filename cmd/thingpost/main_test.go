@@ -28,12 +28,18 @@ const asProgram = "THINGPOST_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		if path := os.Getenv(asFaulty); path != "" {
-			if err := useFaultyDisk(path); err != nil {
+		now := time.Now
+		if path := os.Getenv(onMachine); path != "" {
+			m, err := openMachine(path)
+			if err == nil {
+				err = m.use()
+			}
+			if err != nil {
 				panic(err)
 			}
+			now = m.now
 		}
-		main()
+		start(now)
 		return
 	}
 	os.Exit(m.Run())

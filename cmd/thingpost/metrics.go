@@ -24,7 +24,7 @@ type storeMetrics struct {
 	hub *web.Hub
 	log *slog.Logger
 
-	deliveries, made, pending, file, wal, free, pages *prometheus.Desc
+	deliveries, made, pending, file, wal, free, pages, storing, refused, disk *prometheus.Desc
 }
 
 func newStoreMetrics(d *db.DB, hub *web.Hub, log *slog.Logger) *storeMetrics {
@@ -38,13 +38,16 @@ func newStoreMetrics(d *db.DB, hub *web.Hub, log *slog.Logger) *storeMetrics {
 		file:       desc("database_file_bytes", "Size of the database file."),
 		wal:        desc("database_wal_bytes", "Size of the write-ahead log."),
 		free:       desc("database_free_bytes", "Part of the database file that is free to be used again."),
+		storing:    desc("storing", "1 while messages can be stored, 0 while the disk is full or fails."),
+		refused:    desc("messages_refused_total", "Messages that were refused because they could not be stored."),
+		disk:       desc("disk_free_bytes", "Free part of the file system of the data folder."),
 		pages:      desc("live_pages", "Dashboard pages that listen for changes."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages} {
+	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages, m.storing, m.refused, m.disk} {
 		to <- d
 	}
 }
@@ -61,6 +64,15 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
 	gauge(m.pages, int64(m.hub.Subscribers()))
+	counter(m.refused, m.db.Refused())
+	if m.db.Trouble() == nil {
+		gauge(m.storing, 1)
+	} else {
+		gauge(m.storing, 0)
+	}
+	if d := m.db.Disk(); d.Known {
+		gauge(m.disk, d.Free)
+	}
 	if c, err := m.db.Totals(ctx); err != nil {
 		m.log.Warn("read totals for metrics", slog.Any("error", err))
 	} else {

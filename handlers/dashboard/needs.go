@@ -108,7 +108,9 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + coarse(left), Href: in.Webhook(w.ID)})
 		}
 	}
-	if n, ok := diskNeed(v, s.DB.Disk()); ok {
+	if n, ok := troubleNeed(v, s.DB.Trouble(), f.now); ok {
+		failing = append([]ui.NeedProps{n}, failing...)
+	} else if n, ok := diskNeed(v, s.DB.Disk()); ok {
 		failing = append([]ui.NeedProps{n}, failing...)
 	}
 	if n, ok := backlogNeed(v, f); ok {
@@ -120,6 +122,28 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 	}
 	keys, err := s.keyNeeds(r, v, f.now)
 	return append(append(append(append(failing, waiting...), silent...), quiet...), keys...), err
+}
+
+// troubleNeed is about a disk that takes no messages.
+func troubleNeed(v *visit, t *db.Trouble, now iot.Instant) (n ui.NeedProps, ok bool) {
+	if t == nil {
+		return n, false
+	}
+	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "Messages cannot be stored", Href: v.in().Messages(),
+		Text: troubleText(t, now) + " It goes on by itself when the disk is well again"}
+	if v.account.Administrator {
+		n.Href = instanceOf(v).Storage()
+	}
+	return n, true
+}
+
+// troubleText says since when nothing can be stored, why, and what to do.
+func troubleText(t *db.Trouble, now iot.Instant) string {
+	text := "For " + coarse(now.Sub(t.Since))
+	if t.Refused > 0 {
+		text += ", " + ui.Plural(t.Refused, "message", "messages") + " refused"
+	}
+	return text + ". " + t.Message
 }
 
 // diskNeed is about a disk that is nearly full.

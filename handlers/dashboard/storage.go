@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"net/http"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -67,6 +68,9 @@ func (s *site) storagePage(r *http.Request, v *visit) (pages.StoragePage, error)
 		return p, err
 	}
 	p.File, p.WAL, p.FreeInside = size.File, size.WAL, size.Free
+	if t := s.DB.Trouble(); t != nil {
+		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again; nothing that was accepted is lost. The data folder is " + filepath.Dir(s.DB.Path()) + "."
+	}
 	disk := s.DB.Disk()
 	p.DiskFree, p.DiskTotal, p.DiskKnown = disk.Free, disk.Total, disk.Known
 	if p.Oldest, err = s.DB.OldestMessage(r.Context()); err != nil {
@@ -209,12 +213,20 @@ func (s *site) confirmPrune(w http.ResponseWriter, r *http.Request, v *visit) er
 	return s.confirm(w, r, v, shellFor{title: "Prune now", here: i.Storage()}, http.StatusOK, ui.ConfirmProps{
 		Title: "Prune now?", Lead: "What is " + pages.RetentionText(s.Host.Retention, s.Host.RetentionBytes) + " is removed now rather than within five minutes, and free space is given back to the disk. Pending deliveries and their messages stay.",
 		Action: i.Prune(), Confirm: "Prune now", Icon: ui.IconTrash, Danger: true, Keep: "Wait", Back: i.Storage(),
-	})
+	}, pages.PruneChoice(s.Host.Retention))
 }
 
 // prune lets retention run at once.
 func (s *site) prune(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if err := s.DB.PruneSoon(v.actor()); err != nil {
+	f, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	older, err := pages.PruneAge(f.Value("older"))
+	if err != nil {
+		return err
+	}
+	if err := s.DB.PruneSoon(v.actor(), older); err != nil {
 		return err
 	}
 	return s.done(w, r, instanceOf(v).Storage(), "Pruning has begun. What it removes is counted below.")

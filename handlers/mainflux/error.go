@@ -102,6 +102,7 @@ func (s *server) answerError(w http.ResponseWriter, r *http.Request, err error) 
 		s.Log.LogAttrs(r.Context(), level, "request failed", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 			slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.Any("error", err))
 	}
+	handlers.SetRetryAfter(w.Header(), handlers.ErrorOf(err).Code)
 	body := map[string]string{"error": f.text}
 	if f.detail != "" {
 		body["detail"] = f.detail

@@ -13,6 +13,7 @@ import (
 	"thingpost/handlers"
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
+	"thingpost/internal/iot"
 	"thingpost/internal/webhook"
 )
 
@@ -113,6 +114,7 @@ func (s *server) answering(rt route) http.Handler {
 		}
 		e := errorOf(err)
 		s.logFailure(r.Context(), r.Method+" "+r.URL.Path, w.Header().Get(handlers.RequestIDHeader), e, err)
+		handlers.SetRetryAfter(w.Header(), iot.CodeOf(err))
 		writeError(w, e, rt.bare)
 	})
 }

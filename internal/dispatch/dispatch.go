@@ -47,6 +47,9 @@ type Dispatcher struct {
 
 	lostMu sync.Mutex
 	lost   []lost // outcomes that the disk would not take
+	// holding is true while there are such outcomes: nothing more is sent whose
+	// outcome might be lost too.
+	holding atomic.Bool
 }
 
 type lost struct {
@@ -104,7 +107,7 @@ func (d *Dispatcher) queue(key int64) *queue {
 	return q
 }
 
-func (d *Dispatcher) claiming() bool { return d.running.Load() }
+func (d *Dispatcher) claiming() bool { return d.running.Load() && !d.holding.Load() }
 
 func (d *Dispatcher) now() iot.Instant { return iot.At(d.o.Now()) }
 
@@ -160,6 +163,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	cutAfter.Stop()
 	d.cut()
 	d.outcomes.Wait()
+	d.storeLost() // the last chance of those that the disk did not take
+	d.outcomes.Wait()
+	if n := d.countLost(); n > 0 {
+		d.o.Log.Warn("outcomes could not be stored: their deliveries will be sent again", slog.Int("outcomes", n))
+	}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"thingpost/internal/egress"
@@ -29,11 +28,9 @@ func (q *queue) send(j job) {
 
 // stored is called by the store when an outcome is on disk, or is not.
 func (q *queue) stored(o *iot.Outcome, err error) {
+	defer q.d.outcomes.Done()
 	if err != nil {
-		if q.d.claiming() {
-			q.d.keepLost(lost{q, o})
-		}
-		q.d.outcomes.Done()
+		q.d.keepLost(lost{q, o})
 		return
 	}
 	due := iot.Instant(0)
@@ -41,7 +38,7 @@ func (q *queue) stored(o *iot.Outcome, err error) {
 		due = o.DueAt
 	}
 	q.release(o.Delivery, due)
-	q.d.outcomes.Done()
+	q.d.resume()
 }
 
 // attempt renders and sends a delivery. A nil outcome means that we were told to
@@ -138,12 +135,20 @@ func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcom
 const lostAgain = time.Second
 
 // keepLost keeps an outcome that could not be stored. Its delivery stays held,
-// so that it is not sent a second time, until the disk is well.
+// so that it is not sent a second time, and nothing more is sent, until the disk is
+// well.
 func (d *Dispatcher) keepLost(l lost) {
 	d.lostMu.Lock()
 	d.lost = append(d.lost, l)
+	d.holding.Store(true)
 	d.lostMu.Unlock()
 	d.wakeAt(d.now().Add(lostAgain))
+}
+
+func (d *Dispatcher) countLost() int {
+	d.lostMu.Lock()
+	defer d.lostMu.Unlock()
+	return len(d.lost)
 }
 
 // storeLost tries to store such outcomes again.
@@ -152,12 +157,31 @@ func (d *Dispatcher) storeLost() {
 	list := d.lost
 	d.lost = nil
 	d.lostMu.Unlock()
-	if len(list) == 0 {
-		return
-	}
-	d.o.Log.Warn("store outcomes again", slog.Int("outcomes", len(list)))
 	for _, l := range list {
 		d.outcomes.Add(1)
 		d.o.DB.Finish(l.outcome, func(err error) { l.queue.stored(l.outcome, err) })
 	}
+}
+
+// resume lets all queues go on once the disk has taken an outcome and none is
+// kept.
+func (d *Dispatcher) resume() {
+	if !d.holding.Load() {
+		return
+	}
+	d.lostMu.Lock()
+	still := len(d.lost) > 0
+	if !still {
+		d.holding.Store(false)
+	}
+	d.lostMu.Unlock()
+	if still {
+		return
+	}
+	for _, q := range d.all() {
+		q.mu.Lock()
+		q.startWorkers()
+		q.mu.Unlock()
+	}
+	d.wake()
 }

@@ -28,9 +28,10 @@ type StoragePage struct {
 	Oldest                iot.Instant // of the messages
 	PerDay                int64       // growth
 	GrowthKnown           bool
-	DaysLeft              int64 // -1: for ever, or not known
-	LimitFirst            bool  // RetentionBytes is reached before the disk is full
-	Low                   bool  // something should be done
+	DaysLeft              int64  // -1: for ever, or not known
+	LimitFirst            bool   // RetentionBytes is reached before the disk is full
+	Low                   bool   // something should be done
+	Trouble               string // why nothing can be stored just now; empty if all is well
 
 	Retention      time.Duration // 0 is for ever
 	RetentionBytes int64         // 0 is no bound
@@ -134,6 +135,36 @@ func RetentionText(age time.Duration, bytes int64) string {
 		return "older than " + ageText(age)
 	}
 	return "older than " + ageText(age) + ", or beyond " + limitText(bytes)
+}
+
+// pruneAges are the ages that a person may prune to, below that of the retention.
+func pruneAges() []ui.Option {
+	return []ui.Option{{Value: "168h", Label: "7 days"}, {Value: "24h", Label: "a day"}, {Value: "1h", Label: "an hour"}}
+}
+
+// PruneChoice asks how old what is removed must be, with the retention in force as
+// the first choice.
+func PruneChoice(retention time.Duration) templ.Component {
+	options := []ui.Option{{Label: "As configured"}}
+	for _, o := range pruneAges() {
+		if age, err := time.ParseDuration(o.Value); err == nil && (retention == 0 || age < retention) {
+			options = append(options, ui.Option{Value: o.Value, Label: "Also all that is older than " + o.Label})
+		}
+	}
+	return ui.Select(ui.SelectProps{Name: "older", Label: "What goes", Options: options, Help: "A shorter age holds this once, where room is needed at once."})
+}
+
+// PruneAge reads the choice; 0 is as configured. Invalid for what was not offered.
+func PruneAge(value string) (time.Duration, error) {
+	if value == "" {
+		return 0, nil
+	}
+	for _, o := range pruneAges() {
+		if o.Value == value {
+			return time.ParseDuration(value)
+		}
+	}
+	return 0, iot.FieldError("older", "must be one of the ages that are offered.")
 }
 
 func (p StoragePage) retention() []ui.Fact {

@@ -109,7 +109,12 @@ func Storage(p StoragePage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if p.Low {
+				if p.Trouble != "" {
+					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "Messages cannot be stored.", Text: p.Trouble}).Render(ctx, templ_7745c5c3_Buffer)
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				} else if p.Low {
 					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "The disk is getting full.", Text: "When it is full, messages are refused with 507 until there is room again. Nothing that was accepted is lost. What to do stands below."}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -240,7 +245,7 @@ func Storage(p StoragePage) templ.Component {
 								var templ_7745c5c3_Var12 string
 								templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs("")
 								if templ_7745c5c3_Err != nil {
-									return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/storage.templ`, Line: 38, Col: 19}
+									return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/storage.templ`, Line: 40, Col: 19}
 								}
 								_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 								if templ_7745c5c3_Err != nil {
@@ -253,7 +258,7 @@ func Storage(p StoragePage) templ.Component {
 								var templ_7745c5c3_Var13 string
 								templ_7745c5c3_Var13, templ_7745c5c3_Err = templ.JoinStringErrs(" and ")
 								if templ_7745c5c3_Err != nil {
-									return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/storage.templ`, Line: 40, Col: 17}
+									return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/storage.templ`, Line: 42, Col: 17}
 								}
 								_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var13))
 								if templ_7745c5c3_Err != nil {
@@ -383,7 +388,7 @@ func storageAdvice() templ.Component {
 			templ_7745c5c3_Var16 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<ol class=\"flex flex-col gap-2 text-sm list-decimal pl-5\"><li>Delete backups here, once they lie elsewhere too.</li><li>Shorten the retention and start again: half the days, about half the size. The file gives its free space back by itself.</li><li>Look for a webhook with a large backlog: what is pending is never removed. Pause does not help; cancel what nobody needs.</li><li>Switch “Keep messages in the log” off in the profile of devices that send much.</li><li>Move the data folder to a larger disk while the server is stopped.</li></ol>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<ol class=\"flex flex-col gap-2 text-sm list-decimal pl-5\"><li>Delete backups here, once they lie elsewhere too.</li><li>Prune now, to a shorter age if need be.</li><li>Shorten the retention and start again: half the days, about half the size. The file gives its free space back by itself.</li><li>Look for a webhook with a large backlog: what is pending is never removed. Pause does not help; cancel what nobody needs.</li><li>Switch “Keep messages in the log” off in the profile of devices that send much.</li><li>Move the data folder to a larger disk while the server is stopped.</li></ol>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -420,7 +425,7 @@ func Backups(p StoragePage) templ.Component {
 		var templ_7745c5c3_Var18 string
 		templ_7745c5c3_Var18, templ_7745c5c3_Err = templ.JoinStringErrs(BackupsID)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/storage.templ`, Line: 71, Col: 20}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/storage.templ`, Line: 74, Col: 20}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var18))
 		if templ_7745c5c3_Err != nil {

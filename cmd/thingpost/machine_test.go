@@ -1,0 +1,254 @@
+package main
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// onMachine names the file through which a test says how the program's disk and
+// clock behave, see machine.
+const onMachine = "THINGPOST_TEST_MACHINE"
+
+// What a disk does.
+const (
+	diskWell  = iota
+	diskFull  // what is there can be written again, but nothing grows
+	diskError // every write and sync answers with an error
+)
+
+// machine is what the program under test takes for its disk and its clock, in
+// memory that it shares with the test.
+type machine struct {
+	set atomic.Int64 // by how many seconds the clock was set
+
+	does  atomic.Int64 // what the disk does, one of the above
+	nth   atomic.Int64 // the operation from now with which it begins to do another thing; 0 for none
+	then  atomic.Int64 // that thing
+	once  atomic.Int64 // 1: it does so for that one operation alone
+	room  atomic.Int64 // bytes by which files may still grow on a full disk
+	delay atomic.Int64 // of each sync, in nanoseconds
+	bad   atomic.Int64 // operations that failed so far
+}
+
+// openMachine maps a machine's state.
+func openMachine(path string) (*machine, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size := int(unsafe.Sizeof(machine{}))
+	if err := f.Truncate(int64(size)); err != nil {
+		return nil, err
+	}
+	b, err := syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, err
+	}
+	return (*machine)(unsafe.Pointer(&b[0])), nil
+}
+
+// newMachine returns a machine that is well, and the environment that puts the
+// program on it.
+func newMachine(t *testing.T) (*machine, []string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "machine")
+	m, err := openMachine(path)
+	must(t, err)
+	return m, []string{onMachine + "=" + path}
+}
+
+// now is the machine's clock. Setting it moves what a wall shows, and not the
+// steady time that a time.Time has beside it, as on a real machine; there is no
+// other way to have such a time than to write into it.
+func (m *machine) now() time.Time {
+	t := time.Now()
+	const secondsShift = 30 // in the first word, beside the nanoseconds
+	*(*uint64)(unsafe.Pointer(&t)) += uint64(m.set.Load()) << secondsShift
+	return t
+}
+
+// setClock sets the clock by a whole number of seconds.
+func (m *machine) setClock(by time.Duration) { m.set.Add(int64(by / time.Second)) }
+
+func TestASetClockStaysSteady(t *testing.T) {
+	m, _ := newMachine(t)
+	before := m.now()
+	for _, by := range []time.Duration{24 * time.Hour, -48 * time.Hour, -50 * 365 * 24 * time.Hour} {
+		wall := m.now().Round(0)
+		m.setClock(by)
+		after := m.now()
+		if moved := after.Round(0).Sub(wall); (moved - by).Abs() > time.Second {
+			t.Errorf("set by %s it shows %s more", by, moved)
+		}
+		if gone := after.Sub(before); gone < 0 || gone > time.Minute {
+			t.Errorf("set by %s it lets %s go by", by, gone)
+		}
+	}
+}
+
+// heal makes the disk well.
+func (m *machine) heal() {
+	m.nth.Store(0)
+	m.delay.Store(0)
+	m.does.Store(diskWell)
+}
+
+// failAt makes the n-th operation of the disk from now fail, and those after it
+// unless it is to be just that one.
+func (m *machine) failAt(n, does int64, once bool) {
+	m.then.Store(does)
+	m.once.Store(0)
+	if once {
+		m.once.Store(1)
+	}
+	m.nth.Store(n)
+}
+
+// fault returns SQLite's code for an operation that fails, 0 if it is to be done.
+// growth is by how much it makes a file larger, failed the code of an error.
+func (m *machine) fault(growth int64, failed int32) int32 {
+	does := m.does.Load()
+	if m.nth.Load() > 0 && m.nth.Add(-1) == 0 {
+		does = m.then.Load()
+		if m.once.Load() == 0 {
+			m.does.Store(does)
+		} else {
+			growth = 1 << 40
+		}
+	}
+	switch {
+	case does == diskError:
+	case does == diskFull && growth > 0 && m.room.Add(-growth) < 0:
+		m.room.Add(growth)
+		failed = sqlite3.SQLITE_FULL
+	default:
+		return 0
+	}
+	m.bad.Add(1)
+	return failed
+}
+
+// The functions of a SQLite file that are put in between; the first parameter is
+// the thread's state, which is handed on as it came.
+type (
+	xOpen     = func(tls unsafe.Pointer, vfs, name, file uintptr, flags int32, out uintptr) int32
+	xWrite    = func(tls unsafe.Pointer, file, from uintptr, n int32, at int64) int32
+	xTruncate = func(tls unsafe.Pointer, file uintptr, size int64) int32
+	xSync     = func(tls unsafe.Pointer, file uintptr, flags int32) int32
+	xFileSize = func(tls unsafe.Pointer, file, size uintptr) int32
+)
+
+// pointer is a function as SQLite's code holds it, called the reverse.
+func pointer[F any](f *F) uintptr { return *(*uintptr)(unsafe.Pointer(f)) }
+func called[F any](p uintptr) F   { return *(*F)(unsafe.Pointer(&p)) }
+
+// at is what lies at an address of SQLite's memory.
+func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
+
+// shim stands between SQLite and the system.
+type shim struct {
+	machine *machine
+	open    xOpen
+	mu      sync.Mutex
+	size    int64                    // of a file: its address must not be on a stack, which may move
+	patched map[uintptr]*fileMethods // by the methods of SQLite's own
+}
+
+type fileMethods struct {
+	table    sqlite3.Tsqlite3_io_methods
+	write    xWrite
+	truncate xTruncate
+	sync     xSync
+}
+
+// inPlace keeps the shim: only SQLite's code points to it.
+var inPlace *shim
+
+// use puts the machine's disk under all files of SQLite that this process opens
+// from now on.
+func (m *machine) use() error {
+	// SQLite sets itself up when it is first used.
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := db.Ping(); err != nil {
+		return err
+	}
+	// By reflection, since the type of the thread's state is another module's.
+	find := reflect.ValueOf(sqlite3.Xsqlite3_vfs_find)
+	found := find.Call([]reflect.Value{reflect.New(find.Type().In(0).Elem()), reflect.ValueOf(uintptr(0))})
+	vfs := at[sqlite3.Tsqlite3_vfs](uintptr(found[0].Uint()))
+	open := called[xOpen](vfs.FxOpen)
+	s := &shim{machine: m, patched: map[uintptr]*fileMethods{}}
+	s.open = func(tls unsafe.Pointer, v, name, file uintptr, flags int32, out uintptr) int32 {
+		code := open(tls, v, name, file, flags, out)
+		if f := at[sqlite3.Tsqlite3_file](file); code == 0 && f.FpMethods != 0 {
+			f.FpMethods = uintptr(unsafe.Pointer(&s.methods(f.FpMethods).table))
+		}
+		return code
+	}
+	vfs.FxOpen = pointer(&s.open)
+	inPlace = s
+	return nil
+}
+
+// methods returns the functions of a file with the faults in between.
+func (s *shim) methods(own uintptr) *fileMethods {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.patched[own]; m != nil {
+		return m
+	}
+	m := &fileMethods{table: *at[sqlite3.Tsqlite3_io_methods](own)}
+	s.patched[own] = m
+	write, truncate, sync := called[xWrite](m.table.FxWrite), called[xTruncate](m.table.FxTruncate), called[xSync](m.table.FxSync)
+	size := func(tls unsafe.Pointer, file uintptr) int64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if called[xFileSize](at[sqlite3.Tsqlite3_io_methods](own).FxFileSize)(tls, file, uintptr(unsafe.Pointer(&s.size))) != 0 {
+			return 0
+		}
+		return s.size
+	}
+	m.write = func(tls unsafe.Pointer, file, from uintptr, n int32, offset int64) int32 {
+		growth := offset + int64(n) - size(tls, file)
+		if code := s.machine.fault(growth, sqlite3.SQLITE_IOERR_WRITE); code != 0 {
+			if n > 1 && growth <= 0 {
+				write(tls, file, from, n/2, offset) // torn, as a disk may leave it
+			}
+			return code
+		}
+		return write(tls, file, from, n, offset)
+	}
+	m.truncate = func(tls unsafe.Pointer, file uintptr, to int64) int32 {
+		if code := s.machine.fault(0, sqlite3.SQLITE_IOERR_TRUNCATE); code != 0 {
+			return code
+		}
+		s.machine.room.Add(max(0, size(tls, file)-to))
+		return truncate(tls, file, to)
+	}
+	m.sync = func(tls unsafe.Pointer, file uintptr, flags int32) int32 {
+		if wait := time.Duration(s.machine.delay.Load()); wait > 0 {
+			<-time.After(wait)
+		}
+		if code := s.machine.fault(0, sqlite3.SQLITE_IOERR_FSYNC); code != 0 {
+			return code
+		}
+		return sync(tls, file, flags)
+	}
+	m.table.FxWrite, m.table.FxTruncate, m.table.FxSync = pointer(&m.write), pointer(&m.truncate), pointer(&m.sync)
+	return m
+}
