@@ -39,8 +39,8 @@ type diskWorld struct {
 	arrived map[string]int
 }
 
-// newDiskWorld starts the program on a data folder; args are added to its own.
-func newDiskWorld(t *testing.T, data string, args ...string) *diskWorld {
+// newDiskWorld starts the program on a data folder.
+func newDiskWorld(t *testing.T, data string) *diskWorld {
 	t.Helper()
 	w := &diskWorld{t: t, acked: map[string]bool{}, arrived: map[string]int{}, data: data}
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -58,7 +58,7 @@ func newDiskWorld(t *testing.T, data string, args ...string) *diskWorld {
 	t.Cleanup(receiver.Close)
 	var env []string
 	w.disk, env = newMachine(t)
-	w.start(env, args...)
+	w.start(env)
 	w.api = signIn(t, w.p.url)
 	w.api.call("POST", "/projects", map[string]string{"id": "probes", "name": "Probes"}, 201, nil)
 	w.api.call("POST", "/projects/probes/webhooks", map[string]any{"id": "hook", "description": "Hook", "url": receiver.URL, "type": "user", "payload_only": true}, 201, nil)
@@ -68,10 +68,10 @@ func newDiskWorld(t *testing.T, data string, args ...string) *diskWorld {
 	return w
 }
 
-func (w *diskWorld) start(env []string, args ...string) {
+func (w *diskWorld) start(env []string) {
 	w.t.Helper()
 	env = append(env, "THINGPOST_METRICS_TOKEN="+scrapeToken)
-	w.p = serve(w.t, append(adminEnv(), env...), append([]string{"-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128"}, args...)...)
+	w.p = serve(w.t, append(adminEnv(), env...), "-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128")
 }
 
 const scrapeToken = "a token of the metrics"
