@@ -121,6 +121,8 @@ type crashHook struct {
 	wants    func(n uint64) bool
 	fails    func() int // a status, 0 for none
 	inOrder  bool
+	holds    atomic.Pointer[chan struct{}] // nil, or requests are not answered until it is closed
+	held     atomic.Int64                  // requests that were not answered
 
 	once bool // what fails is not tried again
 
@@ -141,6 +143,7 @@ type crashWorld struct {
 	t           *testing.T
 	data        string
 	args        []string
+	process     *process
 	receiver    *httptest.Server
 	hooks       []*crashHook
 	url         atomic.Pointer[string]
@@ -212,15 +215,15 @@ func (w *crashWorld) receive(rw http.ResponseWriter, r *http.Request) {
 	}
 	for _, h := range w.hooks {
 		if r.URL.Path == "/"+h.name {
-			w.arrive(h, rw, gjson.GetBytes(body, "msg.payload").Raw)
+			w.arrive(h, rw, r.Context().Done(), gjson.GetBytes(body, "msg.payload").Raw)
 			return
 		}
 	}
 	w.fault("somebody posts to %s", r.URL.Path)
 }
 
-// arrive notes a message at its receiver.
-func (w *crashWorld) arrive(h *crashHook, rw http.ResponseWriter, payload string) {
+// arrive notes a message at its receiver and answers, unless its sender cuts.
+func (w *crashWorld) arrive(h *crashHook, rw http.ResponseWriter, cut <-chan struct{}, payload string) {
 	n := gjson.Get(payload, "n").Uint()
 	if payload != string(crashPayload(n)) || !w.sent.has(n) {
 		w.fault("%s got %q, which nobody has sent", h.name, payload)
@@ -234,6 +237,14 @@ func (w *crashWorld) arrive(h *crashHook, rw http.ResponseWriter, payload string
 		w.inOrder(h, n, status == 0)
 	}
 	h.arrived.add(n)
+	if holds := h.holds.Load(); holds != nil {
+		h.held.Add(1)
+		select {
+		case <-*holds:
+		case <-cut:
+			return
+		}
+	}
 	if (status == 0 || h.once) && !h.ended.add(n) {
 		h.repeats.Add(1)
 	}
@@ -324,11 +335,16 @@ func (w *crashWorld) setUp(p *process) *apiClient {
 	c.call("POST", "/projects/crash/keys", map[string]any{"name": "senders", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201, &key)
 	w.projectKey = key.Key
 	for _, h := range w.hooks {
-		webhook := map[string]any{"id": "hook-" + h.name, "description": h.name, "url": w.receiver.URL + "/" + h.name}
-		maps.Copy(webhook, h.settings)
-		c.call("POST", "/projects/crash/webhooks", webhook, 201, nil)
+		w.addHook(c, h)
 	}
 	return c
+}
+
+func (w *crashWorld) addHook(c *apiClient, h *crashHook) {
+	w.t.Helper()
+	webhook := map[string]any{"id": "hook-" + h.name, "description": h.name, "url": w.receiver.URL + "/" + h.name}
+	maps.Copy(webhook, h.settings)
+	c.call("POST", "/projects/crash/webhooks", webhook, 201, nil)
 }
 
 // crashSender sends as one device. What it was not told of it sends again where

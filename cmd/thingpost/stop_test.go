@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestStoppedUnderLoadLosesNothing stops the real program with SIGTERM under
+// load: while all answers come soon, then nothing may even be sent twice; while
+// a receiver does not answer, then what is cut off in the end counts as no
+// attempt; and by a second SIGTERM at once.
+func TestStoppedUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newCrashWorld(t)
+	w.args = []string{"-max-webhooks", "6"}
+	w.broken = func(err error) { w.fault("an answer broke off: %v", err) }
+	silent := &crashHook{name: "silent", settings: map[string]any{"type": "iottly", "device": deviceName(1), "settings": map[string]any{"timeout_ms": 30_000}}, fails: func() int { return 0 },
+		wants: func(n uint64) bool { return kindOf(n) == kindAlarm && senderOf(n) == 1 }}
+	w.hooks = append(w.hooks, silent)
+	w.process = w.started()
+	c := w.setUp(w.process)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var over atomic.Bool
+	defer running.Wait()
+	defer cancel()
+	for _, s := range w.senders() {
+		running.Go(func() { s.run(ctx, over.Load) })
+	}
+	load := func() {
+		enough := w.acked.size() + rand.Int64N(800)
+		w.wait("enough was acknowledged", func() bool { return w.acked.size() >= enough })
+	}
+	stops := 0
+	stop := func() {
+		t.Helper()
+		load()
+		if status := w.process.end(t, syscall.SIGTERM); status != 0 {
+			t.Fatalf("it stopped with status %d: %s", status, w.process.stderr.String())
+		}
+		w.check()
+		stops++
+	}
+	for range 3 {
+		stop()
+		w.process = w.started()
+	}
+
+	holds := make(chan struct{})
+	silent.holds.Store(&holds)
+	inFlight := func() {
+		before := silent.held.Load()
+		w.wait("some is in flight that nobody answers", func() bool { return silent.held.Load() > before })
+	}
+	inFlight()
+	stop()
+	if n := w.repeats(); n > 0 {
+		t.Errorf("%d messages were sent again although they had been answered before the stop", n)
+	}
+	w.mustNotCount(silent)
+
+	w.process = w.started()
+	inFlight()
+	load()
+	w.stopTwice()
+	stops++
+	w.mustNotCount(silent)
+	w.check()
+
+	close(holds)
+	w.process = w.started()
+	over.Store(true)
+	running.Wait()
+	w.drain(c)
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d stops under load, one cut off after its grace and one by a second SIGTERM: %d messages acknowledged, 0 lost, 0 answers broken off, 0 attempts counted of what was cut", stops, w.acked.size()))
+	}
+}
+
+// stopTwice sends SIGTERM, and once more while the program waits for what is in
+// flight: it ends at once, as the signal ends programs.
+func (w *crashWorld) stopTwice() {
+	t := w.t
+	t.Helper()
+	must(t, w.process.Process.Signal(syscall.SIGTERM))
+	address := strings.TrimPrefix(w.process.url, "http://")
+	until(t, "it takes no more requests, so that the handler of signals is gone", func() bool {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	start := time.Now()
+	if status := w.process.end(t, syscall.SIGTERM); status != -1 {
+		t.Errorf("exit status %d, want the signal's: %s", status, w.process.stderr.String())
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// mustNotCount looks whether what a webhook's receiver never answered is pending,
+// untried.
+func (w *crashWorld) mustNotCount(h *crashHook) {
+	t := w.t
+	t.Helper()
+	d := rawDatabase(t, w.data)
+	defer func() { must(t, d.Close()) }()
+	var pending, tried, attempts, failed int64
+	must(t, d.QueryRowContext(t.Context(), `SELECT count(*) FILTER (WHERE status = 'pending'), coalesce(sum(attempt_count) FILTER (WHERE status = 'pending'), 0),
+		(SELECT count(*) FROM attempts WHERE error IS NOT NULL AND delivery_id IN (SELECT id FROM deliveries WHERE webhook_id = w.id)), count(*) FILTER (WHERE status = 'failed')
+		FROM deliveries JOIN webhooks w ON w.id = webhook_id WHERE w.slug = $1`, "hook-"+h.name).Scan(&pending, &tried, &attempts, &failed))
+	if pending == 0 || tried != 0 || attempts != 0 || failed != 0 {
+		t.Errorf("of those nobody answered %d are pending and %d failed, with %d attempts counted and %d kept", pending, failed, tried, attempts)
+	}
+}
