@@ -161,7 +161,7 @@ func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 		look(path, w.tries("GET", path, nil))
 		look(path, w.tries("GET", path, nil, "HX-Request", "true", "HX-Target", "main"))
 		look(path, visitor(t, w.url).tries("GET", path, nil))
-		look(path, w.tries("POST", path, neturl.Values{"x": {"y"}}))
+		look(path, w.tries("PUT", path, neturl.Values{"x": {"y"}}))
 	}
 	if pages < 150 {
 		t.Errorf("only %d pages were looked at", pages)
