@@ -58,6 +58,12 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		h := w.Header()
 		h[handlers.RequestIDHeader] = []string{s.requestID()}
 		setReadDeadline(w, r)
+		if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
+			// net/http reads the chunks and drops a Content-Length beside them, and in
+			// HTTP/1.0 it drops the chunks. To a proxy in front that saw it otherwise, what
+			// follows is a part of the body, so that nothing may follow (RFC 9112, 6.3).
+			h["Connection"] = []string{"close"}
+		}
 		h["X-Content-Type-Options"] = s.headers.nosniff
 		if r.TLS != nil {
 			h["Strict-Transport-Security"] = s.headers.hsts

@@ -40,8 +40,10 @@ type Options struct {
 	Ready func(context.Context) error
 	// PublicURL is the address that browsers use, if it is not the one they reach.
 	PublicURL string
-	Log       *slog.Logger     // default discards
-	Now       func() time.Time // default time.Now
+	// MaxConnections bounds the open connections of a listener; 0 is 8,192.
+	MaxConnections int
+	Log            *slog.Logger     // default discards
+	Now            func() time.Time // default time.Now
 }
 
 // Server answers HTTP. It is safe for concurrent use.
@@ -79,6 +81,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Bounds of a connection. requestTimeout is for a request's head and body
 // together; see setReadDeadline for those that get more.
 const (
+	headTimeout    = 20 * time.Second
 	requestTimeout = time.Minute
 	idleTimeout    = 2 * time.Minute
 	maxHeader      = 64 << 10
@@ -106,10 +109,11 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conf *tls.Config, h 
 	srv := &http.Server{
 		Handler:           h,
 		TLSConfig:         conf,
-		ReadHeaderTimeout: requestTimeout,
+		ReadHeaderTimeout: headTimeout,
 		ReadTimeout:       requestTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnState:         newConnections(s.o.MaxConnections).hear,
 		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}

@@ -122,9 +122,10 @@ func (a *app) wire() {
 	passwords, signIns := iot.NewPasswords(), handlers.NewSignIns(a.now)
 	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
-		API:      api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
-		TTS:      tts.New(a.dialect),
-		Mainflux: a.mainflux(passwords, signIns),
+		MaxConnections: maxConnections(),
+		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
+		TTS:            tts.New(a.dialect),
+		Mainflux:       a.mainflux(passwords, signIns),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Backups: a.backups, StylePage: a.config.Watch.StylePage,
