@@ -16,7 +16,7 @@ LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak outage fuzz diskfaults check clean
+.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak hostile outage fuzz diskfaults check clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ crash: ## kill the program under load, KILLS times with MESSAGES in all, and loo
 soak: DURATION ?= 1h
 soak: ## let the program work under load for DURATION, and see that nothing grows or is lost
 	THINGPOST_SOAK=$(DURATION) THINGPOST_SOAK_RATE=$(RATE) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' $(TESTFLAGS) ./cmd/thingpost
+
+hostile: ## put up with each kind of hostile receiver alone, and measure what the others notice
+	THINGPOST_HOSTILE=each $(GO) test -count=1 -timeout 0 -v -run '^TestOneHostileReceiverHarmsNobody$$' $(TESTFLAGS) ./cmd/thingpost
 
 outage: ## keep a webhook down for an hour of simulated time at 100 messages/s, four ways
 	THINGPOST_OUTAGE=full $(GO) test -count=1 -timeout 0 -v -run '^TestOutageAndReturn$$' $(TESTFLAGS) ./internal/dispatch

@@ -19,7 +19,9 @@ func TestFinishKeepsTheAttemptAndMovesTheDeliveryOn(t *testing.T) {
 	if got.Status != iot.Pending || !got.Retrying() || got.AttemptCount != 1 || got.Code != 503 || got.Error != iot.ErrHTTP5xx || got.DueAt != retry.DueAt || got.EndedAt != 0 || got.DurationMS != 12 {
 		t.Errorf("after a retry it is %+v", got)
 	}
-	w.finish(t, delivered(iot.Queued{Delivery: got}))
+	second := delivered(iot.Queued{Delivery: got})
+	second.Attempt.Resent = true
+	w.finish(t, second)
 	if got, err = w.Delivery(t.Context(), w.project.Key, v.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -29,10 +31,10 @@ func TestFinishKeepsTheAttemptAndMovesTheDeliveryOn(t *testing.T) {
 	list, err := w.Attempts(t.Context(), v.ID, 100)
 	must(t, err)
 	want := *delivered(iot.Queued{Delivery: v}).Attempt
-	if len(list) != 2 || list[0].Number != 1 || list[1].Number != 2 || list[0].Error.Detail != retry.Attempt.Error.Detail {
+	if len(list) != 2 || list[0].Resent || !list[1].Resent || list[0].Number != 1 || list[1].Number != 2 || list[0].Error.Detail != retry.Attempt.Error.Detail {
 		t.Fatalf("the attempts are %+v", list)
 	}
-	want.Number = 2
+	want.Number, want.Resent = 2, true
 	if a, b := fmt.Sprintf("%+v %+v", list[1], list[1].Response), fmt.Sprintf("%+v %+v", want, want.Response); len(a) != len(b) || list[1].Timings != want.Timings ||
 		fmt.Sprint(list[1].Request) != fmt.Sprint(want.Request) || fmt.Sprint(*list[1].Response) != fmt.Sprint(*want.Response) {
 		t.Errorf("the attempt was stored as\n%s, want\n%s", a, b)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // gauge is what a server's metrics say of it at a moment.
@@ -39,5 +40,24 @@ func gaugeOf(t *testing.T, url string) gauge {
 	if g.goroutines == 0 || g.file == 0 {
 		t.Fatalf("the metrics say too little: %+v", g)
 	}
+	return g
+}
+
+// atRest is the gauge of a server once its goroutines have become no fewer for
+// half a second.
+func atRest(t *testing.T, url string) (g gauge) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	least, same := int64(0), 0
+	until(t, "goroutines come to rest", func() bool {
+		<-tick.C
+		g = gaugeOf(t, url)
+		if least == 0 || g.goroutines < least {
+			least, same = g.goroutines, 0
+		}
+		same++
+		return same == 10
+	})
 	return g
 }

@@ -28,6 +28,7 @@ const asProgram = "THINGPOST_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		lookUpAt(os.Getenv(nameServer))
 		now := time.Now
 		if path := os.Getenv(onMachine); path != "" {
 			m, err := openMachine(path)

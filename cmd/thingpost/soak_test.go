@@ -95,11 +95,11 @@ func (s *numbers) without(o *numbers) (missing int) {
 // memory and disk stay as they are, and no goroutine and no descriptor is left
 // over.
 //
-// THINGPOST_SOAK says how long (5 s), THINGPOST_SOAK_RATE how many messages a
+// THINGPOST_SOAK says how long (3 s), THINGPOST_SOAK_RATE how many messages a
 // second (200 if neither is given; else half of what a short calibration finds).
 // "make soak" sets both.
 func TestSoak(t *testing.T) {
-	duration, rate := 5*time.Second, 0
+	duration, rate := 3*time.Second, 0
 	if text := os.Getenv("THINGPOST_SOAK"); text != "" {
 		d, err := time.ParseDuration(text)
 		must(t, err)
@@ -265,24 +265,12 @@ func (s *soak) drain() {
 
 // idle is the server's gauge when nothing goes on: its connections are closed,
 // and those that it has open to receivers too.
-func (s *soak) idle() (g gauge) {
+func (s *soak) idle() gauge {
 	s.t.Helper()
 	http.DefaultClient.CloseIdleConnections()
 	s.pages.client.CloseIdleConnections()
 	s.receiver.CloseClientConnections()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	least, same := int64(0), 0
-	until(s.t, "goroutines come to rest", func() bool {
-		<-tick.C
-		g = gaugeOf(s.t, s.p.url)
-		if least == 0 || g.goroutines < least {
-			least, same = g.goroutines, 0
-		}
-		same++
-		return same == 20 // a second without any fewer
-	})
-	return g
+	return atRest(s.t, s.p.url)
 }
 
 // openPage listens for changes as a browser does. stop ends it.
@@ -290,11 +278,15 @@ func (s *soak) openPage() (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.p.url+"/projects/soak/events", http.NoBody)
 	must(s.t, err)
-	resp, err := s.pages.client.Do(req)
-	must(s.t, err)
 	ended := make(chan struct{})
 	go func() { // ends with cancel
 		defer close(ended)
+		resp, err := s.pages.client.Do(req)
+		if err != nil {
+			s.t.Errorf("the open page: %v", err)
+			return
+		}
+		defer func() { _ = resp.Body.Close() }()
 		lines := bufio.NewScanner(resp.Body)
 		for lines.Scan() {
 			if strings.HasPrefix(lines.Text(), "event:") || strings.HasPrefix(lines.Text(), "data:") {
@@ -302,7 +294,7 @@ func (s *soak) openPage() (stop func()) {
 			}
 		}
 	}()
-	return func() { cancel(); <-ended; _ = resp.Body.Close() }
+	return func() { cancel(); <-ended }
 }
 
 // run sends at an even pace, and returns what was measured on the way, 60 times.

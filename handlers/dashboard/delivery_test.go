@@ -291,7 +291,7 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	d := w.deliveryOf(id, w.webhook)
 	first := failedAttempt(1, 503, "The receiver answered 503 Service Unavailable: check that it is running.")
 	first.Response.Body = "<script>alert(1)</script>\x1b[31m\u202etxt" + strings.Repeat("x", 50)
-	first.Response.Truncated = true
+	first.Response.Truncated, first.Resent = true, true
 	first.Response.Headers = append(first.Response.Headers, iot.HeaderLine{Name: "X-<i>", Value: "<u>"})
 	w.attempted(d, first, iot.Pending, iot.At(w.clock.Now()).Add(time.Second))
 	w.clock.advance(10 * time.Second)
@@ -307,9 +307,9 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	}
 	p.reads(".timeline > li:nth-child(1)", "Attempt 3 in 2 h, at 12:04:10").reads(".timeline > li:nth-child(2) details[open]", "Attempt 2").reads("#attempt-1:not([open])", "503 Service Unavailable").
 		reads("#attempt-2", "No answer in time. No answer in 10 s").reads(".timeline", "Stored").reads(".timeline", "Received").
-		reads("#response-1", "<script>alert(1)</script>").reads("#attempt-1", "Truncated at 64 KiB").reads("#response-1", "X-<i>: <u>").
+		reads("#response-1", "<script>alert(1)</script>").reads("#attempt-1", "Truncated at 64 KiB").reads("#attempt-1", "Sent twice. The receiver closed the connection").reads("#response-1", "X-<i>: <u>").
 		reads("#request-1", `"vwc": 11.420`).reads("#request-1", "Authorization: •••").reads("#curl-1", `-H 'Authorization: …'`).reads("#curl-1", `it'\''s`)
-	p.lacks("main script").lacks("#response-1 u").lacks("#response-2")
+	p.lacks("main script").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks("#response-2")
 	if strings.ContainsAny(p.body, "\x1b\u202e") {
 		t.Error("control characters come through")
 	}

@@ -112,7 +112,7 @@ func (e *endpoint) set(down bool) {
 type outage struct {
 	name   string
 	hangs  bool
-	limits bool // to twelve times the messages that come in
+	limits bool // to twenty times the messages that come in
 	order  bool
 	rate   int // messages a minute
 	limit  int // requests a second; 0 is none
@@ -133,7 +133,7 @@ type outage struct {
 // bounded part of it. The store is a real one, the receiver stands in the place
 // of the network, and all clocks and timers are those of the bubble.
 //
-// The short form has a large message each three seconds. THINGPOST_OUTAGE=full has
+// The short form has a large message each five seconds. THINGPOST_OUTAGE=full has
 // 100 small ones a second, and looks at the heap too.
 func TestOutageAndReturn(t *testing.T) {
 	for _, o := range []outage{
@@ -143,14 +143,14 @@ func TestOutageAndReturn(t *testing.T) {
 		{name: "refuses connections, in order per device", order: true},
 	} {
 		t.Run(o.name, func(t *testing.T) {
-			o.rate, o.tick, o.pad, o.took = 20, time.Minute, 24_000, time.Second
+			o.rate, o.tick, o.pad, o.took = 12, time.Minute, 40_000, time.Second
 			if o.full = os.Getenv("THINGPOST_OUTAGE") == "full"; o.full {
 				o.rate, o.tick, o.pad, o.took = 6000, time.Second, 64, 30*time.Millisecond
 			} else {
 				t.Parallel()
 			}
 			if o.limits {
-				o.limit = 12 * o.rate / 60
+				o.limit = max(20*o.rate/60, 4)
 			}
 			if o.order {
 				o.took /= 10 // a device's next message waits for its last
@@ -176,7 +176,7 @@ func (o *outage) run(t *testing.T) {
 	owed, attempts := o.pending(), o.e.attempts
 	o.e.set(false)
 	began := len(o.sentAt)
-	most = max(most, o.send(5*time.Minute, min(o.tick, 3*time.Second)))
+	most = max(most, o.send(5*time.Minute, min(o.tick, 5*time.Second)))
 	drained := o.drain()
 	o.b.stop()
 

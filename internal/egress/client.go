@@ -166,13 +166,9 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		way = c.inspector
 		x.dialing.Store(int32(phaseWait)) // nothing is dialled
 	}
-	resp, err := way.RoundTrip(req)
-	if err != nil && x.died(err) && limited.Err() == nil {
-		res.Resent = x.wrote.Load() != 0
-		x = &exchange{Context: limited, now: c.now, start: x.start, delivery: r.Delivery}
-		req, _ = newRequest(x, r) // it was fine before
-		resp, err = c.single.RoundTrip(req)
-	}
+	resp, last, err := c.send(way, x, req, r)
+	res.Resent = last != x && x.wrote.Load() != 0
+	x = last
 	at := x.phase()
 	if err == nil {
 		if x.first.Load() == 0 {
@@ -196,6 +192,19 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		finish(resp, res.Truncated, cancel)
 	}
 	return res
+}
+
+// send sends a request. If its kept connection died it is sent once more, on a
+// connection of its own, as another exchange, which is returned.
+func (c *Client) send(way http.RoundTripper, x *exchange, req *http.Request, r Request) (*http.Response, *exchange, error) {
+	resp, err := way.RoundTrip(req)
+	if err == nil || !x.died(err) || x.Err() != nil {
+		return resp, x, err
+	}
+	x = &exchange{Context: x.Context, now: c.now, start: x.start, delivery: r.Delivery}
+	req, _ = newRequest(x, r) // it was fine before
+	resp, err = c.single.RoundTrip(req)
+	return resp, x, err
 }
 
 // newRequest returns the request, or a sentence that says why there is none.

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"thingpost/internal/iot"
+)
+
+// nameServer makes the program under test ask this address alone for names.
+const nameServer = "THINGPOST_TEST_NAME_SERVER"
+
+func lookUpAt(address string) {
+	if address == "" {
+		return
+	}
+	net.DefaultResolver.PreferGo = true
+	net.DefaultResolver.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	}
+}
+
+// hostileConn is a connection that a hostile receiver has accepted.
+type hostileConn struct {
+	net.Conn
+	in   *bufio.Reader
+	read func(*http.Request) // what came, once it is read
+}
+
+// request reads one request; false if there is none.
+func (c *hostileConn) request() bool {
+	r, err := http.ReadRequest(c.in)
+	if err != nil {
+		return false
+	}
+	if _, err = io.Copy(io.Discard, r.Body); err == nil {
+		c.read(r)
+	}
+	return err == nil
+}
+
+func (c *hostileConn) say(text string) bool {
+	_, err := io.WriteString(c, text)
+	return err == nil
+}
+
+// flood repeats a text until so many bytes are written, or nobody reads them.
+func (c *hostileConn) flood(text string, most int) {
+	for n := 0; n < most && c.say(text); {
+		n += len(text)
+	}
+}
+
+// hold keeps the connection until the other side closes it.
+func (c *hostileConn) hold() { _, _ = io.Copy(io.Discard, c.Conn) }
+
+// trickle writes a byte a second until the other side has had enough.
+func (c *hostileConn) trickle() {
+	gone := make(chan struct{})
+	go func() { c.hold(); close(gone) }() // ends with the connection
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for c.say("x") {
+		select {
+		case <-tick.C:
+		case <-gone:
+			return
+		}
+	}
+}
+
+func (c *hostileConn) reset() { _ = c.Conn.(*net.TCPConn).SetLinger(0) }
+
+const okHead = "HTTP/1.1 200 OK\r\n"
+
+// hostile is a kind of receiver, and what the log must say of it.
+type hostile struct {
+	name   string
+	scheme string // http if empty
+	host   string // a name that the test's name server knows; the address if empty
+	serve  func(*hostileConn)
+	class  iot.ErrorClass // "" is a success
+	words  string         // in the attempt's sentence
+	status int            // of the answer; 0 is none
+	// alike names the kind whose sentence this one shares; others differ.
+	alike string
+	cert  *tls.Certificate
+
+	url      string
+	stop     func()
+	requests atomic.Int64
+}
+
+// hostileKinds are all of them. forbidden is an address that must not be reached.
+func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
+	filler := "X-Pad: " + strings.Repeat("x", 4096) + "\r\n"
+	answer := func(text string) func(*hostileConn) {
+		return func(c *hostileConn) {
+			for c.request() {
+				c.say(text)
+			}
+		}
+	}
+	return []*hostile{
+		{name: "never-answers", class: iot.ErrTimeout, words: "took the request but did not answer", serve: func(c *hostileConn) { c.request(); c.hold() }},
+		{name: "trickles-head", class: iot.ErrTimeout, words: "took the request but did not answer", alike: "never-answers", serve: func(c *hostileConn) {
+			_ = c.request() && c.say(okHead+"X-Slow: ")
+			c.trickle()
+		}},
+		{name: "trickles-body", class: iot.ErrTimeout, words: "did not end the answer's body", status: 200, serve: func(c *hostileConn) {
+			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\n")
+			c.trickle()
+		}},
+		{name: "resets-at-connect", class: iot.ErrConnect, words: "re", serve: func(c *hostileConn) { c.reset() }},
+		{name: "resets-after-request", alike: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered", serve: func(c *hostileConn) { c.request(); c.reset() }},
+		{name: "resets-in-body", class: iot.ErrConnect, words: "broke off inside the answer's body", status: 200, serve: func(c *hostileConn) {
+			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\nhalf of")
+			c.reset()
+		}},
+		{name: "half-closes", class: iot.ErrConnect, words: "closed the connection without an answer", serve: func(c *hostileConn) {
+			_ = c.Conn.(*net.TCPConn).CloseWrite()
+			c.hold()
+		}},
+		{name: "huge-headers", class: iot.ErrConnect, words: "64 KiB of headers", serve: func(c *hostileConn) {
+			c.request()
+			c.say(okHead)
+			c.flood(filler, 10*mib)
+		}},
+		{name: "endless-body", status: 200, serve: func(c *hostileConn) {
+			c.request()
+			c.say(okHead + "\r\n")
+			c.flood(filler, 1<<40)
+		}},
+		{name: "gzip-bomb", status: 200, serve: answer(gzipBomb())},
+		{name: "redirect-loop", class: iot.ErrRedirect, words: "redirects are not followed", status: 302, serve: func(c *hostileConn) {
+			answer("HTTP/1.1 302 Found\r\nLocation: http://" + c.LocalAddr().String() + "/again\r\nContent-Length: 0\r\n\r\n")(c)
+		}},
+		{name: "redirect-inside", class: iot.ErrRedirect, words: "to http://" + forbidden + "/metadata: redirects are not followed", status: 307,
+			serve: answer("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://" + forbidden + "/metadata\r\nContent-Length: 0\r\n\r\n")},
+		{name: "self-signed", scheme: "https", host: "self.example", cert: ca.certificate("self.example", time.Hour, true), class: iot.ErrTLS, words: "signed by nobody this machine trusts"},
+		{name: "wrong-name", scheme: "https", host: "wrong.example", cert: ca.certificate("other.example", time.Hour, false), class: iot.ErrTLS, words: "is for another name"},
+		{name: "expired", scheme: "https", host: "expired.example", cert: ca.certificate("expired.example", -time.Hour, false), class: iot.ErrTLS, words: "has expired"},
+		{name: "endless-100", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", serve: func(c *hostileConn) {
+			c.request()
+			c.flood("HTTP/1.1 100 Continue\r\n\r\n", 1<<40)
+		}},
+		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", alike: "endless-100", serve: func(c *hostileConn) {
+			c.request()
+			c.flood("HTTP/1.1 103 Early Hints\r\n"+filler+"\r\n", 1<<40)
+		}},
+		{name: "100-then-nothing", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", serve: func(c *hostileConn) {
+			_ = c.request() && c.say("HTTP/1.1 100 Continue\r\n\r\n")
+			c.hold()
+		}},
+		// Says that it keeps the connection, and closes it.
+		{name: "lies-and-closes", status: 200, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) }},
+		// Reads what comes on the kept connection, and closes it without an answer.
+		{name: "lies-and-swallows", status: 200, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) && c.request() }},
+		{name: "no-such-name", host: "nowhere.example", class: iot.ErrDNS, words: "nowhere.example does not exist in DNS", serve: func(*hostileConn) {}},
+		// Closes each connection, so that its name is looked up each time.
+		{name: "rebinds", host: "rebind.example", class: iot.ErrBlocked, words: "127.0.0.2 is ", serve: func(c *hostileConn) {
+			_ = c.request() && c.say(okHead+"Connection: close\r\nContent-Length: 0\r\n\r\n")
+		}},
+	}
+}
+
+const keepAlive = "Connection: keep-alive\r\nKeep-Alive: timeout=3600\r\nContent-Length: 0\r\n\r\n"
+
+// gzipBomb is an answer of a few hundred KiB that becomes 256 MiB.
+func gzipBomb() string {
+	var body bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&body, gzip.BestSpeed)
+	zeros := make([]byte, mib)
+	for range 256 {
+		_, _ = z.Write(zeros) // into memory: cannot fail
+	}
+	_ = z.Close()
+	return okHead + fmt.Sprintf("Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", body.Len()) + body.String()
+}
+
+// hostileCA signs certificates.
+type hostileCA struct {
+	t    *testing.T
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}
+
+// newHostileCA returns an authority, and the file with its certificate.
+func newHostileCA(t *testing.T) (ca *hostileCA, file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	must(t, err)
+	cert, err := x509.ParseCertificate(der)
+	must(t, err)
+	file = filepath.Join(t.TempDir(), "authority.pem")
+	must(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	return &hostileCA{t, key, cert}, file
+}
+
+// certificate is one for a name that ends after a while, signed by the
+// authority or by itself.
+func (ca *hostileCA) certificate(name string, ends time.Duration, selfSigned bool) *tls.Certificate {
+	ca.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(ca.t, err)
+	form := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{name}, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(ends), KeyUsage: x509.KeyUsageDigitalSignature}
+	parent, signer := ca.cert, ca.key
+	if selfSigned {
+		parent, signer = form, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, form, parent, &key.PublicKey, signer)
+	must(ca.t, err)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// listenTCP serves connections until stop is called, or the test ends.
+func listenTCP(t *testing.T, address string, serve func(net.Conn)) (at string, stop func()) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+	must(t, err)
+	var mu sync.Mutex
+	conns := map[net.Conn]bool{}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			conns[conn] = true
+			mu.Unlock()
+			group.Go(func() {
+				serve(conn)
+				_ = conn.Close()
+				mu.Lock()
+				defer mu.Unlock()
+				delete(conns, conn)
+			})
+		}
+	})
+	stop = sync.OnceFunc(func() {
+		_ = l.Close()
+		mu.Lock()
+		for conn := range conns {
+			_ = conn.Close()
+		}
+		mu.Unlock()
+		group.Wait()
+	})
+	t.Cleanup(stop)
+	return l.Addr().String(), stop
+}
+
+// listen starts the receiver.
+func (k *hostile) listen(t *testing.T) {
+	t.Helper()
+	address, stop := listenTCP(t, "127.0.0.1:0", func(conn net.Conn) {
+		if k.cert != nil {
+			_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*k.cert}, MinVersion: tls.VersionTLS12}).HandshakeContext(t.Context())
+			return
+		}
+		k.serve(&hostileConn{conn, bufio.NewReader(conn), func(r *http.Request) {
+			k.requests.Add(1)
+			if got := r.Header.Get("Accept-Encoding"); got != "" {
+				t.Errorf("%s is asked for %s", k.name, got)
+			}
+		}})
+	})
+	k.stop = stop
+	_, port, _ := net.SplitHostPort(address)
+	if k.host != "" {
+		address = net.JoinHostPort(k.host, port)
+	}
+	scheme := "http"
+	if k.scheme != "" {
+		scheme = k.scheme
+	}
+	k.url = scheme + "://" + address + "/hook"
+}
+
+// serveNames is a name server: rebind.example is 127.0.0.1 for the first look
+// and 127.0.0.2 then, nowhere.example is nothing, all else is 127.0.0.1.
+func serveNames(t *testing.T) string {
+	t.Helper()
+	var looks atomic.Int64
+	address, _ := listenTCP(t, "127.0.0.1:0", func(conn net.Conn) {
+		head := make([]byte, 2)
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return
+		}
+		query := make([]byte, int(head[0])<<8|int(head[1]))
+		var m dnsmessage.Message
+		if _, err := io.ReadFull(conn, query); err != nil || m.Unpack(query) != nil {
+			return
+		}
+		m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
+		q := m.Questions[0]
+		to := [4]byte{127, 0, 0, 1}
+		switch name := q.Name.String(); {
+		case strings.HasPrefix(name, "nowhere."):
+			m.RCode = dnsmessage.RCodeNameError
+		case strings.HasPrefix(name, "rebind.") && q.Type == dnsmessage.TypeA && looks.Add(1) > 1:
+			to[3] = 2
+		}
+		if q.Type == dnsmessage.TypeA && m.RCode == dnsmessage.RCodeSuccess {
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: to}})
+		}
+		out, err := m.Pack()
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...))
+	})
+	return address
+}
