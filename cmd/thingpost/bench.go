@@ -31,7 +31,7 @@ type benchConfig struct {
 	rate                      int
 	seconds                   int
 	pending                   int
-	folder                    string
+	folder, profiles          string
 	json                      bool
 }
 
@@ -49,6 +49,7 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	o.count(&c.pending, "pending", 0, 0, 100_000_000, "messages that wait for a webhook when the server starts; 0 leaves this part out")
 	o.group("Where and how")
 	o.text(&c.folder, "folder", "DIR", "", "where the temporary data folder is made; the system's folder for such if empty")
+	o.text(&c.profiles, "profiles", "DIR", "", "after the rounds, run one more of each under Go's profilers, and write what they saw here")
 	o.flag(&c.json, "json", "print the figures as JSON")
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
@@ -138,6 +139,11 @@ func (p *program) bench(ctx context.Context, c benchConfig) (*benchResult, error
 	defer h.close()
 	if err := h.throughput(ctx, c, r); err != nil {
 		return nil, err
+	}
+	if c.profiles != "" {
+		if err := h.profiles(ctx, c, c.profiles); err != nil {
+			return nil, err
+		}
 	}
 	if r.Even, err = h.even(ctx, c.rate, c.seconds); err != nil {
 		return nil, err
