@@ -66,10 +66,13 @@ type story struct {
 // arrive, fail, are retried, held and stopped, with the program in a process of
 // its own and a receiver that is really called.
 func TestBrowserFromSetUpToDelivery(t *testing.T) {
-	for name, scripts := range map[string]bool{"with scripts": true, "without scripts": false} {
+	for name, way := range map[string]struct{ scripts, keys bool }{
+		"with scripts": {scripts: true}, "without scripts": {}, "by keyboard alone": {scripts: true, keys: true}, "by keyboard alone, without scripts": {keys: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			p := serve(t, nil, "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
-			s := &story{browser: newBrowser(t, p.url, scripts), server: p, receiver: newMoodyReceiver(t)}
+			s := &story{browser: newBrowser(t, p.url, way.scripts), server: p, receiver: newMoodyReceiver(t)}
+			s.keys = way.keys
 			s.setsUp()
 			send := s.addsDevice()
 			s.addsWebhook()

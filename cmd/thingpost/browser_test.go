@@ -30,6 +30,7 @@ type browser struct {
 	ctx     context.Context
 	url     string // of the server
 	scripts bool   // whether pages may run theirs
+	keys    bool   // whether it has a keyboard alone, see browser_keyboard_test.go
 
 	mu     sync.Mutex
 	faults []string // what the browser complained of
@@ -283,15 +284,23 @@ func (b *browser) check(name string) {
 
 func (b *browser) click(selector, name string) {
 	b.t.Helper()
+	if b.keys {
+		b.reach(selector, name)
+		b.presses()
+		return
+	}
 	p := b.find(selector, name)
 	if err := chromedp.Do(b.ctx, chromedp.MouseClickXY(p.X, p.Y)); err != nil {
 		b.t.Fatalf("click %q: %v", name, err)
 	}
 }
 
-// points moves the mouse to what a selector finds.
+// points moves the mouse to what a selector finds, if there is a mouse.
 func (b *browser) points(selector string) {
 	b.t.Helper()
+	if b.keys {
+		return
+	}
 	p := b.find(selector, "")
 	must(b.t, chromedp.Do(b.ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, p.X, p.Y)))
 }
@@ -300,8 +309,13 @@ func (b *browser) points(selector string) {
 func (b *browser) fill(name, text string) {
 	b.t.Helper()
 	const fields = "input:not([type=checkbox], [type=radio], [type=hidden]), textarea"
-	b.click(fields, name)
-	js[bool](b, `() => (document.activeElement.select(), true)`)
+	if b.keys {
+		b.reach(fields, name)
+		must(b.t, chromedp.Do(b.ctx, chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl))))
+	} else {
+		b.click(fields, name)
+		js[bool](b, `() => (document.activeElement.select(), true)`)
+	}
 	_, err := chromedp.Call(b.ctx, input.InsertText, input.InsertTextParams{Text: text})
 	must(b.t, err)
 	if got := value[string](b, "document.activeElement.value"); got != text {

@@ -65,7 +65,15 @@
 
   // ---- What is fetched, and what stays as the reader left it.
   const kept = new WeakMap();
-  const nameOf = (element) => element && (element.id ? `#${CSS.escape(element.id)}` : element.matches("a[href]") ? `a[href="${CSS.escape(element.getAttribute("href"))}"]` : "");
+  // How to find an element again in what replaces it.
+  const attribute = (element, name) => `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+  const nameOf = (element) => {
+    if (element.id) return `#${CSS.escape(element.id)}`;
+    if (element.matches("a[href]")) return `a${attribute(element, "href")}`;
+    if (element.matches("[popovertarget]")) return attribute(element, "popovertarget");
+    const form = element.closest("form[action]");
+    return form && element.matches("button") ? `form${attribute(form, "action")} button` : "";
+  };
   const scrolled = (root) => all(".table-container, pre[id]", root).map((box) => [box.scrollLeft, box.scrollTop]);
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const { target, xhr } = detail;
