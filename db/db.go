@@ -30,6 +30,8 @@ type DB struct {
 	limits iot.Limits
 	path   string
 
+	refuses func(url string) string // nil: none
+
 	trouble    trouble
 	reserve    reserve
 	acceptWait time.Duration // AcceptWait, but in tests
@@ -57,6 +59,10 @@ type Options struct {
 	// Reserve is how many bytes of the disk are kept for everything but messages
 	// while it is full, see ReserveName; 0 keeps none.
 	Reserve int64
+	// Refuses returns why a URL cannot be reached by the rules of this host, in words
+	// for whoever saves it as a webhook's; "" if it can, as far as is known without
+	// asking anybody. Nil refuses none. It must be quick.
+	Refuses func(url string) string
 	// ReadOnly opens what exists, for check and backup: no migration, no writer.
 	ReadOnly bool
 	// AsItIs opens without migrations, for commands beside a running server.
@@ -82,7 +88,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.OnCommit == nil {
 		o.OnCommit = func(iot.Commit) {}
 	}
-	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait, pruneNow: make(chan time.Duration, 1)}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait, pruneNow: make(chan time.Duration, 1), refuses: o.Refuses}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}

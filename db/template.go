@@ -82,6 +82,9 @@ func (d *DB) openTemplate(w *iot.Webhook, hidden, fields []byte) error {
 // downlink key: both are stored, or neither. The key is named after the webhook's
 // id, and revoked when the webhook is deleted. Errors are as of CreateWebhook.
 func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
+	if err := d.checkURL(w.URL); err != nil {
+		return err
+	}
 	id, secret, text := iot.NewAPIKey()
 	w.DownlinkKey = text
 	return d.write("create webhook", func(t *Tx) error {

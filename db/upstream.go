@@ -14,6 +14,9 @@ func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, act
 	if err := u.Check(); err != nil {
 		return err
 	}
+	if err := d.checkURL(u.URL); err != nil {
+		return err
+	}
 	return d.write("set upstream", func(t *Tx) error {
 		key, err := t.upstream(p.Key, u, actor)
 		if err != nil {

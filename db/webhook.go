@@ -140,7 +140,8 @@ func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) 
 }
 
 // CreateWebhook adds a checked webhook to its project (ProjectID). An empty ID
-// is made from the description. Errors: conflict for a taken id, or for another
+// is made from the description. Errors: invalid for a URL that Options.Refuses;
+// conflict for a taken id, or for another
 // webhook of its origin with its description; limit_reached for one webhook more
 // than the host allows.
 func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
@@ -149,6 +150,11 @@ func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
 
 // CreateWebhooks is CreateWebhook for several: all of them, or none.
 func (d *DB) CreateWebhooks(list []*iot.Webhook, actor string) error {
+	for _, w := range list {
+		if err := d.checkURL(w.URL); err != nil {
+			return err
+		}
+	}
 	return d.write("create webhooks", func(t *Tx) error {
 		for _, w := range list {
 			if err := t.createWebhook(w, actor); err != nil {
@@ -157,6 +163,30 @@ func (d *DB) CreateWebhooks(list []*iot.Webhook, actor string) error {
 		}
 		return nil
 	})
+}
+
+// checkURL returns an Invalid error of the field "url" for one that is refused.
+func (d *DB) checkURL(url string) error {
+	if d.refuses == nil {
+		return nil
+	}
+	if words := d.refuses(url); words != "" {
+		return iot.FieldError("url", words)
+	}
+	return nil
+}
+
+// checkNewURL is checkURL for a webhook that is changed: a URL that is stored may
+// stay.
+func (d *DB) checkNewURL(w *iot.Webhook) error {
+	if d.refuses == nil {
+		return nil
+	}
+	var was string
+	if err := d.reader.QueryRowContext(context.Background(), `SELECT url FROM webhooks WHERE id = $1`, w.Key).Scan(&was); err == nil && was == w.URL {
+		return nil
+	}
+	return d.checkURL(w.URL)
 }
 
 // createWebhook writes a new webhook, its counters and a line of the audit log.
@@ -203,8 +233,12 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 }
 
 // UpdateWebhook stores a webhook that was read, changed and checked. Conflict if
-// somebody else has changed it since it was read.
+// somebody else has changed it since it was read, invalid for a new URL that
+// Options.Refuses.
 func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
+	if err := d.checkNewURL(w); err != nil {
+		return err
+	}
 	was := w.Version
 	err := d.write("update webhook", func(t *Tx) error {
 		if err := t.nameIsFree(w); err != nil {

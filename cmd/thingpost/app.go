@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strings"
@@ -56,6 +57,7 @@ type app struct {
 	cert    *certificate       // nil without -tls-cert
 	hangup  chan os.Signal     // asks to read the certificate again
 	setUp   iot.Secret         // opens /setup while there is no account
+	refuses func(url string) string
 }
 
 // newApp opens the store and the listeners and wires the parts. What it returns
@@ -82,7 +84,8 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		a.hangup = make(chan os.Signal, 1)
 		signal.Notify(a.hangup, syscall.SIGHUP)
 	}
-	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed, Reserve: reserveBytes}); err != nil {
+	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed, Reserve: reserveBytes,
+		Refuses: func(url string) string { return a.refuses(url) }}); err != nil {
 		return a, err
 	}
 	if a.main, err = listen(ctx, "listen", c.HTTP.Listen); err != nil {
@@ -109,11 +112,17 @@ const reserveBytes = 32 << 20
 // wire makes the parts over the store. Nothing is written before it is done, so
 // that committed finds them all.
 func (a *app) wire() {
-	policy := egress.NewPolicy(a.config.Webhooks.Allowed)
+	policy := egress.NewPolicy(a.config.Webhooks.Allowed, a.own()...)
 	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName(), Log: a.log})
 	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now})
 	a.backups = a.db.NewBackups()
 	inspector := inspect.New(inspect.Options{DB: a.db, Log: a.log})
+	a.refuses = func(url string) string {
+		if inspector.Owns(context.Background(), url) {
+			return ""
+		}
+		return policy.Hint(url)
+	}
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
 		Inspector: inspector, Inspects: inspector.Owns}),
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
@@ -144,6 +153,19 @@ func (a *app) wire() {
 		Log:          a.log,
 		Now:          a.now,
 	})
+}
+
+// own returns the addresses that the server listens on.
+func (a *app) own() (list []netip.AddrPort) {
+	for _, l := range []net.Listener{a.main, a.metrics, a.grpc, a.grpcTLS} {
+		if l == nil {
+			continue
+		}
+		if address, err := netip.ParseAddrPort(l.Addr().String()); err == nil {
+			list = append(list, address)
+		}
+	}
+	return list
 }
 
 // mainflux is the dialect of Mainflux.

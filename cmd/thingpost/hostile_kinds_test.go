@@ -306,10 +306,26 @@ func (k *hostile) listen(t *testing.T) {
 }
 
 // serveNames is a name server: rebind.example is 127.0.0.1 for the first look
-// and 127.0.0.2 then, nowhere.example is nothing, all else is 127.0.0.1.
-func serveNames(t *testing.T) string {
-	t.Helper()
+// hostileNames lead to this machine, but for one that there is not, and one that
+// leads to the forbidden address at the second look.
+func hostileNames() func(name string, v4 bool) ([]string, bool) {
 	var looks atomic.Int64
+	return func(name string, v4 bool) ([]string, bool) {
+		switch {
+		case strings.HasPrefix(name, "nowhere."):
+			return nil, false
+		case strings.HasPrefix(name, "rebind.") && v4 && looks.Add(1) > 1:
+			return []string{"127.0.0.2"}, true
+		}
+		return []string{"127.0.0.1"}, true
+	}
+}
+
+// serveNames answers each question for a name with the addresses that it has, as
+// far as they are of the kind that is asked for, and returns where. v4 says that
+// the question is for IPv4 addresses: a look-up asks for both kinds.
+func serveNames(t *testing.T, addresses func(name string, v4 bool) (list []string, known bool)) string {
+	t.Helper()
 	address, _ := listenTCP(t, "127.0.0.1:0", func(conn net.Conn) {
 		head := make([]byte, 2)
 		if _, err := io.ReadFull(conn, head); err != nil {
@@ -322,15 +338,19 @@ func serveNames(t *testing.T) string {
 		}
 		m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
 		q := m.Questions[0]
-		to := [4]byte{127, 0, 0, 1}
-		switch name := q.Name.String(); {
-		case strings.HasPrefix(name, "nowhere."):
+		list, known := addresses(strings.TrimSuffix(q.Name.String(), "."), q.Type == dnsmessage.TypeA)
+		if !known {
 			m.RCode = dnsmessage.RCodeNameError
-		case strings.HasPrefix(name, "rebind.") && q.Type == dnsmessage.TypeA && looks.Add(1) > 1:
-			to[3] = 2
 		}
-		if q.Type == dnsmessage.TypeA && m.RCode == dnsmessage.RCodeSuccess {
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}, Body: &dnsmessage.AResource{A: to}})
+		for _, a := range list {
+			ip := net.ParseIP(a)
+			h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
+			switch {
+			case q.Type == dnsmessage.TypeA && ip.To4() != nil:
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: [4]byte(ip.To4())}})
+			case q.Type == dnsmessage.TypeAAAA && ip.To4() == nil:
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: [16]byte(ip)}})
+			}
 		}
 		out, err := m.Pack()
 		if err != nil {

@@ -91,7 +91,7 @@ func newHostileWorld(t *testing.T, authority string) *hostileWorld {
 	w := &hostileWorld{t: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	w.healthy = httptest.NewServer(http.HandlerFunc(w.arrive))
 	t.Cleanup(w.healthy.Close)
-	w.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken, nameServer+"="+serveNames(t), "SSL_CERT_FILE="+authority),
+	w.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken, nameServer+"="+serveNames(t, hostileNames()), "SSL_CERT_FILE="+authority),
 		"-data", filepath.Join(t.TempDir(), "data"), "-allow-networks", "127.0.0.1", "-max-webhooks", "100")
 	w.api = signIn(t, w.p.url)
 	w.api.call("POST", "/projects", map[string]string{"id": "hostile", "name": "Hostile"}, 201, nil)

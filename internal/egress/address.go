@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 var azureHost = netip.AddrFrom4([4]byte{168, 63, 129, 16})
@@ -99,18 +101,28 @@ func addr4(n uint32) netip.Addr {
 
 // names that always mean one address.
 var names = map[string][]netip.Addr{
-	"localhost":                {addr4(0x7f000001), netip.IPv6Loopback()},
-	"localhost.localdomain":    {addr4(0x7f000001), netip.IPv6Loopback()},
-	"ip6-localhost":            {netip.IPv6Loopback()},
-	"ip6-loopback":             {netip.IPv6Loopback()},
-	"metadata.google.internal": {addr4(0xa9fea9fe)},
+	"localhost":                  {addr4(0x7f000001), netip.IPv6Loopback()},
+	"localhost.localdomain":      {addr4(0x7f000001), netip.IPv6Loopback()},
+	"ip6-localhost":              {netip.IPv6Loopback()},
+	"ip6-loopback":               {netip.IPv6Loopback()},
+	"localhost6":                 {netip.IPv6Loopback()},
+	"localhost6.localdomain6":    {netip.IPv6Loopback()},
+	"metadata":                   {addr4(0xa9fea9fe)},
+	"metadata.goog":              {addr4(0xa9fea9fe)},
+	"metadata.google.internal":   {addr4(0xa9fea9fe)},
+	"instance-data":              {addr4(0xa9fea9fe)},
+	"instance-data.ec2.internal": {addr4(0xa9fea9fe)},
 }
 
 // plainAddrs returns the addresses that a host means without asking DNS: a
-// literal in any spelling, or a name that always means one.
+// literal in any spelling and in any script's digits, or a name that always means
+// one.
 func plainAddrs(host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}
+	}
+	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+		host = ascii // as net/http does before it dials
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if a, ok := numericHost(host); ok {

@@ -103,16 +103,14 @@ func dialContext(ctx context.Context) (context.Context, *exchange, context.Cance
 
 // open resolves, connects and measures both.
 func (d *dialer) open(ctx context.Context, x *exchange, network, address string) (*dialed, error) {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	// Some resolvers read 0x7f.1 as an address and others ask DNS for it: judge
-	// it as an address first.
-	if a, ok := numericHost(host); ok {
-		if err := d.policy.Check(a); err != nil {
-			return nil, err
-		}
+	// it as an address first. Names that always mean one need no DNS either.
+	if err := d.policy.checkHost(host, port); err != nil {
+		return nil, err
 	}
 	times := &dialTimes{x: x, began: x.elapsed()}
 	conn, err := d.net.DialContext(context.WithValue(ctx, dialTimesKey{}, times), network, address)
@@ -143,7 +141,7 @@ func (d *dialer) control(ctx context.Context, network, address string, _ syscall
 	if err != nil || network != "tcp4" && network != "tcp6" {
 		return &iot.Error{Code: iot.Forbidden, Message: "The address cannot be read, so it is not dialled.", Err: errBlocked}
 	}
-	return d.policy.Check(to.Addr())
+	return d.policy.CheckPort(to)
 }
 
 // serverName is the name that a certificate must be for.

@@ -3,8 +3,11 @@ package egress
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"code.dny.dev/ssrf"
@@ -16,15 +19,17 @@ import (
 var errBlocked = errors.New("refused by the network policy")
 
 // Policy decides which addresses may be dialled: those of the public internet,
-// and those in networks that the operator allows. It is never changed and safe
-// for concurrent use.
+// and those in networks that the operator allows, but never the program's own. It
+// is never changed and safe for concurrent use.
 type Policy struct {
 	guard *ssrf.Guardian
+	own   []netip.AddrPort
 }
 
 // NewPolicy returns a policy that allows the public internet and the given
-// networks, which win over every refusal. ParseNetworks makes them from text.
-func NewPolicy(allow []netip.Prefix) *Policy {
+// networks, which win over every refusal but one: own, the addresses that this
+// program listens on, are never allowed. ParseNetworks makes networks from text.
+func NewPolicy(allow []netip.Prefix, own ...netip.AddrPort) *Policy {
 	var v4, v6 []netip.Prefix
 	for _, n := range allow {
 		if n.Addr().Is4() {
@@ -33,7 +38,7 @@ func NewPolicy(allow []netip.Prefix) *Policy {
 			v6 = append(v6, n)
 		}
 	}
-	return &Policy{guard: ssrf.New(
+	return &Policy{own: own, guard: ssrf.New(
 		ssrf.WithAnyPort(),
 		ssrf.WithAllowedV4Prefixes(v4...),
 		ssrf.WithAllowedV6Prefixes(v6...),
@@ -104,6 +109,46 @@ func (p *Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
+// CheckPort is Check for an address with its port: it refuses the program's own
+// listeners too, whatever networks are allowed. What they answer is not for those
+// who may say where webhooks lead.
+func (p *Policy) CheckPort(to netip.AddrPort) error {
+	if err := p.Check(to.Addr()); err != nil {
+		return err
+	}
+	a := to.Addr().WithZone("").Unmap()
+	for _, own := range p.own {
+		if own.Port() == to.Port() && (isOwn(own.Addr(), a) || slices.ContainsFunc(embedded(a), func(inner netip.Addr) bool { return isOwn(own.Addr(), inner) })) {
+			return &iot.Error{Code: iot.Forbidden, Message: fmt.Sprintf("%s is this server itself, which sends nothing to itself: use the receiver's own address, or the project's inspector.", to), Err: errBlocked}
+		}
+	}
+	return nil
+}
+
+// isOwn reports whether a listener on an address answers at another: one on all
+// addresses does at each of this machine's, and dialling no address in particular
+// is dialling this machine.
+func isOwn(listens, a netip.Addr) bool {
+	if listens = listens.WithZone("").Unmap(); listens == a {
+		return true
+	}
+	if !listens.IsUnspecified() {
+		return a.IsUnspecified() && listens.IsLoopback()
+	}
+	if a.IsUnspecified() || a.IsLoopback() {
+		return true
+	}
+	all, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(all, func(v net.Addr) bool {
+		n, ok := v.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		mine, ok := netip.AddrFromSlice(n.IP)
+		return ok && mine.Unmap() == a
+	})
+}
+
 func refusal(what string, a netip.Addr) error {
 	return &iot.Error{
 		Code: iot.Forbidden,
@@ -122,14 +167,27 @@ func (p *Policy) Hint(rawURL string) string {
 	if err != nil || u.Hostname() == "" {
 		return ""
 	}
-	var refused error
-	for _, a := range plainAddrs(u.Hostname()) {
-		if refused = p.Check(a); refused == nil {
-			return ""
-		}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	if e, ok := errors.AsType[*iot.Error](refused); ok {
+	if e, ok := errors.AsType[*iot.Error](p.checkHost(u.Hostname(), port)); ok {
 		return e.Message
 	}
 	return ""
+}
+
+// checkHost returns why none of the addresses that a host means without asking DNS
+// may be dialled; nil if one may, or only DNS knows.
+func (p *Policy) checkHost(host, port string) (refused error) {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		n = 0
+	}
+	for _, a := range plainAddrs(host) {
+		if refused = p.CheckPort(netip.AddrPortFrom(a, uint16(n))); refused == nil {
+			return nil
+		}
+	}
+	return refused
 }

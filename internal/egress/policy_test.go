@@ -2,7 +2,9 @@ package egress
 
 import (
 	"errors"
+	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 
@@ -227,4 +229,90 @@ func FuzzHint(f *testing.F) {
 			t.Fatalf("%q: %q", u, hint)
 		}
 	})
+}
+
+// hosts reads a file of hosts; what stands behind the line "dial" is left out.
+func hosts(t testing.TB, name string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "dial" {
+			break
+		}
+		if line != "" && line[0] != '#' {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+func TestFilesOfHosts(t *testing.T) {
+	p := NewPolicy(nil)
+	for _, host := range hosts(t, "refused.txt") {
+		if hint := p.Hint("http://" + host + ":8080/x"); !strings.Contains(hint, "-allow-networks") {
+			t.Errorf("%s: %q", host, hint)
+		}
+	}
+	for _, host := range hosts(t, "allowed.txt") {
+		if hint := p.Hint("https://" + host + "/x"); hint != "" {
+			t.Errorf("%s: %q", host, hint)
+		}
+		if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+			if err := p.CheckPort(netip.AddrPortFrom(a, 443)); err != nil {
+				t.Errorf("%s: %v", host, err)
+			}
+		}
+	}
+}
+
+func TestNoNetworkAllowsTheServerItself(t *testing.T) {
+	everything := mustNetworks(t, "0.0.0.0/0, ::/0")
+	for _, c := range []struct {
+		listens, to string
+		refused     bool
+	}{
+		{"127.0.0.1:8080", "127.0.0.1:8080", true},
+		{"127.0.0.1:8080", "[::ffff:127.0.0.1]:8080", true},
+		{"127.0.0.1:8080", "[64:ff9b::127.0.0.1]:8080", true},
+		{"127.0.0.1:8080", "0.0.0.0:8080", true},
+		{"127.0.0.1:8080", "[::]:8080", true},
+		{"127.0.0.1:8080", "127.0.0.1:8081", false},
+		{"127.0.0.1:8080", "127.0.0.2:8080", false},
+		{"127.0.0.1:8080", "192.0.2.1:8080", false},
+		{"[::]:8080", "127.0.0.1:8080", true},
+		{"[::]:8080", "127.9.9.9:8080", true},
+		{"[::]:8080", "[::1]:8080", true},
+		{"0.0.0.0:8080", "0.0.0.0:8080", true},
+		{"[::]:8080", "192.0.2.1:8080", false}, // nobody's
+		{"192.0.2.1:8080", "192.0.2.1:8080", true},
+		{"192.0.2.1:8080", "0.0.0.0:8080", false},
+	} {
+		p := NewPolicy(everything, netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort(c.listens))
+		err := p.CheckPort(netip.MustParseAddrPort(c.to))
+		if (err != nil) != c.refused || err != nil && (!errors.Is(err, errBlocked) || !strings.Contains(err.Error(), "this server itself")) {
+			t.Errorf("%s of a server on %s: %v", c.to, c.listens, err)
+		}
+		if hint := p.Hint("http://" + c.to + "/x"); (hint != "") != c.refused {
+			t.Errorf("%s of a server on %s: the hint %q", c.to, c.listens, hint)
+		}
+	}
+	p := NewPolicy(everything, netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("[::]:443"))
+	for _, u := range []string{"http://localhost/x", "https://127.1/", "http://[::1]"} {
+		if p.Hint(u) == "" {
+			t.Errorf("%s: no hint", u)
+		}
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all {
+		a, _ := netip.AddrFromSlice(v.(*net.IPNet).IP)
+		if p.CheckPort(netip.AddrPortFrom(a.Unmap(), 443)) == nil {
+			t.Errorf("this machine's own %s is allowed", a)
+		}
+	}
 }
