@@ -45,7 +45,7 @@ type killing struct {
 func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	t.Parallel()
 	kills := numberFrom(killsEnv, 4)
-	k := &killing{crashWorld: newCrashWorld(t), kills: kills, messages: int64(numberFrom(killMessagesEnv, 600*kills)), begun: time.Now()}
+	k := &killing{crashWorld: newCrashWorld(t), kills: kills, messages: int64(numberFrom(killMessagesEnv, lighter(600)*kills)), begun: time.Now()}
 	k.process = k.started()
 	c := k.setUp(k.process)
 	ctx, cancel := context.WithCancel(t.Context())

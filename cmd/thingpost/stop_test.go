@@ -36,7 +36,7 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 		running.Go(func() { s.run(ctx, over.Load) })
 	}
 	load := func() {
-		enough := w.acked.size() + rand.Int64N(800)
+		enough := w.acked.size() + rand.Int64N(int64(lighter(800)))
 		w.wait("enough was acknowledged", func() bool { return w.acked.size() >= enough })
 	}
 	stops := 0
@@ -49,7 +49,7 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 		w.check()
 		stops++
 	}
-	for range 3 {
+	for range lighter(3) {
 		stop()
 		w.process = w.started()
 	}

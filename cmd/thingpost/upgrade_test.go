@@ -22,12 +22,11 @@ import (
 	"thingpost/db"
 )
 
-// oldMessages is how many messages an old database holds, and oldPending how many
-// of their deliveries are pending.
-const (
-	oldMessages = 20_000
-	oldPending  = 50
-)
+// oldPending is how many deliveries of an old database are pending.
+const oldPending = 50
+
+// oldMessages is how many messages it holds.
+func oldMessages() int { return lighter(20_000) }
 
 // oldRows fill a database of the first schema: %[1]d is the first message's key,
 // %[2]d an instant, %[3]s where the webhook posts to.
@@ -66,7 +65,7 @@ func oldFolder(t *testing.T, url string) (folder string, versions []int64) {
 	_, err = p.UpTo(t.Context(), 1)
 	must(t, err)
 	at := time.Now().Add(-time.Hour).UnixMilli()
-	_, err = d.ExecContext(t.Context(), fmt.Sprintf(oldRows, at<<21+2*oldMessages, at, url, oldMessages, oldPending))
+	_, err = d.ExecContext(t.Context(), fmt.Sprintf(oldRows, at<<21, at, url, oldMessages(), oldPending))
 	must(t, err)
 	for _, s := range p.ListSources() {
 		versions = append(versions, s.Version)
@@ -123,23 +122,23 @@ func TestKilledWhileMigratingTheNextStartGoesOn(t *testing.T) {
 	if status, out, complaints := run(t, "", nil, "check", "-data", folder); status != 0 {
 		t.Errorf("check answers %d: %s%s", status, out, complaints)
 	}
-	for query, want := range map[string]int64{
-		`SELECT count(*) FROM messages`:                                        oldMessages,
-		`SELECT count(*) FROM deliveries WHERE status = 'delivered'`:           oldMessages,
-		`SELECT device_count FROM projects`:                                    oldMessages / 10,
-		`SELECT count(*) FROM audit WHERE organization_id = 1`:                 oldMessages,
-		`SELECT max(version_id) FROM goose_db_version`:                         versions[len(versions)-1],
+	for query, want := range map[string]int{
+		`SELECT count(*) FROM messages`:                                        oldMessages(),
+		`SELECT count(*) FROM deliveries WHERE status = 'delivered'`:           oldMessages(),
+		`SELECT device_count FROM projects`:                                    oldMessages() / 10,
+		`SELECT count(*) FROM audit WHERE organization_id = 1`:                 oldMessages(),
+		`SELECT max(version_id) FROM goose_db_version`:                         int(versions[len(versions)-1]),
 		`SELECT count(*) - count(DISTINCT version_id) FROM goose_db_version`:   0,
 		`SELECT count(*) FROM sqlite_master WHERE name = 'deliveries_pending'`: 1,
 	} {
-		var n int64
+		var n int
 		must(t, beside.QueryRowContext(t.Context(), query).Scan(&n))
 		if n != want {
 			t.Errorf("%s is %d, want %d", query, n, want)
 		}
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d kills while %d migrations changed %d messages and as many deliveries; the next start finished, 0 rows lost", kills, len(versions)-1, oldMessages))
+		t.Attr("figure", fmt.Sprintf("%d kills while %d migrations changed %d messages and as many deliveries; the next start finished, 0 rows lost", kills, len(versions)-1, oldMessages()))
 	}
 }
 
@@ -158,7 +157,7 @@ func TestStoppedWhileStarting(t *testing.T) {
 	folder, versions := oldFolder(t, receiver.URL)
 	beside := rawDatabase(t, folder)
 	defer func() { must(t, beside.Close()) }()
-	const stops = 8
+	stops := lighter(8) + 2
 	during := 0
 	for i := range stops {
 		p := newProcess(t, nil, "serve", "-listen", "127.0.0.1:0", "-data", folder, "-allow-networks", "127.0.0.0/8,::1/128")
