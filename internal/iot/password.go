@@ -80,12 +80,15 @@ func (p *Passwords) sum(ctx context.Context, password Secret, salt []byte, passe
 	return argon2.IDKey([]byte(password.Reveal()), salt, passes, memory, 1, argonBytes), nil
 }
 
+// mostPasses bounds what a stored hash may ask for.
+const mostPasses = 64
+
 func parseHash(text string) (salt, sum []byte, passes, memory uint32, ok bool) {
 	parts := strings.Split(text, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" {
 		return nil, nil, 0, 0, false
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=1", &memory, &passes); err != nil || passes == 0 || memory > 1<<20 {
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=1", &memory, &passes); err != nil || passes == 0 || passes > mostPasses || memory > 1<<20 {
 		return nil, nil, 0, 0, false
 	}
 	b64 := base64.RawStdEncoding
