@@ -387,7 +387,7 @@ func (s *soak) judge(duration time.Duration, rate int, before, after gauge, samp
 	if code := s.p.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("it stopped with status %d: %s", code, s.p.stderr.String())
 	}
-	t.Attr("figure", fmt.Sprintf("%v at %d messages/s, %d messages, 0 lost; memory %.0f MiB %+.1f %% from the middle to the end, at most %.0f MiB on disk of %d allowed, %+d goroutines, %+d descriptors",
+	t.Attr("figure", fmt.Sprintf("%v at %d messages/s, %d messages, 0 lost; memory %.0f MiB %+.1f %% from the middle to the end, at most %.0f MiB on disk with a limit of %d that is looked at each 10 s, %+d goroutines, %+d descriptors",
 		duration, rate, s.acked.size(), end/mib, growth, float64(largest)/mib, soakLimit/mib, after.goroutines-before.goroutines, after.fds-before.fds))
 }
 

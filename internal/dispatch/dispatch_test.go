@@ -31,9 +31,10 @@ type bench struct {
 	folder  string
 	project *iot.Project
 	devices []*iot.Device
-	client  *egress.Client // what sends; loopback is allowed unless a test gives another
-	pad     string         // makes payloads larger
-	skew    atomic.Int64   // of the clock, in nanoseconds
+	client  *egress.Client                // what sends; loopback is allowed unless a test gives another
+	pad     string                        // makes payloads larger
+	gate    atomic.Pointer[chan struct{}] // holds up the writer at the end of its next transaction
+	skew    atomic.Int64                  // of the clock, in nanoseconds
 	stop    func()
 }
 
@@ -70,6 +71,9 @@ func (b *bench) open() {
 	b.t.Helper()
 	var d atomic.Pointer[Dispatcher]
 	store, err := db.Open(b.t.Context(), db.Options{Folder: b.folder, Now: b.now, OnCommit: func(c iot.Commit) {
+		if gate := b.gate.Load(); gate != nil {
+			<-*gate
+		}
 		if d := d.Load(); d != nil {
 			d.Changed(c)
 		}
@@ -185,6 +189,7 @@ type receiver struct {
 	mu   sync.Mutex
 	got  []got
 	answ func(n int, g got) int
+	body string // of each answer
 }
 
 type got struct {
@@ -197,7 +202,7 @@ type got struct {
 
 func receive(t *testing.T, answer func(n int, g got) int) *receiver {
 	t.Helper()
-	r := &receiver{answ: answer}
+	r := &receiver{answ: answer, body: "answer"}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, err := io.ReadAll(q.Body)
 		if err != nil {
@@ -220,7 +225,7 @@ func receive(t *testing.T, answer func(n int, g got) int) *receiver {
 			w.Header().Set("Retry-After", "3600")
 		}
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, "answer")
+		_, _ = io.WriteString(w, r.body)
 	}))
 	t.Cleanup(r.Close)
 	return r
@@ -521,4 +526,30 @@ func TestADeliveryThatWasReadSinceItsCommitIsHeldOnce(t *testing.T) {
 	if n := len(q.fresh.items) + len(q.backlog.items); n != 1 {
 		t.Errorf("it stands in line %d times", n)
 	}
+}
+
+// TestOutcomesOfLargeAnswersWaitForTheDisk holds up the disk while answers of
+// 64 KiB come in.
+func TestOutcomesOfLargeAnswersWaitForTheDisk(t *testing.T) {
+	b := newBench(t)
+	r := receive(t, nil)
+	r.body = strings.Repeat("x", iot.MaxResponseBody)
+	w := b.webhook(r.URL)
+	const all = 600
+	b.send(0, 0, all, w)
+	gate := make(chan struct{})
+	b.gate.Store(&gate)
+	b.run()
+	b.until("nothing more is taken", func() bool {
+		q := b.d.queue(w.Key)
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return r.count() > 0 && q.workers == 0
+	})
+	if n, most := r.count(), maxUnsaved/iot.MaxResponseBody+2*iot.MaxSlots; n > most {
+		t.Errorf("%d answers wait for the disk, more than %d", n, most)
+	}
+	b.gate.Store(nil)
+	close(gate)
+	b.until("all have arrived", func() bool { return r.count() == all })
 }

@@ -19,6 +19,9 @@ const (
 	maxAllBytes   = 64 << 20 // of all webhooks together
 	itemBytes     = 1 << 10
 	maxBacklog    = 256 // deliveries read from disk at once, for a webhook
+	// maxUnsaved bounds a webhook's outcomes on their way to disk: with large
+	// answers and a slow disk they would pile up.
+	maxUnsaved = 4 << 20
 )
 
 // freshFor is how long a delivery may wait in the fresh lane. An older one is
@@ -43,6 +46,7 @@ type queue struct {
 	limiter  *rate.Limiter
 	slots    slots
 	workers  int
+	unsaved  int64 // bytes of outcomes that are not on disk yet
 	// limited: a worker has its delivery and waits for the limiter. No other takes
 	// one before it goes on, or the next fresh message would wait behind them all.
 	limited bool
@@ -192,9 +196,9 @@ func (q *queue) startWorkers() {
 	q.d.workers.Go(q.work)
 }
 
-// limits reports whether the limit of requests a second keeps more from being
-// taken just now.
-func (q *queue) limits() bool { return q.limiter != nil && q.limited }
+// limits reports whether the limit of requests a second, or of outcomes on their
+// way to disk, keeps more from being taken just now.
+func (q *queue) limits() bool { return q.limiter != nil && q.limited || q.unsaved >= maxUnsaved }
 
 func (q *queue) allowed() int {
 	most := iot.MaxSlots
@@ -267,9 +271,13 @@ func (q *queue) pick() (iot.Queued, bool) {
 
 // release lets go of a delivery that has an outcome on disk, or none at all.
 // due is when it is tried again, 0 if it has ended.
-func (q *queue) release(v *iot.Delivery, due iot.Instant) {
+func (q *queue) release(o *iot.Outcome, due iot.Instant) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	v, full := o.Delivery, q.unsaved >= maxUnsaved
+	if q.unsaved -= outcomeBytes(o); full {
+		q.startWorkers()
+	}
 	delete(q.held, v.ID.Key())
 	if q.let != nil {
 		q.let[v.ID.Key()] = struct{}{}

@@ -22,6 +22,9 @@ func (q *queue) send(j job) {
 		q.noteAnswer(o, began, q.d.o.Now())
 	}
 	o.Transient = j.Message.Transient
+	q.mu.Lock()
+	q.unsaved += outcomeBytes(o)
+	q.mu.Unlock()
 	q.d.outcomes.Add(1)
 	q.d.o.DB.Finish(o, func(err error) { q.stored(o, err) })
 }
@@ -37,8 +40,16 @@ func (q *queue) stored(o *iot.Outcome, err error) {
 	if o.Status == iot.Pending {
 		due = o.DueAt
 	}
-	q.release(o.Delivery, due)
+	q.release(o, due)
 	q.d.resume()
+}
+
+// outcomeBytes is about what an outcome takes in memory until it is on disk.
+func outcomeBytes(o *iot.Outcome) int64 {
+	if o.Attempt == nil || o.Attempt.Response == nil {
+		return itemBytes
+	}
+	return itemBytes + int64(len(o.Attempt.Response.Body))
 }
 
 // attempt renders and sends a delivery. A nil outcome means that we were told to
