@@ -93,8 +93,23 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 		panic(v)
 	}
 	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.String("method", r.Method),
-		slog.String("path", r.URL.Path), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
+		slog.String("path", loggedPath(r.URL.Path)), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
 	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(handlers.RequestIDHeader)+".", http.StatusInternalServerError)
+}
+
+// loggedPath leaves out what in a path is a secret by itself: the link to an
+// embedded log, and the address of an inspector.
+func loggedPath(path string) string {
+	for _, prefix := range []string{"/embed/", "/inspect/"} {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			_, rest, deeper := strings.Cut(rest, "/")
+			if deeper {
+				return prefix + iot.Mask + "/" + rest
+			}
+			return prefix + iot.Mask
+		}
+	}
+	return path
 }
 
 // logRequest leaves out the query: a set-up link's token is in one.
@@ -104,7 +119,7 @@ func (s *Server) logRequest(rec *recorder, r *http.Request, start time.Time) {
 		status = http.StatusOK // what net/http answers for a handler that wrote nothing
 	}
 	s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", rec.Header().Get(handlers.RequestIDHeader)),
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", status), slog.Int64("size_bytes", rec.size),
+		slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)), slog.Int("status", status), slog.Int64("size_bytes", rec.size),
 		slog.Int64("duration_ms", s.o.Now().Sub(start).Milliseconds()), slog.String("remote", r.RemoteAddr))
 }
 

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -208,6 +209,30 @@ func TestAccessLogLeavesOutTheQuery(t *testing.T) {
 	if strings.Contains(text, "very-secret") {
 		t.Error("the log holds the token of the set-up link")
 	}
+}
+
+// TestPanicsTellNoSecret lets handlers panic with secrets at hand: in the request, in
+// their values, and in the link that leads there.
+func TestPanicsTellNoSecret(t *testing.T) {
+	var log logBuffer
+	hooks := []*iot.Webhook{{Headers: []iot.Header{{Name: "X-Key", Value: "very-secret", Secret: true}}, DownlinkKey: "very-secret"}}
+	fall := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		given := iot.Secret(r.Header.Get("Authorization"))
+		panic(fmt.Errorf("look up %v of %+v %#v %s", given, hooks[0], *hooks[0], given))
+	})
+	s := newSite(t, false, func(o *web.Options) { o.Log, o.API, o.Dashboard, o.Inspector = log.logger(), fall, fall, fall })
+	paths := []string{"/api/v1/x?key=very-secret", "/embed/very-secret", "/embed/very-secret/events", "/inspect/very-secret/a", "/settings?token=very-secret"}
+	for _, path := range paths {
+		resp, body := s.do(t, http.MethodPost, path, []*http.Cookie{{Name: "thingpost", Value: "very-secret"}}, "Authorization: Bearer very-secret", "X-Key: very-secret")
+		if resp.code != http.StatusInternalServerError || strings.Contains(body+fmt.Sprint(resp.header), "very-secret") {
+			t.Errorf("%s answers %s %s", path, resp.status, body)
+		}
+	}
+	s.Close()
+	if text := log.String(); strings.Count(text, "handler panicked") != len(paths) || strings.Contains(text, "very-secret") {
+		t.Errorf("the log holds the secret, or not the panics: %s", text)
+	}
+	t.Attr("figure", fmt.Sprintf("%d panics with secrets at hand, none told", len(paths)))
 }
 
 // BenchmarkWayToTheAPI is what the server itself costs a device's message.

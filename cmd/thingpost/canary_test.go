@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/base64"
 	"fmt"
 	"html"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	neturl "net/url"
@@ -14,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"thingpost/db"
 )
 
 // canaries are secrets by what they are: distinct, and never to be seen again.
@@ -85,13 +89,19 @@ paths: {uplink-message: "/up/{path}{?query}"}
 create-downlink-api-key: true
 fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: true}, {id: query, name: Query, secret: true}, {id: pin, name: Pin, secret: true}]
 `)
-	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", data, "-templates", folder, "-allow-networks", "127.0.0.0/8,::1/128", "-log-level", "debug")
+	cert, certKey := filepath.Join(folder, "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	writeCertificate(t, cert, certKey, 1)
+	grpcAddress := freeAddress(t)
+	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", data, "-templates", folder, "-allow-networks", "127.0.0.0/8,::1/128", "-log-level", "debug",
+		"-grpc-listen", grpcAddress)
 	c := signIn(t, p.url)
 	const project = "/projects/canaries"
 	secrets := canaries{
 		"password": "correct horse battery", "metrics token": metricsToken, "token of the API": c.token,
 		"secret header": "canary/header value", "secret in a base URL": "canary/base", "secret in a path": "canary/path",
 		"secret in a query": "canary/query", "secret in a template's header": "canary/pin", "upstream key": "NNSXS.CANARYUPSTREAM.KEY", "header sent to the inspector": "canary-to-the-inspector",
+		"password in a URL": "canary-basic", "login in a URL": base64.StdEncoding.EncodeToString([]byte("me:canary-basic")), "short secret": "q!7zx", "secret that JSON writes otherwise": `canary"<&>\quoted`,
+		"key of the store": storeKey(t, data), "password of another": "a canary for eve", "wrong password": "canary of a wrong password",
 	}
 	c.call("POST", "/projects", map[string]string{"id": "canaries", "name": "Canaries"}, 201, nil)
 	var device, key struct{ Key string }
@@ -99,7 +109,9 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	c.call("POST", project+"/keys", map[string]any{"name": "all", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
 	secrets["device key"], secrets["API key"] = device.Key, key.Key
 	c.call("POST", project+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL + "/in", "type": "user", "signed": true,
-		"headers": []map[string]any{{"name": "X-Key", "value": secrets["secret header"], "secret": true}}}, 201, nil)
+		"headers": []map[string]any{{"name": "X-Key", "value": secrets["secret header"], "secret": true}, {"name": "X-Pin", "value": secrets["short secret"], "secret": true},
+			{"name": "X-Odd", "value": secrets["secret that JSON writes otherwise"], "secret": true}}}, 201, nil)
+	c.call("POST", project+"/webhooks", map[string]any{"id": "basic", "description": "Basic", "url": strings.Replace(receiver.URL, "http://", "http://me:canary-basic@", 1) + "/login", "type": "user"}, 201, nil)
 	var signing struct {
 		Secret string `json:"signing_secret"`
 	}
@@ -110,8 +122,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	c.call("PUT", project+"/upstream", map[string]string{"url": receiver.URL, "key": secrets["upstream key"]}, 200, nil)
 	c.call("POST", project+"/webhooks/local/test", nil, 202, nil)
 	c.call("POST", project+"/devices/probe/messages", map[string]any{"payload": 1}, 202, nil)
-	until(t, "deliveries have failed", func() bool { return receiver.got(2) != "" })
-	secrets["key for downlinks"] = receiver.got(2)
+	until(t, "deliveries have failed", func() bool { return receiver.got(3) != "" })
+	secrets["key for downlinks"] = receiver.got(3)
 
 	r := newReader(t, p.url)
 	r.signIn("ada@example.org", "correct horse battery")
@@ -126,6 +138,22 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	}
 	c.sends(inspector, secrets["header sent to the inspector"])
 
+	r.post("/settings/organizations/my-organization/members", neturl.Values{"email": {"eve@example.org"}, "password": {secrets["password of another"]}, "role": {"viewer"}})
+	for _, s := range r.refused(secrets) {
+		secrets.search(t, "a refusal", s.body+fmt.Sprint(s.header))
+	}
+	embed := r.makesEmbed(project)
+	secrets["link to an embedded log"] = strings.TrimPrefix(embed, "/embed/")
+	{ // the link's own page has it in its addresses
+		without := maps.Clone(secrets)
+		delete(without, "link to an embedded log")
+		text, _ := r.wire(embed)
+		without.search(t, "the embedded log", text)
+	}
+	secrets.searchDoors(t, c, key.Key, grpcAddress, r)
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p.Process.Pid)); err == nil {
+		secrets.search(t, "the list of processes", string(line))
+	}
 	if n := r.searchAll(secrets, project); n < 25 {
 		t.Errorf("only %d pages were searched", n)
 	}
@@ -142,12 +170,27 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	}
 	secrets.searchFiles(t, filepath.Dir(backup))
 	secrets.searchFiles(t, data)
+	c.call("POST", project+"/devices/probe/messages", map[string]any{"payload": 2}, 202, nil) // in the write-ahead log
+	secrets.searchFiles(t, data)
 	p.end(t, syscall.SIGTERM)
 	secrets.search(t, "the log", p.stderr.String())
+	// What the program prints for those who run it, also where something is wrong.
+	for _, args := range [][]string{{"check", "-data", data}, {"user", "list", "-data", data}, {"templates", "check", folder}, {"serve", "-data", data, "-tls-cert", cert, "-tls-key", cert, "-listen", "127.0.0.1:0"},
+		{"serve", "-data", data, "-tls-cert", certKey, "-tls-key", certKey, "-listen", "127.0.0.1:0"}, {"serve", "-h"}} {
+		_, out, complaints := run(t, "", append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), args...)
+		secrets.search(t, "the output of "+args[0], out+complaints)
+		if pem, err := os.ReadFile(certKey); err != nil || strings.Contains(out+complaints, strings.Split(string(pem), "\n")[1]) {
+			t.Errorf("the output of %s holds the key of the certificate: %v", args[0], err)
+		}
+	}
+	secrets.searchFiles(t, data)
+	t.Attr("figure", fmt.Sprintf("%d kinds of secrets, in none of the pages, answers, exports, events, metrics, logs, files, backups and outputs", len(secrets)))
+	if len(secrets) < 23 {
+		t.Errorf("only %d secrets were planted", len(secrets))
+	}
 	if !strings.Contains(p.stderr.String(), "level=DEBUG") {
 		t.Error("the log has no line of the level debug")
 	}
-	secrets.searchFiles(t, data)
 }
 
 // sends posts to the inspector, with a header that is a secret by its name.
@@ -200,7 +243,7 @@ func (r *reader) searchAll(secrets canaries, project string) int {
 func (c canaries) searchFiles(t *testing.T, folder string) {
 	t.Helper()
 	must(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == db.KeyFileName {
 			return err
 		}
 		text, err := os.ReadFile(path)
