@@ -98,7 +98,9 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	}
 	if m.SenderID != "" {
 		k := sent{m.DeviceID, m.SenderID}
-		first, err := w.repeated(t, k, inBatch[k], m.ReceivedAt)
+		// By the id's time and not the clock's: ids go on when the clock is set back,
+		// and so does the window.
+		first, err := w.repeated(t, k, inBatch[k], iot.KeyTime(m.ID.Key()))
 		if err != nil {
 			return err
 		}
@@ -130,7 +132,7 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 
 // saw notes that a message's device was heard.
 func (w *writer) saw(m *iot.Message) {
-	if w.seen[m.DeviceID] < m.ReceivedAt {
+	if m.ReceivedAt.After(w.seen[m.DeviceID]) {
 		w.seen[m.DeviceID] = m.ReceivedAt
 	}
 }

@@ -53,6 +53,7 @@ const (
 	NextDueQuery        = `SELECT ` + nextDueColumn + ` FROM webhooks w WHERE w.id = $1`
 	OldestQuery         = `SELECT ` + oldestColumn + ` FROM webhooks w WHERE w.id = $1`
 	DeviceByEUIQuery    = deviceByEUIQuery
+	BringInQuery        = bringInQuery
 )
 
 // Queries returns the texts with which a page is read.

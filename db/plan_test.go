@@ -48,6 +48,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		want    string // the step that finds the rows
 	}{
 		"due":                  {[]string{db.DueQuery}, "deliveries USING COVERING INDEX deliveries_due (webhook_id=? AND due_at>?)"},
+		"bring in":             {[]string{db.BringInQuery}, "deliveries USING INDEX deliveries_due (webhook_id=? AND (due_at,project_id,id)>(?,?,?))"},
 		"head":                 {[]string{db.HeadQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id=?)"},
 		"pending devices":      {[]string{db.PendingDevicesQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id>?)"},
 		"device by EUI":        {[]string{db.DeviceByEUIQuery}, "d USING INDEX devices_dev_eui (project_id=? AND dev_eui=?)"},

@@ -36,6 +36,9 @@ const (
 type PruneOptions struct {
 	OlderThan time.Duration // messages and ended deliveries; 0 keeps them for ever
 	MaxBytes  int64         // of the database file and its WAL together; 0 is no bound
+	// Doubtful says that the clock may be wrong: nothing is removed because of its
+	// age, not even what has expired.
+	Doubtful bool
 }
 
 // PruneResult is what was removed.
@@ -56,6 +59,12 @@ func (r *PruneResult) add(o PruneResult) {
 func (d *DB) Prune(ctx context.Context, o PruneOptions) (PruneResult, error) {
 	var sum PruneResult
 	now := iot.At(d.now())
+	if o.Doubtful {
+		if err := d.pruneBytes(ctx, &sum, o.MaxBytes); err != nil {
+			return sum, err
+		}
+		return sum, d.vacuum(ctx, o.MaxBytes)
+	}
 	if o.OlderThan > 0 {
 		err := d.pruneMessages(ctx, &sum, messagePage{top: iot.KeyAt(now.Add(-o.OlderThan))}, nil)
 		if err != nil {
@@ -349,10 +358,17 @@ const (
 // Maintain keeps the store as the options say until ctx ends: it prunes at once
 // and every five minutes, sooner if the database becomes too large, and cancels
 // what deleted webhooks still owe. A failure is logged, and tried again later.
+//
+// After the clock was set forwards, and after a start at which it is more than a day
+// later than anything stored, nothing is removed because of its age for an hour: a
+// clock that is wrong is mostly set right by then, and what was removed would be
+// gone.
 func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
+	doubt := d.newDoubt()
 	for n, once := 0, o; ; n++ {
+		once.Doubtful = doubt.look(d.now()) && once.OlderThan == o.OlderThan // whoever chose another age has seen the clock
 		err := d.cancelAllDeleted(ctx)
 		if err == nil && n%int(pruneEvery/sizeEvery) == 0 {
 			err = d.noted(ctx, true, d.Prune, once)

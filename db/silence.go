@@ -45,7 +45,10 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 		s.Old, at = silent == 0, 0
 	} else {
 		s.Gone = interval == 0
-		s.Old = silent != 0 || max(seen, w.seen[m.DeviceID]) > s.LastSeenAt
+		if last := w.seen[m.DeviceID]; last != 0 && last.After(seen) {
+			seen = last
+		}
+		s.Old = silent != 0 || seen > s.LastSeenAt
 	}
 	if s.Old || s.Gone {
 		return nil

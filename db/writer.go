@@ -345,7 +345,7 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	if err := w.finish(all, batch); err != nil {
 		return commit, err
 	}
-	putOff := len(batch) == 0 || w.db.now().Sub(w.seenAt) >= idleAfter
+	putOff := len(batch) == 0 || w.db.now().Sub(w.seenAt).Abs() >= idleAfter
 	if putOff {
 		if err := w.writeSeen(ctx); err != nil {
 			return commit, err
@@ -427,7 +427,8 @@ func (w *writer) checkpoint() {
 // loses two seconds of it.
 func (w *writer) writeSeen(ctx context.Context) error {
 	for id, at := range w.seen {
-		if _, err := w.conn.ExecContext(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1`, int64(at), id); err != nil {
+		if _, err := w.conn.ExecContext(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2 AND (last_seen_at < $1 OR last_seen_at >= $3)`,
+			int64(at), id, int64(at.Add(iot.ClockSet))); err != nil {
 			return err
 		}
 	}

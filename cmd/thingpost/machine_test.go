@@ -29,7 +29,8 @@ const (
 // machine is what the program under test takes for its disk and its clock, in
 // memory that it shares with the test.
 type machine struct {
-	set atomic.Int64 // by how many seconds the clock was set
+	set    atomic.Int64 // by how many seconds the clock was set
+	passed atomic.Int64 // nanoseconds that went by beside those of the test
 
 	does  atomic.Int64 // what the disk does, one of the above
 	nth   atomic.Int64 // the operation from now with which it begins to do another thing; 0 for none
@@ -72,7 +73,7 @@ func newMachine(t *testing.T) (*machine, []string) {
 // steady time that a time.Time has beside it, as on a real machine; there is no
 // other way to have such a time than to write into it.
 func (m *machine) now() time.Time {
-	t := time.Now()
+	t := time.Now().Add(time.Duration(m.passed.Load()))
 	const secondsShift = 30 // in the first word, beside the nanoseconds
 	*(*uint64)(unsafe.Pointer(&t)) += uint64(m.set.Load()) << secondsShift
 	return t
@@ -80,6 +81,9 @@ func (m *machine) now() time.Time {
 
 // setClock sets the clock by a whole number of seconds.
 func (m *machine) setClock(by time.Duration) { m.set.Add(int64(by / time.Second)) }
+
+// pass lets time go by.
+func (m *machine) pass(d time.Duration) { m.passed.Add(int64(d)) }
 
 func TestASetClockStaysSteady(t *testing.T) {
 	m, _ := newMachine(t)
@@ -94,6 +98,10 @@ func TestASetClockStaysSteady(t *testing.T) {
 		if gone := after.Sub(before); gone < 0 || gone > time.Minute {
 			t.Errorf("set by %s it lets %s go by", by, gone)
 		}
+	}
+	m.pass(time.Hour)
+	if gone := m.now().Sub(before); gone < time.Hour {
+		t.Errorf("of an hour it lets %s go by", gone)
 	}
 }
 

@@ -45,6 +45,8 @@ type Dispatcher struct {
 	bytes atomic.Int64  // of what all lanes hold
 	due   atomic.Int64  // when the manager must look next, Unix milliseconds; 0: never
 
+	clock clock
+
 	lostMu sync.Mutex
 	lost   []lost // outcomes that the disk would not take
 	// holding is true while there are such outcomes: nothing more is sent whose
@@ -148,6 +150,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.clock.back = d.o.DB.Behind() >= iot.ClockSet
 	d.running.Store(true)
 	for _, w := range hooks {
 		d.queue(w.Key)
@@ -184,6 +187,7 @@ func (d *Dispatcher) manage(ctx context.Context) {
 		}
 		d.due.Store(0)
 		d.storeLost()
+		d.lookAtClock(ctx)
 		var next iot.Instant
 		for _, q := range d.all() {
 			at, err := q.refill(ctx)
@@ -199,9 +203,11 @@ func (d *Dispatcher) manage(ctx context.Context) {
 		if next != 0 {
 			d.lookAt(next)
 		}
+		wait := lookEvery
 		if at := iot.Instant(d.due.Load()); at != 0 {
-			timer.Reset(max(0, at.Sub(d.now())))
+			wait = min(wait, max(0, at.Sub(d.now())))
 		}
+		timer.Reset(wait)
 	}
 }
 

@@ -134,7 +134,7 @@ func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcom
 		wait = res.RetryAfter
 	}
 	due := q.d.now().Add(wait)
-	if due.Sub(v.CreatedAt) > j.hook.Settings.GiveUpAfter() {
+	if q.d.clock.age(v, due) > j.hook.Settings.GiveUpAfter() {
 		a.Error.Detail += " Given up: the next try would come later than this webhook tries."
 		return o
 	}

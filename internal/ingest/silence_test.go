@@ -85,6 +85,23 @@ func (w *watching) wasTold(t *testing.T, want ...string) {
 	}
 }
 
+// A device that is heard after the clock was set back falls silent in its time too.
+func TestSilenceIsToldAfterTheClockWasSetBack(t *testing.T) {
+	w := openWatching(t)
+	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
+	w.pass(t, 20*time.Second)
+	w.clock.Add(-(24 * time.Hour).Milliseconds())
+	must(t, w.one(t, w.sender(), `{"payload":2}`).Err)
+	seen := iot.At(w.now())
+	w.pass(t, 80*time.Second)
+	w.wasTold(t)
+	w.pass(t, 20*time.Second)
+	w.wasTold(t, "silent")
+	if d, err := w.db.Device(t.Context(), w.project.Key, w.device.ID); err != nil || d.LastSeenAt.Sub(seen).Abs() > time.Minute {
+		t.Errorf("it was last seen %v (%v), want %v", d.LastSeenAt, err, seen)
+	}
+}
+
 func TestASilentDeviceIsToldOnceAndSoIsItsReturn(t *testing.T) {
 	w := openWatching(t)
 	w.pass(t, time.Hour)

@@ -114,7 +114,10 @@ func (w *watch) hear(m *iot.Message, interval time.Duration) {
 		w.back = append(w.back, told{d.key, d.project, d.seenAt, true})
 		d.silent = false
 	}
-	d.heard, d.limit, d.seenAt = w.now, iot.SilentAfter(interval), m.ReceivedAt
+	d.heard, d.limit = w.now, iot.SilentAfter(interval)
+	if m.ReceivedAt.After(d.seenAt) {
+		d.seenAt = m.ReceivedAt
+	}
 	w.place(d)
 }
 

@@ -109,6 +109,13 @@ func (s *IDs) New() ID {
 	return s.Of(key)
 }
 
+// Last returns the instant in the newest id, also of those made before a restart.
+func (s *IDs) Last() Instant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return KeyTime(s.last)
+}
+
 // Of returns the id of a row's integer key; 0 gives the zero id.
 func (s *IDs) Of(key int64) ID {
 	if key == 0 {

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// stage is the program on a machine, a device that sends numbers and a receiver
+// that counts how often each arrives.
+type stage struct {
+	t       *testing.T
+	p       *process
+	machine *machine
+	api     *apiClient
+	key     string
+	data    string
+	env     []string
+	last    int // number sent
+
+	browser *http.Client // of the last page
+
+	mu      sync.Mutex
+	gate    chan struct{} // the receiver answers when it is closed; nil: at once
+	acked   map[string]bool
+	arrived map[string]int
+	tried   map[string]int // arrivals, and those that the receiver refused
+
+	refuse           int    // the status with which it refuses, 0 if it does not
+	again            string // its Retry-After
+	inFlight, atOnce int
+}
+
+// newStage starts the program on a data folder and a machine that was prepared, with
+// more in its environment.
+func newStage(t *testing.T, data string, prepare func(*machine), env ...string) *stage {
+	t.Helper()
+	w := &stage{t: t, acked: map[string]bool{}, arrived: map[string]int{}, tried: map[string]int{}, data: data}
+	receiver := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if body, err := io.ReadAll(r.Body); err == nil {
+			n, _, _ := strings.Cut(strings.TrimPrefix(string(body), `{"n":`), ",")
+			w.mu.Lock()
+			if w.refuse == 0 {
+				w.arrived[n]++
+			}
+			w.tried[n]++
+			w.inFlight++
+			w.atOnce = max(w.atOnce, w.inFlight)
+			gate, refuse, again := w.gate, w.refuse, w.again
+			w.mu.Unlock()
+			if gate != nil {
+				<-gate
+			}
+			w.mu.Lock()
+			w.inFlight--
+			w.mu.Unlock()
+			if refuse != 0 {
+				rw.Header().Set("Retry-After", again)
+				rw.WriteHeader(refuse)
+			}
+		}
+	}))
+	t.Cleanup(receiver.Close)
+	w.machine, w.env = newMachine(t)
+	w.env = append(w.env, env...)
+	if prepare != nil {
+		prepare(w.machine)
+	}
+	w.start()
+	w.api = signIn(t, w.p.url)
+	w.api.call("POST", "/projects", map[string]string{"id": "probes", "name": "Probes"}, 201, nil)
+	w.api.call("POST", "/projects/probes/webhooks", map[string]any{"id": "hook", "description": "Hook", "url": receiver.URL, "type": "user", "payload_only": true}, 201, nil)
+	var device struct{ Key string }
+	w.api.call("POST", "/projects/probes/devices", map[string]string{"id": "probe-1"}, 201, &device)
+	w.key = device.Key
+	return w
+}
+
+func (w *stage) start() {
+	w.t.Helper()
+	env := append(adminEnv(), "THINGPOST_METRICS_TOKEN="+scrapeToken)
+	w.p = serve(w.t, append(env, w.env...), "-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128")
+}
+
+const scrapeToken = "a token of the metrics"
+
+// answer is what a sender was told.
+type answer struct {
+	status     int
+	body       string
+	retryAfter string
+}
+
+// send sends the next number with so many bytes around it.
+func (w *stage) send(size int) answer {
+	w.t.Helper()
+	return w.sendWith(size, "")
+}
+
+// sendID sends the next number with an id of the sender's own, and returns the
+// message's.
+func (w *stage) sendID(id string) string {
+	w.t.Helper()
+	a := w.sendWith(1, `,"id":"`+id+`"`)
+	if a.status != http.StatusAccepted {
+		w.t.Fatalf("a sender is told %+v", a)
+	}
+	return strings.Split(a.body, `"`)[3]
+}
+
+func (w *stage) sendWith(size int, fields string) answer {
+	w.t.Helper()
+	w.last++
+	n := strconv.Itoa(w.last)
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.p.url+"/api/v1/projects/probes/devices/probe-1/messages",
+		strings.NewReader(`{"payload":{"n":`+n+`,"pad":"`+strings.Repeat("x", size)+`"}`+fields+`}`))
+	must(w.t, err)
+	r.Header.Set("Authorization", "Bearer "+w.key)
+	resp, err := http.DefaultClient.Do(r)
+	must(w.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(w.t, err)
+	if resp.StatusCode == http.StatusAccepted && fields == "" {
+		w.mu.Lock()
+		w.acked[n] = true
+		w.mu.Unlock()
+	}
+	return answer{resp.StatusCode, string(body), resp.Header.Get("Retry-After")}
+}
+
+// missing are numbers that were acknowledged and have not arrived.
+func (w *stage) missing() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for k := range w.acked {
+		if w.arrived[k] == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// done waits until all that was acknowledged has arrived and its outcome is
+// stored, stops the program and checks its database. It returns how many arrived
+// more than once.
+func (w *stage) done() (twice int) {
+	w.t.Helper()
+	until(w.t, "all that was acknowledged has arrived", func() bool { return w.missing() == 0 })
+	if status := w.p.end(w.t, syscall.SIGTERM); status != 0 {
+		w.t.Errorf("it stopped with status %d: %s", status, w.p.stderr.String())
+	}
+	if status, out, complaints := run(w.t, "", nil, "check", "-data", w.data); status != 0 {
+		w.t.Errorf("check answers %d: %s%s", status, out, complaints)
+	}
+	for _, n := range w.arrived {
+		if n > 1 {
+			twice++
+		}
+	}
+	return twice
+}
+
+// mustBeRefused looks at how a sender is told that its message was not stored.
+func (a answer) mustBeRefused(t *testing.T) {
+	t.Helper()
+	code := map[int]string{http.StatusServiceUnavailable: "unavailable", http.StatusInsufficientStorage: "storage_full"}[a.status]
+	if code == "" || !strings.Contains(a.body, `"code":"`+code+`"`) || a.retryAfter == "" {
+		t.Fatalf("a sender is told %d, Retry-After %q: %s", a.status, a.retryAfter, a.body)
+	}
+}
+
+// page is a page of the dashboard as its administrator sees it, who signs in for
+// it: also while the disk fails.
+func (w *stage) page(path string) string {
+	w.t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(w.t, err)
+	c := http.Client{Jar: jar}
+	w.post(&c, "/sign-in", url.Values{"email": {"ada@example.org"}, "password": {"correct horse battery"}})
+	w.browser = &c
+	return w.look(path)
+}
+
+// look is a page for whoever signed in last.
+func (w *stage) look(path string) string {
+	w.t.Helper()
+	resp, err := w.browser.Get(w.p.url + path)
+	must(w.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(w.t, err)
+	if resp.StatusCode != http.StatusOK || resp.Request.URL.Path != path {
+		w.t.Fatalf("%s answers %d at %s: %s", path, resp.StatusCode, resp.Request.URL.Path, body)
+	}
+	return string(body)
+}
+
+// post sends a form, which must lead somewhere.
+func (w *stage) post(c *http.Client, path string, form url.Values) {
+	w.t.Helper()
+	resp, err := c.PostForm(w.p.url+path, form)
+	must(w.t, err)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.Request.Method != http.MethodGet {
+		body, _ := io.ReadAll(resp.Body)
+		w.t.Fatalf("%s answers %d: %s", path, resp.StatusCode, body)
+	}
+}
+
+// says fails the test if a page does not hold all of the texts.
+func says(t *testing.T, what, body string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(body, text) {
+			t.Errorf("%s does not say %q: %s", what, text, body)
+		}
+	}
+}
+
+// metric returns a line of /metrics.
+func (w *stage) metric(name string) string {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.p.url+"/metrics", http.NoBody)
+	must(w.t, err)
+	r.Header.Set("Authorization", "Bearer "+scrapeToken)
+	resp, err := http.DefaultClient.Do(r)
+	must(w.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(w.t, err)
+	for line := range strings.Lines(string(body)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	w.t.Fatalf("there is no metric %s: %s", name, body)
+	return ""
+}
+
+// fails returns a condition: the disk has failed so often since.
+func (w *stage) fails(n int64) func() bool {
+	before := w.machine.bad.Load()
+	return func() bool { return w.machine.bad.Load() >= before+n }
+}
+
+// shut lets the receiver answer nobody until the returned function is called.
+func (w *stage) shut() (open func()) {
+	gate := make(chan struct{})
+	w.mu.Lock()
+	w.gate = gate
+	w.mu.Unlock()
+	return sync.OnceFunc(func() { close(gate) })
+}
+
+func (w *stage) arrivals() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, times := range w.arrived {
+		n += times
+	}
+	return n
+}

@@ -1,0 +1,115 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// Behind returns how far the clock is behind the newest id: where that is far, the
+// clock was set back since it was made.
+func (d *DB) Behind() time.Duration {
+	return d.ids.Last().Sub(iot.At(d.now()))
+}
+
+// bringInStep is how many deliveries one step of BringIn looks at.
+const bringInStep = 1000
+
+const bringInQuery = `SELECT project_id, id, due_at, attempt_count FROM deliveries INDEXED BY deliveries_due
+	WHERE webhook_id = $1 AND status = 'pending' AND (due_at, project_id, id) > ($2, $3, $4) ORDER BY due_at, project_id, id LIMIT $5`
+
+// BringIn makes pending deliveries of a webhook due sooner that would otherwise
+// wait longer than longest says for their number of attempts: their time is from
+// before the clock was set back. They then wait as long as wait says. It works in
+// steps and returns how many it changed.
+func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(attempts int) time.Duration) (n int, err error) {
+	now := iot.At(d.now())
+	type late struct {
+		project, id int64
+		due         iot.Instant
+	}
+	after := late{due: now}
+	for {
+		var list []late
+		read := 0
+		rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookID, int64(after.due), after.project, after.id, bringInStep)
+		if err != nil {
+			return n, translate("look for deliveries due too late", err)
+		}
+		for rows.Next() {
+			var v late
+			var attempts int
+			if err := rows.Scan(&v.project, &v.id, &v.due, &attempts); err != nil {
+				_ = rows.Close()
+				return n, translate("look for deliveries due too late", err)
+			}
+			read++
+			after = v
+			if v.due.Sub(now) > longest(attempts) {
+				v.due = now.Add(wait(attempts))
+				list = append(list, v)
+			}
+		}
+		if err := rows.Close(); err != nil {
+			return n, translate("look for deliveries due too late", err)
+		}
+		if len(list) > 0 {
+			values := make([][3]int64, len(list))
+			for i, v := range list {
+				values[i] = [3]int64{v.project, v.id, int64(v.due)}
+			}
+			text, err := json.Marshal(values)
+			if err != nil {
+				return n, err
+			}
+			if err := d.write("bring deliveries in", func(t *Tx) error {
+				t.reload(webhookID)
+				_, err := t.exec(`UPDATE deliveries SET due_at = x.value ->> 2 FROM json_each($1) x
+					WHERE project_id = x.value ->> 0 AND deliveries.id = x.value ->> 1 AND status = 'pending'`, string(text))
+				return err
+			}); err != nil {
+				return n, err
+			}
+			n += len(list)
+		}
+		if read < bringInStep {
+			return n, nil
+		}
+	}
+}
+
+// How long age removes nothing after the clock was set forwards, and how far a
+// start may be from the newest id without doubt.
+const (
+	doubtFor   = time.Hour
+	doubtApart = 24 * time.Hour
+)
+
+// doubt is whether the clock may be wrong.
+type doubt struct {
+	watch iot.ClockWatch
+	since time.Time // zero: there is none
+}
+
+func (d *DB) newDoubt() *doubt {
+	v := &doubt{}
+	now := d.now()
+	v.watch.Look(now)
+	if last := d.ids.Last(); last != 0 && iot.At(now).Sub(last) > doubtApart {
+		v.since = now
+	}
+	return v
+}
+
+// look reports whether the clock is in doubt.
+func (v *doubt) look(now time.Time) bool {
+	if by := v.watch.Look(now); by > 0 {
+		v.since = now
+	}
+	if !v.since.IsZero() && now.Sub(v.since) >= doubtFor {
+		v.since = time.Time{}
+	}
+	return !v.since.IsZero()
+}
