@@ -20,64 +20,77 @@ const bringInStep = 1000
 const bringInQuery = `SELECT project_id, id, due_at, attempt_count FROM deliveries INDEXED BY deliveries_due
 	WHERE webhook_id = $1 AND status = 'pending' AND (due_at, project_id, id) > ($2, $3, $4) ORDER BY due_at, project_id, id LIMIT $5`
 
+// waits is a pending delivery and when it is due.
+type waits struct {
+	project, id int64
+	due         iot.Instant
+	attempts    int
+}
+
 // BringIn makes pending deliveries of a webhook due sooner that would otherwise
 // wait longer than longest says for their number of attempts: their time is from
 // before the clock was set back. They then wait as long as wait says. It works in
 // steps and returns how many it changed.
 func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(attempts int) time.Duration) (n int, err error) {
 	now := iot.At(d.now())
-	type late struct {
-		project, id int64
-		due         iot.Instant
-	}
-	after := late{due: now}
+	after := waits{due: now}
 	for {
-		var list []late
-		read := 0
-		rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookID, int64(after.due), after.project, after.id, bringInStep)
+		list, err := d.waiting(ctx, webhookID, after)
 		if err != nil {
 			return n, translate("look for deliveries due too late", err)
 		}
-		for rows.Next() {
-			var v late
-			var attempts int
-			if err := rows.Scan(&v.project, &v.id, &v.due, &attempts); err != nil {
-				_ = rows.Close()
-				return n, translate("look for deliveries due too late", err)
-			}
-			read++
+		var values [][3]int64
+		for _, v := range list {
 			after = v
-			if v.due.Sub(now) > longest(attempts) {
-				v.due = now.Add(wait(attempts))
-				list = append(list, v)
+			if v.due.Sub(now) > longest(v.attempts) {
+				values = append(values, [3]int64{v.project, v.id, int64(now.Add(wait(v.attempts)))})
 			}
 		}
-		if err := rows.Close(); err != nil {
-			return n, translate("look for deliveries due too late", err)
+		if err := d.setDue(webhookID, values); err != nil {
+			return n, err
 		}
-		if len(list) > 0 {
-			values := make([][3]int64, len(list))
-			for i, v := range list {
-				values[i] = [3]int64{v.project, v.id, int64(v.due)}
-			}
-			text, err := json.Marshal(values)
-			if err != nil {
-				return n, err
-			}
-			if err := d.write("bring deliveries in", func(t *Tx) error {
-				t.reload(webhookID)
-				_, err := t.exec(`UPDATE deliveries SET due_at = x.value ->> 2 FROM json_each($1) x
-					WHERE project_id = x.value ->> 0 AND deliveries.id = x.value ->> 1 AND status = 'pending'`, string(text))
-				return err
-			}); err != nil {
-				return n, err
-			}
-			n += len(list)
-		}
-		if read < bringInStep {
+		n += len(values)
+		if len(list) < bringInStep {
 			return n, nil
 		}
 	}
+}
+
+// waiting returns a step of a webhook's pending deliveries that are due after one
+// of them, in that order.
+func (d *DB) waiting(ctx context.Context, webhookID int64, after waits) ([]waits, error) {
+	rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookID, int64(after.due), after.project, after.id, bringInStep)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []waits
+	for rows.Next() {
+		var v waits
+		if err := rows.Scan(&v.project, &v.id, &v.due, &v.attempts); err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
+// setDue changes when pending deliveries of a webhook are due; each is given by
+// project, key and instant.
+func (d *DB) setDue(webhookID int64, values [][3]int64) error {
+	if len(values) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		return err
+	}
+	return d.write("make deliveries due sooner", func(t *Tx) error {
+		t.reload(webhookID)
+		_, err := t.exec(`UPDATE deliveries SET due_at = x.value ->> 2 FROM json_each($1) x
+			WHERE project_id = x.value ->> 0 AND deliveries.id = x.value ->> 1 AND status = 'pending'`, string(text))
+		return err
+	})
 }
 
 // How long age removes nothing after the clock was set forwards, and how far a
