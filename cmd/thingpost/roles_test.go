@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -192,13 +190,13 @@ func (w *rolesWorld) call(c *roleCaller, path, body string) roleAnswer {
 // stream opens a stream. One that stays open for a while was let in.
 func (w *rolesWorld) stream(ctx context.Context, path string, in, out proto.Message) error {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, w.patience)
 	defer cancel()
 	s, err := w.grpc.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, path)
 	must(w.T, err)
 	must(w.T, s.SendMsg(in))
 	must(w.T, s.CloseSend())
-	if err = s.RecvMsg(out); errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err = s.RecvMsg(out); status.Code(err) == codes.DeadlineExceeded {
 		return nil
 	}
 	return err
@@ -233,16 +231,23 @@ func (w *rolesWorld) newLedger() *ledger {
 	return l
 }
 
+// written reports whether anything at all was written since it was asked last.
+func (l *ledger) written() bool {
+	l.t.Helper()
+	var version int64
+	must(l.t, l.conn.QueryRowContext(l.t.Context(), "PRAGMA data_version").Scan(&version))
+	was := l.version
+	l.version = version
+	return version != was
+}
+
 // changed returns the tables in which something was written since it was asked
 // last.
 func (l *ledger) changed() (tables []string) {
 	l.t.Helper()
-	var version int64
-	must(l.t, l.conn.QueryRowContext(l.t.Context(), "PRAGMA data_version").Scan(&version))
-	if version == l.version {
+	if !l.written() {
 		return nil
 	}
-	l.version = version
 	for table, query := range l.queries {
 		h := sha256.New()
 		for _, row := range l.column(query) {

@@ -54,6 +54,8 @@ type rolesWorld struct {
 	client *http.Client
 	clock  atomic.Int64 // how far it is ahead, in ns
 	n      int
+	// patience is how long a stream must stay open to count as let in.
+	patience time.Duration
 
 	here, there, beside *rolesPlace // the project, another organization's, another of this one
 	callers             []*roleCaller
@@ -70,7 +72,7 @@ type roleCaller struct {
 
 func newRolesWorld(t *testing.T) *rolesWorld {
 	t.Helper()
-	w := &rolesWorld{T: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8},
+	w := &rolesWorld{T: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	folder := t.TempDir()
 	writeFile(t, folder, "plain.yml", "template-id: plain\nname: Plain\nformat: json\nbase-url: https://erp.example/\npaths: {uplink-message: \"/up\"}\n")
