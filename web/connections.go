@@ -61,7 +61,9 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (victim net.Conn
 	if len(c.open) <= c.most {
 		return nil
 	}
-	first := c.waiting.Remove(c.waiting.Front()).(net.Conn) //nolint:forcetypeassert // nothing else is in it
-	delete(c.open, first)
+	first, ok := c.waiting.Remove(c.waiting.Front()).(net.Conn)
+	if ok { // nothing else is in it
+		delete(c.open, first)
+	}
 	return first
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 
 	"thingpost/web"
@@ -53,7 +54,7 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	if resp, err := http.ReadResponse(bufio.NewReader(busy), nil); err != nil || resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("the one that was answered is cut: %v", err)
 	}
-	for _, c := range append(slow, busy, ask) {
+	for _, c := range slices.Concat(slow, []net.Conn{busy, ask}) {
 		_ = c.Close()
 	}
 	stop()

@@ -13,5 +13,5 @@ func maxConnections() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur/2 >= most {
 		return 0
 	}
-	return int(limit.Cur / 2) //nolint:gosec // it is small
+	return int(limit.Cur / 2)
 }

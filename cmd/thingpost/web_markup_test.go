@@ -221,9 +221,8 @@ func TestBrowserRunsNothingPlanted(t *testing.T) {
 		paths = append(paths, "/projects/world"+path)
 	}
 	for _, list := range []string{"/deliveries", "/messages"} {
-		for _, link := range regexp.MustCompile(`/projects/world`+list+`/[0-9a-f-]{36}`).FindAllString(p.tries("GET", "/projects/world"+list, nil).body, 3) {
-			paths = append(paths, link)
-		}
+		links := regexp.MustCompile(`/projects/world`+list+`/[0-9a-f-]{36}`).FindAllString(p.tries("GET", "/projects/world"+list, nil).body, 3)
+		paths = append(paths, links...)
 	}
 	for _, path := range paths {
 		must(t, chromedp.Do(b.ctx, chromedp.Navigate(p.url+path)))

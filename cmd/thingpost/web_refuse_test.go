@@ -131,7 +131,7 @@ func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 		}
 		pages++
 		policy := map[string]string{}
-		for _, part := range strings.Split(h.Get("Content-Security-Policy"), ";") {
+		for part := range strings.SplitSeq(h.Get("Content-Security-Policy"), ";") {
 			directive, value, _ := strings.Cut(strings.TrimSpace(part), " ")
 			policy[directive] = value
 		}

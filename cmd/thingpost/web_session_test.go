@@ -85,8 +85,8 @@ func TestSessionsCannotBeFixedStolenOrOutlived(t *testing.T) {
 	}
 	// A role that was taken ends what an open session may.
 	run(t, other+"\n", nil, "user", "add", "bob@example.org", "-role", "admin", "-data", data)
-	bob := visitor(t, p.url)
-	bob.enters("bob@example.org", other)
+	bob := newReader(t, p.url)
+	bob.signIn("bob@example.org", other)
 	before := bob.tries("GET", "/projects/new", nil).status
 	if status, out, complaint := run(t, "", nil, "user", "role", "bob@example.org", "none", "-data", data); status != 0 {
 		t.Fatal(out, complaint)
@@ -117,7 +117,7 @@ func TestSessionCookiesAreForThisHostAndHTTPSAlone(t *testing.T) {
 		if name == "behind a host" {
 			r.url = "http://" + address
 		}
-		r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is the test's own
+		r.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		s := r.tries("POST", "/sign-in", asks("ada@example.org", "correct horse battery"))
 		theme := r.tries("POST", "/theme", neturl.Values{"theme": {"dark"}})
 		cookie := s.sessionCookie()
@@ -171,7 +171,7 @@ func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 		}
 	}
 	tries := len(doors)
-	for n := 0; n < 30; n++ { // the tries at one account, by all doors in turn
+	for n := range 30 { // the tries at one account, by all doors in turn
 		if doors[n%len(doors)]("ADA@example.org", "guess", n).status == http.StatusTooManyRequests {
 			break
 		}
