@@ -34,8 +34,8 @@ func FuzzParseAPIKey(f *testing.F) {
 		if ok && (len(id) != 39 || len(secret) != 52 || "NNSXS."+id+"."+secret.Reveal() != text) {
 			t.Errorf("%q is the key %q", text, id)
 		}
-		if !ok && secret != "" && strings.Contains(id, secret.Reveal()) {
-			t.Errorf("%q tells its secret in its id", text)
+		if !ok && (id != "" || secret != "") {
+			t.Errorf("%q is no key, but has parts", text)
 		}
 	})
 }

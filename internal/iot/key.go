@@ -36,7 +36,10 @@ func ParseAPIKey(text string) (id string, secret Secret, ok bool) {
 		return "", "", false
 	}
 	id, s, ok := strings.Cut(rest, ".")
-	return id, Secret(s), ok && len(id) == 39 && len(s) == 52
+	if !ok || len(id) != 39 || len(s) != 52 {
+		return "", "", false
+	}
+	return id, Secret(s), true
 }
 
 // NewDeviceKey returns a new device key.

@@ -331,8 +331,8 @@ func GiveUp(d time.Duration) (number, unit string) {
 func ParseGiveUp(number, unit string) (d time.Duration, ok bool) {
 	size := map[string]time.Duration{unitMinutes: time.Minute, unitHours: time.Hour, unitDays: 24 * time.Hour}[unit]
 	v, err := strconv.ParseFloat(number, 64)
-	const most = 1e6
-	if err != nil || size == 0 || !(v >= 0 && v <= most) {
+	const most = 100_000 * 24 * time.Hour // what a time.Duration can hold, and far more than is allowed
+	if err != nil || size == 0 || !(v >= 0 && v <= float64(most/size)) {
 		return 0, false
 	}
 	return time.Duration(v * float64(size)).Round(time.Millisecond), true
