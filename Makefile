@@ -16,7 +16,7 @@ LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak hostile outage fuzz diskfaults check clean
+.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak hostile outage fuzz diskfaults proof check clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ fuzz: ## fuzz every parser for FUZZTIME (1m) each, FUZZ=Name for some alone
 diskfaults: FAULTS ?= 1000
 diskfaults: ## let the disk fail at FAULTS writes (1000) of the real program, one after the other
 	THINGPOST_DISK_FAULTS=$(FAULTS) $(GO) test -count=1 -v -timeout 0 -run '^(TestAnErrorAtTheNthWrite|TestADiskThatTakesNoWrites|TestAFullDisk|TestASlowDisk)$$' $(TESTFLAGS) ./cmd/thingpost
+
+# INTO=README.md puts the table there; ONLY is a part of a test's name or of a claim.
+proof: ## show what holds: the claims, what was done, and the figures, within ten minutes
+	THINGPOST_BROWSER_REQUIRED=1 $(GO) run ./cmd/proof $(if $(INTO),-into $(INTO)) $(if $(ONLY),-only '$(ONLY)')
 
 check: ## do all that CI does
 	.ci/run

@@ -30,14 +30,14 @@ func TestReadsWhatTestsSay(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, s.outcomes[name], want)
 		}
 	}
-	if !slices.Equal(s.figures, []string{"3 of 3"}) || !slices.Equal(s.skipped, []string{"TestB"}) {
-		t.Errorf("figures %q, skipped %q", s.figures, s.skipped)
+	if !slices.Equal(s.figures, []string{"3 of 3"}) || !slices.Equal(s.parts, []string{"3 of 3"}) || !slices.Equal(s.skipped, []string{"TestB"}) {
+		t.Errorf("figures %q, of parts %q, skipped %q", s.figures, s.parts, s.skipped)
 	}
 }
 
 // A claim whose test was renamed would not be shown any more.
 func TestClaimsNameTestsThatExist(t *testing.T) {
-	for _, c := range claims {
+	for _, c := range table() {
 		if c.bench != nil {
 			continue
 		}

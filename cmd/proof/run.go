@@ -82,6 +82,9 @@ func (r *runner) test(ctx context.Context, c claim) (figure, fault string) {
 	cmd.Env = append(os.Environ(), c.env...)
 	out, err := cmd.CombinedOutput()
 	said := read(out)
+	if len(said.figures) == 0 {
+		said.figures = said.parts
+	}
 	for _, name := range c.tests {
 		if said.outcomes[name] != "PASS" {
 			_, _ = r.progress.Write(out)
@@ -116,12 +119,13 @@ func (r *runner) build(ctx context.Context, pkg string) (string, error) {
 type said struct {
 	outcomes map[string]string // PASS, FAIL or SKIP, of tests and their parts
 	skipped  []string
-	figures  []string // in their order, each once
+	figures  []string // of whole tests, in their order, each once
+	parts    []string // of parts of tests
 }
 
 var (
 	outcomeLine = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+)`)
-	figureLine  = regexp.MustCompile(`^\s*=== ATTR\s+\S+ figure (.+)$`)
+	figureLine  = regexp.MustCompile(`^\s*=== ATTR\s+(\S+) figure (.+)$`)
 )
 
 func read(out []byte) said {
@@ -135,8 +139,14 @@ func read(out []byte) said {
 				s.skipped = append(s.skipped, m[2])
 			}
 		}
-		if m := figureLine.FindStringSubmatch(lines.Text()); m != nil && !slices.Contains(s.figures, m[1]) {
-			s.figures = append(s.figures, m[1])
+		if m := figureLine.FindStringSubmatch(lines.Text()); m != nil {
+			list := &s.figures
+			if strings.Contains(m[1], "/") {
+				list = &s.parts
+			}
+			if !slices.Contains(*list, m[2]) {
+				*list = append(*list, m[2])
+			}
 		}
 	}
 	return s

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -101,6 +102,7 @@ func TestIottlyPairs(t *testing.T) {
 			t.Errorf("%s: not delivered because of %q, want %q", name, why, want)
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d of %d pairs, each byte of the payloads as it came", len(pairs), len(pairs)))
 }
 
 // checkBody compares a delivered body with the expected JSON, and the payload in

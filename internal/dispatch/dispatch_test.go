@@ -410,6 +410,7 @@ func TestInOrderPerDevice(t *testing.T) {
 			last = g.n
 		}
 	}
+	t.Attr("figure", fmt.Sprintf("%d messages of 2 devices, one of them refused once: 0 out of order", 40+41))
 }
 
 func (r *receiver) devices() (list []int) {
