@@ -76,7 +76,6 @@ func (r *runner) test(ctx context.Context, c claim) (figure, fault string) {
 	if err != nil {
 		return "", err.Error()
 	}
-	//nolint:gosec // G204: what was built just now, with names from the table
 	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.count=1", "-test.timeout="+limit.String(), "-test.run=^("+strings.Join(c.tests, "|")+")$")
 	cmd.Dir = c.pkg
 	cmd.Env = append(os.Environ(), c.env...)
@@ -108,7 +107,7 @@ func (r *runner) build(ctx context.Context, pkg string) (string, error) {
 		return path, nil
 	}
 	path := filepath.Join(r.folder, strings.ReplaceAll(pkg, "/", "-")+".test")
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", path, "./"+pkg).CombinedOutput(); err != nil { //nolint:gosec // G204: names from the table
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", path, "./"+pkg).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
 	}
 	r.built[pkg] = path
