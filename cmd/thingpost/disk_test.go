@@ -27,11 +27,11 @@ func times(variable string, short int) int {
 // TestAnErrorAtTheNthWrite lets the disk answer with an error, or be full, at the
 // first, second, third … write or sync, for that one alone or for all after it, and
 // looks at what senders are told, what arrives, and whether the program goes on by
-// itself. THINGPOST_DISK_FAULTS says how many faults; default 48.
+// itself. THINGPOST_DISK_FAULTS says how many faults; default 32.
 func TestAnErrorAtTheNthWrite(t *testing.T) {
 	t.Parallel()
 	w := newStage(t, t.TempDir(), nil)
-	faults := times("THINGPOST_DISK_FAULTS", 48)
+	faults := times("THINGPOST_DISK_FAULTS", 32)
 	refused := map[int]int{}
 	for n := range faults {
 		does, once := int64(diskError), n%2 == 1
