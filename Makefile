@@ -16,7 +16,7 @@ LINTER := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak hostile outage fuzz diskfaults proof check clean
+.PHONY: help build run generate css fmt lint test race golden e2e bench crash soak hostile outage fuzz diskfaults scale proof check clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,10 @@ fuzz: ## fuzz every parser for FUZZTIME (1m) each, FUZZ=Name for some alone
 diskfaults: FAULTS ?= 1000
 diskfaults: ## let the disk fail at FAULTS writes (1000) of the real program, one after the other
 	THINGPOST_DISK_FAULTS=$(FAULTS) $(GO) test -count=1 -v -timeout 0 -run '^(TestAnErrorAtTheNthWrite|TestADiskThatTakesNoWrites|TestAFullDisk|TestASlowDisk)$$' $(TESTFLAGS) ./cmd/thingpost
+
+scale: ROWS ?= 10000000
+scale: ## compare the cost of storing, and of each list, with 10,000 and with ROWS stored messages (10000000; 8 GB in TMPDIR, some minutes)
+	THINGPOST_SCALE_ROWS=$(ROWS) $(GO) test ./handlers/dashboard -run '^$$' -bench '^BenchmarkScale$$' -benchtime 1x -timeout 0 $(TESTFLAGS)
 
 # INTO=README.md puts the table there; ONLY is a part of a test's name or of a claim.
 proof: ## show what holds: the claims, what was done, and the figures, within ten minutes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"strconv"
+	"strings"
 
 	"thingpost/internal/iot"
 )
@@ -48,9 +49,13 @@ func (f MessageFilter) base() (from, where string, args []any) {
 	return from, where, args
 }
 
-// floorQuery finds the row that a page must stay above.
+// floorQuery finds the row that a page must stay above. Of a device it asks the
+// index alone, which does not know the project.
 func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 	from, where, args := f.base()
+	if f.DeviceID != 0 {
+		where = strings.Replace(where, `m.project_id = $1`, `$1 > 0`, 1)
+	}
 	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack/scattered), args
 }
 

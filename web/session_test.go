@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -205,6 +206,28 @@ func TestSessionEndsWithAChangedPassword(t *testing.T) {
 	must(t, s.db.SetPassword(s.account.Key, "y", db.SessionHash(s.sessions.ID(r)), "ada@example.org"))
 	if s.who(t, mine) == "" || s.who(t, other) != "" {
 		t.Error("it should end all sessions but the one that changed it")
+	}
+}
+
+// A store that takes no writes is one that is open for reading only.
+func TestSignInWhileNothingCanBeStored(t *testing.T) {
+	s := newSite(t, false)
+	store, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(s.db.Path()), ReadOnly: true})
+	must(t, err)
+	t.Cleanup(func() { must(t, store.Close()) })
+	s.sessions = web.NewSessions(store, func() time.Time { return time.UnixMilli(s.now.Load()) }, false)
+	s.Server = httptest.NewServer(web.New(web.Options{Sessions: s.sessions, Dashboard: http.HandlerFunc(s.dashboard)}).Handler())
+	t.Cleanup(s.Close)
+	mine, other := s.signIn(t), s.signIn(t)
+	if s.who(t, mine) == "" || s.who(t, other) == "" {
+		t.Error("who signed in is not in")
+	}
+	if resp, _ := s.do(t, http.MethodPost, "/sign-out", other); resp.code != http.StatusOK || s.who(t, other) != "" {
+		t.Errorf("signing out answers %s", resp.status)
+	}
+	must(t, s.db.SetPassword(s.account.Key, "y", nil, "ada@example.org"))
+	if s.who(t, mine) != "" {
+		t.Error("a session in memory outlives a changed password")
 	}
 }
 

@@ -169,15 +169,25 @@ type shim struct {
 	machine *machine
 	open    xOpen
 	mu      sync.Mutex
-	size    int64                    // of a file: its address must not be on a stack, which may move
+	size    *int64                   // of a file, outside
 	patched map[uintptr]*fileMethods // by the methods of SQLite's own
 }
 
 type fileMethods struct {
-	table    sqlite3.Tsqlite3_io_methods
+	table    *sqlite3.Tsqlite3_io_methods // outside
 	write    xWrite
 	truncate xTruncate
 	sync     xSync
+}
+
+// outside returns memory that is not Go's: the race detector lets SQLite's code
+// reckon with no other addresses.
+func outside[T any]() (*T, error) {
+	b, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof(*new(T))), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		return nil, err
+	}
+	return (*T)(unsafe.Pointer(&b[0])), nil
 }
 
 // inPlace keeps the shim: only SQLite's code points to it.
@@ -200,11 +210,15 @@ func (m *machine) use() error {
 	found := find.Call([]reflect.Value{reflect.New(find.Type().In(0).Elem()), reflect.ValueOf(uintptr(0))})
 	vfs := at[sqlite3.Tsqlite3_vfs](uintptr(found[0].Uint()))
 	open := called[xOpen](vfs.FxOpen)
-	s := &shim{machine: m, patched: map[uintptr]*fileMethods{}}
+	size, err := outside[int64]()
+	if err != nil {
+		return err
+	}
+	s := &shim{machine: m, size: size, patched: map[uintptr]*fileMethods{}}
 	s.open = func(tls unsafe.Pointer, v, name, file uintptr, flags int32, out uintptr) int32 {
 		code := open(tls, v, name, file, flags, out)
 		if f := at[sqlite3.Tsqlite3_file](file); code == 0 && f.FpMethods != 0 {
-			f.FpMethods = uintptr(unsafe.Pointer(&s.methods(f.FpMethods).table))
+			f.FpMethods = uintptr(unsafe.Pointer(s.methods(f.FpMethods).table))
 		}
 		return code
 	}
@@ -220,16 +234,21 @@ func (s *shim) methods(own uintptr) *fileMethods {
 	if m := s.patched[own]; m != nil {
 		return m
 	}
-	m := &fileMethods{table: *at[sqlite3.Tsqlite3_io_methods](own)}
+	table, err := outside[sqlite3.Tsqlite3_io_methods]()
+	if err != nil {
+		panic(err)
+	}
+	*table = *at[sqlite3.Tsqlite3_io_methods](own)
+	m := &fileMethods{table: table}
 	s.patched[own] = m
 	write, truncate, sync := called[xWrite](m.table.FxWrite), called[xTruncate](m.table.FxTruncate), called[xSync](m.table.FxSync)
 	size := func(tls unsafe.Pointer, file uintptr) int64 {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if called[xFileSize](at[sqlite3.Tsqlite3_io_methods](own).FxFileSize)(tls, file, uintptr(unsafe.Pointer(&s.size))) != 0 {
+		if called[xFileSize](at[sqlite3.Tsqlite3_io_methods](own).FxFileSize)(tls, file, uintptr(unsafe.Pointer(s.size))) != 0 {
 			return 0
 		}
-		return s.size
+		return *s.size
 	}
 	m.write = func(tls unsafe.Pointer, file, from uintptr, n int32, offset int64) int32 {
 		growth := offset + int64(n) - size(tls, file)

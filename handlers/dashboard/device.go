@@ -220,7 +220,7 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 	yesterday := p.Now.Add(-24 * time.Hour)
 	count := func(f db.DeliveryFilter, into *int64) error {
 		f.ProjectID, f.DeviceID = project, d.Key
-		n, _, err := s.DB.CountDeliveries(ctx, f, maxCounted)
+		n, _, err := s.DB.CountRoughly(ctx, f, maxCounted)
 		*into = int64(n)
 		return err
 	}
