@@ -131,7 +131,7 @@ var claims = []claim{
 		pkg:   "cmd/thingpost", tests: []string{"TestSecretsAreNeverSeenAgain", "TestStoredSecretsGoToNoOtherHost"},
 	},
 	{
-		part: "People can use it", claim: "from the set-up link to a deleted webhook, by mouse and by keyboard, with scripts and without",
+		part: "People can use it", claim: "from the set-up link to a deleted webhook, with scripts, without, and by keyboard alone",
 		done: "a real browser; every focus is visible",
 		pkg:  "cmd/thingpost", tests: []string{"TestBrowserFromSetUpToDelivery"},
 	},

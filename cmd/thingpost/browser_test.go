@@ -156,7 +156,13 @@ func (b *browser) open(path string) {
 	if !strings.Contains(path, "://") {
 		path = b.url + path
 	}
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(path)); err != nil {
+	var err error
+	b.await("it can open "+path, func() bool {
+		err = chromedp.Do(b.ctx, chromedp.Navigate(path))
+		// A page that was still being left for another, by a form that was sent, takes the place of this one.
+		return err == nil || !strings.Contains(err.Error(), "net::ERR_ABORTED")
+	})
+	if err != nil {
 		b.t.Fatalf("open %s: %v", path, err)
 	}
 }
