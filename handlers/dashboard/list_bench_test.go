@@ -103,7 +103,7 @@ func (w *world) listPages(b *testing.B, down int) []listPage {
 		{name: "deliveries, all at once", path: base + "/deliveries?status=failed&code=500-599&error=http_5xx&attempt=2&webhook=erp-goods-in"},
 	}
 	for i := range list {
-		for _, filter := range []string{"type=service", "channel=none", "=skipped", "=cancelled", "code=", "error=dns", "attempt=9", "webhook=early-bird&device"} {
+		for _, filter := range []string{"type=service", "channel=none", "=skipped", "=cancelled", "code=", "error=dns", "attempt=9", "webhook=early-bird&device", "webhook=webhook-3"} {
 			list[i].searching = list[i].searching || strings.Contains(list[i].path, filter)
 		}
 	}
