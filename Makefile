@@ -106,7 +106,7 @@ scale: ## compare the cost of storing, and of each list, with 10,000 and with RO
 
 # INTO=README.md puts the table there; ONLY is a part of a test's name or of a claim.
 proof: ## show what holds: the claims, what was done, and the figures, within ten minutes
-	THINGPOST_BROWSER_REQUIRED=1 $(GO) run ./cmd/proof $(if $(INTO),-into $(INTO)) $(if $(ONLY),-only '$(ONLY)')
+	@THINGPOST_BROWSER_REQUIRED=1 $(GO) run ./cmd/proof $(if $(INTO),-into $(INTO)) $(if $(ONLY),-only '$(ONLY)')
 
 check: ## do all that CI does
 	.ci/run
