@@ -35,7 +35,7 @@ func text(tokens []ui.Token) string {
 func TestCurlIsWhatAShellReads(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
-		t.Skip("no POSIX shell here")
+		t.Fatal("the test needs a POSIX shell: ", err)
 	}
 	body := `{"text":"it's \"$HOME\" \\n` + "`id`" + `"}`
 	address := "https://h.example/api/v1/projects/a/devices?x=1&y='2'"
