@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// defaultConnections is how many connections a listener has at once, unless
+// DefaultConnections is how many connections a listener has at once, unless
 // Options.MaxConnections says otherwise.
-const defaultConnections = 8192
+const DefaultConnections = 8192
 
 // connections bounds how many connections are open. Beyond the bound the one that
 // has been silent, or slow to say what it wants, for the longest time makes room
@@ -26,7 +26,7 @@ type connections struct {
 
 func newConnections(most int) *connections {
 	if most <= 0 {
-		most = defaultConnections
+		most = DefaultConnections
 	}
 	return &connections{most: most, open: map[net.Conn]*list.Element{}, waiting: list.New()}
 }

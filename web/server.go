@@ -40,7 +40,7 @@ type Options struct {
 	Ready func(context.Context) error
 	// PublicURL is the address that browsers use, if it is not the one they reach.
 	PublicURL string
-	// MaxConnections bounds the open connections of a listener; 0 is 8,192.
+	// MaxConnections bounds the open connections of a listener; 0 is DefaultConnections.
 	MaxConnections int
 	Log            *slog.Logger     // default discards
 	Now            func() time.Time // default time.Now

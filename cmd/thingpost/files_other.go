@@ -2,5 +2,7 @@
 
 package main
 
-// maxConnections is not known here: 0 is as many as usual.
-func maxConnections() int { return 0 }
+import "thingpost/web"
+
+// maxConnections is as many as usual: how many files may be open is not known here.
+func maxConnections() int { return web.DefaultConnections }

@@ -2,16 +2,19 @@
 
 package main
 
-import "syscall"
+import (
+	"syscall"
 
-// maxConnections is how many connections a listener may have: half of the files
-// that the system lets the process open, since the store and webhooks need some
-// too. 0 is as many as usual.
+	"thingpost/web"
+)
+
+// maxConnections is how many connections a listener may have: no more than half of
+// the files that the system lets the process open, since the store and webhooks
+// need some too.
 func maxConnections() int {
-	const most = 8192
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur/2 >= most {
-		return 0
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return web.DefaultConnections
 	}
-	return int(limit.Cur / 2)
+	return int(min(limit.Cur/2, web.DefaultConnections))
 }
