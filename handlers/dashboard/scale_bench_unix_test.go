@@ -55,8 +55,7 @@ func BenchmarkScale(b *testing.B) {
 		lots.store(1)
 	}
 	for _, n := range []int{1, 32, 256} {
-		var a, z pair
-		row(fmt.Sprintf("enqueue, %d at once", n), 150, func() time.Duration { a = few.store(n); return a.enqueue }, func() time.Duration { z = lots.store(n); return z.enqueue })
+		row(fmt.Sprintf("enqueue, %d at once", n), 150, func() time.Duration { return few.store(n).enqueue }, func() time.Duration { return lots.store(n).enqueue })
 		row(fmt.Sprintf("finish, %d at once", n), 150, func() time.Duration { return few.store(n).finish }, func() time.Duration { return lots.store(n).finish })
 	}
 	pages := lots.listPages(b, 20*50)

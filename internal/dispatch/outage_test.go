@@ -24,7 +24,6 @@ import (
 // endpoint is a receiver that is down for a while. It stands in the place of
 // the network, so that its time is the test's.
 type endpoint struct {
-	t     *testing.T
 	hangs bool          // when down; otherwise it refuses connections
 	took  time.Duration // for an answer, when up
 
@@ -165,7 +164,7 @@ func TestOutageAndReturn(t *testing.T) {
 }
 
 func (o *outage) run(t *testing.T) {
-	o.e = &endpoint{t: t, hangs: o.hangs, took: o.took, down: true, mostEarly: make([]int, 100), perSecond: map[int64]int{}}
+	o.e = &endpoint{hangs: o.hangs, took: o.took, down: true, mostEarly: make([]int, 100), perSecond: map[int64]int{}}
 	o.b = newBenchWith(t, egress.New(egress.Options{Inspector: o.e, Inspects: func(context.Context, string) bool { return true }}))
 	o.b.pad = `,"pad":"` + strings.Repeat("x", o.pad) + `"`
 	o.hook = o.b.webhook("http://receiver.example/hook", func(w *iot.Webhook) {
