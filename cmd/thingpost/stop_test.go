@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestStoppedUnderLoadLosesNothing stops the real program with SIGTERM under
@@ -70,7 +67,7 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	w.process = w.started()
 	inFlight()
 	load()
-	w.stopTwice()
+	w.process.endTwice(t)
 	stops++
 	w.mustNotCount(silent)
 	w.check()
@@ -82,29 +79,6 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	w.drain(c)
 	if !t.Failed() {
 		t.Attr("figure", fmt.Sprintf("%d stops under load, one cut off after its grace and one by a second SIGTERM: %d messages acknowledged, 0 lost, 0 answers broken off, 0 attempts counted of what was cut", stops, w.acked.size()))
-	}
-}
-
-// stopTwice sends SIGTERM, and once more while the program waits for what is in
-// flight: it ends at once, as the signal ends programs.
-func (w *crashWorld) stopTwice() {
-	t := w.t
-	t.Helper()
-	must(t, w.process.Process.Signal(syscall.SIGTERM))
-	address := strings.TrimPrefix(w.process.url, "http://")
-	until(t, "it takes no more requests, so that the handler of signals is gone", func() bool {
-		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err != nil
-	})
-	start := time.Now()
-	if status := w.process.end(t, syscall.SIGTERM); status != -1 {
-		t.Errorf("exit status %d, want the signal's: %s", status, w.process.stderr.String())
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("it took %s", took)
 	}
 }
 
