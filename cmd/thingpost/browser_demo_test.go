@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"flag"
 	"image"
@@ -28,10 +27,7 @@ var pictures = flag.String("pictures", "", "folder for the README's pictures; no
 // password that the demo prints.
 func TestBrowserDemo(t *testing.T) {
 	p := newProcess(t, nil, "demo", "-listen", "127.0.0.1:0", "-pace", "8")
-	out, err := p.StdoutPipe()
-	must(t, err)
-	must(t, p.Start())
-	p.out = bufio.NewScanner(out)
+	begin(t, p)
 	var said []string
 	for len(said) < 3 && p.out.Scan() {
 		said = append(said, p.out.Text())

@@ -2,12 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,8 +28,6 @@ type logStory struct {
 const (
 	logProject = "/projects/greenhouse-north"
 	logPage    = logProject + "/deliveries"
-
-	metricsToken = "0123456789abcdef0123456789abcdef"
 )
 
 // openLog starts a server with a project, sends so many messages, and opens the
@@ -311,16 +306,17 @@ func TestBrowserLogInAHiddenTabIsQuiet(t *testing.T) {
 	fetches := func() int {
 		return value[int](s.browser, `performance.getEntriesByType("resource").filter((e) => e.name.includes("/deliveries")).length`)
 	}
+	const livePages = "thingpost_live_pages"
 	hide(true)
 	before := fetches()
-	until(t, "its stream is closed", func() bool { return s.streams() == 0 })
+	until(t, "its stream is closed", func() bool { return s.client.metric(livePages) == 0 })
 	s.send(2)
 	if n := fetches(); n != before || s.rows() != 2 {
 		t.Errorf("hidden, it asked %d times and shows %d rows", n-before, s.rows())
 	}
 	hide(false)
 	s.hasRows(4)
-	if n := s.streams(); n != 1 {
+	if n := s.client.metric(livePages); n != 1 {
 		t.Errorf("back in sight it has %d streams", n)
 	}
 }
@@ -332,24 +328,4 @@ func (s *logStory) forgiveLoss() {
 	s.faults = slices.DeleteFunc(s.faults, func(fault string) bool {
 		return strings.Contains(fault, "ERR_") || strings.Contains(fault, "htmx:sendError") || strings.Contains(fault, "htmx:afterRequest")
 	})
-}
-
-// streams is how many pages listen to the server.
-func (s *logStory) streams() int {
-	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.server.url+"/metrics", http.NoBody)
-	must(s.t, err)
-	r.Header.Set("Authorization", "Bearer "+metricsToken)
-	resp, err := http.DefaultClient.Do(r)
-	must(s.t, err)
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	must(s.t, err)
-	found := regexp.MustCompile(`(?m)^thingpost_live_pages (\d+)`).FindSubmatch(text)
-	if found == nil {
-		s.t.Fatalf("no count of pages in %s", text)
-	}
-	n, err := strconv.Atoi(string(found[1]))
-	must(s.t, err)
-	return n
 }

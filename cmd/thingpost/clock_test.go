@@ -76,7 +76,7 @@ func (w *stage) prune() {
 	_, err := d.ExecContext(w.t.Context(), `PRAGMA busy_timeout = 10000; UPDATE storage_hours SET file_bytes = 1`)
 	must(w.t, err)
 	w.page("/settings/storage")
-	w.post(w.browser, "/settings/storage/prune", nil)
+	w.prunes("")
 	until(w.t, "it is pruned", func() bool {
 		var done bool
 		must(w.t, d.QueryRowContext(w.t.Context(), `SELECT EXISTS (SELECT 1 FROM storage_hours WHERE hour_at >= $1 AND file_bytes > 1)`,
@@ -119,7 +119,7 @@ func TestTheClockIsSetForwards(t *testing.T) {
 	w.untilTried(2, waiting+1, 1)
 	w.page("/projects/probes")
 	w.machine.setClock(day)
-	if body := w.look("/settings/storage/prune"); !strings.Contains(body, "Prune now?") {
+	if body, _ := w.browser.wire("/settings/storage/prune"); !strings.Contains(body, "Prune now?") {
 		t.Errorf("who was signed in is not any more: %s", body)
 	}
 	w.api = signIn(t, w.p.url) // a token holds ten hours
@@ -131,10 +131,12 @@ func TestTheClockIsSetForwards(t *testing.T) {
 	w.mustNotHaveFailed()
 	w.prune()
 	w.api.call("GET", "/projects/probes/messages/"+first[0], nil, 200, nil)
-	if w.atOnce > iot.MaxSlots {
-		t.Errorf("%d were in flight at once", w.atOnce)
-	}
+	w.mu.Lock()
 	atOnce := w.atOnce
+	w.mu.Unlock()
+	if atOnce > iot.MaxSlots {
+		t.Errorf("%d were in flight at once", atOnce)
+	}
 	w.refuses(0, "")
 	w.machine.pass(2 * time.Hour)
 	ids = append(ids, w.sendAll(1)...)
@@ -165,7 +167,6 @@ func TestTheClockIsSetBack(t *testing.T) {
 	w.refuses(http.StatusServiceUnavailable, "3600")
 	ids := w.sendAll(waiting)
 	w.untilTried(1, waiting, 1)
-	before := ids[len(ids)-1]
 	w.refuses(0, "")
 	w.machine.setClock(-day)
 	began := time.Now()
@@ -178,9 +179,6 @@ func TestTheClockIsSetBack(t *testing.T) {
 		t.Errorf("one was tried %d times", most)
 	}
 	mustGrow(t, ids)
-	if ids[len(ids)-1] < before {
-		t.Errorf("the id %s was made after %s", ids[len(ids)-1], before)
-	}
 	w.done()
 	t.Attr("figure", fmt.Sprintf("a day back, %d retries wait: all tried %s later, ids grow, 0 lost", waiting, took.Round(time.Second)))
 }

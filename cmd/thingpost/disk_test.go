@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,15 +14,6 @@ import (
 	"thingpost/db"
 )
 
-// times is how often a test does something: short, unless an environment variable
-// says otherwise.
-func times(variable string, short int) int {
-	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		return n
-	}
-	return short
-}
-
 // TestAnErrorAtTheNthWrite lets the disk answer with an error, or be full, at the
 // first, second, third … write or sync, for that one alone or for all after it, and
 // looks at what senders are told, what arrives, and whether the program goes on by
@@ -31,7 +21,7 @@ func times(variable string, short int) int {
 func TestAnErrorAtTheNthWrite(t *testing.T) {
 	t.Parallel()
 	w := newStage(t, t.TempDir(), nil)
-	faults := times("THINGPOST_DISK_FAULTS", 32)
+	faults := numberFrom("THINGPOST_DISK_FAULTS", 32)
 	refused := map[int]int{}
 	for n := range faults {
 		does, once := int64(diskError), n%2 == 1
@@ -75,14 +65,12 @@ func TestADiskThatTakesNoWrites(t *testing.T) {
 		}
 	}
 	w.machine.does.Store(diskError)
-	tried := 0
 	until(t, "a sender is refused", func() bool {
 		a := w.send(10)
-		if tried++; a.status != http.StatusAccepted {
+		if a.status != http.StatusAccepted {
 			a.mustBeRefused(t)
-			return a.status == http.StatusServiceUnavailable
 		}
-		return false
+		return a.status == http.StatusServiceUnavailable
 	})
 	open()
 	until(t, "the store is tried again", w.fails(1))
@@ -96,8 +84,8 @@ func TestADiskThatTakesNoWrites(t *testing.T) {
 	}
 	says(t, "the overview", w.page("/projects/probes"), "Messages cannot be stored", "messages refused", "The disk answers with errors")
 	says(t, "the storage page", w.page("/settings/storage"), "Messages cannot be stored", w.data, "Senders are told to try again")
-	if got := w.metric("thingpost_storing"); got != "0" {
-		t.Errorf("thingpost_storing is %s", got)
+	if got := w.api.metric("thingpost_storing"); got != 0 {
+		t.Errorf("thingpost_storing is %d", got)
 	}
 	until(t, "readyz says so", func() bool {
 		status, body := get(t, w.p.url+"/readyz")
@@ -107,7 +95,7 @@ func TestADiskThatTakesNoWrites(t *testing.T) {
 		t.Errorf("the log has %d lines: %s", lines, w.p.stderr.String())
 	}
 	w.machine.heal()
-	until(t, "it goes on by itself", func() bool { return w.metric("thingpost_storing") == "1" })
+	until(t, "it goes on by itself", func() bool { return w.api.metric("thingpost_storing") == 1 })
 	says(t, "the log", w.p.stderr.String(), "nothing can be stored", "all is stored again")
 	if a := w.send(10); a.status != http.StatusAccepted {
 		t.Errorf("%+v", a)
@@ -194,7 +182,7 @@ func TestAFullDisk(t *testing.T) {
 		t.Errorf("readyz answers %d: %s", status, body)
 	}
 	w.machine.setClock(3 * time.Hour) // what has ended is kept for an hour
-	w.post(w.browser, "/settings/storage/prune", url.Values{"older": {"1h"}})
+	w.prunes("1h")
 	until(t, "messages are taken again", func() bool { return w.send(size).status == http.StatusAccepted })
 	if _, err := os.Stat(reserve); err != nil {
 		t.Errorf("there is no reserve again: %v", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,19 +21,32 @@ func (g gauge) disk() int64 { return g.file + g.wal }
 
 const mib = 1 << 20
 
+const metricsToken = "0123456789abcdef0123456789abcdef"
+
+// metricIn finds a metric without labels in what /metrics answers.
+func metricIn(text, name string) (value int64, found bool) {
+	_, rest, _ := strings.Cut(text, "\n"+name+" ")
+	number, _, _ := strings.Cut(rest, "\n")
+	v, err := strconv.ParseFloat(number, 64)
+	return int64(v), err == nil
+}
+
+// metric reads a metric, which must be there, of a server that has metricsToken.
+func (c *apiClient) metric(name string) int64 {
+	c.t.Helper()
+	text := c.text("/metrics", metricsToken)
+	value, found := metricIn(text, name)
+	if !found {
+		c.t.Fatalf("there is no metric %s: %s", name, text)
+	}
+	return value
+}
+
 // gaugeOf reads the metrics of a server that has metricsToken.
 func gaugeOf(t *testing.T, url string) gauge {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
-	must(t, err)
-	req.Header.Set("Authorization", "Bearer "+metricsToken)
-	text := answered(t, http.DefaultClient, req)
-	number := func(name string) int64 {
-		_, rest, _ := strings.Cut(text, "\n"+name+" ")
-		value, _, _ := strings.Cut(rest, "\n")
-		n, _ := strconv.ParseFloat(value, 64) // absent is 0
-		return int64(n)
-	}
+	text := (&apiClient{t: t, url: url}).text("/metrics", metricsToken)
+	number := func(name string) int64 { n, _ := metricIn(text, name); return n } // absent is 0
 	g := gauge{rss: number("process_resident_memory_bytes"), goroutines: number("go_goroutines"), fds: number("process_open_fds"),
 		file: number("thingpost_database_file_bytes"), wal: number("thingpost_database_wal_bytes"), pending: number("thingpost_deliveries_pending")}
 	if g.goroutines == 0 || g.file == 0 {

@@ -39,53 +39,12 @@ type soak struct {
 	pages    *reader
 	key      string // of the device
 	pad      atomic.Pointer[string]
-	next     atomic.Int64
-	acked    numbers
-	arrived  map[string]*numbers // by webhook
+	next     atomic.Uint64
+	acked    numberSet
+	arrived  map[string]*numberSet // by webhook
 	receiver *httptest.Server
 	events   atomic.Int64 // lines that the open page has heard
 	began    time.Time
-}
-
-// numbers is a set of small numbers.
-type numbers struct {
-	mu    sync.Mutex
-	words []uint64
-	count int
-}
-
-func (s *numbers) add(n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for int64(len(s.words)) <= n/64 {
-		s.words = append(s.words, 0)
-	}
-	if bit := uint64(1) << (n % 64); s.words[n/64]&bit == 0 {
-		s.words[n/64] |= bit
-		s.count++
-	}
-}
-
-func (s *numbers) size() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.count
-}
-
-// without counts the numbers that another set has not.
-func (s *numbers) without(o *numbers) (missing int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, w := range s.words {
-		for b := range 64 {
-			if w&(1<<b) != 0 && (i >= len(o.words) || o.words[i]&(1<<b) == 0) {
-				missing++
-			}
-		}
-	}
-	return missing
 }
 
 // TestSoak lets the real program work for a while: senders at an even pace, a
@@ -138,7 +97,7 @@ func TestSoak(t *testing.T) {
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{t: t, arrived: map[string]*numbers{"all": {}, "flaky": {}}}
+	s := &soak{t: t, arrived: map[string]*numberSet{"all": {}, "flaky": {}}}
 	s.fill(64)
 	s.receiver = httptest.NewServer(http.HandlerFunc(s.receive))
 	t.Cleanup(s.receiver.Close)
@@ -179,7 +138,7 @@ func (s *soak) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	_, rest, _ := strings.Cut(string(body), `{"n":`)
 	digits, _, _ := strings.Cut(rest, ",")
-	n, err := strconv.ParseInt(digits, 10, 64)
+	n, err := strconv.ParseUint(digits, 10, 64)
 	if err != nil {
 		s.t.Errorf("%s got %.80q", name, body)
 		return
@@ -188,7 +147,7 @@ func (s *soak) receive(w http.ResponseWriter, r *http.Request) {
 }
 
 // send sends a number as the device does, and notes that it was acknowledged.
-func (s *soak) send(ctx context.Context, client *http.Client, n int64) {
+func (s *soak) send(ctx context.Context, client *http.Client, n uint64) {
 	body := fmt.Appendf(nil, `{"payload":{"n":%d,"pad":"%s"}}`, n, *s.pad.Load())
 	err := post(ctx, client, s.p.url+"/api/v1/projects/soak/devices/probe-1/messages", s.key, body)
 	switch {
@@ -200,7 +159,7 @@ func (s *soak) send(ctx context.Context, client *http.Client, n int64) {
 }
 
 // senders sends whatever number comes by the channel, until it is closed.
-func (s *soak) senders(list <-chan int64) (wait func()) {
+func (s *soak) senders(list <-chan uint64) (wait func()) {
 	var group sync.WaitGroup
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: soakSenders}}
 	for range soakSenders {
@@ -216,7 +175,7 @@ func (s *soak) senders(list <-chan int64) (wait func()) {
 // calibrate returns half of what the program takes and delivers in a second.
 func (s *soak) calibrate() int {
 	began, first := time.Now(), s.next.Load()
-	list := make(chan int64)
+	list := make(chan uint64)
 	wait := s.senders(list)
 	for time.Since(began) < 3*time.Second {
 		list <- s.next.Add(1)
@@ -230,7 +189,7 @@ func (s *soak) calibrate() int {
 
 // warmUp opens as many connections as the load will.
 func (s *soak) warmUp() {
-	list := make(chan int64)
+	list := make(chan uint64)
 	wait := s.senders(list)
 	for range 500 {
 		list <- s.next.Add(1)
@@ -299,7 +258,7 @@ func (s *soak) openPage() (stop func()) {
 
 // run sends at an even pace, and returns what was measured on the way, 60 times.
 func (s *soak) run(duration time.Duration, rate int) (samples []gauge) {
-	list := make(chan int64, soakSenders)
+	list := make(chan uint64, soakSenders)
 	wait := s.senders(list)
 	s.began = time.Now()
 	paced := make(chan struct{})
@@ -358,8 +317,12 @@ func mean(samples []gauge, from, to float64) float64 {
 func (s *soak) judge(duration time.Duration, rate int, before, after gauge, samples []gauge) {
 	t := s.t
 	for name, got := range s.arrived {
-		if n := s.acked.without(got); n != 0 {
-			t.Errorf("%s lacks %d of %d acknowledged messages", name, n, s.acked.size())
+		lost := 0
+		for range s.acked.without(got) {
+			lost++
+		}
+		if lost != 0 {
+			t.Errorf("%s lacks %d of %d acknowledged messages", name, lost, s.acked.size())
 		}
 		if n := got.size(); n > s.acked.size() {
 			t.Errorf("%s got %d messages of %d", name, n, s.acked.size())

@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
@@ -25,7 +24,7 @@ type stage struct {
 	env     []string
 	last    int // number sent
 
-	browser *http.Client // of the last page
+	browser *reader // of the last page
 
 	mu      sync.Mutex
 	gate    chan struct{} // the receiver answers when it is closed; nil: at once
@@ -85,11 +84,9 @@ func newStage(t *testing.T, data string, prepare func(*machine), env ...string) 
 
 func (w *stage) start() {
 	w.t.Helper()
-	env := append(adminEnv(), "THINGPOST_METRICS_TOKEN="+scrapeToken)
+	env := append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken)
 	w.p = serve(w.t, append(env, w.env...), "-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128")
 }
-
-const scrapeToken = "a token of the metrics"
 
 // answer is what a sender was told.
 type answer struct {
@@ -158,9 +155,7 @@ func (w *stage) done() (twice int) {
 	if status := w.p.end(w.t, syscall.SIGTERM); status != 0 {
 		w.t.Errorf("it stopped with status %d: %s", status, w.p.stderr.String())
 	}
-	if status, out, complaints := run(w.t, "", nil, "check", "-data", w.data); status != 0 {
-		w.t.Errorf("check answers %d: %s%s", status, out, complaints)
-	}
+	mustRun(w.t, 0, "All holds.", "check", "-data", w.data)
 	for _, n := range w.arrived {
 		if n > 1 {
 			twice++
@@ -182,37 +177,17 @@ func (a answer) mustBeRefused(t *testing.T) {
 // it: also while the disk fails.
 func (w *stage) page(path string) string {
 	w.t.Helper()
-	jar, err := cookiejar.New(nil)
-	must(w.t, err)
-	c := http.Client{Jar: jar}
-	w.post(&c, "/sign-in", url.Values{"email": {"ada@example.org"}, "password": {"correct horse battery"}})
-	w.browser = &c
-	return w.look(path)
+	w.browser = visitor(w.t, w.p.url)
+	w.browser.enters("ada@example.org", "correct horse battery")
+	text, _ := w.browser.wire(path)
+	return text
 }
 
-// look is a page for whoever signed in last.
-func (w *stage) look(path string) string {
+// prunes asks as who looked last to prune what is so old, "" for what retention says.
+func (w *stage) prunes(older string) {
 	w.t.Helper()
-	resp, err := w.browser.Get(w.p.url + path)
-	must(w.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	must(w.t, err)
-	if resp.StatusCode != http.StatusOK || resp.Request.URL.Path != path {
-		w.t.Fatalf("%s answers %d at %s: %s", path, resp.StatusCode, resp.Request.URL.Path, body)
-	}
-	return string(body)
-}
-
-// post sends a form, which must lead somewhere.
-func (w *stage) post(c *http.Client, path string, form url.Values) {
-	w.t.Helper()
-	resp, err := c.PostForm(w.p.url+path, form)
-	must(w.t, err)
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK || resp.Request.Method != http.MethodGet {
-		body, _ := io.ReadAll(resp.Body)
-		w.t.Fatalf("%s answers %d: %s", path, resp.StatusCode, body)
+	if s := w.browser.tries(http.MethodPost, "/settings/storage/prune", url.Values{"older": {older}}); s.status != http.StatusSeeOther {
+		w.t.Fatalf("pruning answers %d: %s", s.status, s.body)
 	}
 }
 
@@ -224,26 +199,6 @@ func says(t *testing.T, what, body string, texts ...string) {
 			t.Errorf("%s does not say %q: %s", what, text, body)
 		}
 	}
-}
-
-// metric returns a line of /metrics.
-func (w *stage) metric(name string) string {
-	w.t.Helper()
-	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.p.url+"/metrics", http.NoBody)
-	must(w.t, err)
-	r.Header.Set("Authorization", "Bearer "+scrapeToken)
-	resp, err := http.DefaultClient.Do(r)
-	must(w.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	must(w.t, err)
-	for line := range strings.Lines(string(body)) {
-		if value, ok := strings.CutPrefix(line, name+" "); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	w.t.Fatalf("there is no metric %s: %s", name, body)
-	return ""
 }
 
 // fails returns a condition: the disk has failed so often since.
