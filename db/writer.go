@@ -25,9 +25,9 @@ const (
 const maxMessages = 8192
 
 // Under load (busyBatch items in the last transaction) the writer lets more
-// come, for up to gathers times gather or until there are enough: a commit costs
-// nearly the same for two items as for two hundred, and every index page that a
-// transaction touches is written once.
+// come, for up to gathers times gather, or until nothing comes any more or there are
+// enough: a commit costs nearly the same for two items as for two hundred, and every
+// index page that a transaction touches is written once.
 const (
 	gather    = 500 * time.Microsecond
 	gathers   = 4
@@ -243,8 +243,9 @@ func (w *writer) run() {
 // collect takes what else is waiting, and waits a moment for more under load.
 func (w *writer) collect(batch []item, busy bool) []item {
 	for turn := 0; ; turn++ {
+		had := len(batch)
 		batch = w.drain(batch)
-		if !busy || turn == gathers || len(batch) >= enough {
+		if !busy || turn == gathers || len(batch) >= enough || turn > 0 && len(batch) == had {
 			return batch
 		}
 		w.pause.Reset(gather)
