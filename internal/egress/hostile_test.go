@@ -97,7 +97,7 @@ func TestHostileReceivers(t *testing.T) {
 		words   string
 		status  int
 	}{
-		{name: "resets at once", class: iot.ErrConnect, words: "re", serve: func(conn net.Conn) {
+		{name: "resets at once", class: iot.ErrConnect, words: "reset the connection", serve: func(conn net.Conn) {
 			_ = conn.(*net.TCPConn).SetLinger(0)
 		}},
 		{name: "resets after the request", class: iot.ErrConnect, words: "reset the connection", serve: func(conn net.Conn) {
