@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,28 +18,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"thingpost/internal/iot"
 )
-
-// nameServer makes the program under test ask this address alone for names.
-const nameServer = "THINGPOST_TEST_NAME_SERVER"
-
-func lookUpAt(address string) {
-	if address == "" {
-		return
-	}
-	net.DefaultResolver.PreferGo = true
-	net.DefaultResolver.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	}
-}
 
 // hostileConn is a connection that a hostile receiver has accepted.
 type hostileConn struct {
@@ -105,8 +88,10 @@ type hostile struct {
 	words  string         // in the attempt's sentence
 	status int            // of the answer; 0 is none
 	// alike names the kind whose sentence this one shares; others differ.
-	alike string
-	cert  *tls.Certificate
+	alike   string
+	cut     bool // answers with more than is kept
+	resends bool // is sent again what it took without an answer
+	cert    *tls.Certificate
 
 	url      string
 	stop     func()
@@ -133,7 +118,7 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\n")
 			c.trickle()
 		}},
-		{name: "resets-at-connect", class: iot.ErrConnect, words: "re", serve: func(c *hostileConn) { c.reset() }},
+		{name: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered", serve: func(c *hostileConn) { c.reset() }},
 		{name: "resets-after-request", alike: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered", serve: func(c *hostileConn) { c.request(); c.reset() }},
 		{name: "resets-in-body", class: iot.ErrConnect, words: "broke off inside the answer's body", status: 200, serve: func(c *hostileConn) {
 			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\nhalf of")
@@ -148,12 +133,12 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 			c.say(okHead)
 			c.flood(filler, 10*mib)
 		}},
-		{name: "endless-body", status: 200, serve: func(c *hostileConn) {
+		{name: "endless-body", status: 200, cut: true, serve: func(c *hostileConn) {
 			c.request()
 			c.say(okHead + "\r\n")
 			c.flood(filler, 1<<40)
 		}},
-		{name: "gzip-bomb", status: 200, serve: answer(gzipBomb())},
+		{name: "gzip-bomb", status: 200, cut: true, serve: answer(gzipBomb())},
 		{name: "redirect-loop", class: iot.ErrRedirect, words: "redirects are not followed", status: 302, serve: func(c *hostileConn) {
 			answer("HTTP/1.1 302 Found\r\nLocation: http://" + c.LocalAddr().String() + "/again\r\nContent-Length: 0\r\n\r\n")(c)
 		}},
@@ -177,7 +162,7 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 		// Says that it keeps the connection, and closes it.
 		{name: "lies-and-closes", status: 200, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) }},
 		// Reads what comes on the kept connection, and closes it without an answer.
-		{name: "lies-and-swallows", status: 200, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) && c.request() }},
+		{name: "lies-and-swallows", status: 200, resends: true, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) && c.request() }},
 		{name: "no-such-name", host: "nowhere.example", class: iot.ErrDNS, words: "nowhere.example does not exist in DNS", serve: func(*hostileConn) {}},
 		// Closes each connection, so that its name is looked up each time.
 		{name: "rebinds", host: "rebind.example", class: iot.ErrBlocked, words: "127.0.0.2 is ", serve: func(c *hostileConn) {
@@ -239,45 +224,6 @@ func (ca *hostileCA) certificate(name string, ends time.Duration, selfSigned boo
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// listenTCP serves connections until stop is called, or the test ends.
-func listenTCP(t *testing.T, address string, serve func(net.Conn)) (at string, stop func()) {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
-	must(t, err)
-	var mu sync.Mutex
-	conns := map[net.Conn]bool{}
-	var group sync.WaitGroup
-	group.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns[conn] = true
-			mu.Unlock()
-			group.Go(func() {
-				serve(conn)
-				_ = conn.Close()
-				mu.Lock()
-				defer mu.Unlock()
-				delete(conns, conn)
-			})
-		}
-	})
-	stop = sync.OnceFunc(func() {
-		_ = l.Close()
-		mu.Lock()
-		for conn := range conns {
-			_ = conn.Close()
-		}
-		mu.Unlock()
-		group.Wait()
-	})
-	t.Cleanup(stop)
-	return l.Addr().String(), stop
-}
-
 // listen starts the receiver.
 func (k *hostile) listen(t *testing.T) {
 	t.Helper()
@@ -305,7 +251,6 @@ func (k *hostile) listen(t *testing.T) {
 	k.url = scheme + "://" + address + "/hook"
 }
 
-// serveNames is a name server: rebind.example is 127.0.0.1 for the first look
 // hostileNames lead to this machine, but for one that there is not, and one that
 // leads to the forbidden address at the second look.
 func hostileNames() func(name string, v4 bool) ([]string, bool) {
@@ -319,44 +264,4 @@ func hostileNames() func(name string, v4 bool) ([]string, bool) {
 		}
 		return []string{"127.0.0.1"}, true
 	}
-}
-
-// serveNames answers each question for a name with the addresses that it has, as
-// far as they are of the kind that is asked for, and returns where. v4 says that
-// the question is for IPv4 addresses: a look-up asks for both kinds.
-func serveNames(t *testing.T, addresses func(name string, v4 bool) (list []string, known bool)) string {
-	t.Helper()
-	address, _ := listenTCP(t, "127.0.0.1:0", func(conn net.Conn) {
-		head := make([]byte, 2)
-		if _, err := io.ReadFull(conn, head); err != nil {
-			return
-		}
-		query := make([]byte, int(head[0])<<8|int(head[1]))
-		var m dnsmessage.Message
-		if _, err := io.ReadFull(conn, query); err != nil || m.Unpack(query) != nil {
-			return
-		}
-		m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-		q := m.Questions[0]
-		list, known := addresses(strings.TrimSuffix(q.Name.String(), "."), q.Type == dnsmessage.TypeA)
-		if !known {
-			m.RCode = dnsmessage.RCodeNameError
-		}
-		for _, a := range list {
-			ip := net.ParseIP(a)
-			h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1}
-			switch {
-			case q.Type == dnsmessage.TypeA && ip.To4() != nil:
-				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: [4]byte(ip.To4())}})
-			case q.Type == dnsmessage.TypeAAAA && ip.To4() == nil:
-				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: [16]byte(ip)}})
-			}
-		}
-		out, err := m.Pack()
-		if err != nil {
-			return
-		}
-		_, _ = conn.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...))
-	})
-	return address
 }
