@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -236,11 +233,15 @@ func TestNoForbiddenAddressIsReached(t *testing.T) {
 	w.c.call("POST", "/projects/hooks/devices/probe/messages", map[string]int{"payload": 1}, 202, nil)
 	var g errgroup.Group
 	g.SetLimit(8)
+	send := func(path, body string, want int) error {
+		return postAs(t.Context(), http.DefaultClient, p.url+"/api/v1/projects/"+path, []byte(body), want, "Content-Type", "application/json", "Authorization", "Bearer "+w.c.token)
+	}
 	for i := range w.hosts {
 		g.Go(func() error {
-			w.c.call("POST", fmt.Sprintf("/projects/hooks/webhooks/hook-%d/test", i), nil, 202, nil)
-			w.c.call("POST", fmt.Sprintf("/projects/up-%d/devices/device-%d/downlinks", i/perProject, i), []byte(`[{"f_port":1}]`), 201, nil)
-			return nil
+			if err := send(fmt.Sprintf("hooks/webhooks/hook-%d/test", i), "", 202); err != nil {
+				return err
+			}
+			return send(fmt.Sprintf("up-%d/devices/device-%d/downlinks", i/perProject, i), `[{"f_port":1}]`, 201)
 		})
 	}
 	must(t, g.Wait())
@@ -272,24 +273,23 @@ func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 	w.c.call("GET", "/projects/hooks/devices/probe", nil, 200, &device)
 	var key struct{ Key string }
 	w.c.call("POST", "/projects/hooks/keys", map[string]any{"name": "all", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
-	json, token := "application/json", map[string]string{"Authorization": "Bearer " + w.c.token, "Content-Type": "application/json"}
 	for i, host := range hosts {
 		url := w.url(host)
-		ways := []struct{ method, path, body, auth, kind string }{
-			{"POST", "/api/v1/projects/hooks/webhooks", fmt.Sprintf(`{"description":"x","url":%q,"type":"user"}`, url), w.c.token, json},
+		ways := []struct{ method, path, body, token string }{
+			{"POST", "/api/v1/projects/hooks/webhooks", fmt.Sprintf(`{"description":"x","url":%q,"type":"user"}`, url), w.c.token},
 		}
 		if i%8 == 0 { // one of each kind of spelling will do for the others, which ask the same
-			ways = append(ways, []struct{ method, path, body, auth, kind string }{
-				{"PATCH", "/api/v1/projects/hooks/webhooks/kept", fmt.Sprintf(`{"url":%q}`, url), w.c.token, json},
-				{"PUT", "/api/v1/projects/hooks/upstream", fmt.Sprintf(`{"url":%q,"key":"NNSXS.A"}`, url), w.c.token, json},
-				{"POST", "/api/v3/as/webhooks/hooks", fmt.Sprintf(`{"webhook":{"ids":{"webhook_id":"refused"},"base_url":%q,"format":"json"},"field_mask":{"paths":["base_url","format"]}}`, url), key.Key, json},
-				{"POST", "/things/" + device.UUID + "/webhooks", fmt.Sprintf(`[{"name":"x","url":%q}]`, url), w.c.token, json},
+			ways = append(ways, []struct{ method, path, body, token string }{
+				{"PATCH", "/api/v1/projects/hooks/webhooks/kept", fmt.Sprintf(`{"url":%q}`, url), w.c.token},
+				{"PUT", "/api/v1/projects/hooks/upstream", fmt.Sprintf(`{"url":%q,"key":"NNSXS.A"}`, url), w.c.token},
+				{"POST", "/api/v3/as/webhooks/hooks", fmt.Sprintf(`{"webhook":{"ids":{"webhook_id":"refused"},"base_url":%q,"format":"json"},"field_mask":{"paths":["base_url","format"]}}`, url), key.Key},
+				{"POST", "/things/" + device.UUID + "/webhooks", fmt.Sprintf(`[{"name":"x","url":%q}]`, url), w.c.token},
 			}...)
 		}
 		for _, v := range ways {
 			tries++
-			token["Authorization"] = "Bearer " + v.auth
-			if status, answer := w.c.exchange(v.method, w.c.url+v.path, v.body, token); status != http.StatusBadRequest || !strings.Contains(answer, "-allow-networks") {
+			headers := map[string]string{"Authorization": "Bearer " + v.token, "Content-Type": "application/json"}
+			if status, answer := w.c.exchange(v.method, w.c.url+v.path, v.body, headers); status != http.StatusBadRequest || !strings.Contains(answer, "-allow-networks") {
 				w.Errorf("%s %s with %s answers %d %s", v.method, v.path, host, status, answer)
 			}
 		}
@@ -303,19 +303,12 @@ func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 // formRefuses types a host into the form of a webhook.
 func (w *egressWorld) formRefuses(host string) {
 	w.Helper()
-	browser := newReader(w.T, w.c.url)
-	browser.signIn("ada@example.org", "correct horse battery")
+	browser := visitor(w.T, w.c.url)
+	browser.enters("ada@example.org", "correct horse battery")
 	form := neturl.Values{"description": {"x"}, "url": {w.url(host)}, "type": {"user"}, "timeout": {"10"}, "give_up_after": {"24"}, "give_up_unit": {"h"}, "retry_on": {"timeout"}}
-	req, err := http.NewRequestWithContext(w.Context(), http.MethodPost, w.c.url+"/projects/hooks/webhooks/new", strings.NewReader(form.Encode()))
-	must(w.T, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := browser.client.Do(req)
-	must(w.T, err)
-	defer func() { _ = resp.Body.Close() }()
-	page, err := io.ReadAll(resp.Body)
-	must(w.T, err)
-	if resp.StatusCode != http.StatusUnprocessableEntity || !bytes.Contains(page, []byte(`id="url-error"`)) || !bytes.Contains(page, []byte("-allow-networks 127.0.0.1/32")) {
-		w.Errorf("the form answers %d without a word about %s", resp.StatusCode, host)
+	s := browser.tries("POST", "/projects/hooks/webhooks/new", form)
+	if s.status != http.StatusUnprocessableEntity || !strings.Contains(s.body, `id="url-error"`) || !strings.Contains(s.body, "-allow-networks 127.0.0.1/32") {
+		w.Errorf("the form answers %d without a word about %s", s.status, host)
 	}
 }
 
@@ -352,10 +345,7 @@ func (w *egressWorld) ownListeners(p **process) (tries int) {
 	w.Helper()
 	(*p).end(w.T, syscall.SIGTERM)
 	w.data = w.TempDir() // what was blocked before would be sent now
-	free, err := (&net.ListenConfig{}).Listen(w.Context(), "tcp", "127.0.0.1:0")
-	must(w.T, err)
-	metrics := free.Addr().String()
-	must(w.T, free.Close())
+	metrics := freeAddress(w.T)
 	*p = w.start("127.0.0.0/8,::1/128,0.0.0.0/8", "-metrics-listen", metrics, "-log-level", "debug")
 	_, main, err := net.SplitHostPort(strings.TrimPrefix((*p).url, "http://"))
 	must(w.T, err)
@@ -365,14 +355,13 @@ func (w *egressWorld) ownListeners(p **process) (tries int) {
 	for _, port := range []string{main, metricsPort} {
 		for _, host := range []string{"127.0.0.1", "127.1", "0x7f000001", "[::ffff:127.0.0.1]", "0.0.0.0"} {
 			tries++
-			body, err := json.Marshal(map[string]string{"description": "x", "url": "http://" + host + ":" + port + "/metrics", "type": "user"})
-			must(w.T, err)
+			url := "http://" + host + ":" + port + "/metrics"
 			var refused struct {
 				Error struct{ Fields struct{ URL string } }
 			}
-			w.c.call("POST", "/projects/itself/webhooks", bytes.Clone(body), 400, &refused)
+			w.c.call("POST", "/projects/itself/webhooks", map[string]string{"description": "x", "url": url, "type": "user"}, 400, &refused)
 			if !strings.Contains(refused.Error.Fields.URL, "this server itself") {
-				w.Errorf("%s is refused with %q", body, refused.Error.Fields.URL)
+				w.Errorf("%s is refused with %q", url, refused.Error.Fields.URL)
 			}
 		}
 		tries++
