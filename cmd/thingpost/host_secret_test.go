@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	neturl "net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,7 +43,8 @@ func (h *hoarder) got() string {
 
 // TestStoredSecretsGoToNoOtherHost changes where webhooks with stored secrets go,
 // by every door that can, without entering the secrets: each is refused in the same
-// words and changes nothing. With the secrets entered anew each goes there.
+// words and changes nothing. With the secrets entered anew each is taken, and
+// messages go there.
 func TestStoredSecretsGoToNoOtherHost(t *testing.T) {
 	evil := newHoarder(t)
 	folder := t.TempDir()
@@ -137,6 +139,11 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	}
 	c.call("POST", project+"/devices/probe/messages", map[string]any{"payload": 1}, 202, nil)
 	c.call("POST", project+"/webhooks/erp/test", nil, 202, nil)
+	until(t, "both were sent to where the webhook leads", func() bool {
+		var sent struct{ Items []hostileDelivery }
+		c.call("GET", project+"/deliveries?webhook=erp", nil, 200, &sent)
+		return len(sent.Items) == 2 && sent.Items[0].Count > 0 && sent.Items[1].Count > 0
+	})
 	if got := evil.got(); got != "" {
 		t.Errorf("the other host got %s", got)
 	}
@@ -147,18 +154,29 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 			t.Errorf("%s with the secrets entered answers %d %s", name, status, answer)
 		}
 	}
+	arrives := func(webhook string, words ...string) {
+		t.Helper()
+		c.call("POST", project+"/webhooks/"+webhook+"/test", nil, 202, nil)
+		until(t, "the other host has got "+words[0], func() bool {
+			got := evil.got()
+			return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(got, word) })
+		})
+	}
 	status, answer := api("PATCH", "/api/v1"+hook, `{"url":"`+evil.URL+`/api","downlink_key":"canary-downlink","headers":[{"name":"X-Key","value":"canary-header","secret":true}]}`)
 	entered("the API", status, answer)
+	arrives("erp", "POST /api ", "canary-header")
 	status, answer = things(`{"webhook":{"base_url":"` + old + `","headers":{"X-Key":"canary-header"},"downlink_api_key":"canary-downlink"},"field_mask":{"paths":["base_url","headers","downlink_api_key"]}}`)
 	entered("The Things Stack", status, answer)
 	status, answer = post(hook, hook, "url", evil.URL+"/form", "headers.0.value", "canary-header", "downlink_key", "")
 	entered("the form", status, answer)
+	arrives("erp", "POST /form ")
 	status, answer = api("PUT", "/webhooks/"+erp.UUID, `{"url":"`+old+`","headers":{"X-Key":"canary-header"}}`)
 	entered("Mainflux", status, answer)
 	status, answer = api("PATCH", "/api/v1"+hook, `{"url":"`+old+`/elsewhere?on=it"}`)
 	entered("another path of the same host", status, answer)
 	status, answer = api("PATCH", "/api/v1/projects/moved/webhooks/local", `{"url":"`+evil.URL+`/in/anew","message_types":{"uplink_message":{"path":"/up/anew"}}}`)
 	entered("the template's", status, answer)
+	arrives("local", "POST /in/anew/up/anew ")
 	form := neturl.Values{"url": {evil.URL}, "key": {"NNSXS.ANEW"}}
 	s := r.tries("POST", "/projects/moved/settings/upstream", form)
 	entered("the upstream", s.status, s.body)
