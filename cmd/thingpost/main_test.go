@@ -162,14 +162,18 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
+// testConfig is that of a server with a folder of its own.
+func testConfig(t *testing.T, args ...string) (c config) {
+	t.Helper()
+	_, err := c.options().parse(withEnv(nil), append([]string{"-listen", "127.0.0.1:0", "-data", t.TempDir()}, args...), 0, 0)
+	must(t, err)
+	return c
+}
+
 // newTestApp is the whole server in this process, wired and not running.
 func newTestApp(t *testing.T) *app {
 	t.Helper()
-	var c config
-	o := c.options()
-	_, err := o.parse(&program{env: func(string) (string, bool) { return "", false }}, []string{"-listen", "127.0.0.1:0", "-data", t.TempDir()}, 0, 0)
-	must(t, err)
-	a, err := newApp(t.Context(), c, slog.New(slog.DiscardHandler), time.Now)
+	a, err := newApp(t.Context(), testConfig(t), slog.New(slog.DiscardHandler), time.Now)
 	must(t, err)
 	t.Cleanup(func() { must(t, a.close()) })
 	return a

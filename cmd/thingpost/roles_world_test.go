@@ -76,12 +76,9 @@ func newRolesWorld(t *testing.T) *rolesWorld {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	folder := t.TempDir()
 	writeFile(t, folder, "plain.yml", "template-id: plain\nname: Plain\nformat: json\nbase-url: https://erp.example/\npaths: {uplink-message: \"/up\"}\n")
-	var c config
-	o := c.options()
-	_, err := o.parse(&program{env: func(string) (string, bool) { return "", false }},
-		[]string{"-listen", "127.0.0.1:0", "-data", t.TempDir(), "-max-webhooks", "1000", "-templates", folder, "-style-page"}, 0, 0)
-	must(t, err)
+	c := testConfig(t, "-max-webhooks", "1000", "-templates", folder, "-style-page")
 	c.Watch.MetricsToken = metricsToken
+	var err error
 	w.app, err = newApp(t.Context(), c, slog.New(slog.DiscardHandler), func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) })
 	must(t, err)
 	t.Cleanup(func() { must(t, w.app.close()) })
@@ -417,14 +414,14 @@ func (w *rolesWorld) ended(owner *iot.Account) {
 	r.AddCookie(out)
 	must(w.T, web.NewSessions(d, w.app.now, false).SignOut(httptest.NewRecorder(), r))
 	w.callers = append(w.callers, &roleCaller{name: "a signed-out session", group: "nobody", cookie: out})
-	for _, name := range []string{"a link that has ended", "a revoked link"} {
-		link := w.newEmbed(w.here, time.Hour).Reveal()
-		if name == "a revoked link" {
-			id, _ := iot.ParseID(w.here.ids["embed"])
-			must(w.T, d.RevokeEmbed(w.Context(), p.Key, id, rolesActor))
-		}
-		w.callers = append(w.callers, &roleCaller{name: name, group: "nobody", credential: link, token: link})
+	link := func(name string) {
+		text := w.newEmbed(w.here, time.Hour).Reveal()
+		w.callers = append(w.callers, &roleCaller{name: name, group: "nobody", credential: text, token: text})
 	}
+	link("a link that has ended")
+	link("a revoked link")
+	id, _ := iot.ParseID(w.here.ids["embed"])
+	must(w.T, d.RevokeEmbed(w.Context(), p.Key, id, rolesActor))
 	w.here.ids = ids
 	w.clock.Store(int64(2 * time.Hour)) // what lives for an hour has ended
 }
