@@ -82,7 +82,7 @@ func (p *planter) plants() {
 	message := map[string]any{"payload": map[string]any{p.text(): p.text(), "deep": []any{p.text()}}, "channel": channel, "id": p.text()[:100], "devicetimestamp": p.text()[:50], "to": p.text()[:50]}
 	p.api.call("POST", at+"/devices/probe/messages", message, 202, nil)
 	p.api.call("POST", at+"/devices/probe/messages", map[string]any{"payload": p.text(), "type": "iottly", "channel": "=HYPERLINK(\"http://evil.example\")"}, 202, nil)
-	status, answer := p.api.exchange("POST", p.url+"/in/tts/world", `{"end_device_ids":{"device_id":"lora","dev_eui":"0004A30B001C0530"},"uplink_message":{"f_port":1,"decoded_payload":{"x":`+quoted(p.text())+`},"locations":{"`+html.EscapeString("user")+`":{"source":"SOURCE_GPS"}}},"`+"x"+`":`+quoted(p.text())+`}`,
+	status, answer := p.api.exchange("POST", p.url+"/in/tts/world", `{"end_device_ids":{"device_id":"lora","dev_eui":"0004A30B001C0530"},"uplink_message":{"f_port":1,"decoded_payload":{"x":`+quoted(p.text())+`},"locations":{"user":{"source":"SOURCE_GPS"}}},"x":`+quoted(p.text())+`}`,
 		map[string]string{"Authorization": "Bearer " + p.key, "Content-Type": "application/json"})
 	if status != http.StatusOK && status != http.StatusAccepted {
 		p.t.Errorf("the uplink answers %d %s", status, answer)
@@ -221,8 +221,11 @@ func TestBrowserRunsNothingPlanted(t *testing.T) {
 		paths = append(paths, "/projects/world"+path)
 	}
 	for _, list := range []string{"/deliveries", "/messages"} {
-		links := regexp.MustCompile(`/projects/world`+list+`/[0-9a-f-]{36}`).FindAllString(p.tries("GET", "/projects/world"+list, nil).body, 1)
-		paths = append(paths, links...)
+		detail := regexp.MustCompile(`/projects/world` + list + `/[0-9a-f-]{36}`).FindString(p.tries("GET", "/projects/world"+list, nil).body)
+		if detail == "" {
+			t.Fatalf("%s leads to no page of one", list)
+		}
+		paths = append(paths, detail)
 	}
 	for _, path := range paths {
 		must(t, chromedp.Do(b.ctx, chromedp.Navigate(p.url+path)))
