@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	neturl "net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -29,20 +31,14 @@ func storeKey(t *testing.T, data string) string {
 }
 
 // refused sends secrets where they are refused: what is answered must not say them.
-func (r *reader) refused(secrets canaries) []seen {
+func (r *reader) refused(secrets canaries) {
 	r.t.Helper()
 	v := visitor(r.t, r.url)
-	wrong := secrets["wrong password"]
-	session := []string{}
-	if u, err := neturl.Parse(r.url); err == nil {
-		for _, c := range r.client.Jar.Cookies(u) {
-			session = append(session, "Cookie", c.Name+"="+c.Value)
-		}
-	}
-	return []seen{
+	wrong, session := secrets["wrong password"], r.session().String()
+	for i, s := range []seen{
 		v.tries("POST", "/sign-in", asks("ada@example.org", wrong)),
-		v.tries("POST", "/settings/password", neturl.Values{"current": {wrong}, "password": {wrong}}, session...),
-		v.tries("POST", "/projects/canaries/webhooks/new", neturl.Values{"url": {"ftp://x"}, "headers.0.name": {"Host"}, "headers.0.value": {"•••"}, "headers.0.secret": {"on"}, "header_rows": {"1"}}, session...),
+		v.tries("POST", "/settings/password", neturl.Values{"current": {wrong}, "password": {wrong}}, "Cookie", session),
+		v.tries("POST", "/projects/canaries/webhooks/new", neturl.Values{"url": {"ftp://x"}, "headers.0.name": {"Host"}, "headers.0.value": {"•••"}, "headers.0.secret": {"on"}, "header_rows": {"1"}}, "Cookie", session),
 		v.tries("GET", "/api/v1/projects", nil, "Authorization", "Bearer "+wrong),
 		v.tries("GET", "/api/v1/projects", nil, "Authorization", "Basic "+wrong),
 		v.tries("POST", "/messages", neturl.Values{}, "Authorization", "Thing "+wrong),
@@ -50,19 +46,27 @@ func (r *reader) refused(secrets canaries) []seen {
 		v.tries("GET", "/api/v3/as/webhooks/canaries", nil, "Authorization", "Bearer "+wrong),
 		v.tries("GET", "/metrics", nil, "Authorization", "Bearer "+wrong),
 		v.tries("GET", "/setup?token="+neturl.QueryEscape(wrong), nil),
-		v.tries("GET", "/settings", nil, "Cookie", "thingpost="+neturl.QueryEscape(wrong)),
+		v.tries("GET", "/settings", nil, "Cookie", "thingpost="+neturl.QueryEscape(wrong), "HX-Request", "true"),
+	} {
+		if s.status < 400 {
+			r.t.Errorf("try %d is not refused: %d", i, s.status)
+		}
+		secrets.search(r.t, "a refusal", s.body+fmt.Sprint(s.header))
 	}
 }
 
 // makesEmbed makes a link to a project's log, and returns its path.
 func (r *reader) makesEmbed(project string) string {
 	r.t.Helper()
-	page := r.post(project+"/embeds", neturl.Values{"name": {"Portal"}, "origins": {"https://portal.example"}, "days": {"30"}})
-	_, rest, ok := strings.Cut(page, "/embed/")
-	if !ok {
-		r.t.Fatal("there is no link to the embedded log")
+	s := r.tries("POST", project+"/embeds", neturl.Values{"name": {"Portal"}, "origins": {"https://portal.example"}, "days": {"30"}})
+	if page := s.header.Get("Location"); page != "" {
+		s = r.tries("GET", page, nil)
 	}
-	return "/embed/" + rest[:strings.IndexAny(rest, "\"?& <")]
+	path := regexp.MustCompile(`/embed/[^"?& <]+`).FindString(s.body)
+	if path == "" {
+		r.t.Fatalf("there is no link to the embedded log: %d %s", s.status, s.body)
+	}
+	return path
 }
 
 // searchDoors searches what the dialects answer, by REST and gRPC, and what open
@@ -72,18 +76,12 @@ func (c canaries) searchDoors(t *testing.T, api *apiClient, key, grpcAddress str
 	const everything = "?field_mask=base_url,headers,format,template_ids,template_fields,downlink_api_key,uplink_message,health_status,queue,paused"
 	for _, path := range []string{"/api/v3/as/webhooks/canaries" + everything, "/api/v3/as/webhooks/canaries/erp" + everything, "/api/v3/as/webhooks/canaries/local" + everything,
 		"/api/v3/as/webhook-templates", "/api/v3/applications/canaries/api-keys", "/api/v3/as/applications/canaries/devices/probe/down"} {
-		status, text := api.exchange("GET", api.url+path, "", map[string]string{"Authorization": "Bearer " + key})
-		if status >= 500 {
-			t.Errorf("%s answers %d", path, status)
-		}
-		c.search(t, path, text)
+		c.search(t, path, api.text(path, key))
 	}
-	person := map[string]string{"Authorization": "Bearer " + api.token}
 	var project struct{ UUID string }
 	api.call("GET", "/projects/canaries", nil, 200, &project)
 	for _, path := range []string{"/groups/" + project.UUID + "/webhooks", "/groups/" + project.UUID + "/things", "/groups/" + project.UUID, "/orgs", "/groups"} {
-		_, text := api.exchange("GET", api.url+path, "", person)
-		c.search(t, path, text)
+		c.search(t, path, api.text(path, api.token))
 	}
 	conn, err := grpc.NewClient(grpcAddress, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	must(t, err)

@@ -127,21 +127,17 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 
 	r := newReader(t, p.url)
 	r.signIn("ada@example.org", "correct horse battery")
-	u, err := neturl.Parse(p.url)
-	must(t, err)
-	for _, cookie := range r.client.Jar.Cookies(u) {
-		secrets["cookie "+cookie.Name] = cookie.Value
-	}
+	secrets["session"] = r.session().Value
 	inspector := regexp.MustCompile(`http://[^"<\s]+/inspect/[^"<\s]+`).FindString(r.post(project+"/inspector", neturl.Values{}))
 	if inspector == "" {
 		t.Fatal("the inspector has no address")
 	}
-	c.sends(inspector, secrets["header sent to the inspector"])
+	if status, answer := c.exchange("POST", inspector, "{}", map[string]string{"Authorization": "Bearer " + secrets["header sent to the inspector"]}); status != http.StatusOK {
+		t.Fatalf("the inspector answers %d %s", status, answer)
+	}
 
 	r.post("/settings/organizations/my-organization/members", neturl.Values{"email": {"eve@example.org"}, "password": {secrets["password of another"]}, "role": {"viewer"}})
-	for _, s := range r.refused(secrets) {
-		secrets.search(t, "a refusal", s.body+fmt.Sprint(s.header))
-	}
+	r.refused(secrets)
 	embed := r.makesEmbed(project)
 	secrets["link to an embedded log"] = strings.TrimPrefix(embed, "/embed/")
 	{ // the link's own page has it in its addresses
@@ -191,29 +187,6 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	if !strings.Contains(p.stderr.String(), "level=DEBUG") {
 		t.Error("the log has no line of the level debug")
 	}
-}
-
-// sends posts to the inspector, with a header that is a secret by its name.
-func (c *apiClient) sends(url, secret string) {
-	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, url, strings.NewReader("{}"))
-	must(c.t, err)
-	req.Header.Set("Authorization", "Bearer "+secret)
-	resp, err := http.DefaultClient.Do(req)
-	must(c.t, err)
-	must(c.t, resp.Body.Close())
-	if resp.StatusCode != http.StatusOK {
-		c.t.Fatalf("the inspector answers %s", resp.Status)
-	}
-}
-
-// text gets a path with a token.
-func (c *apiClient) text(path, token string) string {
-	c.t.Helper()
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.url+path, http.NoBody)
-	must(c.t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
-	return answered(c.t, http.DefaultClient, req)
 }
 
 // searchAll follows all links from the project's first page, also those to

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,6 +62,31 @@ func (c *apiClient) call(method, path string, body any, want int, into any) {
 	if into != nil {
 		must(c.t, json.Unmarshal(answer, into))
 	}
+}
+
+// exchange sends a request as it is and returns what came back.
+func (c *apiClient) exchange(method, url, body string, headers map[string]string) (status int, answer string) {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, url, strings.NewReader(body))
+	must(c.t, err)
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	must(c.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	must(c.t, err)
+	return resp.StatusCode, string(b)
+}
+
+// text gets a path with a token.
+func (c *apiClient) text(path, token string) string {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.url+path, http.NoBody)
+	must(c.t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	return answered(c.t, http.DefaultClient, req)
 }
 
 // until waits for a condition.

@@ -23,22 +23,6 @@ type house struct {
 	group, thing, key string
 }
 
-// exchange sends a request as it is and returns what came back.
-func (c *apiClient) exchange(method, url, body string, headers map[string]string) (status int, answer string) {
-	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.t.Context(), method, url, strings.NewReader(body))
-	must(c.t, err)
-	for name, value := range headers {
-		r.Header.Set(name, value)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	must(c.t, err)
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	must(c.t, err)
-	return resp.StatusCode, string(b)
-}
-
 // ask calls a path of the dialect as a person and decodes the answer.
 func (c *apiClient) ask(method, path, body string, want int, into any) {
 	c.t.Helper()

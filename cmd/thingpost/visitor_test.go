@@ -1,15 +1,85 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	neturl "net/url"
 	"strings"
 	"testing"
 
 	"github.com/PuerkitoBio/goquery"
 )
+
+// reader asks for pages as a browser does, without one.
+type reader struct {
+	t      *testing.T
+	url    string
+	client *http.Client
+	header http.Header // of the last answer
+}
+
+func newReader(t *testing.T, url string) *reader {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	return &reader{t: t, url: url, client: &http.Client{Jar: jar}}
+}
+
+func (r *reader) signIn(email, password string) {
+	r.t.Helper()
+	r.post("/sign-in", neturl.Values{"email": {email}, "password": {password}})
+}
+
+// post sends a form, and returns the page that it leads to.
+func (r *reader) post(path string, form neturl.Values) string {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+path, strings.NewReader(form.Encode()))
+	must(r.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return answered(r.t, r.client, req)
+}
+
+// answered returns what is answered to a request, which must be well.
+func answered(t *testing.T, client *http.Client, req *http.Request) string {
+	t.Helper()
+	resp, err := client.Do(req)
+	must(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	must(t, err)
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s answers %s: %s", req.Method, req.URL.Path, resp.Status, text)
+	}
+	return string(text)
+}
+
+// wire gets a path compressed, and returns its text and how many bytes came.
+func (r *reader) wire(path string) (text string, size int) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, http.NoBody)
+	must(r.t, err)
+	req.Header.Set("Accept-Encoding", "gzip")
+	resp, err := r.client.Do(req)
+	must(r.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	must(r.t, err)
+	if r.header = resp.Header; resp.StatusCode != http.StatusOK {
+		r.t.Fatalf("GET %s answers %s", path, resp.Status)
+	}
+	if resp.Header.Get("Content-Encoding") != "gzip" {
+		return string(body), len(body)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	must(r.t, err)
+	plain, err := io.ReadAll(z)
+	must(r.t, err)
+	return string(plain), len(body)
+}
 
 // seen is an answer to a visitor.
 type seen struct {
@@ -58,6 +128,20 @@ func (r *reader) enters(email, password string) {
 	if s := r.tries(http.MethodPost, "/sign-in", neturl.Values{"email": {email}, "password": {password}}); s.status != http.StatusSeeOther {
 		r.t.Fatalf("signing in answers %d %s", s.status, s.body)
 	}
+}
+
+// session is the cookie that the reader is signed in with.
+func (r *reader) session() *http.Cookie {
+	r.t.Helper()
+	u, err := neturl.Parse(r.url)
+	must(r.t, err)
+	for _, c := range r.client.Jar.Cookies(u) {
+		if strings.HasSuffix(c.Name, "thingpost") {
+			return c
+		}
+	}
+	r.t.Fatal("nobody is signed in")
+	return nil
 }
 
 // form returns the fields of the form on a page whose action is the path, as a
