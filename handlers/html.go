@@ -47,7 +47,7 @@ func HTML(f Func, o HTMLOptions) http.Handler {
 		default:
 			err = Render(w, r, p.Status, o.Page(r, p))
 		}
-		if err != nil {
+		if err != nil && r.Context().Err() == nil { // somebody is still there
 			o.Log.LogAttrs(r.Context(), slog.LevelError, "error page failed", slog.Any("error", err))
 			http.Error(w, p.Title+". "+p.Message, p.Status)
 		}

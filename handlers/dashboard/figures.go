@@ -92,19 +92,11 @@ func sumHours(st *db.Stats) db.Hour {
 	return sum
 }
 
-// coarse writes a span without fractions of a second, and without seconds from a
-// minute on.
-func coarse(d time.Duration) string {
-	if d < time.Minute {
-		return strconv.Itoa(int(d/time.Second)) + " s"
-	}
-	return ui.Duration(d.Truncate(time.Minute))
-}
-
 // milliseconds turns a figure of the store into a duration.
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
-// coarseParts is coarse, with numbers and units apart.
+// coarseParts writes a span without fractions of a second, and without seconds from a
+// minute on, with numbers and units apart.
 func coarseParts(d time.Duration) []ui.Part {
 	if d < time.Minute {
 		return ui.DurationParts(d.Truncate(time.Second))

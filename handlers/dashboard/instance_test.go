@@ -153,7 +153,7 @@ func TestBackupByPage(t *testing.T) {
 func TestPruneByPage(t *testing.T) {
 	w := openWorld(t, withHost)
 	c := w.as(w.owner)
-	c.get("/settings/storage/prune").is(200).has("main", "older than 30 days, or beyond 4 GiB")
+	c.get("/settings/storage/prune").is(200).has("main", "older than 30 days or beyond 4 GiB")
 	c.post("/settings/storage/prune").leadsTo("/settings/storage")
 	if e := w.lastChange(); e.Action != "storage.prune" {
 		t.Errorf("audit says %+v", e)

@@ -100,12 +100,12 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 	for _, w := range f.hooks {
 		switch {
 		case w.Paused && w.PausedBy == iot.PausedByThingpost:
-			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + coarse(f.now.Sub(w.PausedAt)) + " ago", Href: in.Webhooks()})
+			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + ui.AgoText(w.PausedAt, f.now), Href: in.Webhooks()})
 		case !w.Paused && w.Health.Status == iot.Failing:
 			failing = append(failing, failingNeed(in, w, f.each[w.Key], f.now))
 		}
 		if left := w.OldSecretUntil.Sub(f.now); w.OldSecretUntil > f.now && left < soonExpires {
-			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + coarse(left), Href: in.Webhook(w.ID)})
+			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + ui.Span(left), Href: in.Webhook(w.ID)})
 		}
 	}
 	if n, ok := troubleNeed(v, s.DB.Trouble(), f.now); ok {
@@ -130,7 +130,7 @@ func troubleNeed(v *visit, t *db.Trouble, now iot.Instant) (n ui.NeedProps, ok b
 		return n, false
 	}
 	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "Messages cannot be stored", Href: v.in().Messages(),
-		Text: troubleText(t, now) + " It goes on by itself when the disk is well again"}
+		Text: troubleText(t, now) + " It goes on by itself when the disk is well again."}
 	if v.account.Administrator {
 		n.Href = instanceOf(v).Storage()
 	}
@@ -139,7 +139,7 @@ func troubleNeed(v *visit, t *db.Trouble, now iot.Instant) (n ui.NeedProps, ok b
 
 // troubleText says since when nothing can be stored, why, and what to do.
 func troubleText(t *db.Trouble, now iot.Instant) string {
-	text := "For " + coarse(now.Sub(t.Since))
+	text := "For " + ui.Span(now.Sub(t.Since))
 	if t.Refused > 0 {
 		text += ", " + ui.Plural(t.Refused, "message", "messages") + " refused"
 	}
@@ -149,7 +149,7 @@ func troubleText(t *db.Trouble, now iot.Instant) string {
 // diskNeed is about a disk that is nearly full.
 func diskNeed(v *visit, d db.Disk) (n ui.NeedProps, ok bool) {
 	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "The disk is getting full", Href: v.in().Messages(),
-		Text: ui.BinaryBytes(d.Free) + " are free. Without room, messages are refused until there is some again"}
+		Text: ui.BinaryBytes(d.Free) + " are free. Without room, messages are refused until there is some again."}
 	if v.account.Administrator {
 		n.Href = instanceOf(v).Storage()
 	}
@@ -159,10 +159,10 @@ func diskNeed(v *visit, d db.Disk) (n ui.NeedProps, ok bool) {
 func failingNeed(in pages.In, w *iot.Webhook, st *db.Stats, now iot.Instant) ui.NeedProps {
 	text, _, _ := strings.Cut(strings.TrimSuffix(w.Health.LastError, "."), ": ") // what, without what to do
 	if w.Health.Since != 0 {
-		text += ", for " + coarse(now.Sub(w.Health.Since))
+		text += ", for " + ui.Span(now.Sub(w.Health.Since))
 	}
 	if st != nil && st.NextDueAt > now {
-		text += ", next try in " + coarse(st.NextDueAt.Sub(now))
+		text += ", next try in " + ui.Span(st.NextDueAt.Sub(now))
 	}
 	return ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: w.Description + " is failing", Text: text, Href: in.Deliveries("webhook", w.ID)}
 }
@@ -183,7 +183,7 @@ func backlogNeed(v *visit, f overviewFigures) (n ui.NeedProps, ok bool) {
 		n.Text += ", " + ui.Count(min(grown, pending)) + " of them since an hour ago"
 	}
 	if old {
-		n.Text += ", the oldest for " + coarse(f.now.Sub(f.all.OldestPendingAt))
+		n.Text += ", the oldest for " + ui.Span(f.now.Sub(f.all.OldestPendingAt))
 	}
 	for _, w := range f.hooks {
 		if e := f.each[w.Key]; e != nil && len(f.hooks) > 1 && e.Counters.Pending == pending {
@@ -207,7 +207,7 @@ func (s *site) silentNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.Nee
 		if err != nil {
 			return nil, err
 		}
-		text := "Last seen " + coarse(now.Sub(d.LastSeenAt)) + " ago"
+		text := "Last seen " + ui.AgoText(d.LastSeenAt, now)
 		if every := d.ExpectedInterval(profile); every > 0 {
 			text += ", expected " + pages.EveryText(every)
 		}
@@ -233,7 +233,7 @@ func (s *site) keyNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.NeedPr
 		if k.ExpiresAt <= now || left >= soonExpires || k.ExpiresAt.Sub(k.CreatedAt) <= soonExpires || len(needs) == maxNeeds {
 			continue
 		}
-		needs = append(needs, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "The API key “" + k.Name + "” ends in " + coarse(left), Text: "Make another and change over before that", Href: v.in().Keys()})
+		needs = append(needs, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "The API key “" + k.Name + "” ends in " + ui.Span(left), Text: "Make another and change over before that", Href: v.in().Keys()})
 	}
 	return needs, err
 }

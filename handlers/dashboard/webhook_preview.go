@@ -141,7 +141,7 @@ func (s *site) messageOptions(list []iot.Message, chosen string) []pages.Message
 	sample := true
 	for i := range list {
 		m := &list[i]
-		words := []string{pages.AgoText(s.now().Sub(m.ReceivedAt)), m.Device, string(m.Type), pages.Plain(m.Channel)}
+		words := []string{ui.AgoText(m.ReceivedAt, s.now()), m.Device, string(m.Type), pages.Plain(m.Channel)}
 		o := pages.MessageOption{ID: m.ID.String(), Label: strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", "), Chosen: m.ID.String() == chosen}
 		sample = sample && !o.Chosen
 		options = append(options, o)

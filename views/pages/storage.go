@@ -123,7 +123,7 @@ func limitText(n int64) string {
 	return ui.BinaryBytes(n)
 }
 
-// RetentionText says what retention removes: "older than 30 days, or beyond 4
+// RetentionText says what retention removes: "older than 30 days or beyond 4
 // GiB".
 func RetentionText(age time.Duration, bytes int64) string {
 	switch {
@@ -134,7 +134,7 @@ func RetentionText(age time.Duration, bytes int64) string {
 	case bytes == 0:
 		return "older than " + ageText(age)
 	}
-	return "older than " + ageText(age) + ", or beyond " + limitText(bytes)
+	return "older than " + ageText(age) + " or beyond " + limitText(bytes)
 }
 
 // pruneAges are the ages that a person may prune to, below that of the retention.

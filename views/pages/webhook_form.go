@@ -412,14 +412,6 @@ func (p WebhookPreview) shape() ui.Shape {
 	return ui.Dash
 }
 
-// AgoText says how long ago something was, where no element can say it.
-func AgoText(d time.Duration) string {
-	if d < time.Second {
-		return "just now"
-	}
-	return ui.Duration(d.Truncate(time.Second)) + " ago"
-}
-
 // headerTokens writes headers as aligned lines.
 func headerTokens(lines iot.HeaderLines) []ui.Token {
 	width := 0

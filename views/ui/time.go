@@ -14,9 +14,9 @@ func exact(t iot.Instant) string {
 	return t.Time().Format("Monday 2 January 2006, 15:04:05.000 UTC")
 }
 
-// agoText writes how far t lies from now: "now", "20 s ago", "in 1 h 51 min",
+// AgoText writes how far t lies from now: "now", "20 s ago", "in 1 h 51 min",
 // "26 h ago", "3 days ago", and from 30 days on the date.
-func agoText(t, now iot.Instant) string {
+func AgoText(t, now iot.Instant) string {
 	d := now.Sub(t)
 	switch {
 	case d.Abs() < time.Second:
@@ -24,12 +24,14 @@ func agoText(t, now iot.Instant) string {
 	case d.Abs() >= 30*24*time.Hour:
 		return dateText(t, now)
 	case d > 0:
-		return spanText(d) + " ago"
+		return Span(d) + " ago"
 	}
-	return "in " + spanText(-d)
+	return "in " + Span(-d)
 }
 
-func spanText(d time.Duration) string {
+// Span writes a length of time roughly, for a sentence: "20 s", "5 min", "1 h 51 min",
+// "26 h", "3 days".
+func Span(d time.Duration) string {
 	seconds, minutes, hours := int(d/time.Second), int(d/time.Minute), int(d/time.Hour)
 	switch {
 	case seconds < 60:

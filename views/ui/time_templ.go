@@ -33,7 +33,7 @@ func Ago(t, now iot.Instant) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = timeElement(t, "ago", agoText(t, now)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = timeElement(t, "ago", AgoText(t, now)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -38,7 +38,7 @@ func TestAgo(t *testing.T) {
 		-9*time.Hour - 59*time.Minute - 59e9: "9 h 59 min ago",
 		-10*time.Hour - 59*time.Minute:       "10 h ago",
 	} {
-		if got := agoText(now.Add(d), now); got != want {
+		if got := AgoText(now.Add(d), now); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
