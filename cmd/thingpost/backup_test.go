@@ -2,13 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,14 +26,8 @@ func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 	w.hooks[0].settings["headers"] = []map[string]any{{"name": "X-Secret", "value": secret, "secret": true}}
 	w.process = w.started()
 	c := w.setUp(w.process)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
 	var over atomic.Bool
-	defer running.Wait()
-	defer cancel()
-	for _, s := range w.senders() {
-		running.Go(func() { s.run(ctx, over.Load) })
-	}
+	ended := w.load(over.Load)
 	var messages, pending int64
 	backups := lighter(3)
 	file := ""
@@ -53,7 +45,7 @@ func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 		messages, pending = messages+n, pending+p
 	}
 	over.Store(true)
-	running.Wait()
+	ended()
 	w.drain(c)
 	w.secretsStay(file, secret)
 	w.refusesParts(file)

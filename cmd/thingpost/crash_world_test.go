@@ -394,6 +394,17 @@ func (w *crashWorld) senders() []*crashSender {
 	return list
 }
 
+// load lets all senders send until it is over, or the test is; wait waits for them.
+func (w *crashWorld) load(over func() bool) (wait func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	var running sync.WaitGroup
+	w.t.Cleanup(func() { cancel(); running.Wait() })
+	for _, s := range w.senders() {
+		running.Go(func() { s.run(ctx, over) })
+	}
+	return running.Wait
+}
+
 // run sends until ctx ends or there is enough, and then until what it sent last
 // is acknowledged, if it can be sent again.
 func (s *crashSender) run(ctx context.Context, enough func() bool) {

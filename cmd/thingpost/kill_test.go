@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -48,13 +46,7 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	k := &killing{crashWorld: newCrashWorld(t), kills: kills, messages: int64(numberFrom(killMessagesEnv, lighter(600)*kills)), begun: time.Now()}
 	k.process = k.started()
 	c := k.setUp(k.process)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
-	for _, s := range k.senders() {
-		running.Go(func() { s.run(ctx, func() bool { return k.over.Load() && k.acked.size() >= k.messages }) })
-	}
+	ended := k.load(func() bool { return k.over.Load() && k.acked.size() >= k.messages })
 	for told := 0; k.killed < kills; {
 		k.round()
 		if tenths := k.killed * 10 / kills; tenths > told {
@@ -69,7 +61,7 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	}
 	k.over.Store(true)
 	k.wait("the senders are done", func() bool { return k.acked.size() >= k.messages })
-	running.Wait()
+	ended()
 	k.drain(c)
 	if !t.Failed() {
 		t.Attr("figure", fmt.Sprintf("%d kills, %d messages acknowledged, 0 lost, 0 out of order; %d of %d arrivals were repeats", k.killed, k.acked.size(), k.repeats(), k.arrivals()))

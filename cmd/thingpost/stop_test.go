@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,22 +22,16 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	w.hooks = append(w.hooks, silent)
 	w.process = w.started()
 	c := w.setUp(w.process)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
 	var over atomic.Bool
-	defer running.Wait()
-	defer cancel()
-	for _, s := range w.senders() {
-		running.Go(func() { s.run(ctx, over.Load) })
-	}
-	load := func() {
+	ended := w.load(over.Load)
+	more := func() {
 		enough := w.acked.size() + rand.Int64N(int64(lighter(800)))
 		w.wait("enough was acknowledged", func() bool { return w.acked.size() >= enough })
 	}
 	stops := 0
 	stop := func() {
 		t.Helper()
-		load()
+		more()
 		if status := w.process.end(t, syscall.SIGTERM); status != 0 {
 			t.Fatalf("it stopped with status %d: %s", status, w.process.stderr.String())
 		}
@@ -66,7 +58,7 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 
 	w.process = w.started()
 	inFlight()
-	load()
+	more()
 	w.process.endTwice(t)
 	stops++
 	w.mustNotCount(silent)
@@ -75,7 +67,7 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	close(holds)
 	w.process = w.started()
 	over.Store(true)
-	running.Wait()
+	ended()
 	w.drain(c)
 	if !t.Failed() {
 		t.Attr("figure", fmt.Sprintf("%d stops under load, one cut off after its grace and one by a second SIGTERM: %d messages acknowledged, 0 lost, 0 answers broken off, 0 attempts counted of what was cut", stops, w.acked.size()))
