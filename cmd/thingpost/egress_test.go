@@ -304,7 +304,7 @@ func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 func (w *egressWorld) formRefuses(host string) {
 	w.Helper()
 	browser := visitor(w.T, w.c.url)
-	browser.enters("ada@example.org", "correct horse battery")
+	browser.enters()
 	form := neturl.Values{"description": {"x"}, "url": {w.url(host)}, "type": {"user"}, "timeout": {"10"}, "give_up_after": {"24"}, "give_up_unit": {"h"}, "retry_on": {"timeout"}}
 	s := browser.tries("POST", "/projects/hooks/webhooks/new", form)
 	if s.status != http.StatusUnprocessableEntity || !strings.Contains(s.body, `id="url-error"`) || !strings.Contains(s.body, "-allow-networks 127.0.0.1/32") {

@@ -178,7 +178,7 @@ func (a answer) mustBeRefused(t *testing.T) {
 func (w *stage) page(path string) string {
 	w.t.Helper()
 	w.browser = visitor(w.t, w.p.url)
-	w.browser.enters("ada@example.org", "correct horse battery")
+	w.browser.enters()
 	text, _ := w.browser.wire(path)
 	return text
 }

@@ -30,7 +30,7 @@ func newWebWorld(t *testing.T, args ...string) *webWorld {
 	w := &webWorld{p: serve(t, adminEnv(), append([]string{"-data", t.TempDir(), "-allow-networks", "127.0.0.0/8"}, args...)...)}
 	t.Cleanup(func() { w.p.end(t, syscall.SIGTERM) })
 	w.api, w.reader = signIn(t, w.p.url), visitor(t, w.p.url)
-	w.enters("ada@example.org", "correct horse battery")
+	w.enters()
 	const at = "/projects/world"
 	w.api.call("POST", "/projects", map[string]string{"id": "world", "name": "World"}, 201, nil)
 	w.api.call("POST", at+"/devices", map[string]string{"id": "probe"}, 201, nil)
