@@ -55,6 +55,9 @@ func newAnswerHeaders() answerHeaders {
 // have, recovery from a panic, and a line in the log at level debug.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(s.o.Proxies) > 0 {
+			behindProxies(s.o.Proxies, r)
+		}
 		h := w.Header()
 		h[handlers.RequestIDHeader] = []string{s.requestID()}
 		setReadDeadline(w, r)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,9 @@ type Options struct {
 	Ready func(context.Context) error
 	// PublicURL is the address that browsers use, if it is not the one they reach.
 	PublicURL string
+	// Proxies are the networks of the operator's own proxies, whose X-Forwarded-For
+	// is believed. For all other requests the connection's address counts.
+	Proxies []netip.Prefix
 	// MaxConnections bounds the open connections of a listener; 0 is DefaultConnections.
 	MaxConnections int
 	Log            *slog.Logger     // default discards

@@ -131,6 +131,7 @@ func (a *app) wire() {
 	passwords, signIns := iot.NewPasswords(), handlers.NewSignIns(a.now)
 	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
+		Proxies:        a.config.HTTP.Proxies,
 		MaxConnections: maxConnections(),
 		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS:            tts.New(a.dialect),

@@ -28,6 +28,7 @@ type config struct {
 type httpConfig struct {
 	Listen          string
 	PublicURL       string // without a slash at the end; "" is the listener's own
+	Proxies         []netip.Prefix
 	TLSCert, TLSKey string
 	// GRPCListen and GRPCTLSListen are for The Things Stack's tools; "" is none.
 	GRPCListen, GRPCTLSListen string
@@ -73,6 +74,7 @@ func (c *config) options() *options {
 	o.group("Where it is reached")
 	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080", "address and port to listen on; :8080 is all addresses, port 0 any free port")
 	o.add(option{name: "public-url", value: "URL", set: func(s string) error { c.HTTP.PublicURL = strings.TrimSuffix(s, "/"); return nil }, usage: "address that browsers and receivers know it by, such as https://thingpost.example.org"})
+	o.networks(&c.HTTP.Proxies, "trust-proxies", "networks of your own proxies in front of it, whose X-Forwarded-For is believed, such as 127.0.0.1")
 	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key, https is spoken; read again on SIGHUP")
 	o.text(&c.HTTP.TLSKey, "tls-key", "FILE", "", "the certificate's private key in PEM")
 	o.text(&c.HTTP.GRPCListen, "grpc-listen", "ADDRESS", "", "address for The Things Stack's gRPC in clear text; its tools expect :1884")
@@ -84,12 +86,7 @@ func (c *config) options() *options {
 	o.group("What webhooks may do")
 	o.count(&c.Webhooks.Limits.Webhooks, "max-webhooks", 5, 1, 1000, "webhooks of a project")
 	o.count(&c.Webhooks.Limits.Headers, "max-headers", 5, 1, 50, "a person's own headers on a webhook")
-	o.add(option{name: "allow-networks", value: "CIDR,…", usage: "private networks that webhooks may reach, such as 192.168.0.0/16", set: func(s string) (err error) {
-		if c.Webhooks.Allowed, err = egress.ParseNetworks(s); err != nil {
-			return errors.New("is not right: " + strings.TrimSuffix(messageOf(err), "."))
-		}
-		return nil
-	}})
+	o.networks(&c.Webhooks.Allowed, "allow-networks", "private networks that webhooks may reach, such as 192.168.0.0/16")
 	o.templatesOption(&c.Webhooks.Templates)
 	o.group("The first account, made only while there is none")
 	o.add(option{name: "admin-email", usage: "its email address", envOnly: true, set: func(s string) error { c.First.Email = s; return nil }})
@@ -109,6 +106,16 @@ func (c *config) options() *options {
 func (o *options) dataOptions(data, keyFile *string) {
 	o.text(data, "data", "DIR", "./data", "folder of the database")
 	o.text(keyFile, "secret-key-file", "FILE", "", "file with the key that secrets are encrypted with; secret.key in the data folder if not given")
+}
+
+// networks is an option that lists networks.
+func (o *options) networks(into *[]netip.Prefix, name, usage string) {
+	o.add(option{name: name, value: "CIDR,…", usage: usage, set: func(s string) (err error) {
+		if *into, err = egress.ParseNetworks(s); err != nil {
+			return errors.New("is not right: " + strings.TrimSuffix(messageOf(err), "."))
+		}
+		return nil
+	}})
 }
 
 // messageOf is what people are told of an error.

@@ -43,6 +43,7 @@ func TestConfig(t *testing.T) {
 		"sizes": {args: []string{"-retention-bytes", "1.5 GB"}, want: func(c *config) bool { return c.Store.RetentionBytes == 1_500_000_000 }},
 		"networks": {args: []string{"-allow-networks", "192.168.0.0/16, fd00::/8"},
 			want: func(c *config) bool { return len(c.Webhooks.Allowed) == 2 }},
+		"proxies":        {args: []string{"-trust-proxies", "127.0.0.1, ::1"}, want: func(c *config) bool { return len(c.HTTP.Proxies) == 2 }},
 		"https in front": {args: []string{"-public-url", "https://thingpost.example.org/"}, want: func(c *config) bool { return c.secure() && c.HTTP.PublicURL == "https://thingpost.example.org" }},
 		"http in front":  {args: []string{"-public-url", "http://x", "-tls-cert", "a", "-tls-key", "b"}, want: func(c *config) bool { return !c.secure() }},
 		"all faults at once": {
