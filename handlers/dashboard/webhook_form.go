@@ -12,6 +12,7 @@ import (
 	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/iot"
+	"thingpost/internal/lorawan"
 	"thingpost/internal/webhook"
 	"thingpost/views/pages"
 )
@@ -249,7 +250,7 @@ func (s *site) webhookHeaders(w http.ResponseWriter, r *http.Request, v *visit, 
 func (s *site) webhookFormPage(v *visit, e webhookEdit) pages.WebhookFormPage {
 	p := pages.WebhookFormPage{Project: v.in(), Form: e.form, Webhook: e.webhook, Reader: v.name(), Now: s.now(), CanEdit: v.may(iot.ChangeSettings),
 		HeaderLimit: s.Limits.Headers, HeaderFocus: e.added, MaskFocus: e.path,
-		MaskPaths: webhook.MaskPaths(), Schedule: webhook.Schedule()}
+		MaskPaths: lorawan.MaskPaths(), Schedule: webhook.Schedule()}
 	for _, x := range webhook.Variables() {
 		p.Variables = append(p.Variables, pages.Variable{Name: x.Name, Text: x.Description})
 	}

@@ -184,14 +184,7 @@ func rawOf(metadata string) json.RawMessage {
 	return json.RawMessage(metadata)
 }
 
-// The most bytes of a name: that of a group, profile or thing, and that of an
-// organization or webhook.
-const (
-	mostThingName = iot.MaxThingName
-	mostName      = iot.MaxName
-)
-
-// checkName returns an error for a name that is empty or too long.
+// checkName returns an error for a name that is empty or has more bytes than most.
 func checkName(name string, most int) error {
 	if name == "" || len(name) > most {
 		return badRequest(textNameSize)

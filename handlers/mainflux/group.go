@@ -35,7 +35,7 @@ func (s *server) createGroups(w http.ResponseWriter, r *http.Request, c *caller)
 	}
 	projects := make([]*iot.Project, len(list))
 	for i, body := range list {
-		if err := body.check(true, mostThingName); err != nil {
+		if err := body.check(true, iot.MaxThingName); err != nil {
 			return err
 		}
 		projects[i] = &iot.Project{OrganizationKey: o.Key, Name: body.Name.value, Description: body.Description.value,
@@ -137,7 +137,7 @@ func (s *server) updateGroup(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	if err := body.check(false, mostThingName); err != nil {
+	if err := body.check(false, iot.MaxThingName); err != nil {
 		return err
 	}
 	p, err := s.DB.OwnedProject(r.Context(), c.account.Key, r.PathValue("id"))

@@ -58,7 +58,7 @@ func (s *server) createOrg(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	if err := body.check(true, mostName); err != nil {
+	if err := body.check(true, iot.MaxName); err != nil {
 		return err
 	}
 	o := &iot.Organization{Name: body.Name.value, Description: body.Description.value, Metadata: string(body.Metadata.value)}
@@ -114,7 +114,7 @@ func (s *server) updateOrg(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	if err := body.check(false, mostName); err != nil {
+	if err := body.check(false, iot.MaxName); err != nil {
 		return err
 	}
 	o, err := s.org(r, c, iot.ManageProject)

@@ -87,7 +87,7 @@ func (s *server) createProfiles(w http.ResponseWriter, r *http.Request, c *calle
 	}
 	profiles := make([]*iot.Profile, len(list))
 	for i, body := range list {
-		if err := checkName(body.Name.value, mostThingName); err != nil {
+		if err := checkName(body.Name.value, iot.MaxThingName); err != nil {
 			return err
 		}
 		p := &iot.Profile{ProjectID: g.Key, UUID: body.ID, Name: body.Name.value, Webhook: true, Write: true, Metadata: string(body.Metadata.value)}
@@ -211,7 +211,7 @@ func (s *server) updateProfile(w http.ResponseWriter, r *http.Request, c *caller
 	}
 	u := iot.ProfileUpdate{Name: body.Name.pointer(), Metadata: textOf(body.Metadata)}
 	if body.Name.set {
-		if err := checkName(body.Name.value, mostThingName); err != nil {
+		if err := checkName(body.Name.value, iot.MaxThingName); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ type thingBody struct {
 // check looks at what is given of a thing; a new one must have a name and type.
 func (b *thingBody) check(isNew bool) error {
 	if isNew || b.Name.set {
-		if err := checkName(b.Name.value, mostThingName); err != nil {
+		if err := checkName(b.Name.value, iot.MaxThingName); err != nil {
 			return err
 		}
 	}

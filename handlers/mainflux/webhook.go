@@ -92,7 +92,7 @@ func limitOf(err error, p *iot.Project) error {
 func (b *webhookBody) apply(h *iot.Webhook, thing string) error {
 	isNew := h.Key == 0
 	if isNew || b.Name.set {
-		if err := checkName(b.Name.value, mostName); err != nil {
+		if err := checkName(b.Name.value, iot.MaxName); err != nil {
 			return err
 		}
 		h.Description = b.Name.value

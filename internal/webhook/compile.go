@@ -164,7 +164,3 @@ func (c *Compiled) target(kind iot.MessageType) *target {
 	}
 	return nil
 }
-
-// MaskPaths returns every path that a field mask can be made of, in alphabetical
-// order. Each call makes a new list.
-func MaskPaths() []string { return lorawan.MaskPaths() }
