@@ -104,7 +104,7 @@ diskfaults: ## let the disk fail at FAULTS writes (1000) of the real program, on
 
 scale: ROWS ?= 10000000
 scale: ## compare the cost of storing, and of each list, with 10,000 and with ROWS stored messages (10000000; 8 GB in TMPDIR, some minutes)
-	THINGPOST_SCALE_ROWS=$(ROWS) $(GO) test ./handlers/dashboard -run '^$$' -bench '^BenchmarkScale$$' -benchtime 1x -timeout 0 $(TESTFLAGS)
+	THINGPOST_SCALE_ROWS=$(ROWS) $(GO) test ./handlers/dashboard -run '^$$' -bench '^BenchmarkScale$$' -benchtime 1x -timeout 0 -v $(TESTFLAGS)
 
 # INTO=README.md puts the table there; ONLY is a part of a test's name or of a claim.
 proof: ## show what holds: the claims, what was done, and the figures, within ten minutes
