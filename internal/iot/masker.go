@@ -126,11 +126,13 @@ func goesOnBefore(text string) bool {
 	switch {
 	case n == 0 || !isWordByte(text[n-1]):
 		return false
-	case n >= 2 && text[n-2] == '\\', n >= 3 && text[n-3] == '%', n >= 6 && text[n-6:n-4] == `\u`:
+	case n >= 2 && text[n-2] == '\\', n >= 3 && text[n-3] == '%' && isHex(text[n-2:]), n >= 6 && text[n-6:n-4] == `\u` && isHex(text[n-4:]):
 		return false
 	}
 	return true
 }
+
+func isHex(digits string) bool { return strings.Trim(digits, "0123456789abcdefABCDEF") == "" }
 
 func isWordByte(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
