@@ -110,7 +110,7 @@ func (b *Backups) Run(ctx context.Context) error {
 // tidy removes files that were being written when the program was killed.
 func (b *Backups) tidy() {
 	data := filepath.Dir(b.d.path)
-	for pattern, folder := range map[string]string{partialOf("thingpost-*.db"): b.folder, partialOf(FileName): data, partialOf(KeyFileName): data} {
+	for pattern, folder := range map[string]string{partialOf("thingpost-*.db"): b.folder, partialOf(FileName): data, partialOf(KeyFileName): data, partialOf(probeName): data} {
 		entries, _ := os.ReadDir(folder) // nothing was left where nothing can be read
 		for _, e := range entries {
 			if ours, _ := filepath.Match(pattern, e.Name()); !ours {

@@ -205,10 +205,12 @@ func dsn(path string, readOnly bool) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
+const probeName = "probe"
+
 // probe writes and removes a file, so that a read-only folder is known at the
 // start and not at the first message.
 func probe(folder string) error {
-	f, err := os.CreateTemp(folder, ".probe-*")
+	f, err := os.CreateTemp(folder, partialOf(probeName))
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func TestWhatAKillLeftUnfinishedIsRemoved(t *testing.T) {
 	data := filepath.Dir(w.Path())
 	folder := filepath.Join(data, db.BackupsFolder)
 	must(t, os.Mkdir(folder, 0o700))
-	left := []string{filepath.Join(folder, ".thingpost-20261121-120000.db.partial-123"), filepath.Join(data, "."+db.FileName+".partial-1"), filepath.Join(data, "."+db.KeyFileName+".partial-1")}
+	left := []string{filepath.Join(folder, ".thingpost-20261121-120000.db.partial-123"), filepath.Join(data, "."+db.FileName+".partial-1"), filepath.Join(data, "."+db.KeyFileName+".partial-1"), filepath.Join(data, ".probe.partial-1")}
 	stay := []string{filepath.Join(folder, "thingpost-20261121-120000.db"), filepath.Join(data, db.KeyFileName), filepath.Join(folder, "notes.partial-1")}
 	for _, file := range append(left, stay[0], stay[2]) {
 		must(t, os.WriteFile(file, []byte("x"), 0o600))
