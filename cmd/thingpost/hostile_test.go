@@ -245,11 +245,20 @@ type hostileDelivery struct {
 	Attempts []iot.Attempt
 }
 
-func (w *hostileWorld) list(webhook, filter string) []hostileDelivery {
+// list returns all deliveries of a webhook that a filter chooses.
+func (w *hostileWorld) list(webhook, filter string) (list []hostileDelivery) {
 	w.t.Helper()
-	var answer struct{ Items []hostileDelivery }
-	w.api.call("GET", "/projects/hostile/deliveries?limit=200&webhook="+webhook+"&"+filter, nil, 200, &answer)
-	return answer.Items
+	for cursor := ""; ; {
+		var answer struct {
+			Items []hostileDelivery
+			Next  string
+		}
+		w.api.call("GET", "/projects/hostile/deliveries?limit=200&webhook="+webhook+"&"+filter+"&cursor="+neturl.QueryEscape(cursor), nil, 200, &answer)
+		if list = append(list, answer.Items...); answer.Next == "" {
+			return list
+		}
+		cursor = answer.Next
+	}
 }
 
 func (w *hostileWorld) count(webhook, filter string) int { return len(w.list(webhook, filter)) }
