@@ -28,7 +28,7 @@ func exampleValue(t *iot.Template, id string) string {
 		return "https://hooks.example.com/in/7"
 	case "cloud-studio-plugin server_instance":
 		return "gear.cloud.studio"
-	case "example region":
+	case "example region", "meterworks region":
 		return "eu"
 	}
 	return "v " + id + "/1"
@@ -90,19 +90,43 @@ func (o outcome) compare(t *testing.T, w *iot.Webhook) {
 	}
 }
 
-// publicTemplates returns the folder of templates that others published, where
-// the checkout lies beside it.
-func publicTemplates(t *testing.T) fs.FS {
+// collection is a folder of templates, as -templates takes it.
+type collection struct {
+	folder  fs.FS
+	want    map[string]outcome // by id
+	order   []string           // of those that are offered, the first ones
+	byFile  [2]string          // a file and the id in it, where they differ
+	unnamed string             // an id that the index does not name
+}
+
+// collections returns those that are tried: a small one of ours, and the one that
+// others published where it lies beside the checkout. It may not be copied.
+func collections(t *testing.T) map[string]collection {
 	t.Helper()
-	shared := os.Getenv("THINGPOST_SHARED")
-	if shared == "" {
+	all := map[string]collection{"ours": {folder: os.DirFS(filepath.Join("testdata", "collection")), want: ourTemplates(),
+		order: []string{"meterworks"}, byFile: [2]string{"meter-works", "meterworks"}, unnamed: "depot"}}
+	shared, promised := os.LookupEnv("THINGPOST_SHARED")
+	if !promised {
 		shared = filepath.Join("..", "..", "..", "shared")
 	}
 	folder := filepath.Join(shared, "fixtures", "webhook-templates")
-	if _, err := os.Stat(folder); err != nil {
-		t.Skip("the public templates are not here; THINGPOST_SHARED can name the folder above fixtures")
+	if _, err := os.Stat(folder); err == nil {
+		all["public"] = collection{folder: os.DirFS(folder), want: publicTemplates(), byFile: [2]string{"cloudstudio", "cloud-studio-plugin"}, unnamed: "example",
+			order: []string{"akenza", "blockbax", "cloud-studio-plugin", "datacake", "dezem", "mclimate", "tagoio", "ttnmapper", "wonderland"}}
+	} else if promised {
+		t.Fatalf("THINGPOST_SHARED must name the folder above fixtures: %v", err)
 	}
-	return os.DirFS(folder)
+	return all
+}
+
+func ourTemplates() map[string]outcome {
+	return map[string]outcome{
+		"meterworks": {url: "https://eu.meterworks.example/in/v%20intake_token%2F1", shown: "https://eu.meterworks.example/in/•••", mask: 2, key: true,
+			paths:   map[iot.MessageType]string{iot.UplinkMessage: "/readings?account=v%20account%2F1", iot.JoinAccept: "/joined"},
+			headers: []iot.Header{shut("X-Reader", "Key v reader_key/1"), open("Content-Type", "application/json")}},
+		"depot": {url: "https://depot.example/v2", paths: map[iot.MessageType]string{iot.LocationSolved: "/where"},
+			headers: []iot.Header{open("Authorization", "Bearer v token/1")}},
+	}
 }
 
 // allTypes is what wonderland takes, all with an empty path.
@@ -116,8 +140,8 @@ func allTypes() map[iot.MessageType]string {
 	return m
 }
 
-func TestPublicTemplates(t *testing.T) {
-	want := map[string]outcome{
+func publicTemplates() map[string]outcome {
+	return map[string]outcome{
 		"akenza": {url: "https://data-gateway.akenza.io", paths: uplink("/v3/capture?secret=v%20uplink_secret%2F1"),
 			hidden: uplink("/v3/capture?secret=•••")},
 		"blockbax": {url: "https://hooks.example.com/in/7", paths: uplink(""),
@@ -150,8 +174,16 @@ func TestPublicTemplates(t *testing.T) {
 			headers: []iot.Header{shut("X-API-Key", "v api_key/1")}},
 		"example": {url: "https://www.example.com/eu", paths: uplink("/uplink"), mask: 3, key: true, headers: []iot.Header{open("Authorization", "Bearer v api_key/1")}},
 	}
-	folder := publicTemplates(t)
-	files, err := fs.Glob(folder, "*.yml")
+}
+
+func TestTemplatesOfCollections(t *testing.T) {
+	for name, c := range collections(t) {
+		t.Run(name, func(t *testing.T) { c.tryTemplates(t) })
+	}
+}
+
+func (c collection) tryTemplates(t *testing.T) {
+	files, err := fs.Glob(c.folder, "*.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +192,7 @@ func TestPublicTemplates(t *testing.T) {
 		if file == indexFile {
 			continue
 		}
-		text, err := fs.ReadFile(folder, file)
+		text, err := fs.ReadFile(c.folder, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,30 +210,34 @@ func TestPublicTemplates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o, ok := want[tmpl.ID]
-			if !ok {
-				t.Skipf("nothing is said of %s", tmpl.ID) // a newer collection
-			}
-			tried[tmpl.ID] = true
-			o.compare(t, w)
-			if tmpl.CreateDownlinkKey != o.key {
-				t.Errorf("downlink key %v, want %v", tmpl.CreateDownlinkKey, o.key)
-			}
 			if _, err := Compile(w); err != nil {
 				t.Error(err)
 			}
+			tried[tmpl.ID] = true
+			if o, ok := c.want[tmpl.ID]; ok { // not of one that was added to the collection since
+				o.compare(t, w)
+				if tmpl.CreateDownlinkKey != o.key {
+					t.Errorf("downlink key %v, want %v", tmpl.CreateDownlinkKey, o.key)
+				}
+			}
 		})
 	}
-	for id := range want {
+	for id := range c.want {
 		if !tried[id] {
 			t.Errorf("the template %s was not there", id)
 		}
 	}
 }
 
-// TestPublicFolder reads the folder as -templates does.
-func TestPublicFolder(t *testing.T) {
-	c, remarks, err := ReadCatalogue(publicTemplates(t))
+// TestFoldersOfCollections reads the folders as -templates does.
+func TestFoldersOfCollections(t *testing.T) {
+	for name, c := range collections(t) {
+		t.Run(name, func(t *testing.T) { c.tryFolder(t) })
+	}
+}
+
+func (c collection) tryFolder(t *testing.T) {
+	read, remarks, err := ReadCatalogue(c.folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,24 +246,24 @@ func TestPublicFolder(t *testing.T) {
 			t.Error(r)
 		}
 	}
-	list := c.Templates()
-	for i, id := range []string{"akenza", "blockbax", "cloud-studio-plugin", "datacake", "dezem", "mclimate", "tagoio", "ttnmapper", "wonderland"} {
+	list := read.Templates()
+	for i, id := range c.order {
 		if list[i].ID != id {
 			t.Errorf("template %d is %s, want %s: the index says the order", i, list[i].ID, id)
 		}
 	}
-	for _, name := range []string{"cloudstudio", "cloud-studio-plugin"} {
-		if got, err := c.Template(name); err != nil || got.ID != "cloud-studio-plugin" {
+	for _, name := range c.byFile {
+		if got, err := read.Template(name); err != nil || got.ID != c.byFile[1] {
 			t.Errorf("by %s: %v, %v", name, got, err)
 		}
 	}
-	if _, err := c.Template("example"); iot.CodeOf(err) != iot.NotFound {
-		t.Errorf("the index does not name example, but it is offered: %v", err)
+	if _, err := read.Template(c.unnamed); iot.CodeOf(err) != iot.NotFound {
+		t.Errorf("the index does not name %s, but it is offered: %v", c.unnamed, err)
 	}
-	if got, err := c.Template("akenza"); err != nil || got.Description != "Integrate with akenza" {
+	if got, err := read.Template("akenza"); err != nil || c.want["akenza"].url != "" && got.Description != "Integrate with akenza" {
 		t.Errorf("the folder's akenza must win: %v, %v", got, err)
 	}
-	if _, err := c.Template("https-endpoint"); err != nil {
+	if _, err := read.Template("https-endpoint"); err != nil {
 		t.Errorf("the built-in ones are gone: %v", err)
 	}
 }
