@@ -201,7 +201,11 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 		}
 		a, err := s.o.Sessions.account(w, r)
 		if err != nil {
-			s.o.Log.Error("read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.Any("error", err))
+			level := slog.LevelError
+			if r.Context().Err() != nil {
+				level = slog.LevelDebug // whoever asked has gone
+			}
+			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.Any("error", err))
 			http.Error(w, "Thingpost cannot read its database just now. Try again in a moment.", http.StatusServiceUnavailable)
 			return
 		}

@@ -157,7 +157,9 @@ func diskNeed(v *visit, d db.Disk) (n ui.NeedProps, ok bool) {
 }
 
 func failingNeed(in pages.In, w *iot.Webhook, st *db.Stats, now iot.Instant) ui.NeedProps {
-	text, _, _ := strings.Cut(strings.TrimSuffix(w.Health.LastError, "."), ": ") // what, without what to do
+	// What went wrong, without what to do.
+	text, _, _ := strings.Cut(strings.TrimSuffix(w.Health.LastError, "."), ": ")
+	text, _, _ = strings.Cut(text, "; ")
 	if w.Health.Since != 0 {
 		text += ", for " + ui.Span(now.Sub(w.Health.Since))
 	}

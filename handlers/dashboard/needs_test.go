@@ -27,3 +27,17 @@ func TestALowDiskWantsAttention(t *testing.T) {
 		t.Errorf("the administrator is led to %s", n.Href)
 	}
 }
+
+func TestAFailureIsToldWithoutAdvice(t *testing.T) {
+	v := &visit{account: &iot.Account{}, project: &iot.Project{ID: "greenhouse"}}
+	for said, want := range map[string]string{
+		"erp.example refused the connection; check that the receiver is running and that the port is right.":   "erp.example refused the connection, for 7 s",
+		"No answer in 10 s: erp.example took the request but did not answer; let the receiver answer earlier.": "No answer in 10 s, for 7 s",
+		"503 Service Unavailable": "503 Service Unavailable, for 7 s",
+	} {
+		w := &iot.Webhook{ID: "erp", Description: "ERP", Health: iot.Health{LastError: said, Since: 1000}}
+		if n := failingNeed(v.in(), w, nil, 8000); n.Text != want {
+			t.Errorf("%q, want %q", n.Text, want)
+		}
+	}
+}

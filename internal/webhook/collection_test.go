@@ -183,6 +183,7 @@ func TestTemplatesOfCollections(t *testing.T) {
 }
 
 func (c collection) tryTemplates(t *testing.T) {
+	t.Helper()
 	files, err := fs.Glob(c.folder, "*.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -237,6 +238,7 @@ func TestFoldersOfCollections(t *testing.T) {
 }
 
 func (c collection) tryFolder(t *testing.T) {
+	t.Helper()
 	read, remarks, err := ReadCatalogue(c.folder)
 	if err != nil {
 		t.Fatal(err)
