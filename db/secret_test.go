@@ -22,7 +22,8 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 		Hidden:         map[string][]iot.Secret{iot.HiddenURL: {canary("url")}, iot.HiddenPath(iot.User): {canary("path"), ""}},
 		TemplateFields: map[string]iot.TemplateValue{"token": {Value: canary("field"), Secret: true}, "open": {Value: canary("open-field")}}}
 	must(t, w.CreateWebhook(h, actor))
-	must(t, w.RotateSecret(h, canary("rotated"), time.Hour, actor))
+	h.SigningSecrets = append([]iot.Secret{canary("rotated")}, h.SigningSecrets...)
+	must(t, w.UpdateWebhook(h, actor, "rotated"))
 	must(t, w.SetDeviceKey(w.device, canary("device"), actor))
 	must(t, w.CreateAPIKey(&iot.APIKey{ID: strings.Repeat("A", 39), ProjectID: w.project.Key, Name: "k", Rights: iot.SendMessages}, canary("api-key"), actor))
 	hash, err := iot.NewPasswords().Hash(t.Context(), canary("password"), "")

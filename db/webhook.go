@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"thingpost/internal/iot"
 )
@@ -368,18 +367,6 @@ func (d *DB) ResumeWebhook(w *iot.Webhook, actor string) error {
 		t.webhookChanged(w.ProjectID, w.Key)
 		return t.audit(w.ProjectID, actor, "webhook.resume", w.ID, "")
 	})
-}
-
-// RotateSecret gives a webhook a new signing secret; the old one signs beside it
-// for as long as overlap says. not_found.
-func (d *DB) RotateSecret(w *iot.Webhook, secret iot.Secret, overlap time.Duration, actor string) error {
-	w.SigningSecrets = append([]iot.Secret{secret}, w.SigningSecrets[:min(len(w.SigningSecrets), 1)]...)
-	w.OldSecretUntil = 0
-	if len(w.SigningSecrets) > 1 {
-		w.OldSecretUntil = iot.At(d.now()).Add(overlap)
-	}
-	w.Signed = true
-	return d.UpdateWebhook(w, actor, "signing secret rotated")
 }
 
 // DeleteWebhook removes a webhook and cancels what it still owes: nothing of it

@@ -29,6 +29,7 @@ import (
 	"thingpost/internal/ingest"
 	"thingpost/internal/inspect"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 	"thingpost/static"
 	"thingpost/web"
@@ -128,15 +129,16 @@ func (a *app) wire() {
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
 	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
+	webhooks := settings.New(a.db, a.now)
 	passwords, signIns := iot.NewPasswords(), handlers.NewSignIns(a.now)
-	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
+	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
 		Proxies:        a.config.HTTP.Proxies,
 		MaxConnections: maxConnections(),
-		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
+		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS:            tts.New(a.dialect),
-		Mainflux:       a.mainflux(passwords, signIns),
-		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
+		Mainflux:       a.mainflux(webhooks, passwords, signIns),
+		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Backups: a.backups, StylePage: a.config.Watch.StylePage,
 			Host: dashboard.Host{StartedAt: iot.At(a.now()), Retention: a.config.Store.Retention, RetentionBytes: a.config.Store.RetentionBytes,
@@ -170,8 +172,8 @@ func (a *app) own() (list []netip.AddrPort) {
 }
 
 // mainflux is the dialect of Mainflux.
-func (a *app) mainflux(passwords *iot.Passwords, signIns *handlers.SignIns) http.Handler {
-	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Passwords: passwords, SignIns: signIns,
+func (a *app) mainflux(webhooks *settings.Webhooks, passwords *iot.Passwords, signIns *handlers.SignIns) http.Handler {
+	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns,
 		AllowRegistration: a.config.First.AllowRegistration, Version: versionName(), Now: a.now, Log: a.log})
 }
 

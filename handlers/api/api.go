@@ -10,6 +10,7 @@ import (
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 )
 
@@ -18,6 +19,7 @@ type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
+	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns  // default one of its own
 	Templates *webhook.Catalogue // default webhook.BuiltIn()
@@ -37,6 +39,9 @@ const Prefix = "/api/v1"
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Webhooks == nil {
+		o.Webhooks = settings.New(o.DB, o.Now)
 	}
 	if o.Templates == nil {
 		o.Templates = webhook.BuiltIn()

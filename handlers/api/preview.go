@@ -45,9 +45,11 @@ func (s *server) previewWebhook(w http.ResponseWriter, r *http.Request, c *calle
 	if err := handlers.DecodeOptionalJSON(r, &body, handlers.MaxJSONBytes); err != nil {
 		return err
 	}
-	if _, err := s.change(h, h.Clone(), body.webhookBody); err != nil {
+	draft, err := s.Webhooks.Draft(body.draft(h))
+	if err != nil {
 		return err
 	}
+	h = draft.Webhook
 	if err := s.findDevice(r, h); err != nil {
 		return err
 	}

@@ -51,15 +51,9 @@ func (s *server) createFromTemplate(w http.ResponseWriter, r *http.Request, c *c
 		return err
 	}
 	h.ProjectID = c.project.Key
-	if !t.CreateDownlinkKey {
-		err = s.DB.CreateWebhook(h, c.actor())
-	} else if c.rights.Has(iot.SendDownlinks) {
-		err = s.DB.CreateWebhookWithKey(h, c.actor())
-	} else {
-		err = iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, which takes the right "+iot.SendDownlinks.String()+".")
-	}
+	made, err := s.Webhooks.CreateFromTemplate(h, t, c.rights, c.actor())
 	if err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusCreated, h)
+	return handlers.WriteJSON(w, http.StatusCreated, made.Webhook)
 }

@@ -6,7 +6,6 @@ import (
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
-	"thingpost/internal/webhook"
 )
 
 func (s *server) listWebhooks(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -41,53 +40,11 @@ func (s *server) createWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if body.ID != nil {
 		h.ID = *body.ID
 	}
-	secret, err := s.change(h, nil, body)
+	made, err := s.Webhooks.Create(body.draft(h), c.actor())
 	if err != nil {
 		return err
 	}
-	if err := s.DB.CreateWebhook(h, c.actor()); err != nil {
-		return err
-	}
-	return handlers.WriteJSON(w, http.StatusCreated, webhookWithSecret{h, secret.Reveal()})
-}
-
-// change applies a body and checks the result; was is the stored webhook, nil for
-// a new one. It returns a new signing secret if one was made.
-func (s *server) change(h, was *iot.Webhook, body webhookBody) (secret iot.Secret, err error) {
-	var f iot.Faults
-	if was != nil {
-		h.MaskSecrets()
-	}
-	body.apply(h, &f)
-	if body.Signed != nil && *body.Signed != h.Signed {
-		h.Signed, h.SigningSecrets, h.OldSecretUntil = *body.Signed, nil, 0
-		if h.Signed {
-			secret = webhook.NewSigningSecret()
-			h.SigningSecrets = []iot.Secret{secret}
-		}
-	}
-	if was != nil {
-		return secret, merge(&f, webhook.CheckChange(h, was, s.DB.Limits(), true))
-	}
-	return secret, merge(&f, webhook.Check(h, s.DB.Limits(), true))
-}
-
-// merge returns the faults of both, the first ones first.
-func merge(f *iot.Faults, err error) error {
-	if err == nil || f.Err() == nil {
-		return firstOf(f.Err(), err)
-	}
-	for name, sentence := range handlers.ErrorOf(err).Fields {
-		f.Add(name, sentence)
-	}
-	return f.Err()
-}
-
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
+	return handlers.WriteJSON(w, http.StatusCreated, webhookWithSecret{made.Webhook, made.NewSecret.Reveal()})
 }
 
 func (s *server) webhook(r *http.Request, c *caller) (*iot.Webhook, error) {
@@ -114,14 +71,11 @@ func (s *server) updateWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if body.ID != nil && *body.ID != h.ID {
 		return iot.FieldError("id", "cannot be changed.")
 	}
-	secret, err := s.change(h, h.Clone(), body)
+	changed, err := s.Webhooks.Change(body.draft(h), c.actor())
 	if err != nil {
 		return err
 	}
-	if err := s.DB.UpdateWebhook(h, c.actor(), body.changed()); err != nil {
-		return err
-	}
-	return handlers.WriteJSON(w, http.StatusOK, webhookWithSecret{h, secret.Reveal()})
+	return handlers.WriteJSON(w, http.StatusOK, webhookWithSecret{changed.Webhook, changed.NewSecret.Reveal()})
 }
 
 func (s *server) deleteWebhook(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -205,8 +159,8 @@ func (s *server) rotateSecret(w http.ResponseWriter, r *http.Request, c *caller)
 	if body.OverlapMS < 0 || body.OverlapMS > most.Milliseconds() {
 		return iot.FieldError("overlap_ms", "must be 0 to 2,592,000,000 (30 days).")
 	}
-	secret := webhook.NewSigningSecret()
-	if err := s.DB.RotateSecret(h, secret, time.Duration(body.OverlapMS)*time.Millisecond, c.actor()); err != nil {
+	secret, err := s.Webhooks.RotateSecret(h, time.Duration(body.OverlapMS)*time.Millisecond, c.actor())
+	if err != nil {
 		return err
 	}
 	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"signing_secret": secret.Reveal()})

@@ -2,11 +2,11 @@ package api
 
 import (
 	"net/textproto"
-	"reflect"
 	"strconv"
 	"strings"
 
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 )
 
 // webhookBody holds what is given of a webhook; nil leaves a value as it is.
@@ -44,8 +44,16 @@ type settingsBody struct {
 	NoRetry       *bool             `json:"no_retry"`
 }
 
-// apply changes a webhook as the body says, except for its id and signing. A
-// mask leaves the stored value.
+// draft returns the webhook that the body makes of h.
+func (b *webhookBody) draft(h *iot.Webhook) settings.Draft {
+	return settings.Draft{Webhook: h, Own: true, Apply: func(w *iot.Webhook, f *iot.Faults) error {
+		b.apply(w, f)
+		return nil
+	}}
+}
+
+// apply changes a webhook as the body says, except for its id. A mask leaves the
+// stored value.
 func (b *webhookBody) apply(w *iot.Webhook, f *iot.Faults) {
 	set(&w.Description, b.Description)
 	set(&w.URL, b.URL)
@@ -54,6 +62,7 @@ func (b *webhookBody) apply(w *iot.Webhook, f *iot.Faults) {
 	set(&w.Format, b.Format)
 	set(&w.FieldMask, b.FieldMask)
 	set(&w.Device, b.Device)
+	set(&w.Signed, b.Signed)
 	if b.DownlinkKey != nil && (*b.DownlinkKey != iot.Mask || w.DownlinkKey == "") {
 		w.DownlinkKey = *b.DownlinkKey
 	}
@@ -121,16 +130,4 @@ func (h headerBody) over(stored []iot.Header, i int, f *iot.Faults) iot.Header {
 func sameHeader(a, b string) bool {
 	canonical := func(s string) string { return textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(s)) }
 	return canonical(a) == canonical(b)
-}
-
-// changed returns the names of what was given, for the audit log.
-func (b *webhookBody) changed() string {
-	var names []string
-	v := reflect.ValueOf(*b)
-	for i := range v.NumField() {
-		if !v.Field(i).IsNil() {
-			names = append(names, v.Type().Field(i).Tag.Get("json"))
-		}
-	}
-	return strings.Join(names, ", ")
 }

@@ -13,6 +13,7 @@ import (
 	"thingpost/internal/egress"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 	"thingpost/views/pages"
 	"thingpost/views/ui"
@@ -23,6 +24,7 @@ type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
+	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
 	Sessions  handlers.Sessions
@@ -72,6 +74,9 @@ type site struct {
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Webhooks == nil {
+		o.Webhooks = settings.New(o.DB, o.Now)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -7,7 +7,7 @@ import (
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
-	"thingpost/internal/webhook"
+	"thingpost/internal/settings"
 	"thingpost/views/pages"
 	"thingpost/views/ui"
 )
@@ -176,10 +176,7 @@ func (s *site) createInspectorWebhook(w http.ResponseWriter, r *http.Request, v 
 	for _, kind := range iot.MessageTypes() {
 		h.MessageTypes[kind] = iot.Route{}
 	}
-	if err := webhook.Check(h, s.Limits, true); err != nil {
-		return err
-	}
-	if err := s.DB.CreateWebhook(h, v.actor()); err != nil {
+	if _, err := s.Webhooks.Create(settings.Draft{Webhook: h, Own: true}, v.actor()); err != nil {
 		return err
 	}
 	return s.done(w, r, v.in().Inspector(), "A webhook sends all messages here now.")

@@ -8,6 +8,7 @@ import (
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 	"thingpost/views/pages"
 )
@@ -106,7 +107,8 @@ func (s *site) instance(v *visit, t *iot.Template, f *handlers.Form) (*iot.Webho
 		return nil, err
 	}
 	h.ProjectID, h.Description = v.project.Key, f.Value("description")
-	return h, webhook.Check(h, s.Limits, false)
+	draft, err := s.Webhooks.Draft(settings.Draft{Webhook: h})
+	return draft.Webhook, err
 }
 
 // previewTemplate shows what the posted form would do with a message: the
@@ -187,14 +189,8 @@ func (s *site) useTemplate(w http.ResponseWriter, r *http.Request, v *visit) err
 		return err
 	}
 	h, err := s.instance(v, t, f)
-	switch {
-	case err != nil:
-	case t.CreateDownlinkKey && !v.may(iot.SendDownlinks):
-		err = iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, and you may not send downlinks yourself.")
-	case t.CreateDownlinkKey:
-		err = s.DB.CreateWebhookWithKey(h, v.actor())
-	default:
-		err = s.DB.CreateWebhook(h, v.actor())
+	if err == nil {
+		_, err = s.Webhooks.CreateFromTemplate(h, t, v.rights, v.actor())
 	}
 	if err == nil {
 		return s.done(w, r, v.in().Webhooks(), h.Description+" was added.")

@@ -10,7 +10,6 @@ import (
 	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/iot"
-	"thingpost/internal/webhook"
 	"thingpost/views/pages"
 	"thingpost/views/ui"
 )
@@ -232,8 +231,8 @@ func (s *site) rotateSecret(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	secret := webhook.NewSigningSecret()
-	if err := s.DB.RotateSecret(h, secret, secretOverlap, v.actor()); err != nil {
+	secret, err := s.Webhooks.RotateSecret(h, secretOverlap, v.actor())
+	if err != nil {
 		return err
 	}
 	s.shown.keep(v.account.Key, signingSubject(h), secret)

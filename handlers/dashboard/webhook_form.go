@@ -13,6 +13,7 @@ import (
 	"thingpost/handlers"
 	"thingpost/internal/iot"
 	"thingpost/internal/lorawan"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 	"thingpost/views/pages"
 )
@@ -71,21 +72,18 @@ func (s *site) readWebhookEdit(w http.ResponseWriter, r *http.Request, v *visit,
 	return e, err
 }
 
-// result returns the webhook that the form describes. The error names its faults.
-// unnamed is its description if the form has none: a preview needs no name.
-func (e webhookEdit) result(v *visit, limits iot.Limits, unnamed string) (*iot.Webhook, error) {
-	h := blankWebhook(v)
-	if e.webhook != nil {
-		h = e.webhook.Clone()
-		h.MaskSecrets()
+// draft returns the webhook that the form describes. unnamed is its description if
+// the form has none: a preview needs no name.
+func (e webhookEdit) draft(v *visit, unnamed string) settings.Draft {
+	d := settings.Draft{Webhook: e.webhook, Secrets: e.stored, Own: true, Apply: func(h *iot.Webhook, f *iot.Faults) error {
+		applyForm(e.form, h, e.stored, f)
+		h.Description = cmp.Or(h.Description, unnamed)
+		return nil
+	}}
+	if d.Webhook == nil {
+		d.Webhook = blankWebhook(v)
 	}
-	var faults iot.Faults
-	applyForm(e.form, h, e.stored, &faults)
-	h.Description = cmp.Or(h.Description, unnamed)
-	if e.stored != nil {
-		return h, inFormWords(merged(&faults, webhook.CheckChange(h, e.stored, limits, true)))
-	}
-	return h, inFormWords(merged(&faults, webhook.Check(h, limits, true)))
+	return d
 }
 
 // headerButton does what a button of the rows of headers asks for, and reports
@@ -161,15 +159,11 @@ func (s *site) createWebhook(w http.ResponseWriter, r *http.Request, v *visit) e
 		return s.webhookMask(w, r, v, e)
 	}
 	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
-	h, err := e.result(v, s.Limits, "")
+	made, err := s.Webhooks.Create(e.draft(v, ""), v.actor())
 	if err != nil {
 		return s.webhookFault(w, r, v, e, err)
 	}
-	sign(h, e.form.Checked("signed"))
-	if err := s.DB.CreateWebhook(h, v.actor()); err != nil {
-		return s.webhookFault(w, r, v, e, err)
-	}
-	return s.webhookSaved(w, r, v, h, h.Signed, h.Description+" was added.")
+	return s.webhookSaved(w, r, v, made, made.Description+" was added.")
 }
 
 // updateWebhook saves a webhook.
@@ -189,37 +183,22 @@ func (s *site) updateWebhook(w http.ResponseWriter, r *http.Request, v *visit) e
 		return s.webhookMask(w, r, v, e)
 	}
 	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
-	h, err := e.result(v, s.Limits, "")
-	if err == nil && e.form.Value(pages.FieldVersion) != strconv.FormatInt(old.Version, 10) {
-		err = iot.NewError(iot.Conflict, "Somebody has changed this webhook since you opened it. What you see is yours; save again to replace the change, or load the page anew to see it.")
+	if e.form.Value(pages.FieldVersion) != strconv.FormatInt(old.Version, 10) {
+		return s.webhookFault(w, r, v, e, iot.NewError(iot.Conflict, "Somebody has changed this webhook since you opened it. "+
+			"What you see is yours; save again to replace the change, or load the page anew to see it."))
 	}
+	changed, err := s.Webhooks.Change(e.draft(v, ""), v.actor())
 	if err != nil {
 		return s.webhookFault(w, r, v, e, err)
 	}
-	made := sign(h, e.form.Checked("signed"))
-	if err := s.DB.UpdateWebhook(h, v.actor(), changedFields(old, h)); err != nil {
-		return s.webhookFault(w, r, v, e, err)
-	}
-	return s.webhookSaved(w, r, v, h, made, h.Description+" was saved.")
-}
-
-// sign turns signing on or off, and reports whether it made a secret.
-func sign(h *iot.Webhook, on bool) (made bool) {
-	switch {
-	case on && len(h.SigningSecrets) == 0:
-		h.SigningSecrets, made = []iot.Secret{webhook.NewSigningSecret()}, true
-	case !on:
-		h.SigningSecrets, h.OldSecretUntil = nil, 0
-	}
-	h.Signed = on
-	return made
+	return s.webhookSaved(w, r, v, changed, changed.Description+" was saved.")
 }
 
 // webhookSaved leads to the panel, or to where a new signing secret is shown.
-func (s *site) webhookSaved(w http.ResponseWriter, r *http.Request, v *visit, h *iot.Webhook, secret bool, notice string) error {
+func (s *site) webhookSaved(w http.ResponseWriter, r *http.Request, v *visit, h settings.Result, notice string) error {
 	to := v.in().Webhooks()
-	if secret {
-		s.shown.keep(v.account.Key, signingSubject(h), h.SigningSecrets[0])
+	if h.NewSecret != "" {
+		s.shown.keep(v.account.Key, signingSubject(h.Webhook), h.NewSecret)
 		to = v.in().Webhook(h.ID)
 	}
 	return s.done(w, r, to, notice)
@@ -228,6 +207,7 @@ func (s *site) webhookSaved(w http.ResponseWriter, r *http.Request, v *visit, h 
 // webhookFault shows the form again with what is wrong, or passes on an error
 // that no form can show.
 func (s *site) webhookFault(w http.ResponseWriter, r *http.Request, v *visit, e webhookEdit, err error) error {
+	err = inFormWords(err)
 	if !e.form.Fail(err, pages.WebhookFields(pages.HeaderRows(e.form))...) {
 		return err
 	}

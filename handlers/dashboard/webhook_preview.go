@@ -51,8 +51,8 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 	if e.webhook != nil && !v.may(iot.ChangeSettings) {
 		p.Look = v.in().Webhook(e.webhook.ID)
 	}
-	h, fault := e.result(v, s.Limits, "Webhook")
-	return s.previewOf(r, v, p, e.form, h, fault)
+	draft, fault := s.Webhooks.Draft(e.draft(v, "Webhook"))
+	return s.previewOf(r, v, p, e.form, draft.Webhook, inFormWords(fault))
 }
 
 // previewOf completes a preview of the webhook that a form describes. fault is

@@ -111,13 +111,11 @@ func setSettings(f *handlers.Form, s iot.Settings) {
 	case s.NoRetry:
 		classes = nil
 	case len(classes) == 0:
-		classes = iot.ErrorClasses()
+		classes = iot.RetriedClasses()
 	}
-	var names []string
-	for _, c := range classes {
-		if c != iot.ErrConfig {
-			names = append(names, string(c))
-		}
+	names := make([]string, len(classes))
+	for i, c := range classes {
+		names[i] = string(c)
 	}
 	f.Set(pages.FieldRetryOn, names...)
 }
@@ -129,12 +127,12 @@ func orEmpty(n int) string {
 	return strconv.Itoa(n)
 }
 
-// applyForm changes a webhook as the form says, except for its signing. A mask
+// applyForm changes a webhook as the form says. A mask
 // stands for what stored holds, which webhook.CheckChange puts back; stored may be nil. Rows of headers that are
 // empty do not count. Faults are what webhook.Check cannot see.
 func applyForm(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) {
 	h.Description, h.URL, h.Channel, h.Device = f.Value("description"), f.Value("url"), f.Raw("channel"), f.Value("device")
-	h.PayloadOnly = f.Checked("payload_only")
+	h.PayloadOnly, h.Signed = f.Checked("payload_only"), f.Checked("signed")
 	if stored != nil && strings.Contains(h.URL, iot.Mask) && h.URL == maskedURL(stored) {
 		h.URL = stored.URL
 	}
@@ -223,8 +221,7 @@ func applySettings(f *handlers.Form, s *iot.Settings, faults *iot.Faults) {
 		s.RetryOn = append(s.RetryOn, iot.ErrorClass(name))
 	}
 	s.NoRetry = len(s.RetryOn) == 0
-	const all = 8 // all classes but config
-	if len(s.RetryOn) == all {
+	if len(s.RetryOn) == len(iot.RetriedClasses()) {
 		s.RetryOn = nil
 	}
 }
@@ -245,19 +242,6 @@ func whole(text, field string, faults *iot.Faults) int {
 	return n
 }
 
-// merged returns the faults of both, the first ones first.
-func merged(f *iot.Faults, err error) error {
-	if f.Err() == nil {
-		return err
-	}
-	if e, ok := asError(err); ok {
-		for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
-			f.Add(name, e.Fields[name])
-		}
-	}
-	return f.Err()
-}
-
 // inFormWords says faults of settings in the units of the form, which are not
 // those of the JSON.
 func inFormWords(err error) error {
@@ -274,28 +258,4 @@ func inFormWords(err error) error {
 		}
 	}
 	return err
-}
-
-// changedFields names what of a webhook is other than before, for the audit log.
-func changedFields(a, b *iot.Webhook) string {
-	var names []string
-	for _, c := range []struct {
-		name string
-		same bool
-	}{
-		{"description", a.Description == b.Description}, {"url", a.URL == b.URL}, {"message_types", maps.Equal(a.MessageTypes, b.MessageTypes)},
-		{"channel", a.Channel == b.Channel}, {"payload_only", a.PayloadOnly == b.PayloadOnly}, {"headers", slices.Equal(a.Headers, b.Headers)},
-		{"format", a.Format == b.Format}, {"field_mask", slices.Equal(a.FieldMask, b.FieldMask)}, {"downlink_key", a.DownlinkKey == b.DownlinkKey},
-		{"device", a.Device == b.Device}, {"signed", a.Signed == b.Signed}, {"settings", sameSettings(a.Settings, b.Settings)},
-	} {
-		if !c.same {
-			names = append(names, c.name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-func sameSettings(a, b iot.Settings) bool {
-	return a.TimeoutMS == b.TimeoutMS && a.GiveUpAfterMS == b.GiveUpAfterMS && a.InOrder == b.InOrder && a.MaxInFlight == b.MaxInFlight &&
-		a.MaxPerSecond == b.MaxPerSecond && slices.Equal(a.RetryOn, b.RetryOn) && a.NoRetry == b.NoRetry
 }

@@ -76,15 +76,3 @@ func TestForgedHeaderCount(t *testing.T) {
 		}
 	}
 }
-
-func TestChangedFields(t *testing.T) {
-	a := &iot.Webhook{URL: "a", Settings: iot.DefaultSettings()}
-	b := a.Clone()
-	b.URL, b.Signed, b.Settings.MaxInFlight = "b", true, 3
-	if got := changedFields(a, b); got != "url, signed, settings" {
-		t.Errorf("changed: %s", got)
-	}
-	if got := changedFields(a, a.Clone()); got != "" {
-		t.Errorf("changed: %s", got)
-	}
-}

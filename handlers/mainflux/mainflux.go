@@ -12,6 +12,7 @@ import (
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 )
 
 // Options of the dialect.
@@ -19,6 +20,7 @@ type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
+	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
 	// AllowRegistration lets anybody make an account.
@@ -38,6 +40,9 @@ type server struct {
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Webhooks == nil {
+		o.Webhooks = settings.New(o.DB, o.Now)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -10,7 +10,7 @@ import (
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
-	"thingpost/internal/webhook"
+	"thingpost/internal/settings"
 )
 
 // webhookJSON is a webhook on the wire. scope is ours: whether the webhook gets
@@ -53,20 +53,18 @@ func (s *server) createWebhooks(w http.ResponseWriter, r *http.Request, c *calle
 	if err := may(p.Role, iot.ChangeSettings); err != nil {
 		return err
 	}
-	hooks := make([]*iot.Webhook, len(list))
+	drafts := make([]settings.Draft, len(list))
 	for i, body := range list {
-		h := &iot.Webhook{ProjectID: p.Key, Settings: iot.DefaultSettings(), Origin: d.UUID, PayloadOnly: true, Format: iot.Envelope,
-			MessageTypes: iot.Routes{iot.User: {}}}
-		if err := body.apply(h, d.ID); err != nil {
-			return err
-		}
-		if err := faultsOf(webhook.Check(h, s.DB.Limits(), true)); err != nil {
-			return err
-		}
-		hooks[i] = h
+		drafts[i] = body.draft(d.ID, &iot.Webhook{ProjectID: p.Key, Settings: iot.DefaultSettings(), Origin: d.UUID, PayloadOnly: true, Format: iot.Envelope,
+			MessageTypes: iot.Routes{iot.User: {}}})
 	}
-	if err := s.DB.CreateWebhooks(hooks, c.actor()); err != nil {
-		return limitOf(err, p)
+	made, err := s.Webhooks.CreateAll(drafts, c.actor())
+	if err != nil {
+		return limitOf(faultsOf(err), p)
+	}
+	hooks := make([]*iot.Webhook, len(made))
+	for i, m := range made {
+		hooks[i] = m.Webhook
 	}
 	answers, err := s.webhooks(r, p, hooks)
 	if err != nil {
@@ -85,6 +83,11 @@ func limitOf(err error, p *iot.Project) error {
 		return &fault{http.StatusConflict, "webhook limit of the group reached", handlers.ErrorOf(err).Message + " The group is " + p.Name + "."}
 	}
 	return err
+}
+
+// draft returns the webhook that the body makes of h; thing is as in apply.
+func (b *webhookBody) draft(thing string, h *iot.Webhook) settings.Draft {
+	return settings.Draft{Webhook: h, Own: true, Apply: func(w *iot.Webhook, _ *iot.Faults) error { return b.apply(w, thing) }}
 }
 
 // apply changes a webhook as the body says; thing is the device that scope
@@ -260,20 +263,12 @@ func (s *server) updateWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if err := may(p.Role, iot.ChangeSettings); err != nil {
 		return err
 	}
-	was := h.Clone()
-	h.MaskSecrets()
 	thing := h.Device
 	if h.Origin != "" {
 		thing = h.Origin
 	}
-	if err := body.apply(h, thing); err != nil {
-		return err
-	}
-	if err := faultsOf(webhook.CheckChange(h, was, s.DB.Limits(), true)); err != nil {
-		return err
-	}
-	if err := s.DB.UpdateWebhook(h, c.actor(), ""); err != nil {
-		return err
+	if _, err := s.Webhooks.Change(body.draft(thing, h), c.actor()); err != nil {
+		return faultsOf(err)
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -7,7 +7,7 @@ import (
 
 	"thingpost/internal/iot"
 	"thingpost/internal/lorawan/wire"
-	"thingpost/internal/webhook"
+	"thingpost/internal/settings"
 )
 
 // registry is the service ApplicationWebhookRegistry: a project's webhooks, as
@@ -114,34 +114,37 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 	case err != nil:
 		return nil, err
 	}
-	was := w.Clone()
-	w.MaskSecrets()
-	c := change{w: w, in: q.GetWebhook(), by: key.Name, at: iot.At(s.Now())}
-	if err := c.apply(newPaths(q.GetFieldMask().GetPaths())); err != nil {
-		return nil, err
-	}
-	s.hideFields(w)
-	if fresh {
-		if e := checkWhole(w); e != nil {
-			return nil, e
+	c := change{in: q.GetWebhook(), by: key.Name, at: iot.At(s.Now())}
+	draft := settings.Draft{Webhook: w, Apply: func(w *iot.Webhook, _ *iot.Faults) error {
+		c.w = w
+		if err := c.apply(newPaths(q.GetFieldMask().GetPaths())); err != nil {
+			return err
 		}
+		s.hideFields(w)
+		if fresh {
+			if e := checkWhole(w); e != nil {
+				return e
+			}
+		}
+		return nil
+	}}
+	store := s.Webhooks.Change
+	if fresh {
+		store = s.Webhooks.Create
 	}
-	if err := webhook.CheckChange(w, was, s.DB.Limits(), false); err != nil {
+	r, err := store(draft, key.Name)
+	if err != nil {
 		return nil, faultsOf(err)
 	}
-	if c.reset {
-		w.Health = iot.Health{Status: iot.HealthUnknown}
+	if !c.reset {
+		return r.Webhook, nil
 	}
-	if fresh {
-		return w, s.DB.CreateWebhook(w, key.Name)
+	had := r.Health.Status
+	r.Health = iot.Health{Status: iot.HealthUnknown}
+	if fresh || had == iot.HealthUnknown {
+		return r.Webhook, nil
 	}
-	if err := s.DB.UpdateWebhook(w, key.Name, "by The Things Stack's API"); err != nil {
-		return nil, err
-	}
-	if c.reset && was.Health.Status != iot.HealthUnknown {
-		return w, s.DB.ForgetHealth(w, key.Name)
-	}
-	return w, nil
+	return r.Webhook, s.DB.ForgetHealth(r.Webhook, key.Name)
 }
 
 // hideFields makes those values of a webhook secret that its template says are.

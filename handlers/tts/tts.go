@@ -14,6 +14,7 @@ import (
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 )
 
@@ -22,6 +23,7 @@ type Options struct {
 	DB        *db.DB
 	Ingest    *ingest.Ingest
 	Downlinks *downlink.Queue
+	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Templates *webhook.Catalogue // default the built-in one
 	// Hub says when messages have come, to those who subscribe by gRPC. Without it
 	// they are refused.
@@ -41,6 +43,9 @@ func newServer(o Options) *server {
 	}
 	if o.Templates == nil {
 		o.Templates = webhook.BuiltIn()
+	}
+	if o.Webhooks == nil {
+		o.Webhooks = settings.New(o.DB, o.Now)
 	}
 	return &server{o}
 }

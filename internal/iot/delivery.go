@@ -2,6 +2,7 @@ package iot
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -55,6 +56,12 @@ const (
 // ErrorClasses returns all classes.
 func ErrorClasses() []ErrorClass {
 	return []ErrorClass{ErrDNS, ErrConnect, ErrTLS, ErrTimeout, ErrBlocked, ErrHTTP4xx, ErrHTTP5xx, ErrRedirect, ErrConfig}
+}
+
+// RetriedClasses returns the classes that a webhook can retry: all but ErrConfig,
+// since a request that could not be made would fail the same way again.
+func RetriedClasses() []ErrorClass {
+	return slices.DeleteFunc(ErrorClasses(), func(c ErrorClass) bool { return c == ErrConfig })
 }
 
 // StatusCode is an HTTP status; 0 is none, JSON null.

@@ -362,17 +362,6 @@ func retryWords(c iot.ErrorClass) string {
 	return "the request could not be made"
 }
 
-// retryClasses are the failures that can be retried.
-func retryClasses() []iot.ErrorClass {
-	var classes []iot.ErrorClass
-	for _, c := range iot.ErrorClasses() {
-		if c != iot.ErrConfig {
-			classes = append(classes, c)
-		}
-	}
-	return classes
-}
-
 // form is the id of the form that the chosen message belongs to.
 func (p WebhookPreview) form() string {
 	if p.Look != "" {

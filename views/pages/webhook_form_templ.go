@@ -1166,7 +1166,7 @@ func webhookRetries(p WebhookFormPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, c := range retryClasses() {
+		for _, c := range iot.RetriedClasses() {
 			templ_7745c5c3_Err = ui.Checkbox(ui.CheckProps{Name: FieldRetryOn, Value: string(c), Label: string(c), Mono: true, HelpBody: words(retryWords(c)), Checked: p.Form.Has(FieldRetryOn, string(c))}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
