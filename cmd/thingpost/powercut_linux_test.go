@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"thingpost/internal/powercut"
+)
+
+// cutsEnv says how often the power is cut; default 5. "make powercut" sets it.
+const cutsEnv = "THINGPOST_CUTS"
+
+// powerWorld is a crashWorld on a disk that forgets what was not synced.
+type powerWorld struct {
+	*crashWorld
+	disk    *powercut.Disk
+	unmount func() error
+	random  *rand.Rand
+	cuts    int
+	syncs   int64 // of all disks so far
+}
+
+func newPowerWorld(t *testing.T) *powerWorld {
+	t.Helper()
+	if _, err := os.Stat("/dev/fuse"); err != nil || os.Getuid() != 0 {
+		t.Skip("this needs /dev/fuse and root")
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("the cuts are those of seed %d", seed)
+	w := &powerWorld{crashWorld: newCrashWorld(t), disk: powercut.New(), random: rand.New(rand.NewPCG(seed, 0))}
+	t.Cleanup(func() {
+		if w.unmount != nil {
+			_ = w.unmount()
+		}
+	})
+	w.mount()
+	return w
+}
+
+func (w *powerWorld) mount() {
+	w.t.Helper()
+	var err error
+	w.unmount, err = powercut.Mount(w.disk, w.data)
+	must(w.t, err)
+}
+
+// cut cuts the power of a program: it is killed at the same moment, and the disk
+// keeps what such a disk could. read waits until nobody reads the program's output.
+func (w *powerWorld) cut(p *process, read func()) {
+	w.t.Helper()
+	release := w.disk.Off()
+	must(w.t, p.Process.Kill())
+	release()
+	read()
+	_ = p.Wait()
+	w.renew(func() *powercut.Disk { return w.disk.Cut(w.random) })
+	w.cuts++
+}
+
+// cutRunning cuts the power of the program that runs.
+func (w *powerWorld) cutRunning(p *process) {
+	w.t.Helper()
+	w.cut(p, func() {
+		for p.out.Scan() {
+		}
+	})
+}
+
+// cutStarting cuts the power while the program starts.
+func (w *powerWorld) cutStarting(within time.Duration) {
+	w.t.Helper()
+	p, ready := w.start()
+	<-time.After(time.Duration(w.random.Int64N(int64(within) + 1)))
+	w.cut(p, func() { <-ready })
+}
+
+// renew puts another disk in the place of the one that nobody uses any more.
+func (w *powerWorld) renew(disk func() *powercut.Disk) {
+	w.t.Helper()
+	must(w.t, w.unmount())
+	w.syncs += w.disk.Syncs()
+	w.disk = disk()
+	w.mount()
+}
+
+// TestAPowerCutLosesNothing cuts the power of the real program's disk under load,
+// again and again: whatever was not synced by then is gone, or there in part. In
+// the end each webhook must have got all that its senders were told is stored,
+// nothing else, and in order where it asks for that; and the database must agree
+// with itself after every cut.
+func TestAPowerCutLosesNothing(t *testing.T) {
+	cuts := numberFrom(cutsEnv, 5)
+	w := newPowerWorld(t)
+	began := time.Now()
+	w.process = w.started()
+	starting := time.Since(began)
+	c := w.setUp(w.process)
+	over := false
+	done := make(chan struct{})
+	ended := w.load(func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	for reported := 0; !over; {
+		enough := w.acked.size() + w.random.Int64N(int64(lighter(400))+1)
+		w.wait("enough was acknowledged", func() bool { return w.acked.size() >= enough })
+		<-time.After(time.Duration(w.random.Int64N(int64(20 * time.Millisecond))))
+		w.cutRunning(w.process)
+		if w.cuts%4 == 0 && w.cuts < cuts {
+			w.cutStarting(starting)
+		}
+		if w.random.IntN(4) == 0 || w.cuts < 3 {
+			w.check()
+		}
+		over = w.cuts >= cuts
+		if tenths := w.cuts * 10 / cuts; tenths > reported {
+			reported = tenths
+			t.Logf("%d of %d cuts in %s: %d messages acknowledged, %d requests without an answer, %d syncs",
+				w.cuts, cuts, time.Since(began).Round(time.Second), w.acked.size(), w.unanswered.Load(), w.syncs)
+		}
+		w.process = w.started()
+	}
+	close(done)
+	ended()
+	w.drain(c)
+	if !t.Failed() {
+		t.Attr("figure", fmt.Sprintf("%d cuts, %d messages acknowledged, 0 lost, 0 out of order; %d of %d arrivals were repeats; %d syncs",
+			w.cuts, w.acked.size(), w.repeats(), w.arrivals(), w.syncs))
+	}
+}
+
+// TestAPowerCutAtTheFirstStart cuts the power while the program makes its data
+// folder: it must start on whatever is left of it.
+func TestAPowerCutAtTheFirstStart(t *testing.T) {
+	w := newPowerWorld(t)
+	began := time.Now()
+	p := w.started()
+	starting := time.Since(began)
+	w.cutRunning(p)
+	for range numberFrom(cutsEnv, 5) {
+		// An empty disk each time, and what a first cut has left of it once more.
+		w.renew(powercut.New)
+		for range 1 + w.random.IntN(2) {
+			w.cutStarting(starting)
+		}
+		p := w.started()
+		if text := p.stderr.String(); strings.Contains(text, "level=ERROR") {
+			t.Errorf("after a cut it complains: %s", text)
+		}
+		signIn(t, p.url)
+		w.cutRunning(p)
+	}
+	p = w.started()
+	signIn(t, p.url)
+	w.cutRunning(p)
+}
