@@ -13,14 +13,14 @@ func file(d *Disk, name string) *node {
 	return n
 }
 
-// many cuts the same state again and again and returns what remained of a file;
+// many cuts the same state again and again and returns what remained of the file a;
 // absent is how often its name was gone.
-func many(build func() *Disk, name string) (remained map[string]int, absent int) {
+func many(build func() *Disk) (remained map[string]int, absent int) {
 	remained = map[string]int{}
 	for seed := range uint64(300) {
 		d := build()
 		d.Off()
-		if n := d.Cut(rand.New(rand.NewPCG(seed, 1))).root.entries[name]; n != nil {
+		if n := d.Cut(rand.New(rand.NewPCG(seed, 1))).root.entries["a"]; n != nil {
 			remained[string(n.data)]++
 		} else {
 			absent++
@@ -37,7 +37,7 @@ func TestWhatIsSyncedStays(t *testing.T) {
 		d.sync(n)
 		d.sync(d.root)
 		return d
-	}, "a")
+	})
 	if absent > 0 || len(got) != 1 || got["hello"] == 0 {
 		t.Errorf("%d times absent, else %v", absent, got)
 	}
@@ -50,7 +50,7 @@ func TestWhatIsNotSyncedMayStay(t *testing.T) {
 		n.write([]byte("hello"), 0)
 		d.sync(n)
 		return d
-	}, "a")
+	})
 	if absent == 0 || got["hello"] == 0 || len(got) != 1 {
 		t.Errorf("a name that is not synced: %d times absent, else %v", absent, got)
 	}
@@ -60,7 +60,7 @@ func TestWhatIsNotSyncedMayStay(t *testing.T) {
 		d.sync(d.root)
 		n.write([]byte("hello"), 0)
 		return d
-	}, "a")
+	})
 	if absent > 0 || got["hello"] == 0 || got[""] == 0 || len(got) != 2 {
 		t.Errorf("a write that is not synced: %d times absent, else %v", absent, got)
 	}
@@ -78,7 +78,7 @@ func TestWritesAreTornAndReordered(t *testing.T) {
 		n.write(first, 0)
 		n.write(second, 0)
 		return d
-	}, "a")
+	})
 	kinds := map[string]int{}
 	for data, times := range got {
 		if len(data) != 2*sector {
@@ -123,7 +123,7 @@ func TestSizesGoBack(t *testing.T) {
 				d.sync(d.root)
 				c.do(n)
 				return d
-			}, "a")
+			})
 			for _, want := range c.want {
 				if got[want] == 0 {
 					t.Errorf("%q never remained: %v", want, got)

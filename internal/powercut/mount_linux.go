@@ -168,14 +168,15 @@ func (i *inode) Rmdir(_ context.Context, name string) syscall.Errno {
 
 func (i *inode) Rename(_ context.Context, name string, to fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	return i.do(func() syscall.Errno {
-		n, folder := i.node.entries[name], to.EmbeddedInode().Operations().(*inode).node
+		n := i.node.entries[name]
+		folder, ours := to.EmbeddedInode().Operations().(*inode)
 		switch {
 		case n == nil:
 			return syscall.ENOENT
-		case flags != 0:
+		case !ours, flags != 0:
 			return syscall.EINVAL
 		}
-		i.disk.name(entry{folder: folder, name: newName, new: n}, entry{folder: i.node, name: name})
+		i.disk.name(entry{folder: folder.node, name: newName, new: n}, entry{folder: i.node, name: name})
 		return fs.OK
 	})
 }
