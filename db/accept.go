@@ -11,7 +11,7 @@ import (
 // not at all.
 type Accept struct {
 	Message *iot.Message
-	Device  *iot.Device
+	Device  *iot.Device // as a look-up of this store has read it
 	Project *iot.Project
 	// Deliveries are pending or skipped; each has its webhook's key.
 	Deliveries []*iot.Delivery
@@ -23,8 +23,8 @@ type Accept struct {
 	// Silence is set where the message says that the device fell silent or is back.
 	Silence *Silence
 
-	// Stale is set if the settings have changed since: nothing was written, match
-	// again.
+	// Stale is set if the settings or the device have changed since: nothing was
+	// written, read and match again.
 	Stale bool
 	// Repeated is the id of an earlier message if the device had sent this sender
 	// id within RepeatWindow: nothing was written.
@@ -96,6 +96,19 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 		a.Stale = true
 		return nil
 	}
+	if w.deviceStale(t, a.Device) {
+		if a.Silence != nil {
+			var there bool
+			if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE id = $1 AND deleted_at = 0)`, m.DeviceID).Scan(&there); err != nil {
+				return err
+			}
+			if a.Silence.Old, a.Silence.Gone = false, !there; !there {
+				return nil
+			}
+		}
+		a.Stale = true
+		return nil
+	}
 	if m.SenderID != "" {
 		k := sent{m.DeviceID, m.SenderID}
 		// By the id's time and not the clock's: ids go on when the clock is set back,
@@ -132,8 +145,8 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 
 // saw notes that a message's device was heard.
 func (w *writer) saw(m *iot.Message) {
-	if m.ReceivedAt.After(w.seen[m.DeviceID]) {
-		w.seen[m.DeviceID] = m.ReceivedAt
+	if m.ReceivedAt.After(w.putOff.seen[m.DeviceID]) {
+		w.putOff.seen[m.DeviceID] = m.ReceivedAt
 	}
 }
 

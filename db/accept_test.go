@@ -179,6 +179,39 @@ func TestAcceptMatchedOnOlderSettingsIsStale(t *testing.T) {
 	}
 }
 
+// TestAChangedDeviceIsStaleAlone: what was read of a device before it changed is stale,
+// also when so many have changed that the store forgets which.
+func TestAChangedDeviceIsStaleAlone(t *testing.T) {
+	w := open(t)
+	other := &iot.Device{ProjectID: w.project.Key, ID: "probe-beside"}
+	must(t, w.CreateDevice(other, "key-beside", actor))
+	read := func(name string) *iot.Device {
+		d, err := w.Device(t.Context(), w.project.Key, name)
+		must(t, err)
+		return d
+	}
+	stale := func(d *iot.Device) bool {
+		a := w.accepted(w.version(t), `1`, w.webhook)
+		a.Device, a.Message.DeviceID = d, d.Key
+		must(t, w.Accept(a))
+		return a.Stale
+	}
+	old, beside, name := read(w.device.ID), read(other.ID), "New name"
+	version := w.version(t)
+	must(t, w.UpdateDevice(read(w.device.ID), iot.DeviceUpdate{Name: &name}, actor))
+	if v := w.version(t); v != version {
+		t.Errorf("the project's version went from %d to %d", version, v)
+	}
+	if !stale(old) || stale(read(w.device.ID)) || stale(beside) {
+		t.Error("not just what was read before the change is stale")
+	}
+	w.ForgetDeviceChanges()
+	must(t, w.UpdateDevice(read(w.device.ID), iot.DeviceUpdate{Name: &name}, actor))
+	if !stale(old) || !stale(beside) || stale(read(other.ID)) {
+		t.Error("what may have changed is not read again, or again and again")
+	}
+}
+
 func TestAcceptBesideAChangeOfSettingsIsStale(t *testing.T) {
 	w, g := openGated(t)
 	a := w.accepted(w.version(t), `1`, w.webhook)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 
 	"thingpost/internal/iot"
 )
@@ -181,10 +182,13 @@ func (d *DB) Organizations(ctx context.Context, account int64) ([]iot.Organizati
 	return list, translate("list organizations", rows.Err())
 }
 
+const organizationQuery = `SELECT ` + organizationColumns + ` FROM organizations o
+	JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 AND `
+
 // Organization returns one of an account's organizations by slug or UUID; not_found.
 func (d *DB) Organization(ctx context.Context, account int64, name string) (*iot.Organization, error) {
-	o, err := d.scanOrganization(d.reader.QueryRowContext(ctx, `SELECT `+organizationColumns+` FROM organizations o
-		JOIN members m ON m.organization_id = o.id WHERE m.account_id = $1 AND (o.slug = $2 OR o.uuid = lower($2))`, account, name))
+	query, name := byName(name, organizationQuery+`o.slug = $2`, organizationQuery+`o.uuid = $2`)
+	o, err := d.scanOrganization(d.reader.QueryRowContext(ctx, query, account, name))
 	return o, orNotFound("organization", err)
 }
 
@@ -275,10 +279,15 @@ func (t *Tx) setMember(organization, account int64, role iot.Role) error {
 // pickSlug checks a given slug, or makes one from the name that the query does
 // not find taken. The query's arguments are the slug and more.
 func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
+	return pickSlug(slug, name, func(s string) *sql.Row { return t.row(taken, append([]any{s}, more...)...) })
+}
+
+// pickSlug is Tx.pickSlug with a query that finds a row for a slug that is taken.
+func pickSlug(slug *string, name string, find func(slug string) *sql.Row) error {
 	var failed error
 	isTaken := func(s string) bool {
 		var one int
-		err := t.row(taken, append([]any{s}, more...)...).Scan(&one)
+		err := find(s).Scan(&one)
 		if err != nil && !isNoRow(err) {
 			failed = err // and ends the search
 			return false

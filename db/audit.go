@@ -13,17 +13,17 @@ func msDuration(ms int64) time.Duration { return time.Duration(ms) * time.Millis
 // audit writes who changed what, in the transaction of the change itself, for a
 // project and its organization; 0 is for what belongs to the instance alone.
 func (t *Tx) audit(projectID int64, actor, action, subject, detail string) error {
-	return t.auditRow(projectID, `coalesce((SELECT organization_id FROM projects WHERE id = $2), $7)`, 0, actor, action, subject, detail)
+	_, err := t.db.writer.stmts.audit.ExecContext(t.ctx, t.db.NewID().Key(), projectID, projectID, actor, action, subject, detail)
+	return err
 }
+
+const auditQuery = `INSERT INTO audit (id, project_id, organization_id, actor, action, subject, detail)
+	VALUES (?, ?, coalesce((SELECT organization_id FROM projects WHERE id = ?), 0), ?, ?, ?, ?)`
 
 // auditOrganization is audit for what belongs to an organization alone.
 func (t *Tx) auditOrganization(organization int64, actor, action, subject, detail string) error {
-	return t.auditRow(0, `$7`, organization, actor, action, subject, detail)
-}
-
-func (t *Tx) auditRow(projectID int64, owner string, organization int64, actor, action, subject, detail string) error {
-	_, err := t.exec(`INSERT INTO audit (id, project_id, organization_id, actor, action, subject, detail) VALUES ($1, $2, `+owner+`, $3, $4, $5, $6)`,
-		t.db.NewID().Key(), projectID, actor, action, subject, detail, organization)
+	_, err := t.exec(`INSERT INTO audit (id, project_id, organization_id, actor, action, subject, detail) VALUES ($1, 0, $2, $3, $4, $5, $6)`,
+		t.db.NewID().Key(), organization, actor, action, subject, detail)
 	return err
 }
 

@@ -101,7 +101,7 @@ func TestSlugsOfDeletedThingsAreFree(t *testing.T) {
 	if _, err := w.Device(t.Context(), w.project.Key, d.ID); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a deleted device: %v", err)
 	}
-	if _, _, err := w.DeviceByKey(t.Context(), "device-key-of-soil-probe-07"); iot.CodeOf(err) != iot.NotFound {
+	if _, err := w.DeviceByKey(t.Context(), "device-key-of-soil-probe-07"); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a deleted device's key: %v", err)
 	}
 	again := &iot.Device{ProjectID: w.project.Key, ID: d.ID, UUID: d.UUID}
@@ -122,7 +122,7 @@ func TestSlugsOfDeletedThingsAreFree(t *testing.T) {
 	if got, err := w.Project(t.Context(), strings.ToUpper(p.UUID)); err != nil || got.Key == w.project.Key || got.ID != w.project.ID {
 		t.Errorf("the new project is %+v, %v", got, err)
 	}
-	if _, _, err := w.DeviceByKey(t.Context(), "device-key-of-soil-probe-07"); iot.CodeOf(err) != iot.NotFound {
+	if _, err := w.DeviceByKey(t.Context(), "device-key-of-soil-probe-07"); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("the key of a deleted project's device: %v", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -31,6 +33,9 @@ type DB struct {
 	path   string
 
 	refuses func(url string) string // nil: none
+
+	lookUps       lookUps
+	deviceChanges atomic.Int64 // how many transactions have changed devices
 
 	trouble    trouble
 	reserve    reserve
@@ -123,8 +128,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, d.openError(err)
 	}
 	d.reader.SetMaxOpenConns(maxReaders)
-	d.reader.SetMaxIdleConns(2)
+	d.reader.SetMaxIdleConns(maxReaders) // to open one costs more than many reads
 	d.reader.SetConnMaxIdleTime(20 * time.Second)
+	if err := d.prepareLookUps(ctx); err != nil {
+		_ = wdb.Close()
+		_ = d.reader.Close()
+		return nil, d.openError(err)
+	}
 	d.reserve = newReserve(o.Folder, o.Reserve)
 	d.reserve.take()
 	if err := d.startWriter(ctx, wdb, o.OnCommit); err != nil {
@@ -153,6 +163,9 @@ func (d *DB) openReadOnly(ctx context.Context, o Options) error {
 	err = d.refuseSchema(ctx, d.reader, true)
 	if err == nil {
 		err = d.reader.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt)
+	}
+	if err == nil {
+		err = d.prepareLookUps(ctx)
 	}
 	if err != nil {
 		_ = d.reader.Close()
@@ -228,8 +241,16 @@ func ownFile(path string) error {
 	return errors.Join(f.Close(), os.Chmod(path, 0o600))
 }
 
-// slugOrUUID completes a query that finds a row by either of its names.
-const slugOrUUID = `(slug = $2 OR uuid = lower($2))`
+// byName chooses between two queries that find a row, by its slug and by its UUID,
+// and returns the name as it is stored. No slug has a UUID's form, so the form
+// decides. One query with "slug = … OR uuid = …" would not do: SQLite searches
+// neither index for it where both begin with the same column.
+func byName(name, bySlug, byUUID string) (query, stored string) {
+	if iot.LooksLikeUUID(name) {
+		return byUUID, strings.ToLower(name)
+	}
+	return bySlug, name
+}
 
 // inTx runs fn in a read transaction, so that its queries agree.
 func (d *DB) inTx(ctx context.Context, fn func(*sql.Tx) error) error {

@@ -127,6 +127,9 @@ func (w *world) accepted(version int64, payload string, hooks ...*iot.Webhook) *
 	now := iot.Instant(1_800_000_000_000)
 	m := &iot.Message{ID: w.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User, Payload: []byte(payload), ReceivedAt: now}
 	a := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: version}
+	if d, err := w.DeviceOfKey(context.Background(), w.device.Key); err == nil {
+		a.Device = d // as it is now
+	}
 	for _, h := range hooks {
 		a.Deliveries = append(a.Deliveries, &iot.Delivery{ID: w.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: h.Key, DeviceID: m.DeviceID,
 			Type: m.Type, Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(payload)), DueAt: now, CreatedAt: now})

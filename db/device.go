@@ -2,13 +2,17 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"strconv"
 	"strings"
 
 	"thingpost/internal/iot"
 )
 
-const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, d.last_seen_at, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
+// lastSeen is when a device d was last heard.
+const lastSeen = `coalesce((SELECT at FROM device_seen WHERE device_id = d.id), 0)`
+
+const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, ` + lastSeen + `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 
@@ -18,34 +22,60 @@ func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, 
 	return &v, row.Scan(into...)
 }
 
-// Device returns a device of a project by slug or UUID; not_found.
-func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Device, error) {
-	v, err := scanDevice(d.reader.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+`
-		WHERE d.project_id = $1 AND d.deleted_at = 0 AND (d.slug = $2 OR d.uuid = lower($2))`, projectID, name))
-	return v, orNotFound("device", err)
+// Single devices are read by statements that are prepared once: this is what a
+// message of a device costs that is not in memory. Each finds its row by all columns
+// of an index.
+const (
+	deviceBySlugQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.slug = ? AND d.deleted_at = 0`
+	deviceByUUIDQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.uuid = ? AND d.deleted_at = 0`
+	deviceByEUIQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.dev_eui = ? AND d.dev_eui <> '' AND d.deleted_at = 0 ORDER BY d.id LIMIT 1`
+	deviceOfKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.id = ? AND d.deleted_at = 0`
+	deviceByKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.key_hash = ? AND d.deleted_at = 0`
+)
+
+// lookUps are the prepared statements that read single devices.
+type lookUps struct{ bySlug, byUUID, byEUI, byKey, ofKey *sql.Stmt }
+
+func (d *DB) prepareLookUps(ctx context.Context) error {
+	for query, into := range map[string]**sql.Stmt{deviceBySlugQuery: &d.lookUps.bySlug, deviceByUUIDQuery: &d.lookUps.byUUID,
+		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceOfKeyQuery: &d.lookUps.ofKey} {
+		var err error
+		if *into, err = d.reader.PrepareContext(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-const deviceByEUIQuery = `SELECT ` + deviceColumns + fromDevices + `
-	WHERE d.project_id = $1 AND d.dev_eui = $2 AND d.dev_eui <> '' AND d.deleted_at = 0 ORDER BY d.id LIMIT 1`
+// oneDevice reads a device. What is counted before is what it is as of.
+func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Device, error) {
+	asOf := d.deviceChanges.Load()
+	v, err := scanDevice(by.QueryRowContext(ctx, args...))
+	if err != nil {
+		return nil, orNotFound("device", err)
+	}
+	v.AsOf = asOf
+	return v, nil
+}
+
+// Device returns a device of a project by slug or UUID; not_found.
+func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Device, error) {
+	if iot.LooksLikeUUID(name) {
+		return d.oneDevice(ctx, d.lookUps.byUUID, projectID, strings.ToLower(name))
+	}
+	return d.oneDevice(ctx, d.lookUps.bySlug, projectID, name)
+}
 
 // DeviceByEUI returns the oldest device of a project that has a DevEUI, in 16
 // upper-case hex digits; not_found.
 func (d *DB) DeviceByEUI(ctx context.Context, projectID int64, devEUI string) (*iot.Device, error) {
-	v, err := scanDevice(d.reader.QueryRowContext(ctx, deviceByEUIQuery, projectID, devEUI))
-	return v, orNotFound("device", err)
+	return d.oneDevice(ctx, d.lookUps.byEUI, projectID, devEUI)
 }
 
-// DeviceByKey returns the device that a device key belongs to, with its
-// project; not_found.
-func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, *iot.Project, error) {
-	var v *iot.Device
-	var p *iot.Project
-	row := d.reader.QueryRowContext(ctx, `SELECT `+deviceColumns+`, `+projectColumns+fromDevices+`
-		JOIN projects p ON p.id = d.project_id JOIN organizations o ON o.id = p.organization_id
-		WHERE d.key_hash = $1 AND d.deleted_at = 0 AND p.deleted_at = 0`, hashOf(key))
-	p = &iot.Project{}
-	v, err := scanDevice(row, projectInto(p)...)
-	return v, p, orNotFound("device", err)
+// DeviceByKey returns the device that a device key belongs to; not_found. It does
+// not say whether its project is deleted.
+func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, error) {
+	return d.oneDevice(ctx, d.lookUps.byKey, hashOf(key))
 }
 
 // DeviceFilter chooses devices of a project for a list in the order of their
@@ -146,15 +176,25 @@ func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) 
 	})
 }
 
+// A device is made by prepared statements: an array may name thousands of new ones.
+const (
+	countDeviceQuery     = `UPDATE projects SET device_count = device_count + 1 WHERE id = ? RETURNING device_count`
+	deviceSlugTakenQuery = `SELECT 1 FROM devices WHERE slug = ? AND project_id = ? AND deleted_at = 0`
+	addDeviceQuery       = `INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at,
+		expected_interval_ms, kind, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	profileBySlugQuery = `SELECT id, slug FROM profiles WHERE project_id = ? AND slug = ?`
+)
+
 func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
+	s := &t.db.writer.stmts
 	var n int
-	if err := t.row(`UPDATE projects SET device_count = device_count + 1 WHERE id = $1 RETURNING device_count`, v.ProjectID).Scan(&n); err != nil {
+	if err := s.countDevice.QueryRowContext(t.ctx, v.ProjectID).Scan(&n); err != nil {
 		return orNotFound("project", err)
 	}
 	if n > iot.MaxDevices {
 		return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
 	}
-	if err := t.pickSlug(&v.ID, v.Name, `SELECT 1 FROM devices WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, v.ProjectID); err != nil {
+	if err := pickSlug(&v.ID, v.Name, func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
 		return err
 	}
 	if err := t.setProfile(v, v.Profile); err != nil {
@@ -165,9 +205,8 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	}
 	v.CreatedAt = iot.At(t.db.now())
 	v.UpdatedAt = v.CreatedAt
-	r, err := t.exec(`INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at,
-		expected_interval_ms, kind, metadata) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)`, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
-		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata)
+	r, err := s.addDevice.ExecContext(t.ctx, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
+		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata)
 	if isTaken(err) {
 		return t.deviceTaken(v)
 	}
@@ -177,8 +216,26 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	if v.Key, err = r.LastInsertId(); err != nil {
 		return err
 	}
+	v.AsOf = t.db.deviceChanges.Load() // no message of it can be older
 	t.changed(v.ProjectID, iot.DevicesChanged)
+	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Names: namesOf(v)})
 	return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
+}
+
+// namesOf returns what a device is found by.
+func namesOf(v *iot.Device) []string {
+	names := []string{v.ID, v.UUID}
+	if v.DevEUI != "" {
+		names = append(names, v.DevEUI)
+	}
+	return names
+}
+
+// deviceChanged makes what is known of a device under its names out of date: its
+// messages are matched again, and nobody else's.
+func (t *Tx) deviceChanged(v *iot.Device) {
+	t.changed(v.ProjectID, iot.DevicesChanged)
+	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Key: v.Key, Names: namesOf(v)})
 }
 
 // deviceTaken says which name of a device another one has already.
@@ -200,7 +257,13 @@ func (t *Tx) setProfile(v *iot.Device, profile string) error {
 	if profile == "" {
 		profile = iot.DefaultProfile
 	}
-	err := t.row(`SELECT id, slug FROM profiles WHERE project_id = $1 AND `+slugOrUUID, v.ProjectID, profile).Scan(&v.ProfileID, &v.Profile)
+	var found *sql.Row
+	if iot.LooksLikeUUID(profile) {
+		found = t.row(`SELECT id, slug FROM profiles WHERE project_id = $1 AND uuid = $2`, v.ProjectID, strings.ToLower(profile))
+	} else {
+		found = t.db.writer.stmts.profileOf.QueryRowContext(t.ctx, v.ProjectID, profile)
+	}
+	err := found.Scan(&v.ProfileID, &v.Profile)
 	if isNoRow(err) {
 		return iot.FieldError("profile", "There is no such profile in this project.")
 	}
@@ -218,6 +281,7 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 		return err
 	}
 	return d.write("update device", func(t *Tx) error {
+		t.deviceChanged(v) // and below, under the names that it has by then
 		set := func(to *string, v *string) {
 			if to != nil {
 				*v = *to
@@ -247,8 +311,7 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 				return err
 			}
 		}
-		t.changed(v.ProjectID, iot.DevicesChanged)
-		t.raise(v.ProjectID)
+		t.deviceChanged(v)
 		return t.audit(v.ProjectID, actor, "device.update", v.ID, "")
 	})
 }
@@ -266,8 +329,7 @@ func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 		if _, err := t.exec(`UPDATE projects SET device_count = device_count - 1 WHERE id = $1`, v.ProjectID); err != nil {
 			return err
 		}
-		t.changed(v.ProjectID, iot.DevicesChanged)
-		t.raise(v.ProjectID)
+		t.deviceChanged(v)
 		return t.audit(v.ProjectID, actor, "device.delete", v.ID, "")
 	})
 }
@@ -301,13 +363,17 @@ func (d *DB) NoteKeyRevealed(v *iot.Device, actor string) error {
 // Conflict if another device has it; not_found.
 func (d *DB) SetDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
 	return d.write("set device key", func(t *Tx) error {
+		var old []byte
+		if err := t.row(`SELECT key_hash FROM devices WHERE id = $1 AND deleted_at = 0`, v.Key).Scan(&old); err != nil {
+			return orNotFound("device", err)
+		}
 		if err := t.execOne("device", `UPDATE devices SET key_hash = $1, key_sealed = $2, updated_at = $3 WHERE id = $4 AND deleted_at = 0`,
 			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(iot.At(t.db.now())), v.Key); isTaken(err) {
 			return errKeyTaken
 		} else if err != nil {
 			return err
 		}
-		t.raise(v.ProjectID)
+		t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Key: v.Key, Names: namesOf(v), OldKey: [32]byte(old)})
 		return t.audit(v.ProjectID, actor, "device.rotate_key", v.ID, "")
 	})
 }

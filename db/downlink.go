@@ -49,12 +49,12 @@ func (d *DB) scanDownlink(row interface{ Scan(...any) error }) (*iot.Downlink, e
 
 // changeQueue runs a change of a device's queue in the shared writer, after the
 // changes of settings of the same transaction. stale: the settings are no longer
-// those of the cause's version, nothing was changed.
+// those of the cause's version, or the device has changed; nothing was changed.
 func (d *DB) changeQueue(doing string, c *Cause, fn func(*Tx) error) (stale bool, err error) {
 	done := make(chan error, 1)
 	d.submit(item{done: func(err error) { done <- err }, queue: func(t *Tx) error {
 		_, raised := t.whole.raised[c.Project.Key]
-		if stale = raised || d.writer.versions[c.Project.Key] != c.Version; stale {
+		if stale = raised || d.writer.versions[c.Project.Key] != c.Version || d.writer.deviceStale(t.whole, c.Device); stale {
 			return nil
 		}
 		t.changed(c.Project.Key, iot.DownlinksChanged)
@@ -223,7 +223,7 @@ func (t *Tx) downlink(id iot.ID, c *Cause) (*iot.Downlink, error) {
 
 // heard notes that a device was there.
 func (t *Tx) heard(device int64, at iot.Instant) {
-	if seen := t.db.writer.seen; seen[device] < at {
+	if seen := t.db.writer.putOff.seen; seen[device] < at {
 		seen[device] = at
 	}
 }

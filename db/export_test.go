@@ -117,3 +117,14 @@ func (s ReplaySpec) Project() int64 { return s.project() }
 
 // SetAcceptWait shortens AcceptWait.
 func (d *DB) SetAcceptWait(wait time.Duration) { d.acceptWait = wait }
+
+// ForgetDeviceChanges makes the writer forget which devices have changed with the
+// next one that does.
+func (d *DB) ForgetDeviceChanges() {
+	_ = d.write("forget", func(t *Tx) error {
+		for i := range int64(maxDevices) {
+			t.db.writer.devices[-1-i] = 0
+		}
+		return nil
+	})
+}

@@ -45,9 +45,12 @@ func (d *DB) Profiles(ctx context.Context, projectID int64) ([]iot.Profile, erro
 	return list, translate("list profiles", rows.Err())
 }
 
+const profileQuery = `SELECT ` + profileColumns + ` FROM profiles WHERE project_id = $1 AND `
+
 // Profile returns a profile of a project by slug or UUID; not_found.
 func (d *DB) Profile(ctx context.Context, projectID int64, name string) (*iot.Profile, error) {
-	p, err := scanProfile(d.reader.QueryRowContext(ctx, `SELECT `+profileColumns+` FROM profiles WHERE project_id = $1 AND `+slugOrUUID, projectID, name))
+	query, name := byName(name, profileQuery+`slug = $2`, profileQuery+`uuid = $2`)
+	p, err := scanProfile(d.reader.QueryRowContext(ctx, query, projectID, name))
 	return p, orNotFound("profile", err)
 }
 

@@ -42,10 +42,12 @@ func (d *DB) Projects(ctx context.Context, account int64) ([]iot.Project, error)
 	return list, translate("list projects", rows.Err())
 }
 
+const projectQuery = `SELECT ` + projectColumns + fromProjects + `WHERE p.deleted_at = 0 AND `
+
 // Project returns a project by slug or UUID; not_found.
 func (d *DB) Project(ctx context.Context, name string) (*iot.Project, error) {
-	p, err := scanProject(d.reader.QueryRowContext(ctx, `SELECT `+projectColumns+fromProjects+`
-		WHERE p.deleted_at = 0 AND (p.slug = $1 OR p.uuid = lower($1))`, name))
+	query, name := byName(name, projectQuery+`p.slug = $1`, projectQuery+`p.uuid = $1`)
+	p, err := scanProject(d.reader.QueryRowContext(ctx, query, name))
 	return p, orNotFound("project", err)
 }
 

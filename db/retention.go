@@ -219,12 +219,12 @@ func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Inst
 		return err
 	}
 	if err := d.removeEach(ctx, before, `SELECT id FROM devices d WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`device_id = d.id)
-		AND NOT EXISTS (SELECT 1 FROM messages WHERE device_id = d.id) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE device_id = d.id)`,
-		`DELETE FROM downlinks WHERE device_id = $1`, `DELETE FROM devices WHERE id = $1`); err != nil {
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE device_id = d.id) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE device_id = d.id AND device_id > 0)`,
+		`DELETE FROM downlinks WHERE device_id = $1`, `DELETE FROM device_seen WHERE device_id = $1`, `DELETE FROM devices WHERE id = $1`); err != nil {
 		return err
 	}
 	return d.removeEach(ctx, before, `SELECT id FROM projects p WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`project_id = p.id)
-		AND NOT EXISTS (SELECT 1 FROM messages WHERE project_id = p.id) AND NOT EXISTS (SELECT 1 FROM devices WHERE project_id = p.id)
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE project_id = p.id) AND NOT EXISTS (SELECT 1 FROM profiles f JOIN devices d ON d.profile_id = f.id WHERE f.project_id = p.id)
 		AND NOT EXISTS (SELECT 1 FROM webhooks WHERE project_id = p.id)`,
 		`DELETE FROM inspections WHERE project_id = $1`, `DELETE FROM inspectors WHERE project_id = $1`,
 		`DELETE FROM project_hours WHERE project_id = $1`, `DELETE FROM api_keys WHERE project_id = $1`,

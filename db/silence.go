@@ -25,7 +25,7 @@ type Silence struct {
 	Gone bool
 }
 
-const turnQuery = `SELECT d.last_seen_at, d.silent_at, d.expected_interval_ms + f.expected_interval_ms
+const turnQuery = `SELECT ` + lastSeen + `, d.silent_at, d.expected_interval_ms + f.expected_interval_ms
 	FROM devices d JOIN profiles f ON f.id = d.profile_id WHERE d.id = $1 AND d.deleted_at = 0`
 
 // turn changes a device's state for a message that tells of it, if it is news.
@@ -45,7 +45,7 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 		s.Old, at = silent == 0, 0
 	} else {
 		s.Gone = interval == 0
-		if last := w.seen[m.DeviceID]; last != 0 && last.After(seen) {
+		if last := w.putOff.seen[m.DeviceID]; last != 0 && last.After(seen) {
 			seen = last
 		}
 		s.Old = silent != 0 || seen > s.LastSeenAt
@@ -88,9 +88,9 @@ type Watched struct {
 const watchedStep = 5000
 
 const (
-	watchedOwnQuery = `SELECT id, project_id, expected_interval_ms, last_seen_at, silent_at FROM devices INDEXED BY devices_interval
-		WHERE project_id = $1 AND id > $2 AND expected_interval_ms > 0 AND deleted_at = 0 ORDER BY id LIMIT $3`
-	watchedProfileQuery = `SELECT d.id, d.project_id, f.expected_interval_ms, d.last_seen_at, d.silent_at FROM profiles f CROSS JOIN devices d INDEXED BY devices_profile
+	watchedOwnQuery = `SELECT d.id, d.project_id, d.expected_interval_ms, ` + lastSeen + `, d.silent_at FROM devices d INDEXED BY devices_interval
+		WHERE d.project_id = $1 AND d.id > $2 AND d.expected_interval_ms > 0 AND d.deleted_at = 0 ORDER BY d.id LIMIT $3`
+	watchedProfileQuery = `SELECT d.id, d.project_id, f.expected_interval_ms, ` + lastSeen + `, d.silent_at FROM profiles f CROSS JOIN devices d INDEXED BY devices_profile
 		WHERE f.id = $1 AND d.profile_id = $1 AND d.id > $2 AND d.deleted_at = 0 AND d.expected_interval_ms = 0 ORDER BY d.id LIMIT $3`
 )
 
@@ -155,8 +155,7 @@ func (d *DB) watchedPage(ctx context.Context, query string, of, after int64) (li
 
 // DeviceOfKey returns a device by its integer key; not_found.
 func (d *DB) DeviceOfKey(ctx context.Context, key int64) (*iot.Device, error) {
-	v, err := scanDevice(d.reader.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+` WHERE d.id = $1 AND d.deleted_at = 0`, key))
-	return v, orNotFound("device", err)
+	return d.oneDevice(ctx, d.lookUps.ofKey, key)
 }
 
 // CountSilent returns how many of a project's devices are silent, up to a limit.

@@ -6,7 +6,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"thingpost/internal/iot"
 )
 
 // statements are those of the hot path, prepared once on the writer's connection.
@@ -19,6 +22,7 @@ type statements struct {
 	deliveries line
 	downlinks  line
 	attempts   line
+	seen, days line
 	finished   line // updates, but as many at a time
 
 	savepoint, rollback, release direct
@@ -26,6 +30,8 @@ type statements struct {
 	counters, hours, durations, projectHours *sql.Stmt
 	repeated                                 *sql.Stmt
 	erase                                    *sql.Stmt
+
+	countDevice, slugTaken, profileOf, addDevice, audit *sql.Stmt // a device is made
 }
 
 const repeatedQuery = `SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`
@@ -66,6 +72,15 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 			error_detail = x.error_detail, duration_ms = x.duration_ms, ended_at = x.ended_at
 			FROM x WHERE deliveries.project_id = x.project_id AND deliveries.id = x.id AND deliveries.status = 'pending'`)
 	})
+	// A time from before the clock was set back gives way to an earlier one.
+	s.seen = newLine(2, func(rows string) direct {
+		return straight(`INSERT INTO device_seen (device_id, at) VALUES ` + rows + ` ON CONFLICT (device_id) DO UPDATE SET at = excluded.at
+			WHERE at < excluded.at OR at >= excluded.at + ` + strconv.FormatInt(iot.ClockSet.Milliseconds(), 10))
+	})
+	s.days = newLine(3, func(rows string) direct {
+		return straight(`INSERT INTO device_days (day_at, device_id, messages) VALUES ` + rows + `
+			ON CONFLICT (day_at, device_id) DO UPDATE SET messages = messages + excluded.messages`)
+	})
 	s.counters = prepare(`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed, skipped, cancelled)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
 		delivered = delivered + excluded.delivered, failed = failed + excluded.failed, skipped = skipped + excluded.skipped, cancelled = cancelled + excluded.cancelled`)
@@ -78,6 +93,11 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		ON CONFLICT DO UPDATE SET messages = messages + excluded.messages`)
 	s.repeated = prepare(repeatedQuery)
 	s.erase = prepare(eraseWhere + `id = $1`)
+	s.countDevice = prepare(countDeviceQuery)
+	s.slugTaken = prepare(deviceSlugTakenQuery)
+	s.profileOf = prepare(profileBySlugQuery)
+	s.addDevice = prepare(addDeviceQuery)
+	s.audit = prepare(auditQuery)
 	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
 	s.deliveries = newInserter("deliveries", straight, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
 		"status", "trigger", "in_order", "size_bytes", "due_at", "created_at", "error_detail", "ended_at")
@@ -102,14 +122,15 @@ func (s *statements) commit(ctx context.Context) error {
 // leaves the WAL behind.
 func (s *statements) close() error {
 	all := []direct{s.savepoint, s.rollback, s.release}
-	for _, l := range []line{s.messages, s.deliveries, s.downlinks, s.attempts, s.finished} {
+	for _, l := range []line{s.messages, s.deliveries, s.downlinks, s.attempts, s.seen, s.days, s.finished} {
 		all = append(all, l.stmts...)
 	}
 	var err error
 	for _, d := range all {
 		err = errors.Join(err, d.stmt.Close())
 	}
-	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.erase} {
+	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.erase,
+		s.countDevice, s.slugTaken, s.profileOf, s.addDevice, s.audit} {
 		err = errors.Join(err, st.Close())
 	}
 	return err

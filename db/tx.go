@@ -20,6 +20,7 @@ type Tx struct {
 	messages map[hourKey]int64
 	days     map[hourKey]int64 // devices' messages of a day, counted once they are on disk
 	raised   map[int64]int64   // projects whose version rises, and to what
+	devices  map[int64]bool    // that have changed; of the whole transaction
 	forget   []int64           // webhooks whose cached health no longer holds
 	whole    *Tx               // of the transaction that an item is part of
 	dues     map[[2]int64]int  // places in commit.Due, by webhook and device
@@ -87,6 +88,15 @@ func (t *Tx) merge(o *Tx) {
 	t.commit.Downlinks = append(t.commit.Downlinks, o.commit.Downlinks...)
 	t.commit.Intervals = append(t.commit.Intervals, o.commit.Intervals...)
 	t.commit.Replays = append(t.commit.Replays, o.commit.Replays...)
+	for _, c := range o.commit.Devices {
+		if t.devices == nil {
+			t.devices = map[int64]bool{}
+		}
+		if c.Key != 0 {
+			t.devices[c.Key] = true
+		}
+	}
+	t.commit.Devices = append(t.commit.Devices, o.commit.Devices...)
 	for _, due := range o.commit.Due {
 		t.due(due)
 	}

@@ -22,7 +22,6 @@ func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, act
 		if err != nil {
 			return err
 		}
-		t.raise(p.Key)
 		host := u.URL
 		if a, err := url.Parse(u.URL); err == nil {
 			host = a.Host
@@ -31,12 +30,13 @@ func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, act
 			if err := t.execOne("device", `UPDATE devices SET upstream_id = $1 WHERE id = $2 AND deleted_at = 0`, key, device.Key); err != nil {
 				return err
 			}
-			t.changed(p.Key, iot.DevicesChanged)
+			t.deviceChanged(device)
 			return t.audit(p.Key, actor, "device.upstream", device.ID, host)
 		}
 		if err := t.execOne("project", `UPDATE projects SET upstream_id = $1 WHERE id = $2 AND deleted_at = 0`, key, p.Key); err != nil {
 			return err
 		}
+		t.raise(p.Key)
 		t.changed(p.Key, iot.SettingsChanged)
 		return t.audit(p.Key, actor, "project.upstream", p.ID, host)
 	})
@@ -110,7 +110,7 @@ func (d *DB) ClearUpstream(p *iot.Project, actor string) error {
 			return err
 		}
 		var used bool
-		if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE project_id = $1 AND upstream_id = $2 AND deleted_at = 0)`, p.Key, key).Scan(&used); err != nil {
+		if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE upstream_id = $1 AND upstream_id > 0 AND deleted_at = 0)`, key).Scan(&used); err != nil {
 			return err
 		}
 		if !used {

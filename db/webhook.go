@@ -125,10 +125,12 @@ func (d *DB) listWebhooks(ctx context.Context, where string, args ...any) ([]*io
 	return list, translate("list webhooks", rows.Err())
 }
 
+const webhookQuery = `SELECT ` + webhookColumns + ` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook' AND `
+
 // Webhook returns a webhook of a project by slug or UUID; not_found.
 func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.Webhook, error) {
-	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w
-		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook' AND (w.slug = $2 OR w.uuid = lower($2))`, projectID, name))
+	query, name := byName(name, webhookQuery+`w.slug = $2`, webhookQuery+`w.uuid = $2`)
+	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, query, projectID, name))
 	return w, orNotFound("webhook", err)
 }
 
@@ -324,7 +326,9 @@ func (t *Tx) findDevice(w *iot.Webhook) error {
 	if w.Device == "" {
 		return nil
 	}
-	err := t.row(`SELECT id, slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND `+slugOrUUID, w.ProjectID, w.Device).Scan(&w.DeviceID, &w.Device)
+	const query = `SELECT id, slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND `
+	by, name := byName(w.Device, query+`slug = $2`, query+`uuid = $2`)
+	err := t.row(by, w.ProjectID, name).Scan(&w.DeviceID, &w.Device)
 	if isNoRow(err) {
 		return iot.FieldError("device", "There is no such device in this project.")
 	}

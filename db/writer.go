@@ -69,12 +69,12 @@ type writer struct {
 
 	// Known to the writer's goroutine alone.
 	versions map[int64]int64 // of projects
+	devices  map[int64]int64 // the number of each device's last change; see deviceStale
+	floor    int64           // changes up to this one are not in devices any more
 	health   map[int64]iot.Health
-	messages int                   // of the batch
-	outcomes []*iot.Outcome        // of the batch
-	seen     map[int64]iot.Instant // devices' last messages, not yet written
-	days     map[hourKey]int64     // devices' messages of a day, not yet written
-	seenAt   time.Time
+	messages int            // of the batch
+	outcomes []*iot.Outcome // of the batch
+	putOff   putOff
 	short    bool      // the disk was full: messages are refused until there is a reserve again
 	tried    time.Time // when it was last tried to write, or to have a reserve, in trouble
 }
@@ -85,7 +85,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 		return err
 	}
 	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, items: make(chan item, waiting), ended: make(chan struct{}),
-		versions: map[int64]int64{}, health: map[int64]iot.Health{}, seen: map[int64]iot.Instant{}, days: map[hourKey]int64{}, seenAt: d.now(), pause: time.NewTimer(0)}
+		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{}, putOff: newPutOff(d.now()), pause: time.NewTimer(0)}
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
 		return err
@@ -346,11 +346,9 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	if err := w.finish(all, batch); err != nil {
 		return commit, err
 	}
-	putOff := len(batch) == 0 || w.db.now().Sub(w.seenAt).Abs() >= idleAfter
-	if putOff {
-		if err := w.writeSeen(ctx); err != nil {
-			return commit, err
-		}
+	w.putOff.begin(w.db.now(), len(batch) == 0)
+	if err := w.writeSeen(ctx); err != nil {
+		return commit, err
 	}
 	if err := all.writeCounts(w); err != nil {
 		return commit, err
@@ -358,18 +356,15 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	if err := w.stmts.commit(ctx); err != nil {
 		return commit, fmt.Errorf("commit: %w", err)
 	}
-	if putOff {
-		clear(w.days)
-		clear(w.seen)
-		w.seenAt = w.db.now()
-	}
+	w.putOff.written()
 	for k, n := range all.days {
-		w.days[k] += n
+		w.putOff.days[k] += n
 	}
 	for id, version := range all.raised {
 		all.commit.Projects = append(all.commit.Projects, id)
 		w.versions[id] = version
 	}
+	w.noteDevices(all.devices)
 	for _, id := range all.forget {
 		delete(w.health, id)
 	}
@@ -402,16 +397,40 @@ func (w *writer) runItem(ctx context.Context, all *Tx, fn func(*Tx) error) (fail
 	return failed, nil
 }
 
+// maxDevices bounds the changed devices that are remembered.
+const maxDevices = 1 << 16
+
+// noteDevices remembers that devices have changed.
+func (w *writer) noteDevices(changed map[int64]bool) {
+	if len(changed) == 0 {
+		return
+	}
+	n := w.db.deviceChanges.Load() + 1
+	if len(w.devices)+len(changed) > maxDevices {
+		clear(w.devices)
+		w.floor = n // all that was read before is read once more
+	}
+	for key := range changed {
+		w.devices[key] = n
+	}
+	w.db.deviceChanges.Store(n)
+}
+
+// deviceStale reports whether a device has changed since it was read, or may have.
+func (w *writer) deviceStale(t *Tx, v *iot.Device) bool {
+	return v != nil && v.Key != 0 && (v.AsOf < w.floor || v.AsOf < w.devices[v.Key] || t.devices[v.Key])
+}
+
 func (w *writer) newTx(ctx context.Context) *Tx {
 	return &Tx{ctx: ctx, db: w.db, conn: w.conn}
 }
 
 // rest does what was put off while there was work.
 func (w *writer) rest() {
-	if len(w.seen)+len(w.days) > 0 {
-		// In one transaction: each commit waits for the disk.
+	for !w.putOff.empty() {
 		if _, err := w.transact(nil, nil); err != nil {
 			w.log().Warn("write devices last seen", slog.Any("error", err))
+			break
 		}
 	}
 	w.checkpoint()
@@ -422,22 +441,4 @@ func (w *writer) checkpoint() {
 	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
 		w.log().Warn("checkpoint", slog.Any("error", err))
 	}
-}
-
-// writeSeen stores when devices were last seen, and how much they sent. A crash
-// loses two seconds of it.
-func (w *writer) writeSeen(ctx context.Context) error {
-	for id, at := range w.seen {
-		if _, err := w.conn.ExecContext(ctx, `UPDATE devices SET last_seen_at = $1 WHERE id = $2 AND (last_seen_at < $1 OR last_seen_at >= $3)`,
-			int64(at), id, int64(at.Add(iot.ClockSet))); err != nil {
-			return err
-		}
-	}
-	for k, n := range w.days {
-		if _, err := w.conn.ExecContext(ctx, `INSERT INTO device_days (day_at, device_id, messages) VALUES ($1, $2, $3)
-			ON CONFLICT DO UPDATE SET messages = messages + excluded.messages`, k.at, k.id, n); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -168,6 +168,6 @@ func (q *Queue) change(ctx context.Context, p *iot.Project, v *iot.Device, do fu
 		if err != nil || !stale {
 			return err
 		}
-		q.o.Ingest.Forget()
+		q.o.Ingest.Forget(s)
 	}
 }

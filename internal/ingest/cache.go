@@ -25,154 +25,235 @@ type hook struct {
 	compiled *webhook.Compiled
 }
 
-// maxCached bounds each of the caches of devices and keys; a full one is emptied.
-const maxCached = 20_000
+// Bounds of what is kept in memory: entries and about bytes of each of the maps, of
+// which each kind has two. 50,000 devices of common sizes fit into one.
+const (
+	maxCached      = 1 << 16
+	maxCachedBytes = 32 << 20
+)
 
-// cache keeps what each message needs: settings, devices and keys. A change
-// empties what it may concern; what was being read at that moment is not kept,
-// by the generation.
+// cache keeps what each message needs: settings, devices and keys. A change drops
+// what it concerns and nothing else: the settings of its project, a device under its
+// names. What was being read at that moment is not kept, by the count of changes.
 type cache struct {
 	mu         sync.RWMutex
-	generation uint64
-	settings   map[int64]*settings
-	devices    map[deviceName]*iot.Device
-	deviceKeys map[[32]byte]deviceEntry
-	apiKeys    map[[32]byte]*keyEntry
+	changes    uint64 // heard of
+	settings   recent[int64, *settings]
+	devices    recent[deviceName, *iot.Device] // nil: known not to be there
+	deviceKeys recent[[32]byte, deviceName]
+	apiKeys    recent[[32]byte, *keyEntry]
 }
 
+// deviceName is one of the names of a device; UUIDs are in lower case.
 type deviceName struct {
 	project int64
 	name    string
 }
 
-type deviceEntry struct {
-	device  *iot.Device
-	project *iot.Project
+func nameOf(project int64, name string) deviceName {
+	if iot.LooksLikeUUID(name) {
+		name = strings.ToLower(name)
+	}
+	return deviceName{project, name}
 }
+
+// euiOf is the name of a device by its DevEUI; no slug holds a slash.
+func euiOf(project int64, eui string) deviceName { return deviceName{project, "/" + eui} }
 
 type keyEntry struct {
 	key     *iot.APIKey
-	project *iot.Project
+	version int64       // of the project's settings: a change of a key raises it
 	noted   iot.Instant // when its use was last written
 }
 
-func (c *cache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.generation++
-	c.settings = map[int64]*settings{}
-	c.devices = map[deviceName]*iot.Device{}
-	c.deviceKeys = map[[32]byte]deviceEntry{}
-	c.apiKeys = map[[32]byte]*keyEntry{}
+func newCache() cache {
+	return cache{
+		settings:   newRecent[int64](maxCached, maxCachedBytes, func(s *settings) int { return 1024 + 4096*(len(s.Webhooks)+len(s.Profiles)) }),
+		devices:    newRecent[deviceName](maxCached, maxCachedBytes, deviceCost),
+		deviceKeys: newRecent[[32]byte](maxCached, maxCachedBytes, func(deviceName) int { return 160 }),
+		apiKeys:    newRecent[[32]byte](maxCached, maxCachedBytes, func(*keyEntry) int { return 512 }),
+	}
 }
 
-// Changed hears of a commit: what is kept in memory of changed projects is
-// dropped. It does not block.
+// deviceCost is about what a device takes: its fields, its texts, a place in a map.
+func deviceCost(d *iot.Device) int {
+	if d == nil {
+		return 128
+	}
+	return 440 + len(d.ID) + len(d.Name) + len(d.Kind) + len(d.Metadata)
+}
+
+// forgetSettings drops a project's settings, if they are not newer than a version.
+func (c *cache) forgetSettings(project, version int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, _, ok := c.settings.get(project); ok && s.Version <= version {
+		c.changes++
+		c.settings.drop(project)
+	}
+}
+
+// forgetDevice drops a device, if it was not read anew since.
+func (c *cache) forgetDevice(d *iot.Device) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range []deviceName{nameOf(d.ProjectID, d.ID), nameOf(d.ProjectID, d.UUID), euiOf(d.ProjectID, d.DevEUI)} {
+		if have, _, ok := c.devices.get(key); ok && (have == nil || have.AsOf <= d.AsOf) {
+			c.changes++
+			c.devices.drop(key)
+		}
+	}
+}
+
+// Changed hears of a commit: what it has changed is dropped from memory. It does
+// not block.
 func (i *Ingest) Changed(c iot.Commit) {
-	if len(c.Projects) > 0 {
-		i.cache.clear()
+	if len(c.Projects)+len(c.Devices) > 0 {
+		i.cache.changed(c)
 	}
 	if len(c.Intervals) > 0 {
 		i.watch.reread(c.Intervals)
 	}
 }
 
-// lookUp returns what a map of the cache holds, or reads and keeps it.
-func lookUp[K comparable, V any](c *cache, of func(*cache) map[K]V, key K, read func() (V, error)) (V, error) {
-	c.mu.RLock()
-	v, ok := of(c)[key]
-	generation := c.generation
-	c.mu.RUnlock()
-	if ok {
-		return v, nil
-	}
-	v, err := read()
-	if err != nil {
-		return v, err
-	}
+func (c *cache) changed(by iot.Commit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.generation == generation {
-		m := of(c)
-		if len(m) >= maxCached {
-			clear(m)
-		}
-		m[key] = v
+	c.changes++
+	for _, project := range by.Projects {
+		c.settings.drop(project)
 	}
-	return v, nil
+	for _, d := range by.Devices {
+		for _, name := range d.Names {
+			c.devices.drop(nameOf(d.ProjectID, name))
+			c.devices.drop(euiOf(d.ProjectID, name))
+		}
+		c.deviceKeys.drop(d.OldKey)
+	}
+}
+
+// known returns what is kept under a key, and how many changes were heard of.
+func known[K comparable, V any](c *cache, kept *recent[K, V], key K) (v V, changes uint64, ok bool) {
+	c.mu.RLock()
+	v, old, ok := kept.get(key)
+	changes = c.changes
+	c.mu.RUnlock()
+	if old {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if v, old, ok = kept.get(key); old {
+			kept.put(key, v)
+		}
+		changes = c.changes
+	}
+	return v, changes, ok
+}
+
+// remember keeps what was read, unless a change was heard of since the count of them.
+func remember[K comparable, V any](c *cache, in *recent[K, V], key K, v V, changes uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changes == changes {
+		in.put(key, v)
+	}
 }
 
 func (i *Ingest) settings(ctx context.Context, project int64) (*settings, error) {
-	return lookUp(&i.cache, func(c *cache) map[int64]*settings { return c.settings }, project, func() (*settings, error) {
-		p, err := i.db.ProjectSettings(ctx, project)
+	c := &i.cache
+	s, changes, ok := known(c, &c.settings, project)
+	if ok {
+		return s, nil
+	}
+	s, err := i.readSettings(ctx, project)
+	if err == nil {
+		remember(c, &c.settings, project, s, changes)
+	}
+	return s, err
+}
+
+func (i *Ingest) readSettings(ctx context.Context, project int64) (*settings, error) {
+	p, err := i.db.ProjectSettings(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{ProjectSettings: p, upstreams: map[int64]*iot.Webhook{}, transformers: map[int64]*transformer{}}
+	for key, profile := range p.Profiles {
+		if t := compileTransformer(profile); t != nil {
+			s.transformers[key] = t
+		}
+	}
+	for _, w := range p.Webhooks {
+		if w.Kind == iot.KindUpstream {
+			s.upstreams[w.Key] = w // what is queued here goes there, what others tell of does not
+			continue
+		}
+		c, err := webhook.Compile(w)
 		if err != nil {
 			return nil, err
 		}
-		s := &settings{ProjectSettings: p, upstreams: map[int64]*iot.Webhook{}, transformers: map[int64]*transformer{}}
-		for key, profile := range p.Profiles {
-			if t := compileTransformer(profile); t != nil {
-				s.transformers[key] = t
-			}
-		}
-		for _, w := range p.Webhooks {
-			if w.Kind == iot.KindUpstream {
-				s.upstreams[w.Key] = w // what is queued here goes there, what others tell of does not
-				continue
-			}
-			c, err := webhook.Compile(w)
-			if err != nil {
-				return nil, err
-			}
-			s.hooks = append(s.hooks, hook{w, c})
-		}
-		return s, nil
-	})
+		s.hooks = append(s.hooks, hook{w, c})
+	}
+	return s, nil
 }
 
 // device returns a device of a project by slug or UUID; not_found.
 func (i *Ingest) device(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
-	return lookUp(&i.cache, func(c *cache) map[deviceName]*iot.Device { return c.devices }, deviceName{p.Key, name}, func() (*iot.Device, error) {
-		return i.db.Device(ctx, p.Key, name)
-	})
+	c, key := &i.cache, nameOf(p.Key, name)
+	d, changes, ok := known(c, &c.devices, key)
+	if ok && d == nil {
+		return nil, errNoDevice
+	}
+	if ok {
+		return d, nil
+	}
+	d, err := i.db.Device(ctx, p.Key, name)
+	if err == nil {
+		remember(c, &c.devices, key, d, changes)
+	}
+	return d, err
 }
+
+var errNoDevice = iot.NewError(iot.NotFound, "There is no such device.")
 
 // Device returns the device that a device key belongs to and its project;
 // unauthorized if there is none. What it returns is shared and must not be
 // changed.
 func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.Project, error) {
-	e, err := lookUp(&i.cache, func(c *cache) map[[32]byte]deviceEntry { return c.deviceKeys }, sha256.Sum256([]byte(key.Reveal())), func() (deviceEntry, error) {
-		d, p, err := i.db.DeviceByKey(ctx, key)
-		return deviceEntry{d, p}, err
-	})
+	d, err := i.deviceByKey(ctx, key)
+	if err == nil {
+		var s *settings
+		if s, err = i.settings(ctx, d.ProjectID); err == nil {
+			return d, s.Project, nil
+		}
+	}
 	if iot.CodeOf(err) == iot.NotFound {
 		err = iot.NewError(iot.Unauthorized, "This key is not, or no longer, the key of a device.")
 	}
-	return e.device, e.project, err
+	return nil, nil, err
 }
 
-// noteEvery is how often a key's use is written.
-const noteEvery = time.Minute
+// deviceByKey returns the device of a key; not_found.
+func (i *Ingest) deviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, error) {
+	c, hash := &i.cache, sha256.Sum256([]byte(key.Reveal()))
+	name, changes, ok := known(c, &c.deviceKeys, hash)
+	if ok {
+		return i.device(ctx, &iot.Project{Key: name.project}, name.name)
+	}
+	d, err := i.db.DeviceByKey(ctx, key)
+	if err == nil {
+		name = deviceName{d.ProjectID, d.UUID}
+		remember(c, &c.devices, name, d, changes)
+		remember(c, &c.deviceKeys, hash, name, changes)
+	}
+	return d, err
+}
 
 // APIKey returns the key of a text of The Things Stack's form and its project;
 // unauthorized if there is none or it has expired. What it returns is shared and
 // must not be changed.
 func (i *Ingest) APIKey(ctx context.Context, text iot.Secret) (*iot.APIKey, *iot.Project, error) {
 	refused := iot.NewError(iot.Unauthorized, "This API key is unknown, revoked or expired.")
-	id, secret, ok := iot.ParseAPIKey(text.Reveal())
-	if !ok {
-		return nil, nil, refused
-	}
-	e, err := lookUp(&i.cache, func(c *cache) map[[32]byte]*keyEntry { return c.apiKeys }, sha256.Sum256([]byte(text.Reveal())), func() (*keyEntry, error) {
-		k, err := i.db.APIKey(ctx, id, secret)
-		if err != nil {
-			return nil, err
-		}
-		s, err := i.settings(ctx, k.ProjectID)
-		if err != nil {
-			return nil, err
-		}
-		return &keyEntry{key: k, project: s.Project}, nil
-	})
+	e, p, err := i.apiKey(ctx, text)
 	if iot.CodeOf(err) == iot.NotFound {
 		return nil, nil, refused
 	}
@@ -184,8 +265,46 @@ func (i *Ingest) APIKey(ctx context.Context, text iot.Secret) (*iot.APIKey, *iot
 		return nil, nil, refused
 	}
 	i.noteUse(e, now)
-	return e.key, e.project, nil
+	return e.key, p, nil
 }
+
+// apiKey returns what is known of a key; not_found.
+func (i *Ingest) apiKey(ctx context.Context, text iot.Secret) (*keyEntry, *iot.Project, error) {
+	id, secret, ok := iot.ParseAPIKey(text.Reveal())
+	if !ok {
+		return nil, nil, iot.NewError(iot.NotFound, "This is no API key.")
+	}
+	c, hash := &i.cache, sha256.Sum256([]byte(text.Reveal()))
+	e, changes, ok := known(c, &c.apiKeys, hash)
+	if !ok {
+		k, err := i.db.APIKey(ctx, id, secret)
+		if err != nil {
+			return nil, nil, err
+		}
+		e = &keyEntry{key: k}
+	}
+	s, err := i.settings(ctx, e.key.ProjectID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e.version == s.Version {
+		return e, s.Project, nil
+	}
+	// After the settings, so that a key that changes later is read again.
+	k, err := i.db.APIKey(ctx, id, secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.mu.RLock()
+	noted := e.noted
+	c.mu.RUnlock()
+	e = &keyEntry{key: k, version: s.Version, noted: noted}
+	remember(c, &c.apiKeys, hash, e, changes)
+	return e, s.Project, nil
+}
+
+// noteEvery is how often a key's use is written.
+const noteEvery = time.Minute
 
 func (i *Ingest) noteUse(e *keyEntry, now iot.Instant) {
 	i.cache.mu.RLock()

@@ -43,9 +43,7 @@ func New(d *db.DB, o Options) *Ingest {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	i := &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch()}
-	i.cache.clear()
-	return i
+	return &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache()}
 }
 
 // Sender says who sends, after it was authenticated.
@@ -75,6 +73,9 @@ type Result struct {
 func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Result, error) {
 	results := make([]Result, len(bodies))
 	list := make([]*incoming, 0, len(bodies))
+	if err := i.registerAll(ctx, s, bodies); err != nil {
+		return nil, err
+	}
 	for n, body := range bodies {
 		in, err := i.read(ctx, s, body)
 		if err != nil {
@@ -201,7 +202,8 @@ func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incomi
 	for _, in := range stored {
 		switch {
 		case in.Stale:
-			i.cache.clear()
+			i.cache.forgetSettings(p.Project.Key, p.Version)
+			i.cache.forgetDevice(in.Device)
 			stale = append(stale, in)
 		case !in.Repeated.IsZero():
 			results[in.at].ID = in.Repeated
@@ -296,23 +298,6 @@ func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device
 }
 
 var errOtherDevice = iot.FieldError("from", "must be the device that the path names.")
-
-func (i *Ingest) register(ctx context.Context, s Sender, name string) (*iot.Device, error) {
-	d := &iot.Device{ProjectID: s.Project.Key}
-	if iot.LooksLikeUUID(name) {
-		d.UUID, d.Name = name, "Device "+name[:8]
-	} else {
-		if err := iot.CheckSlug("from", name); err != nil {
-			return nil, err
-		}
-		d.ID, d.Name = name, name
-	}
-	err := i.db.CreateDevice(d, iot.NewDeviceKey(), s.Actor)
-	if iot.CodeOf(err) == iot.Conflict {
-		return i.device(ctx, s.Project, name) // another message of it was faster
-	}
-	return d, err
-}
 
 // match makes the deliveries of a message by the project's settings.
 func (i *Ingest) match(p *settings, a *db.Accept) {

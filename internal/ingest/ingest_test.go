@@ -21,6 +21,7 @@ type world struct {
 	*Ingest
 	db      *db.DB
 	clock   atomic.Int64
+	commits atomic.Int64
 	deaf    atomic.Bool
 	project *iot.Project
 	device  *iot.Device
@@ -33,6 +34,7 @@ func open(t *testing.T) *world {
 	w.clock.Store(1_800_000_000_000)
 	now := func() time.Time { return time.UnixMilli(w.clock.Load()) }
 	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: now, OnCommit: func(c iot.Commit) {
+		w.commits.Add(1)
 		if w.Ingest != nil && !w.deaf.Load() {
 			w.Changed(c)
 		}

@@ -92,19 +92,32 @@ func (i *Ingest) endDevice(ctx context.Context, s Sender, h lorawan.Head) (*iot.
 
 // findEndDevice looks for the message's device by its id, then by its DevEUI.
 func (i *Ingest) findEndDevice(ctx context.Context, p *iot.Project, h lorawan.Head) (*iot.Device, error) {
-	// No slug holds a slash.
-	name := deviceName{p.Key, h.DeviceID + "/" + h.DevEUI}
-	return lookUp(&i.cache, func(c *cache) map[deviceName]*iot.Device { return c.devices }, name, func() (*iot.Device, error) {
-		err := error(iot.NewError(iot.NotFound, "There is no such device."))
-		var d *iot.Device
-		if h.DeviceID != "" {
-			d, err = i.db.Device(ctx, p.Key, h.DeviceID)
-		}
-		if iot.CodeOf(err) == iot.NotFound && h.DevEUI != "" {
-			d, err = i.db.DeviceByEUI(ctx, p.Key, h.DevEUI)
-		}
+	c := &i.cache
+	_, changes, _ := known(c, &c.devices, nameOf(p.Key, h.DeviceID))
+	d, err := (*iot.Device)(nil), error(errNoDevice)
+	if h.DeviceID != "" {
+		d, err = i.device(ctx, p, h.DeviceID)
+	}
+	if iot.CodeOf(err) != iot.NotFound || h.DevEUI == "" {
 		return d, err
-	})
+	}
+	if d, err = i.deviceByEUI(ctx, p, h.DevEUI); err == nil && h.DeviceID != "" {
+		remember(c, &c.devices, nameOf(p.Key, h.DeviceID), nil, changes) // it is asked for again with each message
+	}
+	return d, err
+}
+
+func (i *Ingest) deviceByEUI(ctx context.Context, p *iot.Project, eui string) (*iot.Device, error) {
+	c, key := &i.cache, euiOf(p.Key, eui)
+	d, changes, ok := known(c, &c.devices, key)
+	if ok && d != nil {
+		return d, nil
+	}
+	d, err := i.db.DeviceByEUI(ctx, p.Key, eui)
+	if err == nil {
+		remember(c, &c.devices, key, d, changes)
+	}
+	return d, err
 }
 
 // endDeviceName is the slug of a device that a message names.

@@ -158,6 +158,6 @@ func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.
 		if !a.Stale {
 			return v.ID, nil
 		}
-		i.cache.clear()
+		i.cache.forgetSettings(p.Key, s.Version)
 	}
 }

@@ -152,13 +152,11 @@ func (i *Ingest) tell(ctx context.Context, list []told) error {
 		}
 		for n, a := range made {
 			if a.Stale {
+				i.cache.forgetSettings(a.Message.ProjectID, a.Version)
 				stale = append(stale, of[n])
 			} else {
 				i.watch.settled(of[n], a.Silence)
 			}
-		}
-		if len(stale) > 0 {
-			i.cache.clear()
 		}
 		list = stale
 	}

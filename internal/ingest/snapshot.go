@@ -29,9 +29,9 @@ func (i *Ingest) DeviceNamed(ctx context.Context, p *iot.Project, name string) (
 	return i.device(ctx, p, name)
 }
 
-// Forget drops what is kept in memory: the store has found it to be out of date
-// before the commit was heard of.
-func (i *Ingest) Forget() { i.cache.clear() }
+// Forget drops the settings of a snapshot from memory: the store has found them to
+// be out of date before the commit was heard of.
+func (i *Ingest) Forget(s *Snapshot) { i.cache.forgetSettings(s.s.Project.Key, s.s.Version) }
 
 // Project returns the project. It is shared and must not be changed.
 func (s *Snapshot) Project() *iot.Project { return s.s.Project }

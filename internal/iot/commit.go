@@ -14,8 +14,11 @@ type Commit struct {
 	Due []Due
 	// Replays are keys of replays that were made or stopped.
 	Replays []int64
-	// Projects are keys of projects whose webhooks, profiles, devices or keys changed.
+	// Projects are keys of projects whose own settings, webhooks, profiles or keys
+	// changed.
 	Projects []int64
+	// Devices are devices that were made, changed or deleted.
+	Devices []DeviceChange
 	// Downlinks are keys of devices that have new queued downlinks.
 	Downlinks []int64
 	// Intervals are keys of projects whose devices are expected at other intervals
@@ -23,6 +26,15 @@ type Commit struct {
 	Intervals []int64
 	// Events name what changed, for open pages; without repeats.
 	Events []Event
+}
+
+// DeviceChange says that what is known of a device, or of a name that no device
+// had, is out of date.
+type DeviceChange struct {
+	ProjectID int64
+	Key       int64    // 0 if it is new
+	Names     []string // that it is found by, or was until now
+	OldKey    [32]byte // the SHA-256 of the key that opens nothing any more; zero if there is none
 }
 
 // Due names pending deliveries of a device to a webhook, and when the first of

@@ -7,6 +7,9 @@ type Device struct {
 	Key       int64 `json:"-"`
 	ProjectID int64 `json:"-"`
 	ProfileID int64 `json:"-"`
+	// AsOf counts the changes of devices that the store knew of when it read this one;
+	// only the store looks at it.
+	AsOf int64 `json:"-"`
 	// UpstreamID is the key of the hidden webhook that its downlinks go on to; 0 if
 	// it has none of its own.
 	UpstreamID int64  `json:"-"`

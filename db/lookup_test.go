@@ -1,0 +1,140 @@
+package db_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// statements returns all statements of this package whose text is a constant, with
+// their places, but those of the check, which looks at all rows. Some are a part of
+// one that is put together as it is needed.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	must(t, err)
+	set := token.NewFileSet()
+	var files []*ast.File
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, "_other.go") {
+			continue
+		}
+		source, err := os.ReadFile(name)
+		must(t, err)
+		file, err := parser.ParseFile(set, name, source, 0)
+		must(t, err)
+		files = append(files, file)
+	}
+	info := types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	// What other packages declare is not known, and no statement needs it.
+	check := types.Config{Error: func(error) {}, FakeImportC: true}
+	_, _ = check.Check("db", set, files, &info)
+	found := map[string]string{}
+	for e, v := range info.Types {
+		if v.Value == nil || v.Value.Kind() != constant.String {
+			continue
+		}
+		text := strings.TrimSpace(constant.StringVal(v.Value))
+		place := fmt.Sprint(set.Position(e.Pos()))
+		if verb, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"SELECT", "UPDATE", "DELETE", "WITH"}, verb) ||
+			!strings.Contains(text, " WHERE ") || strings.HasPrefix(place, "check.go") { // a part of one, or about all rows
+			continue
+		}
+		found[text] = place
+	}
+	for text := range found {
+		for other := range found {
+			if text != other && strings.HasPrefix(other, text) {
+				delete(found, text)
+			}
+		}
+	}
+	return found
+}
+
+var searched = regexp.MustCompile(`^SEARCH (\w+) (?:USING (?:COVERING )?INDEX (\w+)|USING PRIMARY KEY|USING INTEGER PRIMARY KEY) \(([^)]*)\)?`)
+
+// TestLookUpsUseAllTheyAreGiven looks at the plan of every statement that is a
+// constant: no search may leave out a column of its index for which the statement
+// has a value, as "a = ? AND (b = ? OR c = ?)" does, and none may read a table of
+// devices, messages or deliveries from end to end.
+func TestLookUpsUseAllTheyAreGiven(t *testing.T) {
+	w := open(t)
+	file := w.raw(t)
+	columns := map[string][]string{}
+	rows, err := file.QueryContext(t.Context(), `SELECT m.name, i.name FROM sqlite_master m JOIN pragma_index_info(m.name) i WHERE m.type = 'index' AND i.name IS NOT NULL ORDER BY m.name, i.seqno`)
+	must(t, err)
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var index, column string
+		must(t, rows.Scan(&index, &column))
+		columns[index] = append(columns[index], column)
+	}
+	must(t, rows.Err())
+	looked := 0
+	for query, place := range statements(t) {
+		steps, err := w.tryPlan(t, query)
+		if err != nil {
+			continue // a part of a statement
+		}
+		looked++
+		for _, step := range steps {
+			if left, ok := leavesOut(step, query, columns); ok {
+				t.Errorf("%s: the step\n\t%s\nsearches without %s in\n\t%s", place, step, left, query)
+			}
+			if large.MatchString(step) {
+				t.Errorf("%s: the step\n\t%s\nreads all there is in\n\t%s", place, step, query)
+			}
+		}
+	}
+	if looked < 100 {
+		t.Errorf("%d statements were found", looked)
+	}
+}
+
+// large are the tables that no statement may read from end to end.
+var large = regexp.MustCompile(`^SCAN (devices|d|messages|m|deliveries|v|downlinks|q|attempts)\b`)
+
+// leavesOut returns a column of the index of a step that the query compares with a
+// value and the step does not.
+func leavesOut(step, query string, columns map[string][]string) (column string, ok bool) {
+	m := searched.FindStringSubmatch(step)
+	if m == nil || m[2] == "" {
+		return "", false
+	}
+	used := regexp.MustCompile(`(\w+)=\?`).FindAllStringSubmatch(m[3], -1)
+	all := columns[m[2]]
+	if len(used) >= len(all) || strings.ContainsAny(m[3], "<>") {
+		return "", false
+	}
+	next := all[len(used)]
+	alias := regexp.MustCompile(`(^|[^.\w])(` + m[1] + `\.)?` + next + ` = (lower\()?[$?]`)
+	return next, alias.MatchString(query)
+}
+
+// TestTheOldLookUpLeavesOut sees that the test above tells a search on all columns
+// from a search on one.
+func TestTheOldLookUpLeavesOut(t *testing.T) {
+	w := open(t)
+	w.raw(t)
+	columns := map[string][]string{"devices_slug": {"project_id", "slug"}, "devices_uuid": {"project_id", "uuid"}}
+	for query, want := range map[string]bool{
+		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND (d.slug = $2 OR d.uuid = lower($2))`: true,
+		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2`:                         false,
+	} {
+		steps, err := w.tryPlan(t, query)
+		must(t, err)
+		if got := slices.ContainsFunc(steps, func(step string) bool { _, ok := leavesOut(step, query, columns); return ok }); got != want {
+			t.Errorf("%t for %s\n%s", got, query, strings.Join(steps, "\n"))
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// seenStep is how many rows of what is put off one transaction writes of each kind:
+// no message waits long for them.
+const seenStep = 512
+
+// putOff is what is known of devices and not written yet: when they were last seen,
+// and how much they sent on a day. It is written every idleAfter, in steps and in the
+// order of keys, so that few pages change. A crash loses what is not written.
+type putOff struct {
+	seen map[int64]iot.Instant
+	days map[hourKey]int64
+	at   time.Time // when it was last begun to write it
+
+	// What is left to write of the present round.
+	devices []int64
+	counts  []hourKey
+	// What the present transaction writes: it counts as written when that is on disk.
+	writing map[int64]iot.Instant
+	adding  map[hourKey]int64
+}
+
+func newPutOff(now time.Time) putOff {
+	return putOff{seen: map[int64]iot.Instant{}, days: map[hourKey]int64{}, at: now}
+}
+
+func (p *putOff) empty() bool { return len(p.seen)+len(p.days) == 0 }
+
+// begin starts a round if it is time, or if there is nothing else to do.
+func (p *putOff) begin(now time.Time, idle bool) {
+	if len(p.devices)+len(p.counts) > 0 || !idle && now.Sub(p.at).Abs() < idleAfter {
+		return
+	}
+	p.at = now
+	p.devices = slices.Sorted(maps.Keys(p.seen))
+	p.counts = slices.SortedFunc(maps.Keys(p.days), func(a, b hourKey) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id)) })
+}
+
+// writeSeen writes a step of what was put off.
+func (w *writer) writeSeen(ctx context.Context) error {
+	p := &w.putOff
+	if len(p.devices)+len(p.counts) == 0 {
+		return nil
+	}
+	p.writing, p.adding = map[int64]iot.Instant{}, map[hourKey]int64{}
+	w.stmts.seen.drop()
+	w.stmts.days.drop()
+	for _, id := range p.devices[:min(len(p.devices), seenStep)] {
+		at := p.seen[id]
+		w.stmts.seen.add(id, int64(at))
+		p.writing[id] = at
+	}
+	for _, k := range p.counts[:min(len(p.counts), seenStep)] {
+		w.stmts.days.add(k.at, k.id, p.days[k])
+		p.adding[k] = p.days[k]
+	}
+	if err := w.stmts.seen.flush(ctx); err != nil {
+		return err
+	}
+	return w.stmts.days.flush(ctx)
+}
+
+// written drops what is on disk now.
+func (p *putOff) written() {
+	p.devices, p.counts = p.devices[min(len(p.devices), len(p.writing)):], p.counts[min(len(p.counts), len(p.adding)):]
+	for id, at := range p.writing {
+		if p.seen[id] == at {
+			delete(p.seen, id)
+		}
+	}
+	for k, n := range p.adding {
+		if p.days[k] -= n; p.days[k] == 0 {
+			delete(p.days, k)
+		}
+	}
+	p.writing, p.adding = nil, nil
+}

@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"thingpost/internal/iot"
+)
+
+// TestAChangeDropsOnlyWhatItConcerns changes things of one project and looks at what
+// is kept of another one, and of the project's other devices.
+func TestAChangeDropsOnlyWhatItConcerns(t *testing.T) {
+	w := open(t)
+	other := &iot.Project{Name: "Second", OrganizationKey: w.project.OrganizationKey, AutoRegister: true}
+	must(t, w.db.CreateProject(other, actor))
+	theirs := &iot.Device{ProjectID: other.Key, ID: "their-probe"}
+	must(t, w.db.CreateDevice(theirs, "their-key", actor))
+	beside := &iot.Device{ProjectID: w.project.Key, ID: "probe-beside"}
+	must(t, w.db.CreateDevice(beside, "key-beside", actor))
+	kept := func() []any {
+		t.Helper()
+		ours, err := w.settings(t.Context(), w.project.Key)
+		must(t, err)
+		settings, err := w.settings(t.Context(), other.Key)
+		must(t, err)
+		device, _, err := w.Device(t.Context(), "their-key")
+		must(t, err)
+		next, err := w.Ingest.device(t.Context(), w.project, beside.ID)
+		must(t, err)
+		own, err := w.Ingest.device(t.Context(), w.project, w.device.ID)
+		must(t, err)
+		return []any{ours, settings, device, next, own}
+	}
+	name := "New name"
+	for what, c := range map[string]struct {
+		change func() error
+		drops  []int // places in kept
+	}{
+		"webhook paused":  {func() error { return w.db.PauseWebhook(w.webhook, "Ada", "", actor) }, []int{0}},
+		"project changed": {func() error { return w.db.UpdateProject(w.project, iot.ProjectUpdate{Name: &name}, actor) }, []int{0}},
+		"device registered": {func() error {
+			return w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "a-new-probe"}, "a-new-key", actor)
+		}, nil},
+		"device changed": {func() error { return w.db.UpdateDevice(w.device, iot.DeviceUpdate{Name: &name}, actor) }, []int{4}},
+		"key rotated":    {func() error { return w.db.SetDeviceKey(w.device, "another-key", actor) }, []int{4}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			before := kept()
+			must(t, c.change())
+			for n, now := range kept() {
+				if same := now == before[n]; same == slices.Contains(c.drops, n) {
+					t.Errorf("%d is the same: %t", n, same)
+				}
+			}
+		})
+	}
+}
+
+func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
+	w := open(t)
+	s := Sender{Project: w.project, Register: true, Actor: actor}
+	const n = 950
+	var bodies [][]byte
+	for i := range n {
+		bodies = append(bodies, fmt.Appendf(nil, `{"from":"probe-%d","payload":%d}`, i, i))
+	}
+	bodies = append(bodies, []byte(`{"from":"probe-0","payload":1}`), []byte(`{"from":"No Slug!","payload":1}`), []byte(`{"from":"cut-off","payload":`), []byte(`{"from":"soil-probe-07","payload":1}`))
+	before := w.commits.Load()
+	results, err := w.Accept(t.Context(), s, bodies...)
+	must(t, err)
+	if made := w.commits.Load() - before; made > n/registerStep+3 {
+		t.Errorf("%d transactions for %d devices", made, n)
+	}
+	for i, r := range results {
+		if bad := i == n+1 || i == n+2; (r.Err != nil) != bad {
+			t.Errorf("message %d: %v", i, r.Err)
+		}
+	}
+	if devices, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || devices != n+1 {
+		t.Errorf("%d devices, %v", devices, err)
+	}
+	if _, err := w.db.Device(t.Context(), w.project.Key, "cut-off"); iot.CodeOf(err) != iot.NotFound {
+		t.Errorf("a bad message registers a device: %v", err)
+	}
+	// Somebody else registers one of a step: the others come all the same.
+	w.deaf.Store(true)
+	must(t, w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "late-1"}, "late-key", actor))
+	results, err = w.Accept(t.Context(), s, []byte(`{"from":"late-0","payload":1}`), []byte(`{"from":"late-1","payload":1}`), []byte(`{"from":"late-2","payload":1}`))
+	must(t, err)
+	for i, r := range results {
+		if r.Err != nil {
+			t.Errorf("late-%d: %v", i, r.Err)
+		}
+	}
+}
+
+// TestRecentKeepsWhatIsUsed fills a map with more than it holds.
+func TestRecentKeepsWhatIsUsed(t *testing.T) {
+	r := newRecent[int](100, 1000, func(cost int) int { return cost })
+	for i := range 1000 {
+		r.put(i, 1)
+		if v, old, ok := r.get(7); i >= 7 && !ok {
+			t.Fatalf("what is used is gone after %d", i)
+		} else if old {
+			r.put(7, v)
+		}
+		if n := len(r.young) + len(r.old); n > 200 {
+			t.Fatalf("%d are kept", n)
+		}
+	}
+	if _, _, ok := r.get(1); ok {
+		t.Error("what was not used for long is kept")
+	}
+	for i := range 10 {
+		r.put(2000+i, 400)
+	}
+	if n := len(r.young) + len(r.old); n > 4 {
+		t.Errorf("%d large ones are kept", n)
+	}
+	r.put(3000, 10)
+	r.drop(3000)
+	if _, _, ok := r.get(3000); ok || r.bytes > 1000 {
+		t.Errorf("dropped, and it is kept, or %d bytes are", r.bytes)
+	}
+}
