@@ -34,34 +34,61 @@ type Accept struct {
 // RepeatWindow is how long a device's repeated sender id is accepted only once.
 const RepeatWindow = 24 * time.Hour
 
-// Accept stores messages with their deliveries and returns when they are on
-// disk; see Accept.Stale and Accept.Repeated. A failure is everybody's of this
-// call: storage_full or unavailable, and nothing of it was stored; or unavailable
-// after AcceptWait, where the disk does not answer: then the list must not be
-// looked at any more, since it may still be written.
+// Accept stores messages with their deliveries in one transaction and returns when
+// they are on disk; see Accept.Stale and Accept.Repeated. They should be of one project, and
+// where there are many, a piece of them at a time, see PieceRows. A failure is
+// everybody's of this call: storage_full or unavailable, and nothing of it was
+// stored; or unavailable after AcceptWait, where the disk does not answer or too much
+// stands in line: then the list must not be looked at any more, since it may still
+// be written.
 func (d *DB) Accept(list ...*Accept) error {
 	if len(list) == 0 {
 		return nil
 	}
-	done, given := make(chan error, 1), new(atomic.Bool)
-	timer := time.NewTimer(d.acceptWait)
-	defer timer.Stop()
 	if d.writer == nil {
 		return errReadOnly
 	}
-	if !submitUntil(d.writer, timer.C, item{accept: list, given: given, done: func(err error) { done <- err }}) {
-		return errTooSlow
+	it := item{accept: list, project: list[0].Message.ProjectID}
+	for _, a := range list {
+		it.load.add(load{rows: a.Rows(), bytes: a.Bytes()})
 	}
-	select {
-	case err := <-done:
-		return translate("store messages", err)
-	case <-timer.C:
-		// What is being written may still be stored: a sender who was not told so
-		// sends it again.
-		given.Store(true)
-		return errTooSlow
+	return translate("store messages", d.writer.await(it, d.acceptWait))
+}
+
+// await submits an item and returns when it is on disk, or after a while, saying
+// whether it is the disk that does not answer or others' items that stand before
+// it. It may still be written then, if its turn had come: a sender who was not told
+// so sends it again.
+func (w *writer) await(it item, wait time.Duration) error {
+	done := make(chan error, 1)
+	it.given, it.done = new(atomic.Bool), func(err error) { done <- err }
+	w.submit(it)
+	timer := time.NewTimer(wait / 2)
+	defer timer.Stop()
+	for late := false; ; late = true {
+		wrote := w.wrote.Load()
+		select {
+		case err := <-done:
+			return err
+		case <-timer.C:
+		}
+		if !late {
+			timer.Reset(wait / 2)
+			continue
+		}
+		it.given.Store(true)
+		if w.wrote.Load() == wrote {
+			return errTooSlow
+		}
+		return errBusy
 	}
 }
+
+// Rows is how many rows the message is with its deliveries.
+func (a *Accept) Rows() int { return 1 + len(a.Deliveries) }
+
+// Bytes is how much the message takes on disk, about.
+func (a *Accept) Bytes() int64 { return int64(len(a.Message.Payload) + len(a.Message.Fields)) }
 
 type sent struct {
 	device int64

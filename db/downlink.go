@@ -18,6 +18,8 @@ type Cause struct {
 	// Forward: what is pushed does not wait for the device, its messages carry it
 	// on to another system.
 	Forward bool
+	// More downlinks are pushed by further calls: there must be room for them too.
+	More int
 	// Messages returns what tells that something has happened to downlinks, each
 	// message with its deliveries. It is called by the writer, perhaps more than
 	// once: it must be quick, and may ask the store for new ids alone.
@@ -50,9 +52,9 @@ func (d *DB) scanDownlink(row interface{ Scan(...any) error }) (*iot.Downlink, e
 // changeQueue runs a change of a device's queue in the shared writer, after the
 // changes of settings of the same transaction. stale: the settings are no longer
 // those of the cause's version, or the device has changed; nothing was changed.
-func (d *DB) changeQueue(doing string, c *Cause, fn func(*Tx) error) (stale bool, err error) {
+func (d *DB) changeQueue(doing string, rows int, c *Cause, fn func(*Tx) error) (stale bool, err error) {
 	done := make(chan error, 1)
-	d.submit(item{done: func(err error) { done <- err }, queue: func(t *Tx) error {
+	d.submit(item{done: func(err error) { done <- err }, project: c.Project.Key, load: load{rows: fewRows + rows}, queue: func(t *Tx) error {
 		_, raised := t.whole.raised[c.Project.Key]
 		if stale = raised || d.writer.versions[c.Project.Key] != c.Version || d.writer.deviceStale(t.whole, c.Device); stale {
 			return nil
@@ -84,7 +86,7 @@ func (t *Tx) cause(c *Cause, kind iot.MessageType, about ...*iot.Downlink) error
 // of each is filled in. limit_reached: the queue would hold more than
 // iot.MaxDownlinks; nothing was changed. stale: match again.
 func (d *DB) PushDownlinks(list []*iot.Downlink, replace bool, c Cause) (stale bool, err error) {
-	return d.changeQueue("push downlinks", &c, func(t *Tx) error {
+	return d.changeQueue("push downlinks", 2*len(list), &c, func(t *Tx) error {
 		if replace {
 			if err := t.clearQueue(&c); err != nil {
 				return err
@@ -98,7 +100,7 @@ func (d *DB) PushDownlinks(list []*iot.Downlink, replace bool, c Cause) (stale b
 			if err := t.row(countDownlinksQuery, c.Device.Key).Scan(&n); err != nil {
 				return err
 			}
-			if n+len(list) > iot.MaxDownlinks {
+			if n+len(list)+c.More > iot.MaxDownlinks {
 				return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device holds at most %d downlinks; there are %d in it. Clear it, or let the device take some first.", iot.MaxDownlinks, n))
 			}
 			t.commit.Downlinks = append(t.commit.Downlinks, c.Device.Key)
@@ -169,7 +171,7 @@ func (t *Tx) clearQueue(c *Cause) error {
 // TakeDownlink marks the oldest queued downlink of a device as sent and returns
 // it; nil if there is none.
 func (d *DB) TakeDownlink(c Cause) (v *iot.Downlink, stale bool, err error) {
-	stale, err = d.changeQueue("take downlink", &c, func(t *Tx) error {
+	stale, err = d.changeQueue("take downlink", 0, &c, func(t *Tx) error {
 		v, err = d.scanDownlink(t.row(nextDownlinkQuery, c.Device.Key))
 		if isNoRow(err) {
 			v = nil
@@ -195,7 +197,7 @@ func (d *DB) TakeDownlink(c Cause) (v *iot.Downlink, stale bool, err error) {
 // RemoveDownlink takes one downlink out of a device's queue; not_found, conflict
 // if it is no longer queued.
 func (d *DB) RemoveDownlink(id iot.ID, c Cause) (stale bool, err error) {
-	return d.changeQueue("remove downlink", &c, func(t *Tx) error {
+	return d.changeQueue("remove downlink", 0, &c, func(t *Tx) error {
 		v, err := t.downlink(id, &c)
 		if err != nil {
 			return err
@@ -235,7 +237,7 @@ func (t *Tx) heard(device int64, at iot.Instant) {
 // failed then. Saying twice that it was received or that it failed changes nothing.
 // Errors: not_found, conflict if it was not taken or has ended otherwise.
 func (d *DB) AnswerDownlink(id iot.ID, answer iot.MessageType, reason string, c Cause) (v *iot.Downlink, stale bool, err error) {
-	stale, err = d.changeQueue("answer downlink", &c, func(t *Tx) error {
+	stale, err = d.changeQueue("answer downlink", 0, &c, func(t *Tx) error {
 		if v, err = t.downlink(id, &c); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func MakeOld(ctx context.Context, path, rows string, version int64) error {
 }
 
 // Waiting returns how many items stand in line for the writer.
-func (d *DB) Waiting() int { return len(d.writer.items) }
+func (d *DB) Waiting() int { return d.writer.line.len() }
 
 // The hot path's queries, for a look at their plans.
 const (

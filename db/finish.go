@@ -13,7 +13,14 @@ import (
 // pending as before. A delivery that has ended meanwhile (cancelled, say) stays
 // as it is; the attempt is kept all the same.
 func (d *DB) Finish(o *iot.Outcome, done func(error)) {
-	d.submit(item{finish: o, done: func(err error) { done(translate("store an outcome", err)) }})
+	l := load{rows: 1}
+	if a := o.Attempt; a != nil {
+		l.rows = 2
+		if a.Response != nil {
+			l.bytes = int64(len(a.Response.Body))
+		}
+	}
+	d.submit(item{finish: o, project: o.Delivery.ProjectID, load: l, done: func(err error) { done(translate("store an outcome", err)) }})
 }
 
 func (w *writer) finish(t *Tx, batch []item) error {

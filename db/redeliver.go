@@ -9,7 +9,7 @@ import (
 
 // step is how many deliveries one write of a long change takes: others get
 // their turn in between.
-const step = 1000
+const step = 256
 
 // Retry sends a delivery again: a pending one now, an ended one as a new
 // delivery, which is returned. Conflict if its webhook was deleted or its
@@ -119,7 +119,7 @@ func (d *DB) Cancel(ctx context.Context, f DeliveryFilter, actor string) (cancel
 			return cancelled, err
 		}
 		n := 0
-		err = d.write("cancel", func(t *Tx) error {
+		err = d.writeMany("cancel", 2*len(page.Items), func(t *Tx) error {
 			n = 0
 			for i := range page.Items {
 				ok, err := t.cancel(&page.Items[i], why)
@@ -188,7 +188,7 @@ func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
 // CancelDeleted cancels a step of what deleted webhooks still owe, and returns
 // how many: call it until that is 0.
 func (d *DB) CancelDeleted() (n int, err error) {
-	err = d.write("cancel deliveries of deleted webhooks", func(t *Tx) error {
+	err = d.writeMany("cancel deliveries of deleted webhooks", step, func(t *Tx) error {
 		n = 0
 		rows, err := t.conn.QueryContext(t.ctx, `SELECT w.project_id, w.id FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.deleted_at > 0 AND c.pending > 0`)
 		if err != nil {
@@ -207,6 +207,9 @@ func (d *DB) CancelDeleted() (n int, err error) {
 			return err
 		}
 		for _, k := range owing {
+			if n >= step {
+				break
+			}
 			some, err := t.cancelPending(k.project, k.id, "The webhook was deleted.")
 			if err != nil {
 				return err

@@ -91,7 +91,7 @@ func (d *DB) ReplayStep(ctx context.Context, r *RunningReplay, wants Wants, most
 	if err != nil {
 		return 0, false, err
 	}
-	err = d.write("replay", func(t *Tx) error {
+	err = d.writeMany("replay", 2*len(win.list), func(t *Tx) error {
 		made, ended = 0, win.end
 		for i := range win.list {
 			ok, err := t.sendAgain(&win.list[i], iot.TriggerReplay)

@@ -168,7 +168,7 @@ func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err er
 		of    = `message_id IN (SELECT value FROM json_each($1))`
 		ended = of + ` AND id < $2 AND status <> 'pending' AND (status <> 'cancelled' OR ended_at < $3)`
 	)
-	err = d.write("remove old messages", func(t *Tx) error {
+	err = d.writeMany("remove old messages", pruneWeight, func(t *Tx) error {
 		removed = PruneResult{}
 		before := int64(iot.At(d.now()).Add(-deletedGrace))
 		count := func(n *int64, query string, args ...any) error {
@@ -240,7 +240,7 @@ func (d *DB) removeEach(ctx context.Context, before iot.Instant, find string, st
 	}
 	for len(keys) > 0 {
 		n := min(len(keys), pruneWeight/4)
-		if err := d.write("remove what was deleted", func(t *Tx) error {
+		if err := d.writeMany("remove what was deleted", pruneWeight, func(t *Tx) error {
 			for _, key := range keys[:n] {
 				for _, s := range statements {
 					if _, err := t.exec(s, key); err != nil {
@@ -312,7 +312,7 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 			if !some {
 				break
 			}
-			if err := d.write("remove what has expired", func(t *Tx) error {
+			if err := d.writeMany("remove what has expired", pruneWeight, func(t *Tx) error {
 				_, err := t.exec(`DELETE FROM `+p.table+` WHERE (`+p.key+`) IN (SELECT `+p.key+` FROM `+p.table+` WHERE `+p.where+` LIMIT $2)`, p.before, pruneWeight)
 				return err
 			}); err != nil {
@@ -336,7 +336,7 @@ func (d *DB) vacuum(ctx context.Context, most int64) error {
 		if size.Free == 0 || !tooLarge && size.Free <= size.File/16 {
 			return nil
 		}
-		if err := d.write("give free space back", func(t *Tx) error {
+		if err := d.writeMany("give free space back", pruneWeight, func(t *Tx) error {
 			_, err := t.exec(`PRAGMA incremental_vacuum(` + strconv.Itoa(vacuumPages) + `)`)
 			return err
 		}); err != nil {

@@ -50,9 +50,7 @@ func (d *DB) Ready(ctx context.Context) error {
 		return errReadOnly
 	}
 	done := make(chan error, 1)
-	if !submitUntil(d.writer, ctx.Done(), item{done: func(err error) { done <- err }, fn: noteReady}) {
-		return unavailable("The disk does not answer in time.", ctx.Err())
-	}
+	d.submit(item{done: func(err error) { done <- err }, fn: noteReady})
 	select {
 	case err := <-done:
 		if err != nil {

@@ -94,11 +94,14 @@ func isFull(err error) bool { return resultCode(err)&0xff == codeFull }
 
 var errShort = &iot.Error{Code: iot.StorageFull, Message: messageFull}
 
-// AcceptWait is how long a sender waits for the disk before it is told that the
-// disk does not answer.
+// AcceptWait is how long a sender waits for its messages to be on disk before it is
+// told that the disk does not answer, or that too much stands in line.
 const AcceptWait = 30 * time.Second
 
-var errTooSlow = unavailable("The disk does not answer in time. Send it again.", nil)
+var (
+	errTooSlow = unavailable("The disk does not answer in time. Send it again.", nil)
+	errBusy    = unavailable("Too many messages are being stored at once. Send it again in a few seconds.", nil)
+)
 
 // taken leaves out the items that nobody waits for any more.
 func taken(batch []item) []item {

@@ -6,23 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"thingpost/internal/iot"
 )
-
-// maxBatch bounds the items of one transaction, and waiting those that stand in
-// line before a caller must wait to hand over its own.
-const (
-	maxBatch = 1024
-	waiting  = 4096
-)
-
-// maxMessages bounds the messages of one transaction; those of one call are
-// never parted.
-const maxMessages = 8192
 
 // Under load (busyBatch items in the last transaction) the writer lets more
 // come, for up to gathers times gather, or until nothing comes any more or there are
@@ -47,6 +35,9 @@ type item struct {
 	accept []*Accept       // of one call: stored together
 	finish *iot.Outcome
 	done   func(error)
+	// project whose turn it takes in line: 0 for what is no project's.
+	project int64
+	load    load
 	// given is set by whoever comes first: the writer, who writes the item, or the
 	// caller, who waits for it no longer. nil if the caller always waits.
 	given *atomic.Bool
@@ -59,20 +50,18 @@ type writer struct {
 	sqldb    *sql.DB
 	conn     *sql.Conn
 	stmts    statements
-	items    chan item
+	line     *lineup
 	onCommit func(iot.Commit)
 
-	mu     sync.RWMutex // guards closed against sends on items
-	closed bool
-	ended  chan struct{}
-	pause  *time.Timer
+	ended chan struct{}
+	pause *time.Timer
+	wrote atomic.Uint64 // batches that were written, or tried to be
 
 	// Known to the writer's goroutine alone.
 	versions map[int64]int64 // of projects
 	devices  map[int64]int64 // the number of each device's last change; see deviceStale
 	floor    int64           // changes up to this one are not in devices any more
 	health   map[int64]iot.Health
-	messages int            // of the batch
 	outcomes []*iot.Outcome // of the batch
 	putOff   putOff
 	short    bool      // the disk was full: messages are refused until there is a reserve again
@@ -84,7 +73,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 	if err != nil {
 		return err
 	}
-	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, items: make(chan item, waiting), ended: make(chan struct{}),
+	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ended: make(chan struct{}),
 		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{}, putOff: newPutOff(d.now()), pause: time.NewTimer(0)}
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
@@ -138,31 +127,17 @@ func (w *writer) prepare(ctx context.Context) error {
 // submit hands an item to the writer. done is called once, from the writer's
 // goroutine, when the item is on disk or has failed; it must be quick.
 func (w *writer) submit(it item) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if w.closed {
-		it.done(errClosed)
-		return
+	if it.load.rows == 0 {
+		it.load.rows = fewRows
 	}
-	w.items <- it
+	it.load.items = 1
+	if !w.line.push(it) {
+		it.done(errClosed)
+	}
 }
 
-// submitUntil is submit for a caller who does not wait for ever for a place in the
-// line. It reports whether there was one.
-func submitUntil[T any](w *writer, end <-chan T, it item) bool {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if w.closed {
-		it.done(errClosed)
-		return true
-	}
-	select {
-	case w.items <- it:
-		return true
-	case <-end:
-		return false
-	}
-}
+// fewRows is what a change counts of which nothing else is known.
+const fewRows = 4
 
 // submit hands an item to the writer, if there is one.
 func (d *DB) submit(it item) {
@@ -179,23 +154,21 @@ var errClosed = unavailable("Thingpost is stopping. Try again in a moment.", nil
 
 // write runs fn as one item and waits until it is on disk. It does not stop
 // when ctx does: a change that has begun is never half known.
-func (d *DB) write(doing string, fn func(*Tx) error) error {
+func (d *DB) write(doing string, fn func(*Tx) error) error { return d.writeMany(doing, fewRows, fn) }
+
+// writeMany is write for a step of a long change, of so many rows.
+func (d *DB) writeMany(doing string, rows int, fn func(*Tx) error) error {
 	done := make(chan error, 1)
-	d.submit(item{fn: fn, done: func(err error) { done <- err }})
+	d.submit(item{fn: fn, load: load{rows: rows}, done: func(err error) { done <- err }})
 	return translate(doing, <-done)
 }
 
 func (w *writer) close() error {
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
-		<-w.ended
+	first := w.line.close()
+	<-w.ended
+	if !first {
 		return nil
 	}
-	w.closed = true
-	close(w.items)
-	w.mu.Unlock()
-	<-w.ended
 	return errors.Join(w.stmts.close(), w.conn.Close(), w.sqldb.Close())
 }
 
@@ -203,49 +176,47 @@ func (w *writer) run() {
 	defer close(w.ended)
 	idle := time.NewTimer(idleAfter)
 	defer idle.Stop()
-	batch := make([]item, 0, maxBatch)
-	busy := false
+	batch := make([]item, 0, maxItems)
+	busy, rested := false, false
 	for {
-		var it item
-		open := true
-		if w.db.Trouble() != nil {
+		trouble := w.db.Trouble() != nil
+		after := idle.C
+		switch {
+		case trouble:
 			idle.Reset(troubleAgain)
-			select {
-			case it, open = <-w.items:
-			case <-idle.C:
-			}
-			w.tryDisk()
-			if it.done == nil && open {
-				continue
-			}
-		} else {
+		case rested:
+			after = nil // nothing more to put off: wait for work, not for the clock
+		default:
 			idle.Reset(idleAfter)
-			select {
-			case it, open = <-w.items:
-			case <-idle.C:
-				w.rest()
-				// Nothing more to put off: wait for work, not for the clock.
-				it, open = <-w.items
-			}
 		}
-		if !open {
+		some, open := w.line.wait(after)
+		if trouble {
+			w.tryDisk()
+		}
+		switch {
+		case some:
+			rested = false
+			batch = w.collect(batch[:0], busy)
+			busy = len(batch) >= busyBatch
+			w.write(taken(batch))
+			clear(batch)
+		case !open:
 			w.rest()
 			return
+		case !trouble:
+			w.rest()
+			rested = true
 		}
-		w.messages = len(it.accept)
-		batch = w.collect(append(batch[:0], it), busy)
-		busy = len(batch) >= busyBatch
-		w.write(taken(batch))
-		clear(batch)
 	}
 }
 
-// collect takes what else is waiting, and waits a moment for more under load.
+// collect takes what is waiting, and waits a moment for more under load.
 func (w *writer) collect(batch []item, busy bool) []item {
+	var full load
 	for turn := 0; ; turn++ {
 		had := len(batch)
-		batch = w.drain(batch)
-		if !busy || turn == gathers || len(batch) >= enough || turn > 0 && len(batch) == had {
+		batch = w.line.take(batch, &full)
+		if !busy || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
 			return batch
 		}
 		w.pause.Reset(gather)
@@ -253,26 +224,10 @@ func (w *writer) collect(batch []item, busy bool) []item {
 	}
 }
 
-// drain takes what is waiting now.
-func (w *writer) drain(batch []item) []item {
-	for len(batch) < maxBatch && w.messages < maxMessages {
-		select {
-		case it, open := <-w.items:
-			if !open {
-				return batch
-			}
-			batch = append(batch, it)
-			w.messages += len(it.accept)
-		default:
-			return batch
-		}
-	}
-	return batch
-}
-
 // write stores a batch in one transaction. If one of many items fails it, each
 // is tried alone, so that no item can fail another's.
 func (w *writer) write(batch []item) {
+	defer w.wrote.Add(1)
 	if batch = w.refused(batch); len(batch) == 0 {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	// replayStep is how many deliveries one step makes at most: others get their
 	// turn at the writer in between.
-	replayStep = 1000
+	replayStep = 250
 	// replayBacklog is how much a webhook that answers well may owe before a replay
 	// without a rate waits: it is as fast as its receiver, and can be stopped.
 	replayBacklog = 2000

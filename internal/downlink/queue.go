@@ -2,6 +2,8 @@ package downlink
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"thingpost/db"
@@ -33,7 +35,9 @@ func New(o Options) *Queue {
 
 // Push puts downlinks at the end of a device's queue, with replace in the place
 // of what is queued, and returns them when they are on disk, with the messages
-// that tell of it and their deliveries. None and replace clears the queue.
+// that tell of it and their deliveries. None and replace clears the queue. Many are
+// stored a piece at a time, in their order: if the disk fails between two, the error
+// says how many are queued.
 // Errors: invalid; not_found if the device is deleted; limit_reached.
 func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders []Order, replace bool) ([]*iot.Downlink, error) {
 	if len(orders) > iot.MaxDownlinks {
@@ -52,8 +56,25 @@ func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders 
 	if len(list) == 0 && !replace {
 		return list, nil
 	}
-	return list, q.change(ctx, p, v, func(c db.Cause) (bool, error) { return q.o.DB.PushDownlinks(list, replace, c) })
+	for from := 0; from == 0 || from < len(list); from += pushedAtOnce {
+		piece := list[from:min(from+pushedAtOnce, len(list))]
+		err := q.change(ctx, p, v, func(c db.Cause) (bool, error) {
+			c.More = len(list) - from - len(piece)
+			return q.o.DB.PushDownlinks(piece, replace && from == 0, c)
+		})
+		if e, ok := errors.AsType[*iot.Error](err); ok && from > 0 {
+			return nil, &iot.Error{Code: e.Code, Message: fmt.Sprintf("The first %d of %d downlinks are queued, the others are not. %s", from, len(list), e.Message), Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
+
+// pushedAtOnce is how many downlinks are one transaction, with the messages that
+// tell of them.
+const pushedAtOnce = 100
 
 // Clear removes what is queued for a device.
 func (q *Queue) Clear(ctx context.Context, p *iot.Project, v *iot.Device) error {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,27 +69,58 @@ type Result struct {
 
 // Accept stores messages with the deliveries that they make and returns when
 // they are on disk: a result for each body, in their order. Bodies must not be
-// changed afterwards. The error is one that all share (storage_full,
-// unavailable): nothing was stored.
+// changed afterwards. Many are stored a piece at a time, so that nobody waits for
+// all of them. If the disk fails between two pieces (storage_full, unavailable), or
+// ctx ends, what was stored until then has its ids, and each of the rest that error.
+// Where nothing was stored the error is returned.
 func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Result, error) {
 	results := make([]Result, len(bodies))
-	list := make([]*incoming, 0, len(bodies))
-	if err := i.registerAll(ctx, s, bodies); err != nil {
-		return nil, err
-	}
-	for n, body := range bodies {
-		in, err := i.read(ctx, s, body)
-		if err != nil {
-			if isShared(err) {
-				return nil, err
-			}
-			results[n].Err = err
-			continue
+	list := make([]*incoming, 0, min(len(bodies), readAtOnce))
+	for from := 0; from < len(bodies); from += readAtOnce {
+		list = list[:0]
+		if err := i.registerAll(ctx, s, bodies[from:min(from+readAtOnce, len(bodies))]); err != nil {
+			return results, broken(results, from, err)
 		}
-		in.at = n
-		list = append(list, in)
+		for n, body := range bodies[from:min(from+readAtOnce, len(bodies))] {
+			if len(bodies) > 1 {
+				body = bytes.Clone(body) // what waits to be sent must not keep all of them in memory
+			}
+			in, err := i.read(ctx, s, body)
+			if err == nil {
+				in.at = from + n
+				list = append(list, in)
+				continue
+			}
+			if isShared(err) {
+				return results, broken(results, from, err)
+			}
+			results[from+n].Err = err
+		}
+		if err := i.acceptAll(ctx, s.Project, list, results); err != nil {
+			return results, broken(results, from, err)
+		}
 	}
-	return results, i.acceptAll(ctx, s.Project, list, results)
+	return results, nil
+}
+
+// readAtOnce is how many messages of a call are read before they are stored.
+const readAtOnce = 256
+
+// broken gives an error to all results from one on that have neither an id nor an
+// error of their own. It returns the error where nothing at all was stored.
+func broken(results []Result, from int, err error) error {
+	stored := false
+	for n := range results {
+		r := &results[n]
+		if n >= from && r.ID.IsZero() && r.Err == nil {
+			r.Err = err
+		}
+		stored = stored || !r.ID.IsZero()
+	}
+	if stored {
+		return nil
+	}
+	return err
 }
 
 // Payload is what a device sends without an envelope around it.
@@ -136,19 +168,30 @@ func isShared(err error) bool {
 	return !ok || e.Code == iot.Unavailable || e.Code == iot.StorageFull
 }
 
-// acceptAll stores messages, and those again that were stale.
+// acceptAll stores messages a piece at a time, and those again that were stale.
 func (i *Ingest) acceptAll(ctx context.Context, p *iot.Project, list []*incoming, results []Result) error {
+	var stale []*incoming
 	for len(list) > 0 {
-		stale, err := i.store(ctx, p, list, results)
+		n, old, err := i.store(ctx, p, list, results)
 		if err != nil {
 			return err
+		}
+		list, stale = list[n:], append(stale, old...)
+		if len(list) > 0 {
+			if ctx.Err() != nil {
+				return errGone // what is stored was not waited for either
+			}
+			continue
 		}
 		if list, err = i.again(ctx, p, stale, results); err != nil {
 			return err
 		}
+		stale = nil
 	}
 	return nil
 }
+
+var errGone = iot.NewError(iot.Unavailable, "It was not stored, as the connection ended before its turn came. Send it again.")
 
 // again finds the devices of stale messages anew: what changed may have been
 // their profile, or they were deleted.
@@ -172,31 +215,42 @@ func noDevice(name string) error {
 	return iot.NewError(iot.NotFound, "There is no device "+printable(name)+" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
 }
 
-// store transforms, matches and writes messages. What was matched on settings
-// that have changed meanwhile is returned, to be matched again.
-func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incoming, results []Result) (stale []*incoming, err error) {
+// store transforms, matches and writes the first of the messages, as many as are a
+// piece, and returns how many. What was matched on settings that have changed
+// meanwhile is returned too, to be matched again.
+func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incoming, results []Result) (n int, stale []*incoming, err error) {
 	p, err := i.settings(ctx, project.Key)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	accepts, stored := make([]*db.Accept, 0, len(list)), list[:0]
+	accepts, stored := make([]*db.Accept, 0, len(list)), make([]*incoming, 0, len(list))
+	var returns []*db.Accept
+	rows, size, last := 0, int64(0), int64(0)
 	for _, in := range list {
+		if rows >= db.PieceRows || size >= db.PieceBytes {
+			break
+		}
+		n++
 		if err := in.transform(p); err != nil {
 			results[in.at].Err = err
 			continue
 		}
+		if in.Device.Key != last {
+			last = in.Device.Key
+			if a := i.back(p, &in.Accept); a != nil {
+				returns, rows = append(returns, a), rows+a.Rows()
+			}
+		}
+		i.match(p, &in.Accept)
+		rows, size = rows+in.Rows(), size+in.Bytes()
 		accepts, stored = append(accepts, &in.Accept), append(stored, in)
-	}
-	returns := i.returns(p, accepts)
-	for _, a := range accepts {
-		i.match(p, a)
 	}
 	all := accepts
 	if len(returns) > 0 {
 		all = append(slices.Clip(returns), accepts...)
 	}
 	if err := i.db.Accept(all...); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	i.heard(p, accepts, returns)
 	for _, in := range stored {
@@ -210,8 +264,11 @@ func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incomi
 		default:
 			results[in.at].ID = in.Message.ID
 		}
+		if !in.Stale {
+			in.Deliveries, in.InOrder = nil, nil // memory: the dispatcher has what it needs
+		}
 	}
-	return stale, nil
+	return n, stale, nil
 }
 
 // transform makes of what came what the device's profile asks for. A message that

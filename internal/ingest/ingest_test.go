@@ -23,6 +23,7 @@ type world struct {
 	clock   atomic.Int64
 	commits atomic.Int64
 	deaf    atomic.Bool
+	heard   atomic.Pointer[func(iot.Commit)] // after each commit
 	project *iot.Project
 	device  *iot.Device
 	webhook *iot.Webhook
@@ -33,10 +34,13 @@ func open(t *testing.T) *world {
 	w := &world{}
 	w.clock.Store(1_800_000_000_000)
 	now := func() time.Time { return time.UnixMilli(w.clock.Load()) }
-	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: now, OnCommit: func(c iot.Commit) {
+	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: now, Limits: iot.Limits{Webhooks: 100, Headers: 5}, OnCommit: func(c iot.Commit) {
 		w.commits.Add(1)
 		if w.Ingest != nil && !w.deaf.Load() {
 			w.Changed(c)
+		}
+		if f := w.heard.Load(); f != nil {
+			(*f)(c)
 		}
 	}})
 	must(t, err)

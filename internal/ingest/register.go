@@ -10,7 +10,7 @@ import (
 
 // registerStep is how many new devices one transaction makes: no other sender waits
 // long for it.
-const registerStep = 100
+const registerStep = readAtOnce / 2
 
 // registerAll registers the devices that the messages of an array name and nobody
 // knows yet, many in a transaction. What it leaves out, for whatever reason, is met

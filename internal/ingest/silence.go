@@ -123,12 +123,15 @@ func (r *watchRun) note(now iot.Instant) error {
 	return r.db.NoteWatched(now)
 }
 
-// tell stores a message for each silence, or its end.
+// tell stores a message for each silence, or its end, a piece at a time.
 func (i *Ingest) tell(ctx context.Context, list []told) error {
 	for len(list) > 0 {
 		var made []*db.Accept
 		var of, stale []told
-		for _, v := range list {
+		rows := 0
+		for len(list) > 0 && rows < db.PieceRows {
+			v := list[0]
+			list = list[1:]
 			d, err := i.db.DeviceOfKey(ctx, v.key)
 			if iot.CodeOf(err) == iot.NotFound {
 				i.watch.settled(v, &db.Silence{Gone: true})
@@ -145,7 +148,8 @@ func (i *Ingest) tell(ctx context.Context, list []told) error {
 			if err != nil {
 				return err
 			}
-			made, of = append(made, i.silence(p, d, v, iot.At(i.now()))), append(of, v)
+			a := i.silence(p, d, v, iot.At(i.now()))
+			made, of, rows = append(made, a), append(of, v), rows+a.Rows()
 		}
 		if err := i.db.Accept(made...); err != nil {
 			return err
@@ -158,7 +162,7 @@ func (i *Ingest) tell(ctx context.Context, list []told) error {
 				i.watch.settled(of[n], a.Silence)
 			}
 		}
-		list = stale
+		list = append(stale, list...)
 	}
 	return nil
 }
@@ -177,20 +181,17 @@ func (i *Ingest) silence(p *settings, d *iot.Device, v told, at iot.Instant) *db
 	return a
 }
 
-// returns makes a message for each silence that messages end.
-func (i *Ingest) returns(p *settings, list []*db.Accept) (made []*db.Accept) {
-	var last int64
-	for _, a := range list {
-		d := a.Device
-		if d.Key == last || expected(p, d) == 0 {
-			continue
-		}
-		last = d.Key
-		if seenAt, silent := i.watch.silence(d.Key); silent {
-			made = append(made, i.silence(p, d, told{d.Key, d.ProjectID, seenAt, true}, a.Message.ReceivedAt))
-		}
+// back makes a message for the silence that a message ends, nil if it ends none.
+func (i *Ingest) back(p *settings, a *db.Accept) *db.Accept {
+	d := a.Device
+	if expected(p, d) == 0 {
+		return nil
 	}
-	return made
+	seenAt, silent := i.watch.silence(d.Key)
+	if !silent {
+		return nil
+	}
+	return i.silence(p, d, told{d.Key, d.ProjectID, seenAt, true}, a.Message.ReceivedAt)
 }
 
 // heard notes the devices of messages that are stored now.

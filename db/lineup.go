@@ -1,0 +1,202 @@
+package db
+
+import (
+	"sync"
+	"time"
+)
+
+// Bounds of a transaction: some 20 ms of work on a small machine, where a row of
+// a message, a delivery or an attempt takes some 25 µs with its indexes, and a MiB
+// of payload 8 ms. An item that is larger has a transaction of its own.
+const (
+	maxItems = 1024
+	maxRows  = 768
+	maxBytes = 2 << 20
+)
+
+// PieceRows and PieceBytes bound the messages that a caller should hand over at
+// once, where it has many: rows are messages and their deliveries, bytes are those
+// of payloads. The rest should wait until they are on disk: so nobody waits for
+// more than a piece of each other caller.
+const (
+	PieceRows  = maxRows / 2
+	PieceBytes = maxBytes / 2
+)
+
+// An item of at most these is small: it goes before all large ones.
+const (
+	smallRows  = 32
+	smallBytes = 64 << 10
+)
+
+// load is how much work items are.
+type load struct {
+	items, rows int
+	bytes       int64
+}
+
+func (l *load) add(o load) {
+	l.items += o.items
+	l.rows += o.rows
+	l.bytes += o.bytes
+}
+
+// fits reports whether another item stays within a part of a transaction.
+func (l load) fits(o load, part int) bool {
+	l.add(o)
+	return l.items <= maxItems && l.rows <= maxRows/part && l.bytes <= maxBytes/int64(part)
+}
+
+// lineup is what waits for the writer. Small items go first, and large ones (a piece
+// of a large call, a step of retention) fill up what is left of a transaction; of
+// each kind, projects take turns. So a message waits neither for what another
+// project sends nor for an array of its own, and an array waits for no more than a
+// transaction of small items. It is safe for concurrent use. It has no bound of its own:
+// its callers wait for their items.
+type lineup struct {
+	mu           sync.Mutex
+	small, large turns
+	closed       bool
+	wake         chan struct{} // capacity one: there is an item, or it was closed
+}
+
+func newLineup() *lineup {
+	return &lineup{small: newTurns(), large: newTurns(), wake: make(chan struct{}, 1)}
+}
+
+// push puts an item in line; false if the line is closed.
+func (l *lineup) push(it item) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if it.load.rows <= smallRows && it.load.bytes <= smallBytes {
+		l.small.push(it)
+	} else {
+		l.large.push(it)
+	}
+	l.ring()
+	return true
+}
+
+func (l *lineup) ring() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close takes no more; what is in line stays. It reports whether it was open.
+func (l *lineup) close() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := !l.closed
+	l.closed = true
+	l.ring()
+	return was
+}
+
+func (l *lineup) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.small.count + l.large.count
+}
+
+// wait returns when there is an item (some), the timer has run off, or there will
+// be none any more (open is false). Only the writer calls it.
+func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
+	for {
+		l.mu.Lock()
+		some, open = l.small.count+l.large.count > 0, !l.closed
+		l.mu.Unlock()
+		if some || !open {
+			return some, open
+		}
+		select {
+		case <-l.wake:
+		case <-timer:
+			return false, true
+		}
+	}
+}
+
+// take appends what else has room in a transaction to its batch; full is what the
+// batch holds already.
+func (l *lineup) take(batch []item, full *load) []item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	part := 1
+	if l.large.count > 0 {
+		part = 2
+	}
+	first := len(batch) == 0
+	batch = l.small.take(batch, full, part, false)
+	return l.large.take(batch, full, 1, first)
+}
+
+// turns are items of projects that take turns.
+type turns struct {
+	projects map[int64]*turn
+	ring     []*turn // those with items, the next one first
+	count    int
+}
+
+// turn is what one project has in line: items from head on.
+type turn struct {
+	project int64
+	items   []item
+	head    int
+}
+
+// keptTurns is of how many projects without items the memory is kept.
+const keptTurns = 256
+
+func newTurns() turns { return turns{projects: map[int64]*turn{}} }
+
+func (t *turns) push(it item) {
+	of := t.projects[it.project]
+	if of == nil {
+		of = &turn{project: it.project}
+		t.projects[it.project] = of
+	}
+	if len(of.items) == 0 {
+		t.ring = append(t.ring, of)
+	}
+	of.items = append(of.items, it)
+	t.count++
+}
+
+// take appends an item of each project in turn, as long as there is one that fits
+// in a part of a transaction. The first is taken in any case if always says so, or
+// if there is nothing else.
+func (t *turns) take(batch []item, full *load, part int, always bool) []item {
+	for misses := 0; misses < len(t.ring); {
+		of := t.ring[0]
+		next := of.items[of.head]
+		t.ring = t.ring[1:]
+		if !full.fits(next.load, part) && !always && len(batch) > 0 {
+			misses++
+			t.ring = append(t.ring, of)
+			continue
+		}
+		misses, always = 0, false
+		full.add(next.load)
+		batch = append(batch, next)
+		of.items[of.head] = item{}
+		of.head++
+		t.count--
+		if of.head < len(of.items) {
+			t.ring = append(t.ring, of)
+			continue
+		}
+		of.items, of.head = of.items[:0], 0
+		if cap(of.items) > keptTurns {
+			of.items = nil
+		}
+		if len(t.projects) > keptTurns {
+			delete(t.projects, of.project)
+		}
+	}
+	return batch
+}
