@@ -130,7 +130,7 @@ type Result struct {
 	// Resent: a kept connection ended without an answer to the written request,
 	// which was sent once more. The receiver may have got it twice.
 	Resent     bool
-	RetryAfter time.Duration // asked for with 429 or 503; at most 24 h, 0 if not
+	RetryAfter time.Duration // asked for with 429 or 503; at most 7 days, 0 if not
 	// Class is "" if a 2xx came whole, or up to what is kept of it, and if Canceled.
 	Class iot.ErrorClass
 	// Detail says for people what happened and what to do. It never holds the
