@@ -6,8 +6,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,9 +19,14 @@ import (
 // own timeout fires first and tells the phase.
 const dialGrace = time.Second
 
-// dialer opens the transport's connections. Every address is judged by the
-// policy at the moment it is dialled, so that no answer of a name server and no
-// spelling of an address gets around it.
+// otherFamily is how long the addresses of the preferred family (IPv6 or IPv4, as
+// the system sorts them) have before those of the other one are tried beside them
+// (RFC 8305).
+const otherFamily = 300 * time.Millisecond
+
+// dialer opens the transport's connections. Of a name's addresses those that the
+// policy allows are tried. Every address is judged again at the moment it is dialled,
+// so that no answer of a name server and no spelling of an address gets around it.
 type dialer struct {
 	policy *Policy
 	tls    *tls.Config
@@ -32,15 +38,6 @@ func newDialer(policy *Policy, resolver *net.Resolver, conf *tls.Config) *dialer
 	d.net = net.Dialer{KeepAlive: 30 * time.Second, Resolver: resolver, ControlContext: d.control}
 	return d
 }
-
-// dialTimes is what control learns about the dial that it is part of.
-type dialTimes struct {
-	x        *exchange
-	began    time.Duration
-	resolved atomic.Int64 // ns since the exchange's start, 0 before
-}
-
-type dialTimesKey struct{}
 
 // tlsError is a failure of the handshake.
 type tlsError struct{ err error }
@@ -107,36 +104,157 @@ func (d *dialer) open(ctx context.Context, x *exchange, network, address string)
 	if err != nil {
 		return nil, err
 	}
-	// Some resolvers read 0x7f.1 as an address and others ask DNS for it: judge
-	// it as an address first. Names that always mean one need no DNS either.
-	if err := d.policy.checkHost(host, port); err != nil {
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
 		return nil, err
 	}
-	times := &dialTimes{x: x, began: x.elapsed()}
-	conn, err := d.net.DialContext(context.WithValue(ctx, dialTimesKey{}, times), network, address)
-	end := x.elapsed()
-	rec := &dialed{conn: conn}
-	resolved := time.Duration(times.resolved.Load())
-	if resolved == 0 {
-		resolved = end
-	} else {
-		rec.connect = end - resolved
+	// Some resolvers read 0x7f.1 as an address and others ask DNS for it: judge
+	// it as an address first. Names that always mean one need no DNS either.
+	if err := d.policy.checkHost(host, uint16(number)); err != nil {
+		return nil, err
 	}
-	if _, literal := netip.ParseAddr(host); literal != nil {
-		rec.dns = resolved - times.began
+	rec := &dialed{}
+	defer x.dialed.Store(rec)
+	began := x.elapsed()
+	all, literal, err := d.resolve(ctx, host, uint16(number))
+	resolved := x.elapsed()
+	if !literal {
+		rec.dns = resolved - began
 	}
-	x.dialed.Store(rec)
+	if err != nil {
+		return nil, err
+	}
+	allowed, refused := d.policy.sort(all)
+	if len(allowed) == 0 {
+		return nil, blocked(host, refused)
+	}
+	x.dialing.Store(int32(phaseConnect))
+	rec.conn, err = d.first(ctx, network, allowed)
+	rec.connect = x.elapsed() - resolved
+	if err != nil && len(refused) > 0 {
+		err = &partlyRefused{err, refused}
+	}
 	return rec, err
 }
 
-// control is called with each address that is about to be dialled.
-func (d *dialer) control(ctx context.Context, network, address string, _ syscall.RawConn) error {
-	times, ok := ctx.Value(dialTimesKey{}).(*dialTimes)
-	if !ok {
-		return errors.New("dial outside of an exchange")
+// partlyRefused is a failure to reach the addresses of a name that are allowed,
+// where it has others.
+type partlyRefused struct {
+	error
+	refused []refusal
+}
+
+func (e *partlyRefused) Unwrap() error { return e.error }
+
+// resolve returns the addresses of a host in the order in which to try them.
+func (d *dialer) resolve(ctx context.Context, host string, port uint16) (list []netip.AddrPort, literal bool, err error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, true, nil
 	}
-	times.resolved.CompareAndSwap(0, int64(times.x.elapsed()))
-	times.x.dialing.Store(int32(phaseConnect))
+	resolver := d.net.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	addrs, err := resolver.LookupNetIP(ctx, "ip", host)
+	for _, a := range addrs {
+		if to := netip.AddrPortFrom(a.Unmap(), port); !slices.Contains(list, to) {
+			list = append(list, to)
+		}
+	}
+	if err == nil && len(list) == 0 {
+		err = &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}
+	}
+	return list, false, err
+}
+
+// first returns the first connection to one of the addresses. Those of the first
+// one's family are tried one after the other; if that takes long or fails, the
+// others are too. The error is that of the first address.
+func (d *dialer) first(ctx context.Context, network string, list []netip.AddrPort) (net.Conn, error) {
+	var mine, others []netip.AddrPort
+	for _, to := range list {
+		if to.Addr().Is4() == list[0].Addr().Is4() {
+			mine = append(mine, to)
+		} else {
+			others = append(others, to)
+		}
+	}
+	if len(others) == 0 {
+		return d.inTurn(ctx, network, mine)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		conn   net.Conn
+		err    error
+		others bool
+	}
+	results := make(chan result)
+	gone := make(chan struct{})
+	defer close(gone)
+	try := func(list []netip.AddrPort, others bool) { // ends with the context at the latest
+		conn, err := d.inTurn(ctx, network, list)
+		select {
+		case results <- result{conn, err, others}:
+		case <-gone:
+			if conn != nil {
+				_ = conn.Close()
+			}
+		}
+	}
+	go try(mine, false)
+	timer := time.NewTimer(otherFamily)
+	defer timer.Stop()
+	started, failed, firstErr := false, 0, error(nil)
+	for {
+		select {
+		case <-timer.C:
+		case r := <-results:
+			if r.err == nil {
+				return r.conn, nil
+			}
+			if failed++; failed == 2 {
+				if r.others {
+					return nil, firstErr
+				}
+				return nil, r.err
+			}
+			firstErr = r.err
+		}
+		if !started {
+			started = true
+			go try(others, true)
+		}
+	}
+}
+
+// inTurn tries addresses one after the other, each for its part of the time.
+func (d *dialer) inTurn(ctx context.Context, network string, list []netip.AddrPort) (net.Conn, error) {
+	const least = 2 * time.Second // for one address, if there is so much
+	var first error
+	for i, to := range list {
+		one, cancel := ctx, context.CancelFunc(func() {})
+		if deadline, ok := ctx.Deadline(); ok && i < len(list)-1 {
+			left := time.Until(deadline)
+			one, cancel = context.WithTimeout(ctx, max(left/time.Duration(len(list)-i), min(left, least)))
+		}
+		conn, err := d.net.DialContext(one, network, to.String())
+		cancel()
+		if err == nil {
+			return conn, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, first
+}
+
+// control is called with each address that is about to be dialled.
+func (d *dialer) control(_ context.Context, network, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || network != "tcp4" && network != "tcp6" {
 		return &iot.Error{Code: iot.Forbidden, Message: "The address cannot be read, so it is not dialled.", Err: errBlocked}

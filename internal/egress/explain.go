@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,6 +122,18 @@ func span(d time.Duration) string {
 // explain gives a broken exchange its class and sentence. The status is that of
 // the answer in whose body it broke, or 0.
 func explain(err error, req *http.Request, status int) (iot.ErrorClass, string) {
+	class, detail := explainFirst(err, req, status)
+	if e, ok := errors.AsType[*partlyRefused](err); ok {
+		var what []string
+		for _, r := range e.refused[:min(len(e.refused), maxNamed)] {
+			what = append(what, r.what)
+		}
+		detail += " Other addresses of the name were not tried: " + strings.Join(what, "; ") + "."
+	}
+	return class, detail
+}
+
+func explainFirst(err error, req *http.Request, status int) (iot.ErrorClass, string) {
 	host := printable(req.URL.Host)
 	if errors.Is(err, errBlocked) {
 		if e, ok := errors.AsType[*iot.Error](err); ok {
@@ -206,7 +220,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		return iot.ErrConnect, fmt.Sprintf("%s reset the connection before it answered; check the receiver's log and any firewall or proxy before it.", at)
 	case broken(err), strings.Contains(text, "server closed"):
 		return iot.ErrConnect, fmt.Sprintf("%s closed the connection without an answer; check the receiver's log.", at)
-	case errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return iot.ErrTimeout, fmt.Sprintf("%s stopped answering on the network; check address, port and firewall.", at)
 	}
 	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at, printable(strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")))

@@ -94,17 +94,8 @@ func parseNetwork(part string) (netip.Prefix, error) {
 // both as itself and as what it leads to. The error is an iot.Error with code
 // forbidden, whose message says why and what the operator can do.
 func (p *Policy) Check(addr netip.Addr) error {
-	a := addr.WithZone("").Unmap()
-	if !a.IsValid() {
-		return &iot.Error{Code: iot.Forbidden, Message: "The address cannot be read, so it is not dialled.", Err: errBlocked}
-	}
-	if p.guard.SafeAddr(a) != nil {
-		return refusal(fmt.Sprintf("%s is %s", a, kind(a)), a)
-	}
-	for _, inner := range embedded(a) {
-		if p.guard.SafeAddr(inner) != nil {
-			return refusal(fmt.Sprintf("%s leads to %s, %s", a, inner, kind(inner)), inner)
-		}
+	if r := p.refuse(addr); r != nil {
+		return blocked("", []refusal{*r})
 	}
 	return nil
 }
@@ -113,13 +104,55 @@ func (p *Policy) Check(addr netip.Addr) error {
 // listeners too, whatever networks are allowed. What they answer is not for those
 // who may say where webhooks lead.
 func (p *Policy) CheckPort(to netip.AddrPort) error {
-	if err := p.Check(to.Addr()); err != nil {
-		return err
+	if r := p.refusePort(to); r != nil {
+		return blocked("", []refusal{*r})
+	}
+	return nil
+}
+
+// sort tells the addresses that may be dialled from the others.
+func (p *Policy) sort(all []netip.AddrPort) (allowed []netip.AddrPort, refused []refusal) {
+	for _, to := range all {
+		if r := p.refusePort(to); r != nil {
+			refused = append(refused, *r)
+		} else {
+			allowed = append(allowed, to)
+		}
+	}
+	return allowed, refused
+}
+
+// refusal is why an address is not dialled.
+type refusal struct {
+	what string       // "10.0.0.1 is in a private network"
+	add  netip.Prefix // the network that the operator would have to allow
+	own  bool         // nothing allows it
+}
+
+func (p *Policy) refuse(addr netip.Addr) *refusal {
+	a := addr.WithZone("").Unmap()
+	if !a.IsValid() {
+		return &refusal{what: "The address cannot be read"}
+	}
+	if p.guard.SafeAddr(a) != nil {
+		return &refusal{what: fmt.Sprintf("%s is %s", a, kind(a)), add: netip.PrefixFrom(a, a.BitLen())}
+	}
+	for _, inner := range embedded(a) {
+		if p.guard.SafeAddr(inner) != nil {
+			return &refusal{what: fmt.Sprintf("%s leads to %s, %s", a, inner, kind(inner)), add: netip.PrefixFrom(inner, inner.BitLen())}
+		}
+	}
+	return nil
+}
+
+func (p *Policy) refusePort(to netip.AddrPort) *refusal {
+	if r := p.refuse(to.Addr()); r != nil {
+		return r
 	}
 	a := to.Addr().WithZone("").Unmap()
 	for _, own := range p.own {
 		if own.Port() == to.Port() && (isOwn(own.Addr(), a) || slices.ContainsFunc(embedded(a), func(inner netip.Addr) bool { return isOwn(own.Addr(), inner) })) {
-			return &iot.Error{Code: iot.Forbidden, Message: fmt.Sprintf("%s is this server itself, which sends nothing to itself: use the receiver's own address, or the project's inspector.", to), Err: errBlocked}
+			return &refusal{what: fmt.Sprintf("%s is this server itself", to), own: true}
 		}
 	}
 	return nil
@@ -149,13 +182,43 @@ func isOwn(listens, a netip.Addr) bool {
 	})
 }
 
-func refusal(what string, a netip.Addr) error {
-	return &iot.Error{
-		Code: iot.Forbidden,
-		Message: fmt.Sprintf("%s, which is not reached unless the operator allows it: use a public address, or have Thingpost started with -allow-networks %s.",
-			what, netip.PrefixFrom(a, a.BitLen())),
-		Err: errBlocked,
+// maxNamed is how many addresses of a name an error names.
+const maxNamed = 8
+
+// blocked is the error about addresses none of which may be dialled: those that a
+// host leads to, or one that was written as it is ("").
+func blocked(host string, refused []refusal) error {
+	var what, add []string
+	own := false
+	for i, r := range refused {
+		own = own || r.own
+		if i < maxNamed {
+			what = append(what, r.what)
+		}
+		if network := r.add.String(); r.add.IsValid() && len(add) < maxNamed && !slices.Contains(add, network) {
+			add = append(add, network)
+		}
 	}
+	if more := len(refused) - len(what); more > 0 {
+		what = append(what, fmt.Sprintf("and %d more", more))
+	}
+	text := strings.Join(what, "; ")
+	if host != "" {
+		text = printable(host) + " leads to no address that may be reached: " + text
+	}
+	switch {
+	case len(add) > 0 && host != "":
+		text += ". Use a public address, or have Thingpost started with -allow-networks " + strings.Join(add, ",") + "."
+	case len(add) > 0:
+		text += ", which is not reached unless the operator allows it: use a public address, or have Thingpost started with -allow-networks " + strings.Join(add, ",") + "."
+	case own && host != "":
+		text += ", which sends nothing to itself. Use the receiver's own address, or the project's inspector."
+	case own:
+		text += ", which sends nothing to itself: use the receiver's own address, or the project's inspector."
+	default:
+		text += ", so it is not dialled."
+	}
+	return &iot.Error{Code: iot.Forbidden, Message: text, Err: errBlocked}
 }
 
 // Hint returns a sentence for the person who saves a URL whose host is plainly
@@ -171,7 +234,11 @@ func (p *Policy) Hint(rawURL string) string {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	if e, ok := errors.AsType[*iot.Error](p.checkHost(u.Hostname(), port)); ok {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		n = 0
+	}
+	if e, ok := errors.AsType[*iot.Error](p.checkHost(u.Hostname(), uint16(n))); ok {
 		return e.Message
 	}
 	return ""
@@ -179,15 +246,17 @@ func (p *Policy) Hint(rawURL string) string {
 
 // checkHost returns why none of the addresses that a host means without asking DNS
 // may be dialled; nil if one may, or only DNS knows.
-func (p *Policy) checkHost(host, port string) (refused error) {
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		n = 0
-	}
+func (p *Policy) checkHost(host string, port uint16) error {
+	var all []netip.AddrPort
 	for _, a := range plainAddrs(host) {
-		if refused = p.CheckPort(netip.AddrPortFrom(a, uint16(n))); refused == nil {
-			return nil
-		}
+		all = append(all, netip.AddrPortFrom(a, port))
 	}
-	return refused
+	allowed, refused := p.sort(all)
+	if len(allowed) > 0 || len(refused) == 0 {
+		return nil
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		host = ""
+	}
+	return blocked(host, refused)
 }
