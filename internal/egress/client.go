@@ -121,22 +121,25 @@ type Request struct {
 type Result struct {
 	StartedAt time.Time // UTC
 	Timings   iot.Timings
-	// Status is 0 if no answer came. A failed exchange has one too if it broke
-	// off inside the answer's body.
-	Status    int
+	Status    int             // 0 if no answer came
 	Headers   iot.HeaderLines // ordered by name
 	Body      []byte          // the first iot.MaxResponseBody bytes, as they came
 	Truncated bool            // there was more
-	// Resent: a kept connection ended without an answer to the written request,
-	// which was sent once more. The receiver may have got it twice.
+	// Resent: the written request got no answer, because its kept connection ended
+	// or an HTTP/2 receiver refused it, and was sent once more. The receiver may have
+	// got it twice.
 	Resent     bool
 	RetryAfter time.Duration // asked for with 429 or 503; at most 7 days, 0 if not
-	// Class is "" if a 2xx came whole, or up to what is kept of it, and if Canceled.
+	// Class is "" if a 2xx came, whatever became of its body, and if Canceled.
 	Class iot.ErrorClass
+	// Note says for people what broke of the answer's body, which changes nothing
+	// of what its status means. "" if it came whole, or up to what is kept of it.
+	Note string
 	// Detail says for people what happened and what to do. It never holds the
 	// request's path, query or headers; of a Location header it quotes no query.
 	Detail string
-	// Canceled: the caller's context ended first. This counts as no attempt.
+	// Canceled: the caller's context ended first, and no 2xx had come. This counts
+	// as no attempt.
 	Canceled bool
 }
 
@@ -153,7 +156,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	}
 	limited, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	x := &exchange{Context: limited, now: c.now, start: c.now(), delivery: r.Delivery}
+	x := &exchange{Context: limited, cancel: cancel, now: c.now, start: c.now(), delivery: r.Delivery}
 	res := Result{StartedAt: x.start.UTC()}
 	req, detail := newRequest(x, r)
 	if detail != "" {
@@ -167,31 +170,48 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		x.dialing.Store(int32(phaseWait)) // nothing is dialled
 	}
 	resp, last, err := c.send(way, x, req, r)
-	res.Resent = last != x && x.wrote.Load() != 0
+	res.Resent = last.sentTwice() || last != x && x.wrote.Load() != 0
 	x = last
-	at := x.phase()
-	if err == nil {
+	if resp != nil {
 		if x.first.Load() == 0 {
 			x.firstByte() // the inspector
 		}
-		at = phaseBody
-		err = res.read(resp)
+		broke := res.read(resp)
+		res.Timings = x.timings()
+		res.judge(req, resp.Header, x.start.Add(x.elapsed()))
+		if broke != nil {
+			res.Note = bodyNote(broke, &res, resp.ContentLength, limited.Err() != nil, r.Timeout)
+			if ctx.Err() != nil {
+				res.cut()
+			}
+		}
+		finish(resp, res.Truncated, cancel)
+		return res
 	}
+	at := x.phase()
 	res.Timings = x.timings()
 	switch {
-	case err == nil:
-		res.judge(req, resp.Header, x.start.Add(x.elapsed()))
 	case ctx.Err() != nil:
 		res.Canceled = true
+	case x.refused.Load():
+		res.Class, res.Detail = iot.ErrConnect, printable(req.URL.Host)+" refused the request twice (HTTP/2) and did not answer it; check the receiver and any proxy before it."
 	case limited.Err() != nil:
-		res.Class, res.Detail = iot.ErrTimeout, timeoutDetail(x, at, req.URL.Host, res.Status, r.Timeout)
+		res.Class, res.Detail = iot.ErrTimeout, timeoutDetail(x, at, req.URL.Host, r.Timeout)
 	default:
-		res.Class, res.Detail = explain(err, req, res.Status)
-	}
-	if resp != nil {
-		finish(resp, res.Truncated, cancel)
+		res.Class, res.Detail = explain(err, req, x)
 	}
 	return res
+}
+
+// cut is called for an answer that the caller cut inside its body: a 2xx counts all
+// the same, of anything else it is as if nothing had been sent.
+func (r *Result) cut() {
+	if r.OK() {
+		r.Note = "Thingpost was stopped before the answer's body had come; the status had, and it counts."
+		return
+	}
+	r.Canceled = true
+	r.Class, r.Detail, r.Note = "", "", ""
 }
 
 // send sends a request. If its kept connection died it is sent once more, on a
@@ -201,7 +221,7 @@ func (c *Client) send(way http.RoundTripper, x *exchange, req *http.Request, r R
 	if err == nil || !x.died(err) || x.Err() != nil {
 		return resp, x, err
 	}
-	x = &exchange{Context: x.Context, now: c.now, start: x.start, delivery: r.Delivery}
+	x = &exchange{Context: x.Context, cancel: x.cancel, now: c.now, start: x.start, delivery: r.Delivery}
 	req, _ = newRequest(x, r) // it was fine before
 	resp, err = c.single.RoundTrip(req)
 	return resp, x, err
@@ -225,7 +245,7 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	header := make(http.Header, len(r.Headers))
 	values := make([]string, len(r.Headers)) // one allocation for all
 	for i, h := range r.Headers {
-		name := http.CanonicalHeaderKey(h.Name)
+		name := fieldName(h.Name)
 		values[i] = h.Value
 		if before := header[name]; before != nil {
 			header[name] = append(before, h.Value)
@@ -237,7 +257,20 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	return req, ""
 }
 
-// read takes over the answer's head and the start of its body.
+// fieldName is how a field's name is sent. By the canonical form of these two
+// net/http takes a request for one that it may send again by itself, as often as it
+// finds a kept connection dead; send does that, once, and the attempt says so. In
+// lower case, which is how HTTP/2 writes all names, they mean the same to receivers.
+func fieldName(name string) string {
+	name = http.CanonicalHeaderKey(name)
+	if name == "Idempotency-Key" || name == "X-Idempotency-Key" {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
+// read takes over the answer's head and the start of its body. The error says how
+// the body broke.
 func (r *Result) read(resp *http.Response) error {
 	r.Status, r.Headers = resp.StatusCode, headerLines(resp.Header)
 	if resp.StatusCode == http.StatusSwitchingProtocols || resp.ContentLength == 0 {

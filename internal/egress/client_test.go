@@ -143,7 +143,13 @@ func TestDoJudgesStatuses(t *testing.T) {
 		{"status=302&Location=/login", iot.ErrRedirect, 0, "/login"},
 		{"status=301&Location=https://other.example/hook/sub?key=hush", iot.ErrRedirect, 0, "https://other.example/…/sub:"},
 		{"status=301&Location=/hook/", iot.ErrRedirect, 0, "slash at its end"},
-		{"status=304", iot.ErrRedirect, 0, "304 Not Modified"},
+		{"status=300&Location=/a", iot.ErrRedirect, 0, "to http"},
+		{"status=300", iot.ErrHTTP5xx, 0, "does not say where"},
+		{"status=301", iot.ErrHTTP5xx, 0, "does not say where"},
+		{"status=304", iot.ErrHTTP5xx, 0, "304 Not Modified: that means"},
+		{"status=304&Location=/a", iot.ErrHTTP5xx, 0, "no answer to a POST"},
+		{"status=305&Location=/a", iot.ErrHTTP5xx, 0, "asks for a proxy"},
+		{"status=306", iot.ErrHTTP5xx, 0, "asks for a proxy"},
 		{"status=307&Location=https://127.0.0.1/hook?status=200", iot.ErrRedirect, 0, "write https://"},
 		{"status=308&Location=http://%2500", iot.ErrRedirect, 0, "not followed"},
 		{"status=400", iot.ErrHTTP4xx, 0, "400 Bad Request"},
@@ -215,28 +221,45 @@ func TestDoTimings(t *testing.T) {
 
 func TestDoReportsItsOwnCancelAsNoAttempt(t *testing.T) {
 	arrived := make(chan struct{}, 1)
-	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/body" {
-			_, _ = io.WriteString(w, "some")
-			_ = http.NewResponseController(w).Flush()
-		}
+	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		arrived <- struct{}{}
 		<-r.Context().Done()
 	})
 	c := newClient(t, Options{})
-	for _, path := range []string{"/head", "/body"} {
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-arrived; cancel() }()
+	res := c.Do(ctx, post(s.URL+"/head"))
+	if res.OK() || !res.Canceled || res.Class != "" || res.Detail != "" {
+		t.Errorf("%+v", res)
+	}
+	if res = c.Do(ctx, post(s.URL)); !res.Canceled {
+		t.Errorf("sent with an ended context: %+v", res)
+	}
+}
+
+// A status that came is known, however we end; what is no success is sent again
+// after the start, as if it had not been.
+func TestCancelInsideTheBodyKeepsASuccess(t *testing.T) {
+	for status, counts := range map[int]bool{200: true, 204: true, 302: false, 429: false, 500: false} {
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { <-arrived; cancel() }()
-		res := c.Do(ctx, post(s.URL+path))
-		if res.OK() || !res.Canceled || res.Class != "" || res.Detail != "" {
-			t.Errorf("%s: %+v", path, res)
-		}
-		if res = c.Do(ctx, post(s.URL)); !res.Canceled {
-			t.Errorf("%s: sent with an ended context: %+v", path, res)
+		c := New(Options{Inspects: func(context.Context, string) bool { return true }, Inspector: roundTripper(func(*http.Request) (*http.Response, error) {
+			body := io.MultiReader(strings.NewReader("some"), readerFunc(func([]byte) (int, error) {
+				cancel()
+				return 0, context.Canceled
+			}))
+			return &http.Response{StatusCode: status, Header: http.Header{"Location": {"/a"}}, Body: io.NopCloser(body), ContentLength: -1}, nil
+		})})
+		res := c.Do(ctx, post("http://receiver.example/"))
+		if res.OK() != counts || res.Canceled == counts || res.Class != "" || res.Detail != "" || (res.Note != "") != counts {
+			t.Errorf("%d: %+v", status, res)
 		}
 	}
 }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

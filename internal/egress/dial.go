@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -74,6 +75,13 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	began := x.elapsed()
 	conf := d.tls.Clone()
 	conf.ServerName = serverName(address)
+	if len(conf.Certificates) == 0 && conf.GetClientCertificate == nil {
+		// Without a certificate Go answers in silence that there is none.
+		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			x.asked.Store(true)
+			return &tls.Certificate{}, nil
+		}
+	}
 	conn := tls.Client(rec.conn, conf)
 	err = conn.HandshakeContext(ctx)
 	x.dialed.Store(&dialed{conn: conn, dns: rec.dns, connect: rec.connect, tls: x.elapsed() - began})
@@ -129,7 +137,10 @@ func (d *dialer) open(ctx context.Context, x *exchange, network, address string)
 		return nil, blocked(host, refused)
 	}
 	x.dialing.Store(int32(phaseConnect))
-	rec.conn, err = d.first(ctx, network, allowed)
+	conn, err := d.first(ctx, network, allowed)
+	if err == nil {
+		rec.conn = &patientConn{Conn: conn, ended: make(chan struct{})}
+	}
 	rec.connect = x.elapsed() - resolved
 	if err != nil && len(refused) > 0 {
 		err = &partlyRefused{err, refused}
@@ -260,6 +271,44 @@ func (d *dialer) control(_ context.Context, network, address string, _ syscall.R
 		return &iot.Error{Code: iot.Forbidden, Message: "The address cannot be read, so it is not dialled.", Err: errBlocked}
 	}
 	return d.policy.CheckPort(to)
+}
+
+// lateAnswer is how long what a receiver wrote before it closed its connection has
+// to be read, once a write has failed.
+const lateAnswer = 250 * time.Millisecond
+
+// patientConn tells a failed write a moment later: net/http gives a request up at
+// once, though the answer, or the TLS alert that says why, has come and is unread.
+type patientConn struct {
+	net.Conn
+	once  sync.Once
+	ended chan struct{} // nothing more will be read
+}
+
+func (c *patientConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.once.Do(func() { close(c.ended) })
+	}
+	return n, err
+}
+
+func (c *patientConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && broken(err) {
+		timer := time.NewTimer(lateAnswer)
+		select {
+		case <-c.ended:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return n, err
+}
+
+func (c *patientConn) Close() error {
+	c.once.Do(func() { close(c.ended) })
+	return c.Conn.Close()
 }
 
 // serverName is the name that a certificate must be for.

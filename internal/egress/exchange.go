@@ -23,7 +23,6 @@ const (
 	phaseTLS
 	phaseSend
 	phaseWait
-	phaseBody
 )
 
 // exchange is the context of one request, and what was measured on the way. The
@@ -31,6 +30,7 @@ const (
 // what they write is atomic.
 type exchange struct {
 	context.Context // ends at the timeout
+	cancel          context.CancelFunc
 	now             func() time.Time
 	start           time.Time
 	delivery        iot.ID
@@ -40,6 +40,9 @@ type exchange struct {
 	wrote   atomic.Int64           // ns since start when the request was written, 0 before
 	first   atomic.Int64           // ns since start at the answer's first byte, 0 before
 	interim atomic.Int64           // interim answers (1xx) so far
+	heads   atomic.Int64           // heads of requests written so far
+	refused atomic.Bool            // by HTTP/2, as often as it may be sent
+	asked   atomic.Bool            // the receiver asked for a client certificate
 
 	conn      net.Conn // the connection that carries the request, nil before
 	reused    bool     // it has carried others before
@@ -77,6 +80,7 @@ func Delivery(ctx context.Context) iot.ID {
 // traced returns the context to send with.
 func (x *exchange) traced() context.Context {
 	x.trace.GotConn = x.gotConn
+	x.trace.WroteHeaders = x.wroteHeaders
 	x.trace.WroteRequest = x.wroteRequest
 	x.trace.GotFirstResponseByte = x.firstByte
 	x.trace.Got1xxResponse = x.gotInterim
@@ -85,9 +89,29 @@ func (x *exchange) traced() context.Context {
 
 func (x *exchange) elapsed() time.Duration { return x.now().Sub(x.start) }
 
+// maxSends is how often a request may be sent in one attempt.
+const maxSends = 2
+
+// gotConn notes the connection that carries the request. net/http sends a request
+// that HTTP/2 refused up to eight times by itself; the third is stopped here.
 func (x *exchange) gotConn(info httptrace.GotConnInfo) {
 	x.conn, x.reused = info.Conn, info.Reused
 	x.connected = x.elapsed()
+	if x.heads.Load() >= maxSends && isHTTP2(info.Conn) {
+		x.refused.Store(true)
+		x.cancel()
+	}
+}
+
+func (x *exchange) wroteHeaders() { x.heads.Add(1) }
+
+// sentTwice reports whether net/http sent the request again by itself, after HTTP/2
+// refused it. Over HTTP/1 it does that only where no byte was written.
+func (x *exchange) sentTwice() bool { return x.heads.Load() >= maxSends && isHTTP2(x.conn) }
+
+func isHTTP2(conn net.Conn) bool {
+	secure, ok := conn.(*tls.Conn)
+	return ok && secure.ConnectionState().NegotiatedProtocol == "h2"
 }
 
 func (x *exchange) wroteRequest(info httptrace.WroteRequestInfo) {
@@ -100,11 +124,36 @@ func (x *exchange) wroteRequest(info httptrace.WroteRequestInfo) {
 // as receivers do with those that they think idle. Streams of HTTP/2 are left to
 // the transport, which knows what the receiver has not looked at.
 func (x *exchange) died(err error) bool {
-	if !x.reused || x.first.Load() != 0 || !broken(err) && !strings.Contains(err.Error(), "server closed idle connection") {
+	if !x.reused || x.first.Load() != 0 || !ended(err) {
 		return false
 	}
+	return !isHTTP2(x.conn)
+}
+
+// alert returns the receiver's TLS alert where that is why a request failed, else the
+// error: a write that failed for it may be what net/http tells of, while the
+// connection knows better.
+func (x *exchange) alert(err error) error {
 	secure, ok := x.conn.(*tls.Conn)
-	return !ok || secure.ConnectionState().NegotiatedProtocol != "h2"
+	if !ok || !ended(err) || isHTTP2(x.conn) && !stillborn(err) {
+		return err
+	}
+	_ = secure.SetReadDeadline(time.Unix(1, 0)) // nothing more is awaited
+	_, known := secure.Read(make([]byte, 1))
+	if e, ok := errors.AsType[*net.OpError](known); ok && e.Op == "remote error" {
+		return known
+	}
+	return err
+}
+
+// ended reports whether an error is that of a connection that is over.
+func ended(err error) bool {
+	return broken(err) || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "server closed idle connection") || stillborn(err)
+}
+
+// stillborn reports whether a connection by HTTP/2 ended before its first request.
+func stillborn(err error) bool {
+	return strings.Contains(err.Error(), "client conn could not be established")
 }
 
 // errInterim ends an exchange whose receiver sends one interim answer after the

@@ -1,9 +1,8 @@
 package egress
 
 import (
+	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// judge gives a whole answer its class and sentence. The time is its arrival.
+// judge gives an answer its class and sentence, by its head. The time is its
+// arrival.
 func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 	if r.Status >= 200 && r.Status < 300 {
 		return
@@ -27,14 +27,62 @@ func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
 		r.RetryAfter = retryAfter(header.Get("Retry-After"), at)
 	}
+	location := header.Get("Location")
 	switch {
-	case r.Status >= 300 && r.Status < 400:
-		r.Class, r.Detail = iot.ErrRedirect, redirectDetail(r.Status, req.URL, header.Get("Location"))
+	case redirects(r.Status) && location != "":
+		r.Class, r.Detail = iot.ErrRedirect, redirectDetail(r.Status, req.URL, location)
+	case r.Status == http.StatusBadRequest && req.URL.Scheme == "http" && wantsTLS(r.Body):
+		r.Class, r.Detail = iot.ErrHTTP4xx, fmt.Sprintf("The receiver answered 400 Bad Request: %s speaks https on this port; write https:// in the webhook's URL.", printable(req.URL.Host))
 	case r.Status >= 400 && r.Status < 500:
 		r.Class, r.Detail = iot.ErrHTTP4xx, statusDetail(r.Status)
-	default: // 5xx, and numbers that mean nothing here, which are the server's fault too
+	default: // 5xx, and what means nothing as the answer to a POST, which is the server's fault too
 		r.Class, r.Detail = iot.ErrHTTP5xx, statusDetail(r.Status)
 	}
+}
+
+// redirects reports whether clients follow the Location of such an answer. 304 is
+// about what a client has stored, 305 and 306 are of the past.
+func redirects(status int) bool {
+	switch status {
+	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// wantsTLS reports whether a body is what common servers answer to plain HTTP on
+// a port for https: Go's, nginx, and Apache httpd.
+func wantsTLS(body []byte) bool {
+	for _, words := range []string{"sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server port"} {
+		if bytes.Contains(body, []byte(words)) {
+			return true
+		}
+	}
+	return false
+}
+
+// bodyNote says how the answer's body broke, and what its status means all the
+// same. length is what the answer promised, or -1.
+func bodyNote(err error, r *Result, length int64, timeout bool, after time.Duration) string {
+	came := fmt.Sprintf("after %d bytes", len(r.Body))
+	if length >= 0 {
+		came = fmt.Sprintf("after %d of %d bytes", len(r.Body), length)
+	}
+	var what string
+	switch {
+	case timeout:
+		what = fmt.Sprintf("did not end in %s: it stopped %s; a short answer, or none, is enough", span(after), came)
+	case errors.Is(err, syscall.ECONNRESET):
+		what = fmt.Sprintf("broke off %s: the connection was reset; check the receiver and any proxy before it", came)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		what = fmt.Sprintf("broke off %s: the connection was closed; check the receiver and any proxy before it", came)
+	default:
+		what = fmt.Sprintf("cannot be read, %s (%s); check the receiver and any proxy before it", came, printable(err.Error()))
+	}
+	if r.Status >= 200 && r.Status < 300 {
+		return fmt.Sprintf("%s came and counts as success, but the answer's body %s.", iot.StatusCode(r.Status).Text(), what)
+	}
+	return fmt.Sprintf("The answer's body %s.", what)
 }
 
 func statusDetail(status int) string {
@@ -42,6 +90,12 @@ func statusDetail(status int) string {
 	switch status {
 	case http.StatusSwitchingProtocols:
 		do = "it speaks another protocol at this URL; check the URL"
+	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		do = "it sends clients elsewhere and does not say where; check the webhook's URL and the receiver"
+	case http.StatusNotModified:
+		do = "that means \"nothing has changed\", which is no answer to a POST; check the receiver and any cache before it"
+	case http.StatusUseProxy, 306:
+		do = "it asks for a proxy, which is no answer any more; check the receiver"
 	case http.StatusUnauthorized, http.StatusForbidden:
 		do = "it does not accept the credentials; check the webhook's headers"
 	case http.StatusNotFound:
@@ -73,7 +127,7 @@ func redirectDetail(status int, from *url.URL, location string) string {
 	const advice = "redirects are not followed, so change the webhook's URL to where the receiver really is"
 	text := iot.StatusCode(status).Text()
 	to, err := from.Parse(location)
-	if location == "" || err != nil || to.Host == "" {
+	if err != nil || to.Host == "" {
 		return fmt.Sprintf("The receiver answered %s: %s.", text, advice)
 	}
 	if from.Scheme == "http" && to.Scheme == "https" && to.Hostname() == from.Hostname() && to.Path == from.Path {
@@ -90,7 +144,7 @@ func redirectDetail(status int, from *url.URL, location string) string {
 }
 
 // timeoutDetail says in which phase the time ran out.
-func timeoutDetail(x *exchange, at phase, host string, status int, after time.Duration) string {
+func timeoutDetail(x *exchange, at phase, host string, after time.Duration) string {
 	host = printable(host)
 	var what string
 	switch at {
@@ -108,8 +162,6 @@ func timeoutDetail(x *exchange, at phase, host string, status int, after time.Du
 			break
 		}
 		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the webhook's timeout", host)
-	case phaseBody:
-		return fmt.Sprintf("No whole answer in %s: %s answered %s but did not end the answer's body; a short answer is enough.", span(after), host, iot.StatusCode(status).Text())
 	}
 	return fmt.Sprintf("No answer in %s: %s.", span(after), what)
 }
@@ -119,10 +171,9 @@ func span(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 }
 
-// explain gives a broken exchange its class and sentence. The status is that of
-// the answer in whose body it broke, or 0.
-func explain(err error, req *http.Request, status int) (iot.ErrorClass, string) {
-	class, detail := explainFirst(err, req, status)
+// explain gives an exchange without an answer its class and sentence.
+func explain(err error, req *http.Request, x *exchange) (iot.ErrorClass, string) {
+	class, detail := explainFirst(err, req, x)
 	if e, ok := errors.AsType[*partlyRefused](err); ok {
 		var what []string
 		for _, r := range e.refused[:min(len(e.refused), maxNamed)] {
@@ -133,7 +184,7 @@ func explain(err error, req *http.Request, status int) (iot.ErrorClass, string) 
 	return class, detail
 }
 
-func explainFirst(err error, req *http.Request, status int) (iot.ErrorClass, string) {
+func explainFirst(err error, req *http.Request, x *exchange) (iot.ErrorClass, string) {
 	host := printable(req.URL.Host)
 	if errors.Is(err, errBlocked) {
 		if e, ok := errors.AsType[*iot.Error](err); ok {
@@ -143,14 +194,20 @@ func explainFirst(err error, req *http.Request, status int) (iot.ErrorClass, str
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return iot.ErrDNS, dnsDetail(e, printable(req.URL.Hostname()))
 	}
+	asked := x.asked.Load()
 	if e, ok := errors.AsType[*tlsError](err); ok {
-		return iot.ErrTLS, tlsDetail(e.err, host)
+		return iot.ErrTLS, tlsDetail(e.err, req.URL, asked)
+	}
+	// With TLS 1.3 a receiver judges the client after the handshake is over.
+	err = x.alert(err)
+	if e, ok := errors.AsType[*net.OpError](err); ok && (e.Op == "remote error" || e.Op == "local error") {
+		return iot.ErrTLS, tlsDetail(err, req.URL, asked)
+	}
+	if asked && !x.reused && ended(err) {
+		return iot.ErrTLS, tlsDetail(err, req.URL, asked)
 	}
 	if name, bad := badHeader(req.Header); bad {
 		return iot.ErrConfig, fmt.Sprintf("The header %q has characters that cannot be sent; check its value and what its variables became.", printable(name))
-	}
-	if status != 0 {
-		return iot.ErrConnect, fmt.Sprintf("%s answered %s but broke off inside the answer's body; check the receiver and any proxy before it.", host, iot.StatusCode(status).Text())
 	}
 	return connectDetail(err, host)
 }
@@ -163,31 +220,6 @@ func dnsDetail(e *net.DNSError, host string) string {
 		return fmt.Sprintf("The name servers did not answer for %s; check this machine's DNS and the host.", host)
 	}
 	return fmt.Sprintf("The name %s could not be looked up; check this machine's DNS and the host.", host)
-}
-
-func tlsDetail(err error, host string) string {
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
-		return fmt.Sprintf("The certificate of %s has expired or is not valid yet; renew it at the receiver, or check this machine's clock.", host)
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return fmt.Sprintf("The certificate of %s is signed by nobody this machine trusts; have the receiver send its whole chain, or install its authority here.", host)
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return fmt.Sprintf("The certificate of %s is for another name; use the name it was made for in the webhook's URL, or renew it for this one.", host)
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fmt.Sprintf("The certificate of %s is not valid; renew it at the receiver.", host)
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return fmt.Sprintf("%s does not speak TLS on this port; write http:// in the webhook's URL, or use the port for https.", host)
-	}
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
-		return fmt.Sprintf("%s refused the TLS handshake (%s); check its TLS versions and whether it asks for a client certificate.", host, printable(strings.TrimPrefix(e.Err.Error(), "tls: ")))
-	}
-	if broken(err) {
-		return fmt.Sprintf("%s closed the connection during the TLS handshake; check that it speaks https on this port.", host)
-	}
-	return fmt.Sprintf("The TLS handshake with %s did not succeed (%s); check the receiver's TLS settings.", host, printable(err.Error()))
 }
 
 func broken(err error) bool {
@@ -218,7 +250,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		return iot.ErrConnect, "This machine has no file descriptors left for a connection; raise the limit of open files (ulimit -n)."
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return iot.ErrConnect, fmt.Sprintf("%s reset the connection before it answered; check the receiver's log and any firewall or proxy before it.", at)
-	case broken(err), strings.Contains(text, "server closed"):
+	case ended(err):
 		return iot.ErrConnect, fmt.Sprintf("%s closed the connection without an answer; check the receiver's log.", at)
 	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return iot.ErrTimeout, fmt.Sprintf("%s stopped answering on the network; check address, port and firewall.", at)
