@@ -415,8 +415,9 @@ func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Att
 		var timings, request, headers string
 		var body []byte
 		var r iot.Response
-		var e iot.FailedError
-		if err := rows.Scan(&a.Number, &a.At, &a.DurationMS, &timings, &request, &r.Status, &headers, &body, &r.Truncated, &e.Class, &e.Detail); err != nil {
+		var class iot.ErrorClass
+		var outcome string
+		if err := rows.Scan(&a.Number, &a.At, &a.DurationMS, &timings, &request, &r.Status, &headers, &body, &r.Truncated, &class, &outcome); err != nil {
 			return nil, translate("list attempts", err)
 		}
 		a.Timings, a.Resent = parseTimings(timings)
@@ -425,9 +426,7 @@ func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Att
 			r.Headers, r.Body = parseHeaders(headers), string(body)
 			a.Response = &r
 		}
-		if e.Class != "" {
-			a.Error = &e
-		}
+		a.Error, a.Note = parseOutcome(class, outcome)
 		list = append(list, a)
 	}
 	slices.Reverse(list)

@@ -1,8 +1,10 @@
 package db
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"thingpost/internal/iot"
 )
@@ -203,7 +205,10 @@ func (w *writer) addAttempt(a *iot.Attempt) {
 		}
 	}
 	if a.Error != nil {
-		class, word = string(a.Error.Class), a.Error.Detail
+		class = string(a.Error.Class)
+	}
+	if text := outcomeText(a); text != "" {
+		word = text
 	}
 	w.stmts.attempts.add(a.DeliveryID.Key(), int64(a.Number), int64(a.At), a.DurationMS, timingsText(a), requestText(a.Request),
 		code, headers, body, truncated, class, word)
@@ -226,11 +231,15 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 	}
 	before := h
 	at := w.endOf(o)
-	if o.Attempt.Error == nil {
+	owed := w.noteOwed(o, at)
+	switch {
+	case o.Attempt.Error == nil && owed:
+		h.ConsecutiveFailures = 0
+	case o.Attempt.Error == nil:
 		if h.Status != iot.Healthy {
 			h = iot.Health{Status: iot.Healthy, Since: at}
 		}
-	} else {
+	default:
 		if h.Status != iot.Failing {
 			h.ConsecutiveFailures, h.Since = 0, at
 		}
@@ -248,6 +257,43 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 	_, err := t.exec(`UPDATE webhooks SET health = $1, consecutive_failures = $2, last_error = $3, health_since = $4 WHERE id = $5`,
 		string(h.Status), h.ConsecutiveFailures, h.LastError, int64(h.Since), id)
 	return err
+}
+
+// owed is a message that a webhook's endpoint did not take.
+type owed struct {
+	message int64
+	at      iot.Instant // of the last attempt
+}
+
+// A webhook on which messages failed within owedFor is not healthy because another
+// one was taken, unless they were too by now. The last maxOwed are known.
+const (
+	owedFor = 15 * time.Minute
+	maxOwed = 32
+)
+
+// noteOwed notes how an attempt ended, and reports whether the webhook's endpoint did
+// not take others lately. A healthy webhook costs a look into the map.
+func (w *writer) noteOwed(o *iot.Outcome, at iot.Instant) bool {
+	id, message := o.Delivery.WebhookID, o.Delivery.MessageID.Key()
+	failed := o.Attempt.Error != nil
+	list := w.owed[id]
+	if len(list) == 0 && !failed {
+		return false
+	}
+	list = slices.DeleteFunc(list, func(v owed) bool { return v.message == message || at.Sub(v.at) > owedFor })
+	if failed {
+		if len(list) == maxOwed {
+			list = slices.Delete(list, 0, 1)
+		}
+		list = append(list, owed{message, at})
+	}
+	if len(list) == 0 {
+		delete(w.owed, id)
+		return false
+	}
+	w.owed[id] = list
+	return true
 }
 
 // The text forms of an attempt's head: a line for each header.
@@ -271,6 +317,26 @@ func parseHeaders(text string) iot.HeaderLines {
 		}
 	}
 	return lines
+}
+
+// outcomeText is the error's sentence, and the note on a line behind it: without a
+// class a text is a note alone.
+func outcomeText(a *iot.Attempt) string {
+	if a.Error == nil {
+		return a.Note
+	}
+	if a.Note == "" {
+		return a.Error.Detail
+	}
+	return strings.ReplaceAll(a.Error.Detail, "\n", " ") + "\n" + a.Note
+}
+
+func parseOutcome(class iot.ErrorClass, text string) (e *iot.FailedError, note string) {
+	if class == "" {
+		return nil, text
+	}
+	detail, note, _ := strings.Cut(text, "\n")
+	return &iot.FailedError{Class: class, Detail: detail}, note
 }
 
 func requestText(r iot.Request) string { return r.Method + " " + r.URL + "\n" + headerText(r.Headers) }

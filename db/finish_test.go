@@ -272,8 +272,9 @@ func TestHealthFollowsTheAnswers(t *testing.T) {
 		{true, iot.Health{Status: iot.Healthy, Since: 1_800_000_000_112}},
 		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 1, LastError: detail, Since: 1_800_000_002_112}},
 		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 2, LastError: detail, Since: 1_800_000_002_112}},
-		{true, iot.Health{Status: iot.Healthy, Since: 1_800_000_004_112}},
-		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 1, LastError: detail, Since: 1_800_000_005_112}},
+		// Two were given up a moment ago: that another was taken makes it not healthy.
+		{true, iot.Health{Status: iot.Failing, LastError: detail, Since: 1_800_000_002_112}},
+		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 1, LastError: detail, Since: 1_800_000_002_112}},
 	} {
 		w.finish(t, answer(c.good))
 		if got := health(); got != c.want {
@@ -285,6 +286,81 @@ func TestHealthFollowsTheAnswers(t *testing.T) {
 	w.finish(t, &iot.Outcome{Delivery: v, Status: iot.Skipped, Detail: "nothing to send"})
 	if got := health(); got != before {
 		t.Errorf("a skipped delivery changed it to %+v", got)
+	}
+}
+
+// TestHealthWhileOtherDeliveriesFail: a success makes a webhook healthy once what
+// failed lately was taken too, or is long ago.
+func TestHealthWhileOtherDeliveriesFail(t *testing.T) {
+	w := open(t)
+	at := iot.Instant(1_800_000_000_000)
+	end := func(v *iot.Delivery, good bool) {
+		t.Helper()
+		o := delivered(iot.Queued{Delivery: v})
+		if !good {
+			o = failed(v, iot.Pending)
+		}
+		o.Attempt.At, at = at, at.Add(time.Second)
+		w.finish(t, o)
+	}
+	made := func() *iot.Delivery { return w.store(t, 1, `1`, false, w.webhook)[0].Deliveries[0] }
+	is := func(what string, status iot.HealthStatus, failures int64) {
+		t.Helper()
+		h, err := w.WebhookByKey(t.Context(), w.webhook.Key)
+		must(t, err)
+		if h.Health.Status != status || h.Health.ConsecutiveFailures != failures {
+			t.Errorf("%s it is %+v", what, h.Health)
+		}
+	}
+	first := made()
+	end(first, false)
+	is("after a failure", iot.Failing, 1)
+	end(made(), true)
+	is("while the first waits for its next try", iot.Failing, 0)
+	end(first, true)
+	is("when the first was taken at last", iot.Healthy, 0)
+
+	for range 5 { // one in two
+		end(made(), false)
+		end(made(), true)
+		is("with failures in between", iot.Failing, 0)
+	}
+	at = at.Add(14 * time.Minute)
+	end(made(), true)
+	is("a while after the last failure", iot.Failing, 0)
+	at = at.Add(2 * time.Minute)
+	end(made(), true)
+	is("long after the last failure", iot.Healthy, 0)
+
+	for range 100 { // more than are known
+		end(made(), false)
+	}
+	end(made(), true)
+	is("after many failures", iot.Failing, 0)
+	at = at.Add(16 * time.Minute)
+	end(made(), true)
+	is("long after many failures", iot.Healthy, 0)
+}
+
+func TestNotesAreKeptWithTheirAttempts(t *testing.T) {
+	w := open(t)
+	v := w.store(t, 1, `1`, false, w.webhook)[0].Deliveries[0]
+	first := failed(v, iot.Pending)
+	first.Attempt.Note = "The answer's body broke off."
+	w.finish(t, first)
+	second := delivered(iot.Queued{Delivery: v})
+	second.Attempt.Number, second.Attempt.Note = 2, "200 OK came and counts, but its body broke off."
+	w.finish(t, second)
+	list, err := w.Attempts(t.Context(), v.ID, 100)
+	must(t, err)
+	if len(list) != 2 || list[0].Note != first.Attempt.Note || list[0].Error == nil || *list[0].Error != *first.Attempt.Error ||
+		list[1].Note != second.Attempt.Note || list[1].Error != nil {
+		t.Errorf("the attempts are %+v", list)
+	}
+	got, err := w.Delivery(t.Context(), w.project.Key, v.ID)
+	must(t, err)
+	if got.Status != iot.Delivered || got.Error != "" || got.ErrorDetail != "" {
+		t.Errorf("the delivery is %+v", got)
 	}
 }
 

@@ -139,10 +139,10 @@ func orStopped(err error) error {
 }
 
 // ReplayBacklog returns the most that any webhook of a replay owes which is not paused
-// and does not fail: a replay need not make more than these can send.
+// and answers: a replay need not make more than these can send.
 func (d *DB) ReplayBacklog(ctx context.Context, r *RunningReplay) (pending int64, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT coalesce(max(c.pending), 0) FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
-		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND w.health <> 'failing' AND ($2 = 0 OR w.id = $2)`, r.ProjectID, r.WebhookID).Scan(&pending)
+		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND (w.health <> 'failing' OR w.consecutive_failures = 0) AND ($2 = 0 OR w.id = $2)`, r.ProjectID, r.WebhookID).Scan(&pending)
 	return pending, translate("count pending deliveries", err)
 }
 

@@ -200,7 +200,7 @@ func (w *hostileWorld) put(t *testing.T, kinds []*hostile, words map[string]stri
 	for _, k := range kinds {
 		k.listen(t)
 		timeout := 10 * time.Second
-		if k.class == iot.ErrTimeout {
+		if k.class == iot.ErrTimeout || k.slow {
 			timeout = time.Second
 		}
 		w.hook(k.name, k.url, timeout)
@@ -308,6 +308,9 @@ func (w *hostileWorld) judgeTaken(t *testing.T, k *hostile) {
 			}
 			if a.Response != nil && a.Response.Truncated {
 				truncated++
+			}
+			if !strings.Contains(a.Note, k.note) || (a.Note == "") != (k.note == "") {
+				t.Errorf("the log notes %q of a success, want %q", a.Note, k.note)
 			}
 		}
 	}

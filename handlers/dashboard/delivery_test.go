@@ -292,6 +292,7 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	first := failedAttempt(1, 503, "The receiver answered 503 Service Unavailable: check that it is running.")
 	first.Response.Body = "<script>alert(1)</script>\x1b[31m\u202etxt" + strings.Repeat("x", 50)
 	first.Response.Truncated, first.Resent = true, true
+	first.Note = "The answer's body broke off after 7 of <b>100</b> bytes."
 	first.Response.Headers = append(first.Response.Headers, iot.HeaderLine{Name: "X-<i>", Value: "<u>"})
 	w.attempted(d, first, iot.Pending, iot.At(w.clock.Now()).Add(time.Second))
 	w.clock.advance(10 * time.Second)
@@ -309,7 +310,8 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 		reads("#attempt-2", "No answer in time. No answer in 10 s").reads(".timeline", "Stored").reads(".timeline", "Received").
 		reads("#response-1", "<script>alert(1)</script>").reads("#attempt-1", "Truncated at 64 KiB").reads("#attempt-1", "Sent twice. The receiver closed the connection").reads("#response-1", "X-<i>: <u>").
 		reads("#request-1", `"vwc": 11.420`).reads("#request-1", "Authorization: •••").reads("#curl-1", `-H 'Authorization: …'`).reads("#curl-1", `it'\''s`)
-	p.lacks("main script").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks("#response-2")
+	p.reads("#attempt-1", "The answer is not whole. The answer's body broke off after 7 of <b>100</b> bytes.")
+	p.lacks("main script").lacks("#attempt-2:contains('not whole')").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks("#response-2")
 	if strings.ContainsAny(p.body, "\x1b\u202e") {
 		t.Error("control characters come through")
 	}

@@ -109,7 +109,7 @@ func (q *queue) misconfigured(j job, at time.Time, err error) *iot.Outcome {
 func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcome {
 	v := j.Delivery
 	a := &iot.Attempt{DeliveryID: v.ID, Number: v.AttemptCount + 1, At: iot.At(res.StartedAt), DurationMS: (res.Timings.Total + 500) / 1000,
-		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}, Resent: res.Resent}
+		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}, Resent: res.Resent, Note: r.Mask(res.Note)}
 	if res.Status != 0 {
 		for i := range res.Headers {
 			res.Headers[i].Value = r.Mask(res.Headers[i].Value)
@@ -129,17 +129,32 @@ func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcom
 	if v.Trigger == iot.TriggerTest || !webhook.Retry(j.hook, res.Class, res.Status) {
 		return o
 	}
-	wait := webhook.Backoff(a.Number, q.d.jitter())
-	if res.RetryAfter > 0 {
-		wait = res.RetryAfter
-	}
-	due := q.d.now().Add(wait)
-	if q.d.clock.age(v, due) > j.hook.Settings.GiveUpAfter() {
+	due := q.due(v, a.Number, res.RetryAfter, j.hook.Settings.GiveUpAfter())
+	if due == 0 {
 		a.Error.Detail += " Given up: the next try would come later than this webhook tries."
 		return o
 	}
 	o.Status, o.DueAt = iot.Pending, due
 	return o
+}
+
+// due is when a delivery is tried again after so many attempts, 0 if not any more. A
+// receiver that asks for a longer wait than the delivery has left gets one last try
+// when its time is over: it said that it will be well again.
+func (q *queue) due(v *iot.Delivery, attempts int, retryAfter, giveUp time.Duration) iot.Instant {
+	now := q.d.now()
+	if retryAfter > 0 {
+		left := giveUp - q.d.clock.age(v, now)
+		if left <= 0 {
+			return 0
+		}
+		return now.Add(min(retryAfter, left))
+	}
+	due := now.Add(webhook.Backoff(attempts, q.d.jitter()))
+	if q.d.clock.age(v, due) > giveUp {
+		return 0
+	}
+	return due
 }
 
 // lostAgain is how long an outcome that the disk would not take waits.

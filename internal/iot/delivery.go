@@ -125,9 +125,13 @@ type Attempt struct {
 	Request  Request      `json:"request"`
 	Response *Response    `json:"response,omitempty"`
 	Error    *FailedError `json:"error,omitempty"`
-	// Resent: a connection that was kept open ended without an answer to the written
-	// request, which was sent once more. The receiver may have got it twice.
+	// Resent: the written request got no answer, because the connection that was kept
+	// open ended or the receiver refused it (HTTP/2), and was sent once more. The
+	// receiver may have got it twice.
 	Resent bool `json:"resent,omitempty"`
+	// Note is a sentence about an answer whose body broke off, which changes nothing
+	// of what its status means. "" if it came whole, or up to MaxResponseBody.
+	Note string `json:"note,omitempty"`
 }
 
 // Timings are the phases of an attempt in microseconds; 0 where a phase did not

@@ -70,7 +70,9 @@ func (h *Header) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Health is how a webhook's endpoint has answered of late.
+// Health is how a webhook's endpoint has answered of late. It is failing when its last
+// attempt failed, and while messages that failed within 15 minutes were not taken
+// since, though others were: then there are no consecutive failures.
 type Health struct {
 	Status              HealthStatus `json:"status"`
 	ConsecutiveFailures int64        `json:"consecutive_failures"`

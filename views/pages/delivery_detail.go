@@ -46,7 +46,7 @@ type DeliveryDetail struct {
 }
 
 // resentText is what people are told of an attempt that was sent twice.
-const resentText = "The receiver closed the connection that it had kept open, without an answer, so the request went out once more on a new one. It may have got the message twice, with the same webhook-id; let it keep idle connections for longer than a minute, or announce their end with Connection: close."
+const resentText = "The receiver closed the connection that it had kept open, without an answer, or refused the request (HTTP/2), so it went out once more. It may have got the message twice, with the same webhook-id; let it keep idle connections for longer than a minute, or announce their end with Connection: close."
 
 func (p DeliveryDetail) sectionID() string {
 	if p.InDrawer {

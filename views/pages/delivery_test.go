@@ -190,6 +190,9 @@ func TestOnlyAWebhookThatIsFailingTellsOfIt(t *testing.T) {
 	if got := reading(row(func(*iot.Webhook) {}).Find(".alert")); got != "The receiver failed: a reason. 2,611 in a row since 10:03:00. Next try in 3 s, at 10:04:03. Nothing is lost: it goes on trying for 24 hours." {
 		t.Errorf("failing reads %q", got)
 	}
+	if got := reading(row(func(w *iot.Webhook) { w.Health.ConsecutiveFailures = 0 }).Find(".alert")); !strings.HasPrefix(got, "The receiver failed: a reason. Some deliveries failed and others were taken, since 10:03:00.") {
+		t.Errorf("failing in part reads %q", got)
+	}
 	if got := reading(row(func(w *iot.Webhook) { w.Paused, w.PausedAt = true, now }).Find(".alert")); got != "Paused on 21 November 2026, 10:04:00. 1,204 deliveries wait until it is resumed; new messages are kept in the log and make no deliveries." {
 		t.Errorf("paused reads %q", got)
 	}

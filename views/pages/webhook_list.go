@@ -237,7 +237,10 @@ func (r WebhookRow) held() string {
 // failingWords say how a webhook fails, how often and since when.
 func failingWords(w *iot.Webhook, now iot.Instant) []templ.Component {
 	times := ui.Count(w.Health.ConsecutiveFailures) + " in a row since "
-	if w.Health.ConsecutiveFailures == 1 {
+	switch w.Health.ConsecutiveFailures {
+	case 0:
+		times = "Some deliveries failed and others were taken, since "
+	case 1:
 		times = "Once, at "
 	}
 	what, advice, ok := strings.Cut(Plain(w.Health.LastError), ": ")
