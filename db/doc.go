@@ -68,5 +68,17 @@
 // the driver's own statement, since database/sql costs as much as a small insert. A
 // query repeats a partial index's condition word by word, or SQLite ignores the index.
 //
-// Retention, backup and check are in retention.go, backup.go and check.go.
+// # Retention and files
+//
+//   - Retention runs each five minutes by age and each ten seconds by size, WAL
+//     included: oldest first, about 400 rows a transaction. Pending deliveries stay with
+//     their messages, and for an hour what was cancelled or deleted, for attempts that
+//     were in flight. Free pages go back to the disk (auto_vacuum=INCREMENTAL) when they
+//     are more than a sixteenth of the file.
+//   - Each five minutes the size is written into the hour's row of storage_hours, with
+//     what retention removed, so that growth is known without counting rows.
+//   - A backup is VACUUM INTO on a connection of its own. A restore replaces by a rename.
+//     Files that must be whole are .….partial-… until they are; a start removes what a
+//     kill left. Of backups/ only names of the program's own form are opened.
+//   - A schema's version is read on a connection that cannot write, before any other.
 package db
