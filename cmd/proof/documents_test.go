@@ -108,7 +108,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // our own sources
+		text, err := os.ReadFile(path)
 		for _, m := range testFunc.FindAllStringSubmatch(string(text), -1) {
 			tests[m[1]] = true
 		}
