@@ -50,9 +50,11 @@
 //     seconds also move the WAL into the database.
 //   - While the disk fails (DB.Trouble), nothing is acknowledged. The log says so at
 //     the begin, each minute and at the end; the writer tries twice a second. A sender
-//     waits 30 s for a disk that does not answer.
+//     waits 30 s for a disk that does not answer. Its messages are then withdrawn, but
+//     what is being written may still be stored.
 //   - On a full disk the reserve of 32 MiB (at most a quarter of the disk) is given up.
-//     Messages are refused until there is room for another reserve; all else goes on.
+//     Messages are refused until there is room for another reserve; all else goes on,
+//     and what pruning frees goes back to the disk at once.
 //
 // # Reads
 //
