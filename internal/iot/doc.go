@@ -21,9 +21,9 @@
 //
 // # People
 //
-// Passwords are argon2id (19 MiB, two passes), two at a time; the memory
-// goes back after each. Common ones and the
-// email are refused. Rights are one set for roles and keys. The audit log is written
-// in the transaction of each change: who may manage keys reads a project's, who may
-// manage members an organization's, the administrator all of it.
+// Passwords are argon2id (19 MiB, two passes), two at a time; the memory goes back
+// after each. Common ones and the email are refused. Rights are one set for roles and
+// keys. The audit log is written in the transaction of each change: who can manage
+// keys reads a project's, who can manage members an organization's, the administrator
+// all of it.
 package iot
