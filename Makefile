@@ -111,7 +111,7 @@ scale: ROWS ?= 10000000
 scale: ## compare the cost of storing, and of each list, with 10,000 and with ROWS stored messages (10000000; 8 GB in TMPDIR, some minutes)
 	THINGPOST_SCALE_ROWS=$(ROWS) $(GO) test ./handlers/dashboard -run '^$$' -bench '^BenchmarkScale$$' -benchtime 1x -timeout 0 -v $(TESTFLAGS)
 
-# INTO=README.md puts the table there; ONLY is a part of a test's name or of a claim.
+# INTO=docs/proof.md puts the table there; ONLY is a part of a test's name or of a claim.
 proof: ## show what holds: the claims, what was done, and the figures, within ten minutes
 	@THINGPOST_BROWSER_REQUIRED=1 $(GO) run ./cmd/proof $(if $(INTO),-into $(INTO)) $(if $(ONLY),-only '$(ONLY)')
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const output = `=== RUN   TestA
@@ -62,7 +63,7 @@ func TestClaimsNameTestsThatExist(t *testing.T) {
 }
 
 func TestTableGoesBetweenTheMarks(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "README.md")
+	path := filepath.Join(t.TempDir(), "proof.md")
 	if err := replace(path, "x"); err == nil {
 		t.Error("a file that is not there was taken")
 	}
@@ -77,8 +78,9 @@ func TestTableGoesBetweenTheMarks(t *testing.T) {
 	if err := os.WriteFile(path, []byte("a\n"+beginMark+"old"+endMark+"\nb\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rows := []row{{claim: claim{part: "Lost", claim: "nothing", done: "kills", pkg: "cmd/x", tests: []string{"TestA", "TestB"}}, figure: "1|2"},
-		{claim: claim{part: "Lost", claim: "less", more: "make x"}, fault: "no"}}
+	rows := []row{{claim: claim{part: "Lost", claim: "nothing", done: "kills", pkg: "cmd/x", tests: []string{"TestA"}}, figure: "1 a|b"},
+		{claim: claim{part: "Lost", claim: "less", pkg: "cmd/x", tests: []string{"TestA", "TestB"}}, figure: "3 of 3 ways, 0 lost"},
+		{claim: claim{part: "Lost", claim: "least", more: "make x"}, fault: "no"}}
 	if err := replace(path, markdown(rows)); err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +88,48 @@ func TestTableGoesBetweenTheMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "a\n" + beginMark + "\n\n| Lost | what was done | figure | holds | alone or longer |\n|---|---|---|---|---|\n" +
-		"| nothing | kills | 1\\|2 | yes | `go test ./cmd/x -run 'TestA\\|TestB'` |\n| less |  |  | **no** | `make x` |\n\n" + endMark + "\nb\n"
+	want := "a\n" + beginMark + "\n\n| Lost | figure | what was done, what was measured | holds | alone or longer |\n|---|---:|---|---|---|\n" +
+		"| nothing | | kills | yes | `go test ./cmd/x -run 'TestA'` |\n| | 1 | a\\|b | | |\n" +
+		"| less | |  | yes | `make proof ONLY=TestA` |\n| | 3 of 3 | ways | | |\n| | 0 | lost | | |\n" +
+		"| least | |  | **no** | `make x` |\n\n" + endMark + "\nb\n"
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestFiguresHaveRowsOfTheirOwn(t *testing.T) {
+	for text, want := range map[string][]measure{
+		"":                                     nil,
+		"recovers by itself":                   {{"", "recovers by itself"}},
+		"9 cells (3 routes, 3 callers), 0 bad": {{"9", "cells (3 routes, 3 callers)"}, {"0", "bad"}},
+		"20 kills, 26942 sent, 0 lost":         {{"20", "kills"}, {"26942", "sent"}, {"0", "lost"}},
+		"5 of 9 ways, none works; 3 ms":        {{"5 of 9", "ways, none works"}, {"3 ms", ""}},
+		"p50 1.1 ms, p99 2.9 ms":               {{"1.1 ms", "p50"}, {"2.9 ms", "p99"}},
+		"down: 720 owed, all sent 9m51s later": {{"", "down"}, {"720", "owed, all sent 9m51s later"}},
+		"45s at 2115 messages/s; memory 76 MiB +2.1 %, at most 205 MiB on disk": {{"45s", "at 2115 messages/s"}, {"", "memory 76 MiB +2.1 %"}, {"at most 205 MiB", "on disk"}},
+	} {
+		if got := measures(text); !slices.Equal(got, want) {
+			t.Errorf("%q:\ngot  %q\nwant %q", text, got, want)
+		}
+	}
+	long, words := "7 "+strings.Repeat("| and on ", 40), ""
+	for i, m := range measures(long) {
+		if n := utf8.RuneCountInString(cell(m.of)); n > maxCell || (m.value == "7") != (i == 0) {
+			t.Errorf("row %d has %d characters, and the figure %q", i, n, m.value)
+		}
+		words += m.of + " "
+	}
+	if got, want := strings.Join(strings.Fields(words), " "), strings.TrimSpace(strings.TrimPrefix(long, "7 ")); got != want {
+		t.Errorf("the rows say %q", got)
+	}
+}
+
+func TestCellsOfClaimsAreShort(t *testing.T) {
+	for _, c := range table() {
+		for _, text := range []string{c.claim, c.done, c.command()} {
+			if n := utf8.RuneCountInString(text) + 2; n > maxCell { // two for the ticks of a command
+				t.Errorf("%d characters, at most %d: %s", n, maxCell, text)
+			}
+		}
 	}
 }
