@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,25 +57,30 @@ func (s *server) listDownlinks(w http.ResponseWriter, r *http.Request, c *caller
 }
 
 // orders reads one downlink, a list of them, or {"downlinks": a list}.
-func orders(r *http.Request) ([]downlink.Order, error) {
-	body, err := handlers.ReadBody(r, handlers.MaxJSONBytes)
-	if err != nil {
-		return nil, err
-	}
+func orders(body []byte) ([]downlink.Order, error) { return oneOrMany[downlink.Order](body) }
+
+// forwarded reads the same for a device whose downlinks only go on to another
+// system: members that we do not know go on too.
+func forwarded(body []byte) ([]downlink.Order, error) {
+	list, err := oneOrMany[json.RawMessage](body)
+	return downlink.Forward(list), err
+}
+
+func oneOrMany[T any](body []byte) ([]T, error) {
 	switch v := gjson.ParseBytes(body); {
 	case v.IsArray():
-		var list []downlink.Order
+		var list []T
 		return list, handlers.ParseJSON(body, &list)
 	case v.Get("downlinks").Exists():
 		var many struct {
-			Downlinks []downlink.Order `json:"downlinks"`
+			Downlinks []T `json:"downlinks"`
 		}
 		err := handlers.ParseJSON(body, &many)
 		return many.Downlinks, err
 	}
-	var one downlink.Order
-	err = handlers.ParseJSON(body, &one)
-	return []downlink.Order{one}, err
+	var one T
+	err := handlers.ParseJSON(body, &one)
+	return []T{one}, err
 }
 
 func (s *server) pushDownlinks(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -90,7 +96,17 @@ func (s *server) push(w http.ResponseWriter, r *http.Request, c *caller, replace
 	if err != nil {
 		return err
 	}
-	list, err := orders(r)
+	body, err := handlers.ReadBody(r, handlers.MaxJSONBytes)
+	if err != nil {
+		return err
+	}
+	read := orders
+	if forwards, err := s.Downlinks.Forwards(r.Context(), c.project, d); err != nil {
+		return err
+	} else if forwards {
+		read = forwarded
+	}
+	list, err := read(body)
 	if err != nil {
 		return err
 	}

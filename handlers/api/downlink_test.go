@@ -185,3 +185,24 @@ func TestProjectNamesItsUpstream(t *testing.T) {
 		t.Errorf("%d wait for the device", n)
 	}
 }
+
+// TestWhatGoesOnToAnUpstreamIsNotJudgedHere pushes what our own queue refuses.
+func TestWhatGoesOnToAnUpstreamIsNotJudgedHere(t *testing.T) {
+	w := newWorld(t)
+	const odd = `{"decoded_payload":{"valve":"open"},"soon":[1.0],"status":"theirs"}`
+	w.refused(iot.Invalid, "POST", queue, w.editor, odd)
+	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/app1", Key: "NNSXS.A"}, "ada"))
+	var v downlinksAnswer
+	a := w.ok(201, "POST", queue, w.editor, odd)
+	if a.into(w, &v); v.Items[0].Status != "forwarded" || !strings.Contains(a.body, `"soon":[1.0]`) {
+		t.Errorf("answered %s", a.body)
+	}
+	w.ok(201, "POST", queue, w.editor, `[{"f_port":0},{"f_port":999}]`)
+	w.ok(200, "PUT", queue, w.editor, `{"downlinks":[{"frm_payload":"`+strings.Repeat("AAAA", 100)+`"}]}`)
+	if list := w.queueOf("forwarded"); len(list) != 4 {
+		t.Errorf("%d went on, want 4", len(list))
+	}
+	for _, bad := range []string{`5`, `[5]`, `{"downlinks":5}`, `{"f_port":"x"}`, `{"soon":"` + strings.Repeat("x", 129<<10) + `"}`} {
+		w.refused(iot.Invalid, "POST", queue, w.editor, bad)
+	}
+}

@@ -74,3 +74,15 @@ func TestClearQueueByForm(t *testing.T) {
 		t.Errorf("%d are queued: %v", n, err)
 	}
 }
+
+// TestFormOfWhatGoesOnToAnUpstream pushes what our own queue refuses to a device
+// whose downlinks only go on.
+func TestFormOfWhatGoesOnToAnUpstream(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	form := devicePath + "/downlinks"
+	c.post(form, "payload", `{"valve":"open"}`, "as", "decoded", "priority", "LOW").faulty("f_port", "Must be 1 to 255")
+	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/my-app", Key: "NNSXS.A"}, w.owner.Email))
+	c.post(form, "payload", `{"valve":"open"}`, "as", "decoded", "priority", "LOW").leadsTo(devicePath)
+	c.post(form, "payload", "[1]", "as", "decoded", "priority", "LOW").faulty("payload", "Cannot be read")
+}

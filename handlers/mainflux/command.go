@@ -43,7 +43,7 @@ func (s *server) order(r *http.Request) (downlink.Order, error) {
 	if topic != "" {
 		o.CorrelationIDs = []string{"subtopic:" + topic}
 	}
-	return o, malformedOf(downlink.Check([]downlink.Order{o}))
+	return o, nil
 }
 
 // commandThing queues a downlink for a device.
@@ -60,7 +60,7 @@ func (s *server) commandThing(w http.ResponseWriter, r *http.Request, c *caller)
 		return err
 	}
 	if _, err := s.Downlinks.Push(r.Context(), p, d, []downlink.Order{o}, false); err != nil {
-		return err
+		return malformedOf(err)
 	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
@@ -82,6 +82,9 @@ func (s *server) commandGroup(w http.ResponseWriter, r *http.Request, c *caller)
 		return err
 	}
 	o, err := s.order(r)
+	if err == nil {
+		err = malformedOf(downlink.Check([]downlink.Order{o}))
+	}
 	if err != nil {
 		return err
 	}

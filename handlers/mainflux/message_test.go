@@ -164,3 +164,14 @@ func TestCommandsAreDownlinks(t *testing.T) {
 	w.refused(401, "missing or invalid bearer user token", "POST", thing, "", `{}`)
 	w.refused(415, "unsupported content type", "POST", thing, w.editor, `{}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
 }
+
+// TestCommandThatGoesOnToAnUpstream gives a command that is too large for our own
+// queue to a thing whose downlinks only go on.
+func TestCommandThatGoesOnToAnUpstream(t *testing.T) {
+	w := newWorld(t)
+	thing, large := "/things/"+w.device.UUID+"/commands", `{"text":"`+strings.Repeat("x", 100<<10)+`"}`
+	w.refused(400, "malformed entity specification", "POST", thing, w.editor, large)
+	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/my-app", Key: "NNSXS.A"}, email))
+	w.ok(202, "POST", thing, w.editor, large)
+	w.refused(400, "malformed entity specification", "POST", thing, w.editor, `{"text":"`+strings.Repeat("x", 129<<10)+`"}`)
+}

@@ -33,14 +33,15 @@ func (s appAs) changeQueue(ctx context.Context, q *wire.DownlinkQueueRequest, re
 	if e := checkDeviceIDs(ids); e != nil {
 		return nil, invalidField("end_device_ids", "DownlinkQueueRequest", embedded, e)
 	}
-	if e := checkDownlinks("DownlinkQueueRequest", q.GetDownlinks()); e != nil {
-		return nil, e
-	}
+	list := downlinks{q.GetDownlinks(), callOf(ctx).body, checkDownlinks("DownlinkQueueRequest", q.GetDownlinks())}
 	p, _, err := s.application(ctx, ids.GetApplicationIds().GetApplicationId(), iot.SendDownlinks)
+	if err != nil && list.fault != nil {
+		return nil, list.fault // as there, form comes before rights
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := s.push(ctx, p, ids.GetDeviceId(), q.GetDownlinks(), replace); err != nil {
+	if err := s.push(ctx, p, ids.GetDeviceId(), list, replace); err != nil {
 		return nil, err
 	}
 	return &emptypb.Empty{}, nil

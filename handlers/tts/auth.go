@@ -13,6 +13,7 @@ type call struct {
 	authorization string
 	// header sets a header of the answer.
 	header func(name, value string)
+	body   []byte // of a POST or PUT by HTTP, as it came
 }
 
 type callKey struct{}

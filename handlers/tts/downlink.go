@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/tidwall/gjson"
 	"google.golang.org/protobuf/proto"
 
 	"thingpost/handlers"
@@ -78,28 +79,65 @@ func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace
 		}
 		return errDecodeBody.because(cause)
 	}
-	if err := checkDownlinks("ApplicationDownlinks", list.GetDownlinks()); err != nil {
-		return errValidateBody.because(err)
+	if hook.Format == iot.Protobuf {
+		body = nil
 	}
-	if err := s.push(r.Context(), project, r.PathValue("device"), list.GetDownlinks(), replace); err != nil {
+	fault := checkDownlinks("ApplicationDownlinks", list.GetDownlinks())
+	if fault != nil {
+		fault = errValidateBody.because(fault)
+	}
+	if err := s.push(r.Context(), project, r.PathValue("device"), downlinks{list.GetDownlinks(), body, fault}, replace); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// push queues checked downlinks for a device.
-func (s *server) push(ctx context.Context, p *iot.Project, device string, list []*wire.ApplicationDownlink, replace bool) error {
-	for _, v := range list {
-		if v.GetFPort() == 0 {
-			return errNoFPort
+// downlinks are what a request pushes.
+type downlinks struct {
+	list []*wire.ApplicationDownlink
+	json []byte // the body with their list, nil where it was Protocol Buffers
+	// fault is what our own queue refuses them for. Where they only go on to an
+	// upstream, that system judges.
+	fault *Error
+}
+
+// orders returns what is pushed, as it came where it only goes on.
+func (v *downlinks) orders(forwards bool) ([]downlink.Order, error) {
+	if !forwards {
+		return downlink.FromWire(v.list)
+	}
+	var objects []json.RawMessage
+	for _, o := range gjson.GetBytes(v.json, "downlinks").Array() {
+		objects = append(objects, json.RawMessage(o.Raw))
+	}
+	if len(objects) != len(v.list) { // Protocol Buffers, or a list in parts
+		return downlink.ForwardWire(v.list)
+	}
+	return downlink.Forward(objects), nil
+}
+
+// push queues downlinks for a device, or lets them go on to its upstream.
+func (s *server) push(ctx context.Context, p *iot.Project, device string, list downlinks, replace bool) error {
+	d, err := s.device(ctx, p, device)
+	forwards := false
+	if err == nil {
+		forwards, err = s.Downlinks.Forwards(ctx, p, d)
+	}
+	if !forwards {
+		if list.fault != nil {
+			return list.fault
+		}
+		for _, v := range list.list {
+			if v.GetFPort() == 0 {
+				return errNoFPort
+			}
 		}
 	}
-	d, err := s.device(ctx, p, device)
 	if err != nil {
 		return err
 	}
-	orders, err := downlink.FromWire(list)
+	orders, err := list.orders(forwards)
 	if err != nil {
 		return err
 	}

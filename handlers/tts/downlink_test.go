@@ -253,3 +253,47 @@ func TestDownlinksAreRefusedByName(t *testing.T) {
 		t.Errorf("%d are queued", n)
 	}
 }
+
+// TestWhatGoesOnToAnUpstreamIsJudgedThere pushes by each door what our own queue
+// refuses, and looks at what a webhook is told of it.
+func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
+	w := newWorld(t)
+	const odd = `{"downlinks":[{"decodedPayload":{"valve":"open"},"soon":[1.0]},{"f_port":224,"frm_payload":"vu8="}]}`
+	w.call("POST", queue+"/push", w.full, odd, 400, "value must not be in list [224]")
+	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/app1", Key: "NNSXS.A"}, actor))
+	heard := func(want ...string) {
+		t.Helper()
+		page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 10})
+		w.must(err)
+		for _, m := range page.Items {
+			if m.Type == iot.DownlinkQueued && len(want) > 0 {
+				last := want[len(want)-1]
+				if !strings.Contains(string(m.Payload), `"downlink_queued":{`+last+`"correlation_ids":["as:`) {
+					t.Errorf("told of %s, want %s", m.Payload, last)
+				}
+				want = want[:len(want)-1]
+			}
+		}
+		if len(want) > 0 {
+			t.Errorf("not told of %q", want)
+		}
+	}
+	w.call("POST", queue+"/push", w.full, odd, 200, "{}")
+	heard(`"decoded_payload":{"valve":"open"},"soon":[1.0],`, `"f_port":224,"frm_payload":"vu8=",`)
+	w.call("POST", webhook+"/push", w.full, `{"downlinks":[{"f_port":0,"why":"x"}]}`, 200, "")
+	heard(`"f_port":0,"why":"x",`)
+	w.webhook.Format = iot.Protobuf
+	w.must(w.db.UpdateWebhook(w.webhook, actor, ""))
+	b, err := proto.Marshal(&wire.ApplicationDownlinks{Downlinks: []*wire.ApplicationDownlink{{FPort: 256, FCnt: 9}}})
+	w.must(err)
+	w.call("POST", webhook+"/push", w.full, string(b), 200, "")
+	heard(`"f_port":256,"f_cnt":9,`)
+	for body, has := range map[string]string{
+		`{"downlinks":[{"f_port":1,"priority":"URGENT"}]}`:                `unknown value for enum`,
+		`{"downlinks":[{"soon":"` + strings.Repeat("x", 129<<10) + `"}]}`: "128 KiB",
+	} {
+		w.call("POST", queue+"/push", w.full, body, 400, has)
+	}
+	w.call("POST", queue+"/push", w.key(iot.ReadTraffic), odd, 400, "value must not be in list [224]")
+	w.call("POST", queue+"/push", w.key(iot.ReadTraffic), `{"downlinks":[{"decoded_payload":{}}]}`, 403, "")
+}

@@ -58,7 +58,7 @@ func fresh[T any]() *T { return new(T) }
 func method[Q, A proto.Message](verb, pattern string, do func(context.Context, Q) (A, error), request func() Q) route {
 	pattern, variables := variablesOf(pattern)
 	return route{method: verb, pattern: pattern, handle: func(_ *server, w http.ResponseWriter, r *http.Request) error {
-		q := request()
+		q, ctx := request(), r.Context()
 		if verb == http.MethodPost || verb == http.MethodPut {
 			body, err := readBody(r)
 			if err != nil {
@@ -67,6 +67,9 @@ func method[Q, A proto.Message](verb, pattern string, do func(context.Context, Q
 			if err := parseJSON(body, q); err != nil {
 				return err
 			}
+			c := callOf(ctx)
+			c.body = body
+			ctx = withCall(ctx, c)
 		} else if err := readQuery(r, q); err != nil {
 			return err
 		}
@@ -74,7 +77,7 @@ func method[Q, A proto.Message](verb, pattern string, do func(context.Context, Q
 		for name, field := range variables {
 			setText(q.ProtoReflect(), field, r.PathValue(name))
 		}
-		a, err := do(r.Context(), q)
+		a, err := do(ctx, q)
 		if err != nil {
 			return err
 		}

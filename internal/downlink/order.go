@@ -25,6 +25,9 @@ type Order struct {
 	Priority       Priority        `json:"priority,omitempty"`
 	CorrelationIDs []string        `json:"correlation_ids,omitempty"` // at most 100 characters each
 	ConfirmedRetry *ConfirmedRetry `json:"confirmed_retry,omitempty"`
+	// Came is the whole object as it came, where the downlink only goes on to an
+	// upstream; the fields above are then empty. See Forward.
+	Came json.RawMessage `json:"-"`
 }
 
 // ConfirmedRetry says how often a confirmed downlink is tried.
@@ -133,16 +136,16 @@ func (o *Order) check(f *iot.Faults, prefix string) {
 	}
 }
 
-// Check returns an Invalid error that names everything wrong with orders: fields
-// of one alone by their names, of many as "downlinks.0.f_port".
+// Check returns an Invalid error that names everything wrong with orders for our
+// own queue: fields of one alone by their names, of many as "downlinks.0.f_port".
+// Conflict for orders of Forward, which it cannot take.
 func Check(orders []Order) error {
 	var f iot.Faults
 	for i := range orders {
-		prefix := ""
-		if len(orders) > 1 {
-			prefix = fmt.Sprintf("downlinks.%d.", i)
+		if orders[i].Came != nil {
+			return iot.NewError(iot.Conflict, "Downlinks of this device went on to another system until now. Push once more.")
 		}
-		orders[i].check(&f, prefix)
+		orders[i].check(&f, prefixOf(i, len(orders)))
 		if i%100 == 99 && f.Err() != nil {
 			break // enough to go on with
 		}
@@ -150,8 +153,19 @@ func Check(orders []Order) error {
 	return f.Err()
 }
 
-// downlink makes what is queued of an order.
+// prefixOf is what stands before the names of fields of one order of many.
+func prefixOf(i, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("downlinks.%d.", i)
+	}
+	return ""
+}
+
+// downlink makes what is stored of an order.
 func (o Order) downlink(id iot.ID) (*iot.Downlink, error) {
+	if o.Came != nil {
+		return cameAs(o.Came, id)
+	}
 	v := &iot.Downlink{ID: id, Payload: bytes.TrimSpace(o.Payload), Confirmed: o.Confirmed}
 	if o.ConfirmedRetry != nil {
 		v.MaxAttempts = o.ConfirmedRetry.MaxAttempts

@@ -37,20 +37,20 @@ func New(o Options) *Queue {
 // of what is queued, and returns them when they are on disk, with the messages
 // that tell of it and their deliveries. None and replace clears the queue. Many are
 // stored a piece at a time, in their order: if the disk fails between two, the error
-// says how many are queued.
-// Errors: invalid; not_found if the device is deleted; limit_reached.
+// says how many are queued. The rules of Check are those of our own queue: what goes
+// on to an upstream needs only the form of a downlink and at most MaxForwarded bytes,
+// and what the upstream refuses is told by the delivery.
+// Errors: invalid; not_found if the device is deleted; limit_reached; conflict if
+// orders of Forward find no upstream, because it was removed meanwhile.
 func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders []Order, replace bool) ([]*iot.Downlink, error) {
 	if len(orders) > iot.MaxDownlinks {
 		return nil, iot.NewError(iot.LimitReached, "The queue of a device holds at most 10,000 downlinks.")
-	}
-	if err := Check(orders); err != nil {
-		return nil, err
 	}
 	list := make([]*iot.Downlink, len(orders))
 	for i, o := range orders {
 		var err error
 		if list[i], err = o.downlink(q.o.DB.NewID()); err != nil {
-			return nil, err
+			return nil, formError(err, i, len(orders))
 		}
 	}
 	if len(list) == 0 && !replace {
@@ -59,6 +59,13 @@ func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders 
 	for from := 0; from == 0 || from < len(list); from += pushedAtOnce {
 		piece := list[from:min(from+pushedAtOnce, len(list))]
 		err := q.change(ctx, p, v, func(c db.Cause) (bool, error) {
+			check := Check
+			if c.Forward {
+				check = func([]Order) error { return checkForm(list[from:]) }
+			}
+			if err := check(orders[from:]); err != nil {
+				return false, err
+			}
 			c.More = len(list) - from - len(piece)
 			return q.o.DB.PushDownlinks(piece, replace && from == 0, c)
 		})

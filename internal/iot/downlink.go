@@ -3,6 +3,8 @@ package iot
 import (
 	"encoding/json"
 	"strconv"
+
+	"github.com/tidwall/gjson"
 )
 
 // DownlinkStatus is the state of a downlink.
@@ -99,7 +101,19 @@ func (d *Downlink) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := d.open(know[:len(know)-1])
+	b := know[:len(know)-1]
+	if d.Status == DownlinkIsForwarded {
+		// It goes on as it came, perhaps with members that are called like ours.
+		ours := gjson.ParseBytes(know)
+		gjson.ParseBytes(d.Body).ForEach(func(key, value gjson.Result) bool {
+			if !ours.Get(gjson.Escape(key.Str)).Exists() && key.Str != "error" {
+				b = append(append(append(comma(b), key.Raw...), ':'), value.Raw...)
+			}
+			return true
+		})
+	} else {
+		b = d.open(b)
+	}
 	if len(d.Payload) > 0 {
 		b = append(append(comma(b), `"payload":`...), d.Payload...)
 	}

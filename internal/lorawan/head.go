@@ -32,7 +32,7 @@ func ReadHead(text []byte) (Head, []byte, error) {
 	if c := (cursor{b: text}); c.peek() != '{' {
 		return Head{}, nil, iot.NewError(iot.Invalid, "The body must be a JSON object: an ApplicationUp.")
 	}
-	text = snakeCase(text)
+	text = snakeCase(text, upDescriptor())
 	var h Head
 	var f iot.Faults
 	var seen bool
@@ -131,11 +131,11 @@ func upTypeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// snakeCase returns the JSON with the schema's own names where a member came
-// under its camelCase name. It returns text itself where there are none.
-func snakeCase(text []byte) []byte {
+// snakeCase returns the JSON of a message with the schema's own names where a
+// member came under its camelCase name. It returns text itself where there are none.
+func snakeCase(text []byte, md protoreflect.MessageDescriptor) []byte {
 	w := renamer{cursor: cursor{b: text}}
-	w.message(upDescriptor(), 0)
+	w.message(md, 0)
 	if w.out == nil {
 		return text
 	}
