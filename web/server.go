@@ -118,7 +118,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conf *tls.Config, h 
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnState:         newConnections(s.o.MaxConnections).hear,
-		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          Lines(s.o.Log),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 	g, ctx := errgroup.WithContext(ctx)

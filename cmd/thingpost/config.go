@@ -96,7 +96,7 @@ func (c *config) options() *options {
 	o.group("Watching it")
 	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "address of its own for /metrics, without a token")
 	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")
-	o.text(&c.Watch.LogFormat, "log-format", "FORMAT", "text", "text or json")
+	o.text(&c.Watch.LogFormat, "log-format", "FORMAT", "text", "text, or json: each line, also that with the set-up link, is an object")
 	o.text(&c.Watch.LogLevel, "log-level", "LEVEL", "info", "error, warn, info, or debug, which has a line for each request")
 	o.flag(&c.Watch.StylePage, "style-page", "show every component of the dashboard at /settings/style, for those who work on it")
 	return o
@@ -155,7 +155,7 @@ func (c *config) Validate() map[string]string {
 	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password", "must have at least 10 characters")
 	check(len(c.First.Password) <= iot.MaxPassword, "admin-password", "must have at most 512 bytes")
 	check(c.Watch.MetricsToken == "" || len(c.Watch.MetricsToken) >= 16, "metrics-token", "must have at least 16 characters")
-	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == "json", "log-format", "must be text or json")
+	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == formatJSON, "log-format", "must be text or json")
 	_, ok := logLevel(c.Watch.LogLevel)
 	check(ok, "log-level", "must be error, warn, info or debug")
 	return faults

@@ -47,7 +47,9 @@ func demoPassword() iot.Secret {
 func (p *program) demo(ctx context.Context, c config, pace int) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	a, err := newApp(ctx, c, slog.New(slog.DiscardHandler), p.now)
+	log := slog.New(slog.DiscardHandler)
+	claimStandardLogs(log)
+	a, err := newApp(ctx, c, log, p.now)
 	if err != nil {
 		return err
 	}

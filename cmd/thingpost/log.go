@@ -23,11 +23,14 @@ func logLevel(name string) (slog.Level, bool) {
 	return 0, false
 }
 
+// formatJSON is -log-format for programs: a JSON object a line.
+const formatJSON = "json"
+
 func newLog(w io.Writer, c watchConfig) *slog.Logger {
 	level, _ := logLevel(c.LogLevel)
 	o := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(w, o)
-	if c.LogFormat == "json" {
+	if c.LogFormat == formatJSON {
 		h = slog.NewJSONHandler(w, o)
 	}
 	return slog.New(calm{h, &repeats{seed: maphash.MakeSeed(), seen: map[uint64]*repeat{}}})

@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 			}
 			now = m.now
 		}
+		if file := os.Getenv(panicsBeside); file != "" {
+			now = panicking(file, now)
+		}
 		start(now)
 		return
 	}

@@ -21,11 +21,22 @@ func serveCommand(ctx context.Context, p *program, args []string) error {
 	return p.serve(ctx, c)
 }
 
-// serve runs the server until a signal comes.
+// serve runs the server until a signal comes. Why it ends otherwise is told to
+// people, or with -log-format json by the log.
 func (p *program) serve(ctx context.Context, c config) error {
+	log := newLog(p.stderr, c.Watch)
+	claimStandardLogs(log)
+	err := p.serveWith(ctx, c, log)
+	if err != nil && c.Watch.LogFormat == formatJSON {
+		log.Error("ended", slog.String("error", sentence(err)))
+		return errTold
+	}
+	return err
+}
+
+func (p *program) serveWith(ctx context.Context, c config, log *slog.Logger) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
-	log := newLog(p.stderr, c.Watch)
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	a, err := newApp(ctx, c, log, p.now)
 	if err != nil && ctx.Err() != nil {
@@ -37,9 +48,10 @@ func (p *program) serve(ctx context.Context, c config) error {
 		return err
 	}
 	log.Info("started", slog.String("version", versionName()), slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
-	p.say("Thingpost %s listens on %s", versionName(), a.url())
+	b := newBanner(p, c.Watch)
+	b.say("Thingpost "+versionName()+" listens on", a.url())
 	if link := a.setUpURL(); link != "" {
-		p.say("Set it up once, before anybody else does: %s", link)
+		b.say("Set it up once, before anybody else does:", link)
 	}
 	err = a.run(ctx)
 	if cerr := a.close(); err == nil {

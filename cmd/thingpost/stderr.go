@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/grpclog"
+
+	"thingpost/web"
+)
+
+// claimStandardLogs lets what libraries would write to standard error by
+// themselves go through our log: the standard library's (http.Transport writes
+// there of answers that nobody asked for) and gRPC's. It must be called before a
+// server or client is made. Only the Go runtime writes there still: when a panic
+// that nobody caught, or a signal such as SIGQUIT, kills the process.
+func claimStandardLogs(l *slog.Logger) {
+	slog.SetDefault(l)
+	log.SetFlags(0)
+	log.SetOutput(web.Lines(l).Writer())
+	grpclog.SetLoggerV2(grpcLog{l})
+}
+
+// grpcLog is the log that gRPC writes to. What goes wrong on a connection is the
+// peer's doing, so that most is of level debug.
+type grpcLog struct{ log *slog.Logger }
+
+func (g grpcLog) say(level slog.Level, text string) {
+	g.log.Log(context.Background(), level, "gRPC: "+strings.TrimRight(text, "\n"))
+}
+
+func (g grpcLog) debugs() bool { return g.log.Enabled(context.Background(), slog.LevelDebug) }
+
+// Info and those below implement grpclog.LoggerV2.
+func (g grpcLog) Info(args ...any) {
+	if g.debugs() {
+		g.say(slog.LevelDebug, fmt.Sprint(args...))
+	}
+}
+func (g grpcLog) Infoln(args ...any) {
+	if g.debugs() {
+		g.say(slog.LevelDebug, fmt.Sprintln(args...))
+	}
+}
+func (g grpcLog) Infof(format string, args ...any) {
+	if g.debugs() {
+		g.say(slog.LevelDebug, fmt.Sprintf(format, args...))
+	}
+}
+func (g grpcLog) Warning(args ...any)              { g.Info(args...) }
+func (g grpcLog) Warningln(args ...any)            { g.Infoln(args...) }
+func (g grpcLog) Warningf(format string, a ...any) { g.Infof(format, a...) }
+func (g grpcLog) Error(args ...any)                { g.say(slog.LevelWarn, fmt.Sprint(args...)) }
+func (g grpcLog) Errorln(args ...any)              { g.say(slog.LevelWarn, fmt.Sprintln(args...)) }
+func (g grpcLog) Errorf(format string, args ...any) {
+	g.say(slog.LevelWarn, fmt.Sprintf(format, args...))
+}
+func (g grpcLog) Fatal(args ...any)                 { g.fatal(fmt.Sprint(args...)) }
+func (g grpcLog) Fatalln(args ...any)               { g.fatal(fmt.Sprintln(args...)) }
+func (g grpcLog) Fatalf(format string, args ...any) { g.fatal(fmt.Sprintf(format, args...)) }
+func (g grpcLog) V(level int) bool                  { return level <= 0 && g.debugs() }
+
+func (g grpcLog) fatal(text string) {
+	g.say(slog.LevelError, text)
+	os.Exit(exitFailed)
+}
+
+// banner tells people who start the server what they must know, on standard
+// output and whatever level the log has: sentences, or with -log-format json
+// records as the log writes them. It is no part of the log, which others may keep:
+// a set-up link is a secret until it was used.
+type banner struct {
+	out  io.Writer
+	json slog.Handler // nil for sentences
+	now  func() time.Time
+}
+
+func newBanner(p *program, c watchConfig) banner {
+	b := banner{out: p.stdout, now: p.now}
+	if c.LogFormat == formatJSON {
+		b.json = slog.NewJSONHandler(p.stdout, nil)
+	}
+	return b
+}
+
+// say tells a sentence that ends with an address. Where that cannot be told, there
+// is nobody to tell.
+func (b banner) say(sentence, url string) {
+	if b.json == nil {
+		_, _ = fmt.Fprintln(b.out, sentence+" "+url)
+		return
+	}
+	r := slog.NewRecord(b.now(), slog.LevelInfo, sentence, 0)
+	r.AddAttrs(slog.String("url", url))
+	_ = b.json.Handle(context.Background(), r)
+}
