@@ -30,15 +30,21 @@ const (
 	deviceByUUIDQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.uuid = ? AND d.deleted_at = 0`
 	deviceByEUIQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.dev_eui = ? AND d.dev_eui <> '' AND d.deleted_at = 0 ORDER BY d.id LIMIT 1`
 	deviceOfKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.id = ? AND d.deleted_at = 0`
-	deviceByKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.key_hash = ? AND d.deleted_at = 0`
+	deviceByKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `JOIN projects p ON p.id = d.project_id
+		WHERE d.key_hash = ? AND d.key_later = 0 AND d.deleted_at = 0 AND p.deleted_at = 0 ORDER BY d.id LIMIT 1`
+	deviceByKeyInSlugQuery = `SELECT ` + deviceColumns + fromDevices + `JOIN projects p ON p.id = d.project_id
+		WHERE p.slug = ? AND p.deleted_at = 0 AND d.project_id = p.id AND d.key_hash = ? AND d.deleted_at = 0`
+	deviceByKeyInUUIDQuery = `SELECT ` + deviceColumns + fromDevices + `JOIN projects p ON p.id = d.project_id
+		WHERE p.uuid = ? AND p.deleted_at = 0 AND d.project_id = p.id AND d.key_hash = ? AND d.deleted_at = 0`
 )
 
 // lookUps are the prepared statements that read single devices.
-type lookUps struct{ bySlug, byUUID, byEUI, byKey, ofKey *sql.Stmt }
+type lookUps struct{ bySlug, byUUID, byEUI, byKey, byKeyInSlug, byKeyInUUID, ofKey *sql.Stmt }
 
 func (d *DB) prepareLookUps(ctx context.Context) error {
 	for query, into := range map[string]**sql.Stmt{deviceBySlugQuery: &d.lookUps.bySlug, deviceByUUIDQuery: &d.lookUps.byUUID,
-		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceOfKeyQuery: &d.lookUps.ofKey} {
+		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceByKeyInSlugQuery: &d.lookUps.byKeyInSlug, deviceByKeyInUUIDQuery: &d.lookUps.byKeyInUUID,
+		deviceOfKeyQuery: &d.lookUps.ofKey} {
 		var err error
 		if *into, err = d.reader.PrepareContext(ctx, query); err != nil {
 			return err
@@ -70,12 +76,6 @@ func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Dev
 // upper-case hex digits; not_found.
 func (d *DB) DeviceByEUI(ctx context.Context, projectID int64, devEUI string) (*iot.Device, error) {
 	return d.oneDevice(ctx, d.lookUps.byEUI, projectID, devEUI)
-}
-
-// DeviceByKey returns the device that a device key belongs to; not_found. It does
-// not say whether its project is deleted.
-func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, error) {
-	return d.oneDevice(ctx, d.lookUps.byKey, hashOf(key))
 }
 
 // DeviceFilter chooses devices of a project for a list in the order of their
@@ -181,7 +181,7 @@ const (
 	countDeviceQuery     = `UPDATE projects SET device_count = device_count + 1 WHERE id = ? RETURNING device_count`
 	deviceSlugTakenQuery = `SELECT 1 FROM devices WHERE slug = ? AND project_id = ? AND deleted_at = 0`
 	addDeviceQuery       = `INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at,
-		expected_interval_ms, kind, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		expected_interval_ms, kind, metadata, key_later) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	profileBySlugQuery = `SELECT id, slug FROM profiles WHERE project_id = ? AND slug = ?`
 )
 
@@ -205,8 +205,12 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	}
 	v.CreatedAt = iot.At(t.db.now())
 	v.UpdatedAt = v.CreatedAt
+	var later bool
+	if err := s.keyIsLater.QueryRowContext(t.ctx, hashOf(key), 0).Scan(&later); err != nil {
+		return err
+	}
 	r, err := s.addDevice.ExecContext(t.ctx, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
-		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata)
+		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata, later)
 	if isTaken(err) {
 		return t.deviceTaken(v)
 	}
@@ -251,8 +255,6 @@ func (t *Tx) deviceTaken(v *iot.Device) error {
 	return &iot.Error{Code: iot.Conflict, Message: "A device of this project has this UUID already.", Fields: map[string]string{"uuid": "A device of this project has this UUID already."}}
 }
 
-var errKeyTaken = iot.NewError(iot.Conflict, "Another device has this key. Choose another.")
-
 func (t *Tx) setProfile(v *iot.Device, profile string) error {
 	if profile == "" {
 		profile = iot.DefaultProfile
@@ -270,7 +272,8 @@ func (t *Tx) setProfile(v *iot.Device, profile string) error {
 	return err
 }
 
-// UpdateDevice changes a device; invalid, not_found.
+// UpdateDevice changes a device; invalid, not_found, conflict if another device of
+// the project has the key.
 func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error {
 	for _, p := range []*string{u.DevEUI, u.JoinEUI, u.DevAddr} {
 		if p != nil {
@@ -295,6 +298,11 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 		set(u.Metadata, &v.Metadata)
 		if u.Profile != nil {
 			if err := t.setProfile(v, *u.Profile); err != nil {
+				return err
+			}
+		}
+		if u.Key != "" {
+			if err := t.setDeviceKey(v, u.Key, actor); err != nil {
 				return err
 			}
 		}
@@ -356,24 +364,5 @@ func (d *DB) NoteKeyRevealed(v *iot.Device, actor string) error {
 			return notFound("device")
 		}
 		return t.audit(v.ProjectID, actor, "device.reveal_key", v.ID, "")
-	})
-}
-
-// SetDeviceKey replaces a device's key; the old one opens nothing from now on.
-// Conflict if another device has it; not_found.
-func (d *DB) SetDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
-	return d.write("set device key", func(t *Tx) error {
-		var old []byte
-		if err := t.row(`SELECT key_hash FROM devices WHERE id = $1 AND deleted_at = 0`, v.Key).Scan(&old); err != nil {
-			return orNotFound("device", err)
-		}
-		if err := t.execOne("device", `UPDATE devices SET key_hash = $1, key_sealed = $2, updated_at = $3 WHERE id = $4 AND deleted_at = 0`,
-			hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(iot.At(t.db.now())), v.Key); isTaken(err) {
-			return errKeyTaken
-		} else if err != nil {
-			return err
-		}
-		t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Key: v.Key, Names: namesOf(v), OldKey: [32]byte(old)})
-		return t.audit(v.ProjectID, actor, "device.rotate_key", v.ID, "")
 	})
 }

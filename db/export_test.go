@@ -52,6 +52,8 @@ const (
 	DeviceDayQuery      = deviceDayQuery
 	NextDueQuery        = `SELECT ` + nextDueColumn + ` FROM webhooks w WHERE w.id = $1`
 	OldestQuery         = `SELECT ` + oldestColumn + ` FROM webhooks w WHERE w.id = $1`
+	DeviceByKeyQuery    = deviceByKeyQuery
+	DeviceByKeyInQuery  = deviceByKeyInSlugQuery
 	DeviceByEUIQuery    = deviceByEUIQuery
 	BringInQuery        = bringInQuery
 )

@@ -31,7 +31,7 @@ type statements struct {
 	repeated                                 *sql.Stmt
 	erase                                    *sql.Stmt
 
-	countDevice, slugTaken, profileOf, addDevice, audit *sql.Stmt // a device is made
+	countDevice, slugTaken, profileOf, keyIsLater, addDevice, audit *sql.Stmt // a device is made
 }
 
 const repeatedQuery = `SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`
@@ -96,6 +96,7 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.countDevice = prepare(countDeviceQuery)
 	s.slugTaken = prepare(deviceSlugTakenQuery)
 	s.profileOf = prepare(profileBySlugQuery)
+	s.keyIsLater = prepare(keyIsLaterQuery)
 	s.addDevice = prepare(addDeviceQuery)
 	s.audit = prepare(auditQuery)
 	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
@@ -130,7 +131,7 @@ func (s *statements) close() error {
 		err = errors.Join(err, d.stmt.Close())
 	}
 	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.erase,
-		s.countDevice, s.slugTaken, s.profileOf, s.addDevice, s.audit} {
+		s.countDevice, s.slugTaken, s.profileOf, s.keyIsLater, s.addDevice, s.audit} {
 		err = errors.Join(err, st.Close())
 	}
 	return err

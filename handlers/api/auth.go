@@ -79,7 +79,7 @@ func (s *server) identify(c *caller, r *http.Request, who Who) (err error) {
 	case strings.HasPrefix(text, "tpt_"):
 		return s.identifyUser(c, r, iot.Secret(text))
 	}
-	if c.device, c.project, err = s.Ingest.Device(r.Context(), iot.Secret(text)); err != nil {
+	if c.device, c.project, err = s.deviceOf(r, iot.Secret(text)); err != nil {
 		if iot.CodeOf(err) == iot.Unauthorized {
 			return iot.NewError(iot.Unauthorized, "This token or key is unknown, expired or revoked.")
 		}
@@ -89,6 +89,14 @@ func (s *server) identify(c *caller, r *http.Request, who Who) (err error) {
 		return iot.NewError(iot.Forbidden, "A device's key can only send messages as its device and take its downlinks. Use a person's token or an API key.")
 	}
 	return ownProject(r, c.project)
+}
+
+// deviceOf returns the device of a key, in the path's project if that has it.
+func (s *server) deviceOf(r *http.Request, key iot.Secret) (*iot.Device, *iot.Project, error) {
+	if name := r.PathValue("project"); name != "" {
+		return s.Ingest.DeviceIn(r.Context(), name, key)
+	}
+	return s.Ingest.Device(r.Context(), key)
 }
 
 func (s *server) identifyUser(c *caller, r *http.Request, token iot.Secret) (err error) {

@@ -32,7 +32,8 @@ type Options struct {
 
 type server struct {
 	Options
-	mux *http.ServeMux
+	mux     *http.ServeMux
+	guesses *handlers.Guesses // at keys of things
 }
 
 // New returns a handler of all paths of the dialect; another path answers 404. It
@@ -50,7 +51,7 @@ func New(o Options) http.Handler {
 	if o.SignIns == nil {
 		o.SignIns = handlers.NewSignIns(o.Now)
 	}
-	s := &server{Options: o, mux: http.NewServeMux()}
+	s := &server{Options: o, mux: http.NewServeMux(), guesses: handlers.NewGuesses(o.Now)}
 	for _, rt := range routes() {
 		s.mux.Handle(rt.method+" "+rt.pattern, s.handler(rt))
 	}

@@ -3,6 +3,7 @@ package mainflux
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"thingpost/db"
 	"thingpost/handlers"
@@ -58,11 +59,10 @@ func (b *thingBody) check(isNew bool) error {
 	if (isNew || b.Type.set) && !isKind(b.Type.value) {
 		return &fault{http.StatusBadRequest, textThingType, "type must be device, sensor, actuator, controller or gateway."}
 	}
-	const longest = 254
-	if len(b.Key.value) > longest || iot.HasControl(b.Key.value) || b.Key.value == iot.Mask {
-		return malformed("key must have at most 254 bytes and no control characters.")
+	if b.Key.value == "" {
+		return nil
 	}
-	return nil
+	return malformedOf(iot.CheckDeviceKey(b.Key.value))
 }
 
 func (s *server) createThings(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -171,13 +171,11 @@ func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err := decode(r, &body); err != nil {
 		return err
 	}
-	// What an answer had masked is not meant as a key.
-	if body.Key.value == iot.Mask {
-		body.Key = given[string]{}
-	}
 	if body.Type.value == "" {
 		body.Type = given[string]{}
 	}
+	key := body.Key.value
+	body.Key = given[string]{}
 	if err := body.check(false); err != nil {
 		return err
 	}
@@ -188,7 +186,20 @@ func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err := may(g.Role, iot.WriteDevices); err != nil {
 		return err
 	}
-	u := iot.DeviceUpdate{Name: body.Name.pointer(), Kind: body.Type.pointer(), Metadata: textOf(body.Metadata)}
+	now, err := s.DB.DeviceKey(r.Context(), d)
+	if err != nil {
+		return err
+	}
+	// What an answer had masked is not meant as a key, nor is what it is already.
+	if key == iot.Mask || key == now.Reveal() {
+		key = ""
+	}
+	if key != "" {
+		if err := iot.CheckDeviceKey(key); err != nil {
+			return malformedOf(err)
+		}
+	}
+	u := iot.DeviceUpdate{Name: body.Name.pointer(), Kind: body.Type.pointer(), Metadata: textOf(body.Metadata), Key: iot.Secret(key)}
 	if body.ProfileID.value != "" {
 		p, err := s.DB.Profile(r.Context(), g.Key, body.ProfileID.value)
 		if err != nil {
@@ -197,19 +208,10 @@ func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) 
 		u.Profile = &p.ID
 	}
 	if err := s.DB.UpdateDevice(d, u, c.actor()); err != nil {
-		return malformedOf(err)
-	}
-	if body.Key.value != "" {
-		now, err := s.DB.DeviceKey(r.Context(), d)
-		if err == nil && now.Reveal() != body.Key.value {
-			err = s.DB.SetDeviceKey(d, iot.Secret(body.Key.value), c.actor())
-		}
 		if iot.CodeOf(err) == iot.Conflict {
 			return &fault{http.StatusConflict, textConflict, handlers.ErrorOf(err).Message}
 		}
-		if err != nil {
-			return err
-		}
+		return malformedOf(err)
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
@@ -251,7 +253,7 @@ func (s *server) removeThings(w http.ResponseWriter, r *http.Request, c *caller)
 }
 
 // identify answers the id of the thing that a key belongs to. The key is all the
-// authorization that it needs.
+// authorization that it needs, so that guesses are throttled.
 func (s *server) identify(w http.ResponseWriter, r *http.Request, _ *caller) error {
 	var body struct {
 		Key   string `json:"key"`
@@ -270,12 +272,18 @@ func (s *server) identify(w http.ResponseWriter, r *http.Request, _ *caller) err
 	case body.Key == "":
 		return malformed("")
 	}
+	if wait, err := s.guesses.Try(r); err != nil {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+		return err
+	}
 	d, _, err := s.Ingest.Device(r.Context(), iot.Secret(body.Key))
 	if iot.CodeOf(err) == iot.Unauthorized {
+		s.guesses.Wrong(r)
 		return notFound()
 	}
 	if err != nil {
 		return err
 	}
+	s.guesses.Right(r)
 	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"id": d.UUID})
 }

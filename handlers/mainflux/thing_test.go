@@ -1,10 +1,13 @@
 package mainflux_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
+	"thingpost/db"
 	"thingpost/handlers/mainflux"
 	"thingpost/internal/iot"
 )
@@ -213,7 +216,7 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 		t.Errorf("half of a batch is there: %s", a.body)
 	}
 
-	const uuid, key = "6f1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f0a", "my own key"
+	const uuid, key = "6f1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f0a", "my-own-key/of-16"
 	things := "/profiles/" + w.profile.UUID + "/things"
 	made := w.ok(201, "POST", things, w.editor, `[{"id":"`+uuid+`","name":"Gate","type":"gateway","key":"`+key+`","metadata":{"floor":2}},{"name":"Eye","type":"sensor"}]`)
 	if !strings.Contains(made.body, `"key":"`+key+`"`) || !strings.Contains(made.body, `"id":"`+uuid+`"`) {
@@ -272,8 +275,8 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 		t.Errorf("after writing it back: %s", a.body)
 	}
 	w.ok(200, "POST", "/identify", "", `{"key":"`+key+`"}`)
-	w.ok(200, "PUT", "/things/"+uuid, w.editor, `{"name":"Gate 2","key":"another key"}`)
-	w.ok(200, "POST", "/identify", "", `{"key":"another key"}`)
+	w.ok(200, "PUT", "/things/"+uuid, w.editor, `{"name":"Gate 2","key":"another-key-of-theirs"}`)
+	w.ok(200, "POST", "/identify", "", `{"key":"another-key-of-theirs"}`)
 	if a := w.send("DELETE", "/profiles/"+w.profile.UUID, w.editor, ""); a.status != 409 {
 		t.Errorf("a profile in use: %d %s", a.status, a.body)
 	}
@@ -387,4 +390,118 @@ func TestProfileConfig(t *testing.T) {
 	w.refused(403, "failed to perform authorization over the entity", "POST", path, w.viewer, `[{"name":"p"}]`)
 	w.ok(204, "PATCH", "/profiles", w.editor, `{"profile_ids":["`+p.ID+`"]}`)
 	w.refused(404, "entity not found", "GET", one, w.viewer, "")
+}
+
+// TestKeysOfTwoTenants sets an equal key in two organizations: both are answered
+// the same, the first has it at the doors without a project, and the second never
+// inherits it.
+func TestKeysOfTwoTenants(t *testing.T) {
+	w := newWorld(t)
+	const key = "5a3c3c5e-9b0a-4a37-8d51-0b6f6f6f6f0a"
+	named := func() (id string) {
+		t.Helper()
+		a := w.send("POST", "/identify", "", `{"key":"`+key+`"}`)
+		var v struct{ ID string }
+		if a.status == 200 {
+			a.into(t, &v)
+		}
+		return v.ID
+	}
+	set := func(d *iot.Device, token string) string {
+		return w.ok(200, "PUT", "/things/"+d.UUID, token, `{"key":"`+key+`"}`).body
+	}
+	first := set(w.otherDevice, w.outsider)
+	if second := set(w.device, w.editor); second != first {
+		t.Errorf("one is answered %q, the other %q", first, second)
+	}
+	if got := named(); got != w.otherDevice.UUID {
+		t.Errorf("the key names %s, want the one that had it first", got)
+	}
+	w.ok(202, "POST", "/messages", "", `{}`, func(r *http.Request) { r.Header.Set("Authorization", "Thing "+key) })
+	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.other.Key, Limit: 5})
+	w.must(err)
+	if len(page.Items) != 1 {
+		t.Errorf("the first's project has %d messages, want 1", len(page.Items))
+	}
+	for name, want := range map[string]string{w.project.ID: w.device.UUID, w.other.UUID: w.otherDevice.UUID} {
+		if d, err := w.db.DeviceByKeyIn(t.Context(), name, key); err != nil || d.UUID != want {
+			t.Errorf("in %s the key is %+v's: %v", name, d, err)
+		}
+	}
+	// In its own project a key is told to be taken.
+	profile, err := w.db.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
+	w.must(err)
+	w.refused(409, "entity already exists", "POST", "/profiles/"+profile.UUID+"/things", w.editor, `[{"key":"`+key+`","name":"Again","type":"sensor"}]`)
+	theirs, err := w.db.Profile(t.Context(), w.other.Key, iot.DefaultProfile)
+	w.must(err)
+	w.ok(201, "POST", "/profiles/"+theirs.UUID+"/things", w.outsider, `[{"key":"`+key+`x","name":"Another","type":"sensor"}]`)
+	w.ok(201, "POST", "/profiles/"+profile.UUID+"/things", w.editor, `[{"key":"`+key+`x","name":"Another","type":"sensor"}]`)
+
+	w.must(w.db.DeleteDevice(w.otherDevice, email))
+	if got := named(); got != "" {
+		t.Errorf("with its device gone the key names %s", got)
+	}
+	set(w.device, w.editor) // what it is already: nothing changes
+	if got := named(); got != "" {
+		t.Errorf("the later one has inherited the key: %s", got)
+	}
+	w.ok(200, "PUT", "/things/"+w.device.UUID, w.editor, `{"key":"for-a-moment-another"}`)
+	set(w.device, w.editor)
+	if got := named(); got != w.device.UUID {
+		t.Errorf("set anew, the key names %q", got)
+	}
+}
+
+func TestKeysThatAreRefused(t *testing.T) {
+	w := newWorld(t)
+	thing := "/things/" + w.device.UUID
+	for _, key := range []string{"a key", "fifteen-letters", strings.Repeat("x", 129), "sixteen letters!", "sixteen-létters-", "NNSXS.ABCDEFGHIJKLMNOP", "tpd_of-the-soil-probe2",
+		"TPT_of-the-soil-probe", "•••••••••••••••"} {
+		b, err := json.Marshal(map[string]string{"name": "changed", "key": key})
+		w.must(err)
+		w.refused(400, "malformed entity specification", "PUT", thing, w.editor, string(b))
+		w.refused(400, "malformed entity specification", "POST", "/profiles/"+w.profile.UUID+"/things", w.editor, `[{"type":"sensor",`+string(b[1:])+`]`)
+	}
+	if a := w.ok(200, "GET", thing, w.editor, ""); strings.Contains(a.body, "changed") {
+		t.Errorf("half of a refused update is there: %s", a.body)
+	}
+	w.ok(200, "PUT", thing, w.editor, `{"key":"`+thingKey+`"}`) // what it is already may stay
+	w.ok(200, "PUT", thing, w.editor, `{"key":"sixteen-letters!"}`)
+}
+
+// TestIdentifyIsThrottled guesses at keys; who knows one goes on from elsewhere.
+func TestIdentifyIsThrottled(t *testing.T) {
+	w := newWorld(t)
+	from := func(address string) func(*http.Request) {
+		return func(r *http.Request) { r.RemoteAddr = address + ":4000" }
+	}
+	right := func(address string) int {
+		return w.send("POST", "/identify", "", `{"key":"`+thingKey+`"}`, from(address)).status
+	}
+	if right("192.0.2.200") != 200 {
+		t.Fatal("a right key is refused")
+	}
+	guess := func(address string) (n int) {
+		for ; n < 150; n++ {
+			if w.send("POST", "/identify", "", `{"key":"`+strings.Repeat("x", n)+`y"}`, from(address)).status == 429 {
+				break
+			}
+		}
+		return n
+	}
+	if n := guess("192.0.2.1"); n != 100 {
+		t.Errorf("%d guesses before it is limited, want 100", n)
+	}
+	if a := w.send("POST", "/identify", "", `{"key":"`+thingKey+`"}`, from("192.0.2.1")); a.status != 429 || a.header.Get("Retry-After") == "" {
+		t.Errorf("the next one, which is right, is answered %d %v", a.status, a.header)
+	}
+	for i := range 9 {
+		guess("192.0.2." + strconv.Itoa(i+2))
+	}
+	if n := guess("192.0.2.99"); n != 0 {
+		t.Errorf("%d more guesses from one address more", n)
+	}
+	if got := right("192.0.2.200"); got != 200 {
+		t.Errorf("who gave a right key before is answered %d", got)
+	}
 }

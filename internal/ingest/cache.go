@@ -105,6 +105,16 @@ func (c *cache) forgetDevice(d *iot.Device) {
 	}
 }
 
+// forgetKey drops whose a device key is.
+func (c *cache) forgetKey(hash [32]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, _, ok := c.deviceKeys.get(hash); ok {
+		c.changes++
+		c.deviceKeys.drop(hash)
+	}
+}
+
 // Changed hears of a commit: what it has changed is dropped from memory. It does
 // not block.
 func (i *Ingest) Changed(c iot.Commit) {
@@ -215,9 +225,9 @@ func (i *Ingest) device(ctx context.Context, p *iot.Project, name string) (*iot.
 
 var errNoDevice = iot.NewError(iot.NotFound, "There is no such device.")
 
-// Device returns the device that a device key belongs to and its project;
-// unauthorized if there is none. What it returns is shared and must not be
-// changed.
+// Device returns the device that a device key belongs to where no project is
+// named, and its project; unauthorized if there is none. What it returns is shared
+// and must not be changed.
 func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.Project, error) {
 	d, err := i.deviceByKey(ctx, key)
 	if err == nil {
@@ -227,14 +237,38 @@ func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.
 		}
 	}
 	if iot.CodeOf(err) == iot.NotFound {
+		i.cache.forgetKey(hashOf(key)) // its device or project was deleted, and another may have it
 		err = iot.NewError(iot.Unauthorized, "This key is not, or no longer, the key of a device.")
 	}
 	return nil, nil, err
 }
 
+// DeviceIn is Device where a project is named by its slug or UUID: a device of that
+// project which has the key goes before all others.
+func (i *Ingest) DeviceIn(ctx context.Context, project string, key iot.Secret) (*iot.Device, *iot.Project, error) {
+	d, p, err := i.Device(ctx, key)
+	if err == nil && (p.ID == project || sameUUID(p.UUID, project)) || err != nil && iot.CodeOf(err) != iot.Unauthorized {
+		return d, p, err
+	}
+	there, thereErr := i.db.DeviceByKeyIn(ctx, project, key)
+	if iot.CodeOf(thereErr) == iot.NotFound {
+		return d, p, err
+	}
+	if thereErr != nil {
+		return nil, nil, thereErr
+	}
+	s, err := i.settings(ctx, there.ProjectID)
+	if err != nil {
+		return nil, nil, err
+	}
+	return there, s.Project, nil
+}
+
+func hashOf(key iot.Secret) [32]byte { return sha256.Sum256([]byte(key.Reveal())) }
+
 // deviceByKey returns the device of a key; not_found.
 func (i *Ingest) deviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, error) {
-	c, hash := &i.cache, sha256.Sum256([]byte(key.Reveal()))
+	c, hash := &i.cache, hashOf(key)
 	name, changes, ok := known(c, &c.deviceKeys, hash)
 	if ok {
 		return i.device(ctx, &iot.Project{Key: name.project}, name.name)

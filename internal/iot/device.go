@@ -49,6 +49,7 @@ type DeviceUpdate struct {
 	ExpectedIntervalMS *int64  `json:"expected_interval_ms"`
 	Kind               *string `json:"-"`
 	Metadata           *string `json:"-"`
+	Key                Secret  `json:"-"` // "" leaves the key as it is
 }
 
 var (

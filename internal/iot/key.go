@@ -45,5 +45,27 @@ func ParseAPIKey(text string) (id string, secret Secret, ok bool) {
 // NewDeviceKey returns a new device key.
 func NewDeviceKey() Secret { return Secret(deviceKeyPrefix + strings.ToLower(randomText(25))) }
 
+// Bounds of a device key that a client sets.
+const (
+	MinDeviceKey = 16
+	MaxDeviceKey = 128
+)
+
+// CheckDeviceKey returns an Invalid error for a key that a client must not set for
+// a device: it has 16 to 128 characters of ASCII, without spaces, and not the form of
+// an API key, of a token, or of a device key that this program makes itself. A
+// UUID is one, as Mainflux gives them.
+func CheckDeviceKey(key string) error {
+	if len(key) < MinDeviceKey || len(key) > MaxDeviceKey || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return FieldError("key", "must have 16 to 128 characters: letters of ASCII, digits and signs, without spaces.")
+	}
+	for _, prefix := range []string{apiKeyPrefix, deviceKeyPrefix, tokenPrefix} {
+		if len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
+			return FieldError("key", "must not begin with "+prefix+", as other keys do.")
+		}
+	}
+	return nil
+}
+
 // NewToken returns the text of a new user token, session or set-up link.
 func NewToken() Secret { return Secret(tokenPrefix + strings.ToLower(randomText(30))) }
