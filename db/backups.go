@@ -93,7 +93,9 @@ func (b *Backups) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case actor := <-b.wanted:
+			b.d.backing(iot.At(b.d.now()))
 			err := b.make(ctx, actor)
+			b.d.backing(0)
 			b.mu.Lock()
 			b.state = BackupState{}
 			if err != nil {

@@ -29,6 +29,7 @@ type DB struct {
 	ids    *iot.IDs
 	now    func() time.Time
 	log    *slog.Logger
+	hold   hold // of the WAL
 	limits iot.Limits
 	path   string
 
@@ -208,7 +209,7 @@ func dsn(path string, readOnly bool) string {
 		add("auto_vacuum", 2)
 		add("journal_mode", "WAL")
 		add("synchronous", "FULL")
-		add("journal_size_limit", 64<<20)
+		add("journal_size_limit", walLimit)
 		add("wal_autocheckpoint", 4_000) // pages; and when idle
 		add("cache_size", -8_000)
 		q.Set("_txlock", "immediate")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"thingpost/internal/iot"
 )
 
 // Schemas returns the versions of all schemas, in their order.
@@ -30,6 +32,12 @@ func MakeOld(ctx context.Context, path, rows string, version int64) error {
 	_, err = p.UpTo(ctx, version)
 	return err
 }
+
+// WatchWAL is what Maintain does each ten seconds.
+func (d *DB) WatchWAL(ctx context.Context) error { return d.watchWAL(ctx) }
+
+// Backing notes that a backup of our own has begun.
+func (d *DB) Backing() { d.backing(iot.At(d.now())) }
 
 // Waiting returns how many items stand in line for the writer.
 func (d *DB) Waiting() int { return d.writer.line.len() }

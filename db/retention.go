@@ -35,7 +35,7 @@ const (
 // PruneOptions say what is too old and how much is too much.
 type PruneOptions struct {
 	OlderThan time.Duration // messages and ended deliveries; 0 keeps them for ever
-	MaxBytes  int64         // of the database file and its WAL together; 0 is no bound
+	MaxBytes  int64         // of the database file and of its WAL, unless a reader holds that; 0 is no bound
 	// Doubtful says that the clock may be wrong: nothing is removed because of its
 	// age, not even what has expired.
 	Doubtful bool
@@ -94,7 +94,11 @@ func (d *DB) pruneBytes(ctx context.Context, sum *PruneResult, most int64) error
 	}
 	// The WAL counts, as it was: pruning itself makes it grow. It never crowds out
 	// more than half.
-	target := most - min(size.WAL, most/2)
+	wal, err := d.walCounts(ctx, size, most)
+	if err != nil {
+		return err
+	}
+	target := most - wal
 	if size.File-size.Free <= target {
 		return nil
 	}
@@ -332,7 +336,11 @@ func (d *DB) vacuum(ctx context.Context, most int64) error {
 		if err != nil {
 			return err
 		}
-		tooLarge := most > 0 && size.File > most-min(size.WAL, most/2) || d.Trouble() != nil
+		wal, err := d.walCounts(ctx, size, most)
+		if err != nil {
+			return err
+		}
+		tooLarge := most > 0 && size.File > most-wal || d.Trouble() != nil
 		if size.Free == 0 || !tooLarge && size.Free <= size.File/16 {
 			return nil
 		}
@@ -376,6 +384,7 @@ func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 		} else if err == nil {
 			err = d.noted(ctx, false, d.keepSmall, o)
 		}
+		err = errors.Join(err, d.watchWAL(ctx))
 		if err != nil && ctx.Err() == nil {
 			d.log.Error("retention", slog.Any("error", err))
 		}

@@ -24,11 +24,11 @@ type clock struct{ ms atomic.Int64 }
 func (c *clock) now() time.Time          { return time.UnixMilli(c.ms.Load()) }
 func (c *clock) forward(d time.Duration) { c.ms.Add(d.Milliseconds()) }
 
-func openAt(t *testing.T) (*world, *clock) {
+func openAt(t *testing.T, options ...func(*db.Options)) (*world, *clock) {
 	t.Helper()
 	c := &clock{}
 	c.ms.Store(1_800_000_000_000)
-	return open(t, func(o *db.Options) { o.Now = c.now }), c
+	return open(t, append(options, func(o *db.Options) { o.Now = c.now })...), c
 }
 
 // store accepts messages with a delivery to each webhook, and ends those of the

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"database/sql"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -219,4 +220,39 @@ func TestStylePageOnlyWhereItWasAskedFor(t *testing.T) {
 	w = openWorld(t, func(o *Options) { o.StylePage = true })
 	w.as(w.owner).get(pages.StylePath).is(200).has("h1", "Style").has(".sheet[data-theme=dark]", "Primary")
 	w.anonymous().get(pages.StylePath).leadsTo("/sign-in?next=%2Fsettings%2Fstyle")
+}
+
+// TestStorageNamesWhoHoldsTheLog reads the database in one go while much is stored.
+func TestStorageNamesWhoHoldsTheLog(t *testing.T) {
+	w := openWorld(t, withHost)
+	c := w.as(w.owner)
+	beside, err := sql.Open("sqlite", "file:"+w.db.Path())
+	w.must(err)
+	defer func() { _ = beside.Close() }()
+	tx, err := beside.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	w.must(err)
+	var n int
+	w.must(tx.QueryRowContext(t.Context(), `SELECT count(*) FROM messages`).Scan(&n))
+	for range 12 {
+		w.send(`{"payload":"` + strings.Repeat("x", 900_000) + `"}`)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.db.Maintain(ctx, db.PruneOptions{}) }()
+	defer func() { stop(); w.must(<-ended) }()
+	held := func(want bool) {
+		t.Helper()
+		for (w.db.WALHold() != nil) != want {
+			w.must(w.db.PruneSoon(w.owner.Email, 0)) // one more look
+			if ctx.Err() != nil {
+				t.Fatal("waited in vain")
+			}
+		}
+	}
+	c.get("/settings/storage").is(200).lacks(".alert")
+	held(true)
+	c.get("/settings/storage").is(200).has(".alert", "The write-ahead log cannot shrink.").has(".alert", "Let a backup finish; end another program.").has(".stats", "held, see above")
+	w.must(tx.Rollback())
+	held(false)
+	c.get("/settings/storage").is(200).lacks(".alert")
 }

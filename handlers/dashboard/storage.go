@@ -71,6 +71,9 @@ func (s *site) storagePage(r *http.Request, v *visit) (pages.StoragePage, error)
 	if t := s.DB.Trouble(); t != nil {
 		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again; nothing that was accepted is lost. The data folder is " + filepath.Dir(s.DB.Path()) + "."
 	}
+	if h := s.DB.WALHold(); h != nil {
+		p.HeldBy, p.HeldSince = h.By, h.Since
+	}
 	disk := s.DB.Disk()
 	p.DiskFree, p.DiskTotal, p.DiskKnown = disk.Free, disk.Total, disk.Known
 	if p.Oldest, err = s.DB.OldestMessage(r.Context()); err != nil {
@@ -141,7 +144,11 @@ func growth(hours []db.StorageHour, size db.Size, now iot.Instant) (perDay int64
 func daysLeft(p pages.StoragePage) (days int64, limitFirst bool) {
 	room, known := p.DiskFree+p.FreeInside, p.DiskKnown
 	if p.RetentionBytes > 0 {
-		limit := max(p.RetentionBytes-(p.File-p.FreeInside+p.WAL), 0)
+		used := p.File - p.FreeInside
+		if p.HeldBy == "" {
+			used += p.WAL
+		}
+		limit := max(p.RetentionBytes-used, 0)
 		if !known || limit < room {
 			room, known, limitFirst = limit, true, true
 		}

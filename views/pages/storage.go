@@ -33,6 +33,9 @@ type StoragePage struct {
 	Low                   bool   // something should be done
 	Trouble               string // why nothing can be stored just now; empty if all is well
 
+	HeldBy    string      // who holds the write-ahead log; empty if nobody does
+	HeldSince iot.Instant // when that was noticed
+
 	Retention      time.Duration // 0 is for ever
 	RetentionBytes int64         // 0 is no bound
 	Days           []StorageDay  // the newest first
@@ -64,11 +67,25 @@ func bytesStat(label string, n int64, note string) ui.Stat {
 func (p StoragePage) stats() []ui.Stat {
 	stats := []ui.Stat{
 		bytesStat("Database", p.File, ui.BinaryBytes(p.FreeInside)+" of it free to be used"),
-		bytesStat("Write-ahead log", p.WAL, "moved into it when idle"),
+		p.walStat(),
 		p.diskStat(),
 		p.daysStat(),
 	}
 	return stats
+}
+
+func (p StoragePage) walStat() ui.Stat {
+	s := bytesStat("Write-ahead log", p.WAL, "moved into it when idle")
+	if p.HeldBy != "" {
+		s.Note, s.Tone = "held, see above", ui.Warning
+	}
+	return s
+}
+
+// heldText says what a held log means, and what to do.
+func (p StoragePage) heldText() string {
+	return "It is held by " + p.HeldBy + ", which has read the database in one go since " + p.HeldSince.Time().Format("2 January 15:04 UTC") +
+		". Until that ends the log grows by all that is written; it does not count against the retention by size. Let a backup finish; end another program."
 }
 
 func (p StoragePage) diskStat() ui.Stat {

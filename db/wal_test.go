@@ -1,0 +1,171 @@
+package db_test
+
+import (
+	"bufio"
+	"bytes"
+	"database/sql"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"thingpost/db"
+)
+
+// holdsOpen names a database that the test binary, as another program, reads in a
+// transaction until its standard input ends.
+const holdsOpen = "THINGPOST_TEST_HOLDS_OPEN"
+
+func TestHelperHoldsATransactionOpen(t *testing.T) {
+	path := os.Getenv(holdsOpen)
+	if path == "" {
+		t.Skip("only as another program")
+	}
+	d, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+	must(t, err)
+	conn, err := d.Conn(t.Context())
+	must(t, err)
+	_, err = conn.ExecContext(t.Context(), "BEGIN")
+	must(t, err)
+	var n int
+	must(t, conn.QueryRowContext(t.Context(), "SELECT count(*) FROM messages").Scan(&n))
+	_, _ = os.Stdout.WriteString("holds\n")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// holder starts another process that holds a transaction open, and returns how to
+// end it.
+func holder(t *testing.T, path string) (pid int, end func()) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelperHoldsATransactionOpen$", "-test.v")
+	c.Env = append(os.Environ(), holdsOpen+"="+path)
+	in, err := c.StdinPipe()
+	must(t, err)
+	out, err := c.StdoutPipe()
+	must(t, err)
+	must(t, c.Start())
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if lines.Text() == "holds" {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return c.Process.Pid, func() { _ = in.Close(); _ = c.Wait() }
+		}
+	}
+	t.Fatal("the other process does not read")
+	return 0, nil
+}
+
+// TestALogThatAnotherProcessHoldsRemovesNoHistory lets another process read in a
+// transaction while much is stored: the log grows, which bounds nothing, and it is
+// said who holds it.
+func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
+	var log bytes.Buffer
+	w, c := openAt(t, func(o *db.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	payload := `"` + strings.Repeat("x", 20_000) + `"`
+	fill := func() {
+		t.Helper()
+		for range 20 {
+			w.store(t, 50, payload, true, w.webhook)
+			c.forward(time.Second)
+		}
+	}
+	fill()
+	var busy, frames, moved int
+	must(t, w.raw(t).QueryRowContext(t.Context(), `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved))
+	pid, end := holder(t, w.Path())
+	fill()
+	size, err := w.Size(t.Context())
+	must(t, err)
+	if size.WAL < 16<<20 {
+		t.Fatalf("the log has %d bytes", size.WAL)
+	}
+	most := size.File + 1<<20
+	prune := func() db.PruneResult {
+		t.Helper()
+		got, err := w.Prune(t.Context(), db.PruneOptions{MaxBytes: most})
+		must(t, err)
+		return got
+	}
+	if got := prune(); got != (db.PruneResult{}) {
+		t.Errorf("while the log is held %+v were removed", got)
+	}
+	look := func() *db.WALHold {
+		t.Helper()
+		must(t, w.WatchWAL(t.Context()))
+		return w.WALHold()
+	}
+	if look() != nil {
+		t.Error("told at the first look")
+	}
+	began := c.now()
+	h := look()
+	if h == nil || h.Bytes < 16<<20 || !h.Since.Time().Equal(began.Truncate(time.Millisecond)) {
+		t.Fatalf("the log is held, and it says %+v", h)
+	}
+	if want := "(process " + strconv.Itoa(pid) + ")"; runtime.GOOS == "linux" && !strings.Contains(h.By, want) {
+		t.Errorf("it is held by %q, want %s", h.By, want)
+	}
+	said := func(text string, want int) {
+		t.Helper()
+		if got := strings.Count(log.String(), text); got != want {
+			t.Errorf("%q is said %d times, want %d: %s", text, got, want, &log)
+		}
+	}
+	look()
+	c.forward(59 * time.Minute)
+	look()
+	said("is held and grows", 1)
+	c.forward(time.Minute)
+	look()
+	said("is held and grows", 2)
+
+	// The bound itself holds on: it is of what is stored.
+	most = size.File - 10<<20
+	if got := prune(); got.Messages == 0 {
+		t.Error("beyond the bound nothing was removed")
+	}
+	after, err := w.Size(t.Context())
+	must(t, err)
+	if used := after.File - after.Free; used > most || used < most-1<<20 {
+		t.Errorf("%d bytes are used, want just below %d", used, most)
+	}
+
+	end()
+	if look() != nil {
+		t.Error("it is still held")
+	}
+	said("is no longer held", 1)
+	w.store(t, 1, payload, true, w.webhook) // begins the log anew, and cuts it
+	if size, err = w.Size(t.Context()); err != nil || size.WAL > 64<<20 {
+		t.Errorf("the log has %d bytes: %v", size.WAL, err)
+	}
+	w.holds(t)
+}
+
+// TestABackupOfOurOwnIsNamed lets this process hold the log.
+func TestABackupOfOurOwnIsNamed(t *testing.T) {
+	w, _ := openAt(t)
+	tx, err := w.raw(t).BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	must(t, err)
+	var n int
+	must(t, tx.QueryRowContext(t.Context(), `SELECT count(*) FROM messages`).Scan(&n))
+	for range 12 {
+		w.store(t, 50, `"`+strings.Repeat("x", 20_000)+`"`, true, w.webhook)
+	}
+	w.Backing()
+	for range 2 {
+		must(t, w.WatchWAL(t.Context()))
+	}
+	if h := w.WALHold(); h == nil || !strings.HasPrefix(h.By, "this server's own backup, begun ") {
+		t.Errorf("%+v", h)
+	}
+	must(t, tx.Rollback())
+	must(t, w.WatchWAL(t.Context()))
+	if h := w.WALHold(); h != nil {
+		t.Errorf("%+v", h)
+	}
+}
