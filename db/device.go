@@ -125,6 +125,7 @@ func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (sl
 // Devices returns devices in the order of their slugs.
 func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) {
 	query, args := f.query()
+	asOf := d.deviceChanges.Load()
 	rows, err := d.reader.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translate("list devices", err)
@@ -136,6 +137,7 @@ func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) 
 		if err != nil {
 			return nil, translate("list devices", err)
 		}
+		v.AsOf = asOf
 		list = append(list, *v)
 	}
 	return list, translate("list devices", rows.Err())

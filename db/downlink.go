@@ -92,36 +92,42 @@ func (d *DB) PushDownlinks(list []*iot.Downlink, replace bool, c Cause) (stale b
 				return err
 			}
 		}
-		if len(list) == 0 {
-			return nil
-		}
-		if !c.Forward {
-			var n int
-			if err := t.row(countDownlinksQuery, c.Device.Key).Scan(&n); err != nil {
-				return err
-			}
-			if n+len(list)+c.More > iot.MaxDownlinks {
-				return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device holds at most %d downlinks; there are %d in it. Clear it, or let the device take some first.", iot.MaxDownlinks, n))
-			}
-			t.commit.Downlinks = append(t.commit.Downlinks, c.Device.Key)
-		}
-		line := &t.db.writer.stmts.downlinks
-		line.drop()
-		now := iot.At(d.now())
-		for _, v := range list {
-			v.ProjectID, v.DeviceID, v.Device = c.Project.Key, c.Device.Key, c.Device.ID
-			v.Status, v.Position, v.CreatedAt, v.ChangedAt = iot.DownlinkIsQueued, d.NewID().Key(), now, now
-			if c.Forward {
-				v.Status = iot.DownlinkIsForwarded
-			}
-			line.add(v.ID.Key(), v.ProjectID, v.DeviceID, v.Position, string(v.Status), string(v.Body), blob(v.Payload), flag(v.Confirmed),
-				int64(v.MaxAttempts), int64(now), int64(now))
-		}
-		if err := line.flush(t.ctx); err != nil {
+		return t.pushDownlinks(list, &c)
+	})
+}
+
+// pushDownlinks puts downlinks at the end of a cause's device's queue. Where it is
+// full nothing is written.
+func (t *Tx) pushDownlinks(list []*iot.Downlink, c *Cause) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if !c.Forward {
+		var n int
+		if err := t.row(countDownlinksQuery, c.Device.Key).Scan(&n); err != nil {
 			return err
 		}
-		return t.cause(&c, iot.DownlinkQueued, list...)
-	})
+		if n+len(list)+c.More > iot.MaxDownlinks {
+			return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device holds at most %d downlinks; there are %d in it. Clear it, or let the device take some first.", iot.MaxDownlinks, n))
+		}
+		t.commit.Downlinks = append(t.commit.Downlinks, c.Device.Key)
+	}
+	line := &t.db.writer.stmts.downlinks
+	line.drop()
+	now := iot.At(t.db.now())
+	for _, v := range list {
+		v.ProjectID, v.DeviceID, v.Device = c.Project.Key, c.Device.Key, c.Device.ID
+		v.Status, v.Position, v.CreatedAt, v.ChangedAt = iot.DownlinkIsQueued, t.db.NewID().Key(), now, now
+		if c.Forward {
+			v.Status = iot.DownlinkIsForwarded
+		}
+		line.add(v.ID.Key(), v.ProjectID, v.DeviceID, v.Position, string(v.Status), string(v.Body), blob(v.Payload), flag(v.Confirmed),
+			int64(v.MaxAttempts), int64(now), int64(now))
+	}
+	if err := line.flush(t.ctx); err != nil {
+		return err
+	}
+	return t.cause(c, iot.DownlinkQueued, list...)
 }
 
 func blob(b []byte) any {

@@ -232,7 +232,7 @@ func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Inst
 		AND NOT EXISTS (SELECT 1 FROM webhooks WHERE project_id = p.id)`,
 		`DELETE FROM inspections WHERE project_id = $1`, `DELETE FROM inspectors WHERE project_id = $1`,
 		`DELETE FROM project_hours WHERE project_id = $1`, `DELETE FROM api_keys WHERE project_id = $1`,
-		`DELETE FROM replays WHERE project_id = $1`, `DELETE FROM embeds WHERE project_id = $1`,
+		`DELETE FROM replays WHERE project_id = $1`, `DELETE FROM commands WHERE project_id = $1`, `DELETE FROM embeds WHERE project_id = $1`,
 		`DELETE FROM profiles WHERE project_id = $1`, `DELETE FROM projects WHERE id = $1`)
 }
 

@@ -97,6 +97,7 @@ func (t *Tx) merge(o *Tx) {
 		}
 	}
 	t.commit.Devices = append(t.commit.Devices, o.commit.Devices...)
+	t.commit.Commands = append(t.commit.Commands, o.commit.Commands...)
 	for _, due := range o.commit.Due {
 		t.due(due)
 	}

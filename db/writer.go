@@ -63,7 +63,7 @@ type writer struct {
 	floor    int64           // changes up to this one are not in devices any more
 	health   map[int64]iot.Health
 	owed     map[int64][]owed // by webhook
-	outcomes []*iot.Outcome // of the batch
+	outcomes []*iot.Outcome   // of the batch
 	putOff   putOff
 	short    bool      // the disk was full: messages are refused until there is a reserve again
 	tried    time.Time // when it was last tried to write, or to have a reserve, in trouble

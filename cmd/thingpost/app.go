@@ -115,7 +115,7 @@ const reserveBytes = 32 << 20
 func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed, a.own()...)
 	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName(), Log: a.log})
-	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now})
+	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now, Log: a.log})
 	a.backups = a.db.NewBackups()
 	inspector := inspect.New(inspect.Options{DB: a.db, Log: a.log})
 	a.refuses = func(url string) string {
@@ -252,6 +252,7 @@ func (a *app) run(ctx context.Context) error {
 	})
 	g.Go(func() error { return a.ingest.Run(ctx) })
 	g.Go(func() error { return a.replays.Run(ctx) })
+	g.Go(func() error { return a.queues.Run(ctx) })
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}

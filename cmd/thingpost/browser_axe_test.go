@@ -88,7 +88,7 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	both("/ without a project")
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "empty", "name": "Empty"}, 201, nil)
-	for _, path := range []string{"", "/deliveries", "/messages", "/devices", "/webhooks", "/replays", "/inspector", "/profiles", "/keys", "/embeds", "/audit"} {
+	for _, path := range []string{"", "/deliveries", "/messages", "/devices", "/webhooks", "/replays", "/commands", "/inspector", "/profiles", "/keys", "/embeds", "/audit"} {
 		b.open("/projects/empty" + path)
 		both("/projects/empty" + path)
 	}

@@ -258,9 +258,10 @@ func (w *rolesWorld) makers(r *roleRow) map[string]func(*rolesPlace) {
 				w.newMessage(p)
 			}
 		},
-		"embed":  func(p *rolesPlace) { w.newEmbed(p, long) },
-		"replay": w.newReplay,
-		"backup": w.newBackup,
+		"embed":   func(p *rolesPlace) { w.newEmbed(p, long) },
+		"replay":  w.newReplay,
+		"command": w.newCommand,
+		"backup":  w.newBackup,
 	}
 }
 

@@ -171,6 +171,7 @@ func (w *rolesWorld) newPlace(o *iot.Organization, slug, canary string) *rolesPl
 	w.newMessage(p)
 	w.newEmbed(p, long)
 	w.newReplay(p)
+	w.newCommand(p)
 	w.newDownlink(p, p.device)
 	taken, err := w.app.queues.Take(w.Context(), p.project, p.device, 0)
 	must(w.T, err)
@@ -277,6 +278,22 @@ func (w *rolesWorld) newReplay(p *rolesPlace) {
 	r := &iot.Replay{}
 	must(w.T, w.app.db.CreateReplay(w.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: p.project.Key}}, rolesActor))
 	p.ids["replay"] = r.ID.String()
+}
+
+// newCommand begins a command, in the place of the one before.
+func (w *rolesWorld) newCommand(p *rolesPlace) {
+	w.Helper()
+	running, err := w.app.db.RunningCommands(w.Context())
+	must(w.T, err)
+	for _, c := range running {
+		if c.ProjectID == p.project.Key {
+			_, err := w.app.db.StopCommand(w.Context(), p.project.Key, c.ID, rolesActor)
+			must(w.T, err)
+		}
+	}
+	c, err := w.app.db.CreateCommand(p.project, []byte(`{"payload":1}`), p.canary, rolesActor)
+	must(w.T, err)
+	p.ids["command"] = c.ID.String()
 }
 
 // stopReplays makes room: only ten run at a time.

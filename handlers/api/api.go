@@ -170,6 +170,9 @@ func Routes() []Route {
 		{"POST", project + "/deliveries/replay", either, iot.ChangeSettings, (*server).replayDeliveries},
 		{"POST", project + "/deliveries/cancel", either, iot.ChangeSettings, (*server).cancelDeliveries},
 
+		{"GET", project + "/commands", either, iot.ReadTraffic, (*server).listCommands},
+		{"GET", project + "/commands/{command}", either, iot.ReadTraffic, (*server).showCommand},
+		{"POST", project + "/commands/{command}/stop", either, iot.SendDownlinks, (*server).stopCommand},
 		{"GET", project + "/replays", either, iot.ReadTraffic, (*server).listReplays},
 		{"GET", project + "/replays/{replay}", either, iot.ReadTraffic, (*server).showReplay},
 		{"POST", project + "/replays/{replay}/stop", either, iot.ChangeSettings, (*server).stopReplay},

@@ -4,9 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"golang.org/x/sync/errgroup"
-
-	"thingpost/db"
 	"thingpost/handlers"
 	"thingpost/internal/downlink"
 	"thingpost/internal/ingest"
@@ -66,13 +63,8 @@ func (s *server) commandThing(w http.ResponseWriter, r *http.Request, c *caller)
 	return nil
 }
 
-// abreast is how many devices of a group are given a command at once: they share
-// commits.
-const abreast = 64
-
-// commandGroup queues a downlink for each device of a project. It is answered
-// when all have it. If one cannot take it, such as for a full queue, others may
-// have it already.
+// commandGroup begins a command to each device of a project. It is answered when
+// the first hundred have it; others get theirs soon, also after a restart.
 func (s *server) commandGroup(w http.ResponseWriter, r *http.Request, c *caller) error {
 	p, err := s.DB.OwnedProject(r.Context(), c.account.Key, r.PathValue("id"))
 	if err != nil {
@@ -82,37 +74,14 @@ func (s *server) commandGroup(w http.ResponseWriter, r *http.Request, c *caller)
 		return err
 	}
 	o, err := s.order(r)
-	if err == nil {
-		err = malformedOf(downlink.Check([]downlink.Order{o}))
-	}
 	if err != nil {
 		return err
 	}
-	const page = 1000
-	for after := ""; ; {
-		devices, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: p.Key, After: after, Limit: page})
-		if err != nil {
-			return err
-		}
-		g, ctx := errgroup.WithContext(r.Context())
-		g.SetLimit(abreast)
-		for i := range devices {
-			g.Go(func() error {
-				_, err := s.Downlinks.Push(ctx, p, &devices[i], []downlink.Order{o}, false)
-				if iot.CodeOf(err) == iot.NotFound {
-					return nil // it was deleted meanwhile
-				}
-				return err
-			})
-		}
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		if len(devices) < page {
-			break
-		}
-		after = devices[len(devices)-1].ID
+	job, err := s.Downlinks.Command(r.Context(), p, o, c.actor())
+	if err != nil {
+		return malformedOf(err)
 	}
+	w.Header().Set("Location", "/api/v1/projects/"+p.ID+"/commands/"+job.ID.String()) // with its progress
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }

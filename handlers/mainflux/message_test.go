@@ -175,3 +175,24 @@ func TestCommandThatGoesOnToAnUpstream(t *testing.T) {
 	w.ok(202, "POST", thing, w.editor, large)
 	w.refused(400, "malformed entity specification", "POST", thing, w.editor, `{"text":"`+strings.Repeat("x", 129<<10)+`"}`)
 }
+
+// TestGroupCommandIsAJob gives a command to more things than one step holds: it is
+// answered at once, and says where its progress is.
+func TestGroupCommandIsAJob(t *testing.T) {
+	w := newWorld(t)
+	list, keys := make([]*iot.Device, 150), make([]iot.Secret, 150)
+	for i := range list {
+		list[i], keys[i] = &iot.Device{ProjectID: w.project.Key, Name: "Pump"}, iot.NewDeviceKey()
+	}
+	w.must(w.db.CreateDevices(list, keys, email))
+	a := w.ok(202, "POST", "/groups/"+w.project.UUID+"/commands/valve", w.editor, `{"open":true}`)
+	jobs, err := w.db.Commands(t.Context(), w.project.Key, iot.ID{}, 5)
+	w.must(err)
+	if len(jobs) != 1 || jobs[0].Done != 100 || jobs[0].Count != 151 || !jobs[0].Running() {
+		t.Fatalf("it is %+v", jobs)
+	}
+	if want := "/api/v1/projects/" + w.project.ID + "/commands/" + jobs[0].ID.String(); a.header.Get("Location") != want {
+		t.Errorf("it is said to be at %s, want %s", a.header.Get("Location"), want)
+	}
+	w.refused(400, "malformed entity specification", "POST", "/groups/"+w.project.UUID+"/commands", w.editor, `"`+strings.Repeat("x", 65<<10)+`"`)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"thingpost/db"
@@ -15,6 +16,7 @@ import (
 type Queue struct {
 	o       Options
 	waiters waiters
+	kick    chan struct{} // capacity one: commands were made or ended
 }
 
 // Options of a Queue.
@@ -22,6 +24,7 @@ type Options struct {
 	DB     *db.DB
 	Ingest *ingest.Ingest
 	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default discards
 }
 
 // New returns the queues of a store. Its Changed must be called with each commit
@@ -30,7 +33,10 @@ func New(o Options) *Queue {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Queue{o: o, waiters: newWaiters()}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Queue{o: o, waiters: newWaiters(), kick: make(chan struct{}, 1)}
 }
 
 // Push puts downlinks at the end of a device's queue, with replace in the place

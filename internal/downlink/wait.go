@@ -44,9 +44,15 @@ func (w *waiters) join(device int64) (came <-chan struct{}, leave func()) {
 	}
 }
 
-// Changed hears of a commit and wakes those who wait for what it queued. It does
-// not block.
+// Changed hears of a commit and wakes those who wait for what it queued, and Run
+// for commands. It does not block.
 func (q *Queue) Changed(c iot.Commit) {
+	if len(c.Commands) > 0 {
+		select {
+		case q.kick <- struct{}{}:
+		default:
+		}
+	}
 	if len(c.Downlinks) == 0 {
 		return
 	}

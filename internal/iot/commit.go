@@ -14,6 +14,8 @@ type Commit struct {
 	Due []Due
 	// Replays are keys of replays that were made or stopped.
 	Replays []int64
+	// Commands are keys of commands that were made or ended.
+	Commands []int64
 	// Projects are keys of projects whose own settings, webhooks, profiles or keys
 	// changed.
 	Projects []int64

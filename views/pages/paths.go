@@ -203,6 +203,15 @@ func (p In) ExportMessages(format string, filter ...string) string {
 	return withQuery(p.below("messages", "export"), append([]string{ParamFormat, format}, filter...)...)
 }
 
+// Commands is the list of commands to all devices.
+func (p In) Commands() string { return p.below("commands") }
+
+// CommandsBefore is the page of the list that ends before a command.
+func (p In) CommandsBefore(id string) string { return withQuery(p.Commands(), ParamBefore, id) }
+
+// StopCommand ends a running command, as POST.
+func (p In) StopCommand(id string) string { return p.below("commands", id, "stop") }
+
 // Replays is the list of replays.
 func (p In) Replays() string { return p.below("replays") }
 

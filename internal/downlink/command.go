@@ -1,0 +1,123 @@
+package downlink
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"thingpost/db"
+	"thingpost/internal/iot"
+)
+
+const (
+	// commandStep is how many devices of a command get their downlink in one
+	// transaction: others get their turn at the writer in between.
+	commandStep = 100
+	// commandAgain is the wait after a failure of the store.
+	commandAgain = time.Second
+	// aboutLength is how many characters of a command people are shown.
+	aboutLength = 100
+)
+
+// Command begins to queue a downlink for each device that a project has now. The
+// first hundred have it when it returns; Run goes on with the others, also after
+// a restart, so that each gets it once. A device that is deleted meanwhile gets
+// none, and one whose queue is full is passed over. Errors: invalid, for orders that
+// our own queue would refuse; limit_reached if ten run already; not_found.
+func (q *Queue) Command(ctx context.Context, p *iot.Project, o Order, actor string) (*iot.Command, error) {
+	if err := Check([]Order{o}); err != nil {
+		return nil, err
+	}
+	chosen, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("encode a command: %w", err)
+	}
+	about := []rune(string(o.Payload))
+	if len(about) > aboutLength {
+		about = append(about[:aboutLength], '…')
+	}
+	c, err := q.o.DB.CreateCommand(p, chosen, string(about), actor)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.step(ctx, c); err != nil && ctx.Err() == nil {
+		q.o.Log.Error("command", slog.String("command", c.ID.String()), slog.Any("error", err)) // it is begun: Run goes on
+	}
+	return q.o.DB.Command(context.WithoutCancel(ctx), p.Key, c.ID)
+}
+
+// Run goes on with commands, a step of each in turn, until ctx ends.
+func (q *Queue) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-q.kick:
+		case <-timer.C:
+		}
+		began := time.Now()
+		list, err := q.o.DB.RunningCommands(ctx)
+		for i := range list {
+			if err == nil {
+				err = q.step(ctx, &list[i])
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		timer.Stop()
+		switch {
+		case err != nil:
+			q.o.Log.Error("commands", slog.Any("error", err))
+			timer.Reset(commandAgain)
+		case len(list) > 0:
+			timer.Reset(time.Since(began)) // half of the writer's time is for others
+		}
+	}
+}
+
+// step goes on with a command: the next devices get their downlinks, matched on
+// the settings as they are now.
+func (q *Queue) step(ctx context.Context, c *db.RunningCommand) error {
+	var o Order
+	if err := json.Unmarshal(c.Chosen, &o); err != nil {
+		return q.o.DB.FailCommand(c, "What it was to send cannot be read.")
+	}
+	for {
+		s, err := q.o.Ingest.Snapshot(ctx, c.ProjectID)
+		if iot.CodeOf(err) == iot.NotFound {
+			return q.o.DB.FailCommand(c, "Its project was deleted.")
+		}
+		if err != nil {
+			return err
+		}
+		// After the settings: what changes later makes the step stale.
+		devices, err := q.o.DB.Devices(ctx, db.DeviceFilter{ProjectID: c.ProjectID, After: c.Cursor, Limit: commandStep})
+		if err != nil {
+			return err
+		}
+		cursor := c.Cursor
+		var steps []db.CommandStep
+		for i := range devices {
+			d := &devices[i]
+			if cursor = d.ID; d.Key > c.Last {
+				continue
+			}
+			v, err := o.downlink(q.o.DB.NewID())
+			if err != nil {
+				return err
+			}
+			m := composer{now: q.o.Now, snapshot: s, device: d, upstream: s.Upstream(d)}
+			steps = append(steps, db.CommandStep{Downlink: v, Cause: db.Cause{Project: s.Project(), Device: d, Version: s.Version(), Forward: m.upstream != nil, Messages: m.messages}})
+		}
+		_, stale, err := q.o.DB.StepCommand(c, s.Project(), s.Version(), steps, cursor, len(devices) < commandStep)
+		if err != nil || !stale {
+			return err
+		}
+		q.o.Ingest.Forget(s)
+	}
+}
