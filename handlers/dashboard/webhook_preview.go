@@ -105,6 +105,8 @@ func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form
 		return p, err
 	}
 	showPreview(&p, found)
+	h.Signed = form.Checked("signed") // it is made when the form is saved
+	p.Signing = pages.SignedNote(h, p.Body)
 	return p, nil
 }
 

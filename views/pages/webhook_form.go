@@ -115,6 +115,7 @@ type WebhookPreview struct {
 	Checks   []ui.Check
 	Skip     string // why nothing would be sent although it matches
 	Problem  string // why no request can be made
+	Signing  string // which libraries cannot verify the signature of this
 	Request  *iot.Request
 	Body     []byte
 }
@@ -354,9 +355,9 @@ func retryWords(c iot.ErrorClass) string {
 	case iot.ErrHTTP4xx:
 		return "400 to 499, but never 410"
 	case iot.ErrHTTP5xx:
-		return "500 to 599"
+		return "500 to 599, and answers that mean nothing to a POST, such as 304"
 	case iot.ErrRedirect:
-		return "300 to 399"
+		return "300 to 308, where it says where to go"
 	case iot.ErrConfig:
 	}
 	return "the request could not be made"
