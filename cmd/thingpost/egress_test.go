@@ -330,7 +330,8 @@ func (w *egressWorld) reachesTheAllowed() {
 	})
 	send("rebind.example", "rebound")
 	until(w.T, "the second look is refused", func() bool {
-		return strings.HasPrefix(w.ended()["webhook test "+w.url("rebind.example")+"rebound"], "blocked 127.0.0.1 ")
+		how := w.ended()["webhook test "+w.url("rebind.example")+"rebound"]
+		return strings.HasPrefix(how, "blocked rebind.example leads to no address") && strings.Contains(how, ": 127.0.0.1 is ")
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()

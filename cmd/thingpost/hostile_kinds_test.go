@@ -116,7 +116,7 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 			_ = c.request() && c.say(okHead+"X-Slow: ")
 			c.trickle()
 		}},
-		{name: "trickles-body", slow: true, note: "the answer's body did not end in 1 s: it stopped after ", status: 200, serve: func(c *hostileConn) {
+		{name: "trickles-body", slow: true, note: "the answer's body did not end in 2 s: it stopped after ", status: 200, serve: func(c *hostileConn) {
 			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\n")
 			c.trickle()
 		}},

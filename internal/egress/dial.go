@@ -246,7 +246,7 @@ func (d *dialer) inTurn(ctx context.Context, network string, list []netip.AddrPo
 	for i, to := range list {
 		one, cancel := ctx, context.CancelFunc(func() {})
 		if deadline, ok := ctx.Deadline(); ok && i < len(list)-1 {
-			left := time.Until(deadline)
+			left := time.Until(deadline) //nolint:forbidigo // a context ends by the system's clock
 			one, cancel = context.WithTimeout(ctx, max(left/time.Duration(len(list)-i), min(left, least)))
 		}
 		conn, err := d.net.DialContext(one, network, to.String())

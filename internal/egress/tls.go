@@ -71,7 +71,7 @@ func certificateDetail(err *tls.CertificateVerificationError, host, name string)
 	if len(err.UnverifiedCertificates) > 0 && !e.Cert.Equal(err.UnverifiedCertificates[0]) {
 		which = fmt.Sprintf("The certificate of an authority (%s) that the certificate of %s depends on", issuerName(e.Cert.Subject.CommonName), host)
 	}
-	now := time.Now().UTC() // the time that Go judged it by
+	now := time.Now().UTC() //nolint:forbidigo // by which crypto/tls judged it
 	switch {
 	case e.Reason == x509.Expired && now.Before(e.Cert.NotBefore):
 		return fmt.Sprintf("%s is not valid before %s; this machine's clock says %s: check which of the two is wrong.", which, minute(e.Cert.NotBefore), minute(now))

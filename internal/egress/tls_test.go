@@ -9,7 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -270,4 +270,4 @@ func TestHTTPOnAPortForHTTPS(t *testing.T) {
 }
 
 // quiet is the log of servers whose clients do not come through.
-var quiet = log.New(io.Discard, "", 0)
+var quiet = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
