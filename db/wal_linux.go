@@ -56,15 +56,15 @@ func mayHaveOpen(pid int, path string) bool {
 	if err != nil {
 		return true // another's process, or gone
 	}
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return true
 	}
-	if real, err = filepath.Abs(real); err != nil {
+	if target, err = filepath.Abs(target); err != nil {
 		return true
 	}
 	for _, e := range entries {
-		if to, err := os.Readlink(filepath.Join(folder, e.Name())); err == nil && to == real {
+		if to, err := os.Readlink(filepath.Join(folder, e.Name())); err == nil && to == target {
 			return true
 		}
 	}

@@ -2,29 +2,34 @@ package web
 
 import (
 	"context"
-	"log"
 	"log/slog"
 	"strings"
 )
 
-// Lines returns a logger for libraries that know nothing of levels, net/http
-// before all. Each of its entries, however many lines it has, becomes one record:
-// a panic that net/http has caught and a listener that fails are errors, whatever
-// else a peer has done wrong is worth a look at level debug alone, since strangers
-// can cause any number of them.
-func Lines(l *slog.Logger) *log.Logger { return log.New(lines{l}, "", 0) }
+// Lines returns a handler for what libraries say that know nothing of levels,
+// net/http before all. An entry, however many lines it has, becomes one record: a
+// panic that net/http has caught and a listener that fails are errors; whatever else
+// a peer has done wrong is worth a look at level debug alone, since strangers can
+// cause any number of them.
+func Lines(h slog.Handler) slog.Handler { return lines{h} }
 
-type lines struct{ log *slog.Logger }
+type lines struct{ slog.Handler }
 
-// Write implements io.Writer; it never fails.
-func (w lines) Write(b []byte) (int, error) {
-	text := strings.TrimRight(string(b), "\n")
+// Enabled implements slog.Handler: the level is known when the line is.
+func (lines) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (h lines) Handle(ctx context.Context, r slog.Record) error {
 	level := slog.LevelDebug
 	for _, bad := range []string{"http: panic serving", "http2: panic serving", "http: Accept error"} {
-		if strings.HasPrefix(text, bad) {
+		if strings.HasPrefix(r.Message, bad) {
 			level = slog.LevelError
 		}
 	}
-	w.log.Log(context.Background(), level, text)
-	return len(b), nil
+	if !h.Handler.Enabled(ctx, level) {
+		return nil
+	}
+	said := slog.NewRecord(r.Time, level, "library", 0)
+	said.AddAttrs(slog.String("error", strings.TrimRight(r.Message, "\n")))
+	return h.Handler.Handle(ctx, said)
 }

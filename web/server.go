@@ -118,7 +118,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conf *tls.Config, h 
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnState:         newConnections(s.o.MaxConnections).hear,
-		ErrorLog:          Lines(s.o.Log),
+		ErrorLog:          slog.NewLogLogger(Lines(s.o.Log.Handler()), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 	g, ctx := errgroup.WithContext(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"os"
 	"strings"
@@ -21,9 +20,7 @@ import (
 // server or client is made. Only the Go runtime writes there still: when a panic
 // that nobody caught, or a signal such as SIGQUIT, kills the process.
 func claimStandardLogs(l *slog.Logger) {
-	slog.SetDefault(l)
-	log.SetFlags(0)
-	log.SetOutput(web.Lines(l).Writer())
+	slog.SetDefault(slog.New(web.Lines(l.Handler()))) //nolint:forbidigo // for libraries, which use what the standard library has
 	grpclog.SetLoggerV2(grpcLog{l})
 }
 
@@ -32,7 +29,7 @@ func claimStandardLogs(l *slog.Logger) {
 type grpcLog struct{ log *slog.Logger }
 
 func (g grpcLog) say(level slog.Level, text string) {
-	g.log.Log(context.Background(), level, "gRPC: "+strings.TrimRight(text, "\n"))
+	g.log.Log(context.Background(), level, "gRPC", slog.String("error", strings.TrimRight(text, "\n")))
 }
 
 func (g grpcLog) debugs() bool { return g.log.Enabled(context.Background(), slog.LevelDebug) }
