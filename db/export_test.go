@@ -44,26 +44,27 @@ func (d *DB) Waiting() int { return d.writer.line.len() }
 
 // The hot path's queries, for a look at their plans.
 const (
-	DueQuery            = dueQuery
-	HeadQuery           = headQuery
-	PendingDevicesQuery = pendingDevicesQuery
-	RepeatedQuery       = repeatedQuery
-	EraseQuery          = eraseWhere + `id = $1`
-	NextDownlinkQuery   = nextDownlinkQuery
-	QueueQuery          = queueQuery
-	PastDownlinksQuery  = pastDownlinksQuery
-	CountDownlinksQuery = countDownlinksQuery
-	PruneDownlinksQuery = pruneDownlinksQuery
-	WatchedOwnQuery     = watchedOwnQuery
-	WatchedProfileQuery = watchedProfileQuery
-	TurnQuery           = turnQuery
-	DeviceDayQuery      = deviceDayQuery
-	NextDueQuery        = `SELECT ` + nextDueColumn + ` FROM webhooks w WHERE w.id = $1`
-	OldestQuery         = `SELECT ` + oldestColumn + ` FROM webhooks w WHERE w.id = $1`
-	DeviceByKeyQuery    = deviceByKeyQuery
-	DeviceByKeyInQuery  = deviceByKeyInSlugQuery
-	DeviceByEUIQuery    = deviceByEUIQuery
-	BringInQuery        = bringInQuery
+	DueQuery             = dueQuery
+	HeadQuery            = headQuery
+	PendingDevicesQuery  = pendingDevicesQuery
+	RepeatedQuery        = repeatedQuery
+	EraseQuery           = eraseWhere + `id = $1`
+	NextDownlinkQuery    = nextDownlinkQuery
+	QueueQuery           = queueQuery
+	PastDownlinksQuery   = pastDownlinksQuery
+	CountDownlinksQuery  = countDownlinksQuery
+	PruneDownlinksQuery  = pruneDownlinksQuery
+	WatchedOwnQuery      = watchedOwnQuery
+	WatchedProfileQuery  = watchedProfileQuery
+	TurnQuery            = turnQuery
+	DeviceDayQuery       = deviceDayQuery
+	NextDueQuery         = `SELECT ` + nextDueColumn + ` FROM webhooks w WHERE w.id = $1`
+	OldestQuery          = `SELECT ` + oldestColumn + ` FROM webhooks w WHERE w.id = $1`
+	RunningCommandsQuery = runningCommandsQuery
+	DeviceByKeyQuery     = deviceByKeyQuery
+	DeviceByKeyInQuery   = deviceByKeyInSlugQuery
+	DeviceByEUIQuery     = deviceByEUIQuery
+	BringInQuery         = bringInQuery
 )
 
 // Queries returns the texts with which a page is read.

@@ -59,7 +59,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		case <-q.kick:
 		case <-timer.C:
 		}
-		began := time.Now()
+		began := q.o.Now()
 		list, err := q.o.DB.RunningCommands(ctx)
 		for i := range list {
 			if err == nil {
@@ -75,7 +75,7 @@ func (q *Queue) Run(ctx context.Context) error {
 			q.o.Log.Error("commands", slog.Any("error", err))
 			timer.Reset(commandAgain)
 		case len(list) > 0:
-			timer.Reset(time.Since(began)) // half of the writer's time is for others
+			timer.Reset(min(max(q.o.Now().Sub(began), 0), commandAgain)) // half of the writer's time is for others
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -52,6 +53,7 @@ func (w *world) goOn(id iot.ID) {
 		}
 	})
 	for w.command(id).Running() && w.Context().Err() == nil {
+		runtime.Gosched()
 	}
 	stop()
 	running.Wait()
