@@ -69,6 +69,9 @@ type Options struct {
 	// for whoever saves it as a webhook's; "" if it can, as far as is known without
 	// asking anybody. Nil refuses none. It must be quick.
 	Refuses func(url string) string
+	// Cache is how many bytes the connections may keep of the database's pages in
+	// memory, together; 0 is 14 MiB.
+	Cache int64
 	// ReadOnly opens what exists, for check and backup: no migration, no writer.
 	ReadOnly bool
 	// AsItIs opens without migrations, for commands beside a running server.
@@ -111,7 +114,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := d.look(ctx, o.AsItIs); err != nil {
 		return nil, d.openError(err)
 	}
-	wdb, err := sql.Open("sqlite", dsn(d.path, false))
+	wdb, err := sql.Open("sqlite", dsn(d.path, false, o.Cache))
 	if err != nil {
 		return nil, d.openError(err)
 	}
@@ -124,7 +127,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		_ = wdb.Close()
 		return nil, d.openError(err)
 	}
-	if d.reader, err = sql.Open("sqlite", dsn(d.path, true)); err != nil {
+	if d.reader, err = sql.Open("sqlite", dsn(d.path, true, o.Cache)); err != nil {
 		_ = wdb.Close()
 		return nil, d.openError(err)
 	}
@@ -157,7 +160,7 @@ func (d *DB) openReadOnly(ctx context.Context, o Options) error {
 	if d.sealer, err = openSealer(o.Folder, o.KeyFile, false); err != nil {
 		return err
 	}
-	if d.reader, err = sql.Open("sqlite", dsn(d.path, true)); err != nil {
+	if d.reader, err = sql.Open("sqlite", dsn(d.path, true, o.Cache)); err != nil {
 		return d.openError(err)
 	}
 	var salt int64
@@ -198,20 +201,25 @@ func (d *DB) Path() string { return d.path }
 
 // dsn names the file with its pragmas. The busy timeout comes first, so that
 // the others wait too; auto_vacuum must come before the first table.
-func dsn(path string, readOnly bool) string {
+// cache is the bytes that all connections may keep of it in memory.
+func dsn(path string, readOnly bool, cache int64) string {
+	if cache == 0 {
+		cache = 14_000 << 10
+	}
+	reader := cache / 14 >> 10 // KiB; the writer has as much as the others and a third more
 	q := url.Values{}
 	add := func(name string, value any) { q.Add("_pragma", fmt.Sprintf("%s(%v)", name, value)) }
 	add("busy_timeout", 10_000)
 	if readOnly {
 		add("query_only", 1)
-		add("cache_size", -1_000)
+		add("cache_size", -reader)
 	} else {
 		add("auto_vacuum", 2)
 		add("journal_mode", "WAL")
 		add("synchronous", "FULL")
 		add("journal_size_limit", walLimit)
 		add("wal_autocheckpoint", 4_000) // pages; and when idle
-		add("cache_size", -8_000)
+		add("cache_size", -8*reader)
 		q.Set("_txlock", "immediate")
 	}
 	add("foreign_keys", 1)

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strconv"
 
 	"thingpost/internal/iot"
@@ -25,24 +26,41 @@ func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 // Due returns up to limit pending deliveries of a webhook that have become due
 // at from or later, the longest due first, with what is needed to send them.
 // Those that skip reports (they are in memory already) are left out, and count no
-// more than a look.
+// more than a look. It ends when the messages that it has read are so many bytes.
 //
 // next is when the first delivery after those becomes due, 0 if there is none;
 // it is not after now if more are due than were returned.
-func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
+func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, bytes int64, skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		keys, after, err := d.dueKeys(ctx, tx, webhookID, from, now, limit, skip)
 		if err != nil {
 			return err
 		}
 		next = after
-		list, err = d.loadQueued(ctx, tx, keys)
-		return err
+		if list, err = d.loadQueued(ctx, tx, keys, bytes); err != nil || len(list) == 0 {
+			return err
+		}
+		last := list[len(list)-1].Delivery.ID.Key()
+		if i := slices.IndexFunc(keys, func(k deliveryKey) bool { return k.id == last }); i+1 < len(keys) && bytes > 0 && sizeOf(list) >= bytes {
+			next = keys[i+1].at
+		}
+		return nil
 	})
 	return list, next, translate("read due deliveries", err)
 }
 
-type deliveryKey struct{ project, id int64 }
+// sizeOf is how many bytes messages have.
+func sizeOf(list []iot.Queued) (n int64) {
+	for i := range list {
+		n += int64(len(list[i].Message.Payload))
+	}
+	return n
+}
+
+type deliveryKey struct {
+	project, id int64
+	at          iot.Instant // due
+}
 
 func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now iot.Instant, limit int, skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
 	rows, err := tx.QueryContext(ctx, dueQuery, webhookID, int64(from))
@@ -53,15 +71,14 @@ func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now
 	var keys []deliveryKey
 	for rows.Next() {
 		var k deliveryKey
-		var at iot.Instant
-		if err := rows.Scan(&k.project, &k.id, &at); err != nil {
+		if err := rows.Scan(&k.project, &k.id, &k.at); err != nil {
 			return nil, 0, err
 		}
 		if skip(d.ids.Of(k.id)) {
 			continue
 		}
-		if at > now || len(keys) == limit {
-			return keys, at, nil
+		if k.at > now || len(keys) == limit {
+			return keys, k.at, nil
 		}
 		keys = append(keys, k)
 	}
@@ -84,7 +101,7 @@ func (d *DB) Head(ctx context.Context, webhookID, deviceID int64) (*iot.Queued, 
 		if err != nil {
 			return err
 		}
-		list, err := d.loadQueued(ctx, tx, []deliveryKey{k})
+		list, err := d.loadQueued(ctx, tx, []deliveryKey{k}, 0)
 		if err == nil && len(list) == 1 {
 			head = &list[0]
 		}
@@ -118,8 +135,9 @@ func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit i
 const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND in_order = 1 ORDER BY device_id LIMIT 1`
 
 // loadQueued reads deliveries of one webhook with their messages, devices and
-// project, in the order of the keys. One that has ended meanwhile is left out.
-func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey) ([]iot.Queued, error) {
+// project, in the order of the keys, until they are so many bytes (0: all). One that
+// has ended meanwhile is left out.
+func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey, bytes int64) ([]iot.Queued, error) {
 	list := make([]iot.Queued, 0, len(keys))
 	if len(keys) == 0 {
 		return list, nil
@@ -134,13 +152,18 @@ func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey) ([]
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+	size := int64(0)
 	for rows.Next() {
 		q, err := d.scanQueued(rows)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, q)
+		if size += int64(len(q.Message.Payload)); bytes > 0 && size >= bytes {
+			break
+		}
 	}
+	_ = rows.Close() // not read to their end, perhaps
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func Schemas() ([]int64, error) { return schemas() }
 // MakeOld makes a database file as the first version did, with rows, and brings
 // it up to a later version.
 func MakeOld(ctx context.Context, path, rows string, version int64) error {
-	file, err := sql.Open("sqlite", dsn(path, false))
+	file, err := sql.Open("sqlite", dsn(path, false, 0))
 	if err != nil {
 		return err
 	}

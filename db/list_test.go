@@ -278,12 +278,12 @@ func TestDueWorkIsFoundByItsTime(t *testing.T) {
 	later := failed(list[1].Deliveries[0], iot.Pending)
 	w.finish(t, delivered(iot.Queued{Delivery: list[0].Deliveries[0]}), later)
 	now := iot.Instant(1_800_000_000_000)
-	due, next, err := w.Due(t.Context(), w.webhook.Key, 0, now, 10, func(iot.ID) bool { return false })
+	due, next, err := w.Due(t.Context(), w.webhook.Key, 0, now, 10, 0, func(iot.ID) bool { return false })
 	must(t, err)
 	if len(due) != 2 || next != later.DueAt || due[0].Message == nil || due[0].Device.ID != w.device.ID || due[0].Project.ID != w.project.ID {
 		t.Errorf("%d are due, next at %d, want 2 and %d", len(due), next, later.DueAt)
 	}
-	due, next, err = w.Due(t.Context(), w.webhook.Key, 0, later.DueAt, 1, func(id iot.ID) bool { return id == due[0].Delivery.ID })
+	due, next, err = w.Due(t.Context(), w.webhook.Key, 0, later.DueAt, 1, 0, func(id iot.ID) bool { return id == due[0].Delivery.ID })
 	must(t, err)
 	if len(due) != 1 || next > later.DueAt {
 		t.Errorf("%d of one are due, next at %d", len(due), next)

@@ -32,6 +32,10 @@ type MessageFilter struct {
 	within bounds
 }
 
+// pagePayloads bounds the payloads of a page, which has at least one message: it is
+// shorter where they are large.
+const pagePayloads = 1 << 20
+
 // MessagePage is a page of a list; its fields are as in DeliveryPage.
 type MessagePage struct {
 	Items        []iot.Message
@@ -105,12 +109,19 @@ func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error)
 			return err
 		}
 		defer func() { _ = rows.Close() }()
+		size := 0
 		for rows.Next() {
 			m, err := d.scanMessage(rows)
 			if err != nil {
 				return err
 			}
 			page.Items = append(page.Items, *m)
+			size += len(m.Payload)
+			if size >= pagePayloads && len(page.Items) < f.Limit {
+				// Others follow, or the next page is empty.
+				page.Next = m.ID
+				return rows.Close()
+			}
 		}
 		switch {
 		case len(page.Items) > f.Limit:
@@ -149,12 +160,14 @@ func (d *DB) MessagesAfter(ctx context.Context, projectID int64, after iot.ID, l
 	}
 	defer func() { _ = rows.Close() }()
 	list := []iot.Message{}
-	for rows.Next() {
+	size := 0
+	for rows.Next() && size < pagePayloads {
 		m, err := d.scanMessage(rows)
 		if err != nil {
 			return nil, translate("read new messages", err)
 		}
 		list = append(list, *m)
+		size += len(m.Payload)
 	}
 	return list, translate("read new messages", rows.Err())
 }

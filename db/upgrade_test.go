@@ -67,7 +67,7 @@ func goesOn(t *testing.T, version int64) {
 	if w.project, err = d.OwnedProject(t.Context(), 1, "00000000-0000-4000-8000-000000000002"); err != nil || w.project.Metadata != "" {
 		t.Fatalf("the project is %+v, %v", w.project, err)
 	}
-	due, _, err := d.Due(t.Context(), w.webhook.Key, 0, iot.At(time.Now()), 10, func(iot.ID) bool { return false })
+	due, _, err := d.Due(t.Context(), w.webhook.Key, 0, iot.At(time.Now()), 10, 0, func(iot.ID) bool { return false })
 	if err != nil || len(due) != 1 || string(due[0].Message.Payload) != `{"n":1}` {
 		t.Fatalf("due are %+v, %v", due, err)
 	}

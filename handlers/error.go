@@ -57,7 +57,11 @@ func problemOf(w http.ResponseWriter, err error) Problem {
 // SetRetryAfter says by the header Retry-After when to try again what cannot be
 // done now: most of that is over in a moment, while on a full disk someone has to
 // make room. What cannot be helped by waiting gets no header.
+// A header that is there already knows better.
 func SetRetryAfter(h http.Header, c iot.Code) {
+	if h.Get("Retry-After") != "" {
+		return
+	}
 	switch c {
 	case iot.Unavailable:
 		h.Set("Retry-After", "5")

@@ -39,6 +39,9 @@ func ReadForm(w http.ResponseWriter, r *http.Request) (*Form, error) {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, &iot.Error{Code: iot.TooLarge, Message: "The form is too large.", Err: err}
 		}
+		if e, ok := errors.AsType[*iot.Error](err); ok {
+			return nil, e // there is no memory for it
+		}
 		return nil, &iot.Error{Code: iot.Invalid, Message: "The form could not be read. Go back and try again.", Err: err}
 	}
 	return &Form{values: r.PostForm}, nil

@@ -103,10 +103,20 @@ func WriteJSONBytes(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // the client is gone: nobody to tell
 }
 
+// firstRead is how much of a body must come before what was promised is believed.
+const firstRead = 64 << 10
+
+// Share says for which project a request's body is, before it is read: projects share
+// the memory for what comes in.
+func Share(r *http.Request, p *iot.Project) {
+	if b, ok := r.Body.(interface{ Share(project int64) }); ok && p != nil {
+		b.Share(p.Key)
+	}
+}
+
 // ReadBody returns a request's body in a slice of its own, which the caller may
 // keep. too_large if it has more than limit bytes.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
-	const first = 64 << 10 // grow with what comes, not with what was promised
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
@@ -114,9 +124,16 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	if size < 0 {
 		size = 4 << 10
 	}
-	b := make([]byte, 0, min(size, first))
+	var b []byte
 	for int64(len(b)) != r.ContentLength {
-		if len(b) == cap(b) {
+		switch {
+		case b == nil && size > firstRead:
+			b = make([]byte, 0, firstRead)
+		case b == nil:
+			b = make([]byte, 0, size)
+		case len(b) == firstRead && size > firstRead:
+			b = append(make([]byte, 0, size), b...) // it does come, and memory was granted
+		case len(b) == cap(b):
 			b = append(b, 0)[:len(b)]
 		}
 		n, err := r.Body.Read(b[len(b):cap(b)])
@@ -129,6 +146,9 @@ func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 		}
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, tooLarge(limit)
+		}
+		if e, ok := errors.AsType[*iot.Error](err); ok {
+			return nil, e // there is no memory for it
 		}
 		if err != nil {
 			return nil, &iot.Error{Code: iot.Invalid, Message: "The body ended before all of it had come.", Err: err}

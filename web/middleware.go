@@ -76,6 +76,9 @@ func (s *Server) outer(next http.Handler) http.Handler {
 			w = rec
 			defer s.logRequest(rec, r, s.o.Now())
 		}
+		if s.o.Intake != nil && r.Body != nil && r.Body != http.NoBody {
+			defer admit(w, r, s.o.Intake).give()
+		}
 		defer s.recovered(w, r)
 		next.ServeHTTP(w, r)
 	})
@@ -155,9 +158,14 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // limitBody bounds the size of a request's body. One whose length is known to be
 // below needs no reader of its own.
 func limitBody(w http.ResponseWriter, r *http.Request, size int64) {
-	if r.ContentLength < 0 || r.ContentLength > size {
-		r.Body = http.MaxBytesReader(w, r.Body, size)
+	if r.ContentLength >= 0 && r.ContentLength <= size {
+		return
 	}
+	if b, ok := r.Body.(*intake); ok {
+		b.ReadCloser = http.MaxBytesReader(w, b.ReadCloser, size)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, size)
 }
 
 // setReadDeadline gives a large body its time, and lets the answer to a request

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"thingpost/internal/budget"
 	"thingpost/internal/iot"
 )
 
@@ -46,8 +47,10 @@ type Options struct {
 	Proxies []netip.Prefix
 	// MaxConnections bounds the open connections of a listener; 0 is DefaultConnections.
 	MaxConnections int
-	Log            *slog.Logger     // default discards
-	Now            func() time.Time // default time.Now
+	// Intake is the memory for bodies of requests; nil has no bound.
+	Intake *budget.Part
+	Log    *slog.Logger     // default discards
+	Now    func() time.Time // default time.Now
 }
 
 // Server answers HTTP. It is safe for concurrent use.

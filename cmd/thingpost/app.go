@@ -23,6 +23,7 @@ import (
 	"thingpost/handlers/dashboard"
 	"thingpost/handlers/mainflux"
 	"thingpost/handlers/tts"
+	"thingpost/internal/budget"
 	"thingpost/internal/dispatch"
 	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
@@ -41,6 +42,7 @@ type app struct {
 	log     *slog.Logger
 	now     func() time.Time
 	unlock  func()
+	budget  *budget.Budget
 	db      *db.DB
 	ingest  *ingest.Ingest
 	queues  *downlink.Queue
@@ -64,7 +66,10 @@ type app struct {
 // newApp opens the store and the listeners and wires the parts. What it returns
 // must be closed. Its errors say what to do.
 func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Time) (a *app, err error) {
-	a = &app{config: c, log: log, now: now, hub: web.NewHub()}
+	if c.Memory == 0 {
+		c.Memory = budget.Default()
+	}
+	a = &app{config: c, log: log, now: now, hub: web.NewHub(), budget: budget.New(c.Memory)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -85,7 +90,7 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		a.hangup = make(chan os.Signal, 1)
 		signal.Notify(a.hangup, syscall.SIGHUP)
 	}
-	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed, Reserve: reserveBytes,
+	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed, Reserve: reserveBytes, Cache: a.budget.Cache,
 		Refuses: func(url string) string { return a.refuses(url) }}); err != nil {
 		return a, err
 	}
@@ -125,7 +130,8 @@ func (a *app) wire() {
 		return policy.Hint(url)
 	}
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
-		Inspector: inspector, Inspects: inspector.Owns}),
+		Inspector: inspector, Inspects: inspector.Owns, Room: func(n int64) bool { return a.budget.Answers.Try(0, n) }}),
+		Lanes: a.budget.Lanes, Sending: a.budget.Sending, Answers: a.budget.Answers,
 		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
 	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
@@ -134,7 +140,8 @@ func (a *app) wire() {
 	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
 		Proxies:        a.config.HTTP.Proxies,
-		MaxConnections: maxConnections(),
+		MaxConnections: min(maxConnections(), a.budget.Connections),
+		Intake:         a.budget.Intake,
 		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
 		TTS:            tts.New(a.dialect),
 		Mainflux:       a.mainflux(webhooks, passwords, signIns),
@@ -150,7 +157,7 @@ func (a *app) wire() {
 		Inspector:    inspector,
 		Inlets:       tts.NewInlet(a.dialect),
 		Ready:        a.db.Ready,
-		Metrics:      metricsHandler(a.db, a.hub, a.log),
+		Metrics:      metricsHandler(a.db, a.hub, a.budget, a.log),
 		MetricsToken: a.config.Watch.MetricsToken,
 		PublicURL:    a.config.HTTP.PublicURL,
 		Log:          a.log,

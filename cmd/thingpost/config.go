@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"thingpost/internal/budget"
 	"thingpost/internal/egress"
 	"thingpost/internal/iot"
 	"thingpost/views/pages"
@@ -21,7 +22,9 @@ type config struct {
 	Webhooks webhookConfig
 	First    firstConfig
 	Watch    watchConfig
-	InForce  []pages.HostOption // all of it, for people to look at
+	// Memory is how many bytes the server may use; 0 is budget.Default.
+	Memory  int64
+	InForce []pages.HostOption // all of it, for people to look at
 }
 
 // httpConfig says where and how the server is reached.
@@ -83,6 +86,8 @@ func (c *config) options() *options {
 	o.dataOptions(&c.Store.Data, &c.Store.KeyFile)
 	o.duration(&c.Store.Retention, "retention", "720h", "how long messages and ended deliveries are kept; 0 is for ever")
 	o.size(&c.Store.RetentionBytes, "retention-bytes", "4GiB", "how large the database may grow before the oldest that has ended is removed; 0 is no bound")
+	o.add(option{name: "memory", value: "SIZE", normal: "a quarter of what the machine or its cgroup has", set: func(s string) (err error) { c.Memory, err = parseSize(s); return err },
+		usage: "how much memory it uses at most, at least 96MiB; beyond that senders are told to wait"})
 	o.group("What webhooks may do")
 	o.count(&c.Webhooks.Limits.Webhooks, "max-webhooks", 5, 1, 1000, "webhooks of a project")
 	o.count(&c.Webhooks.Limits.Headers, "max-headers", 5, 1, 50, "a person's own headers on a webhook")
@@ -149,6 +154,7 @@ func (c *config) Validate() map[string]string {
 	check(c.Store.Data != "", "data", "must name a folder")
 	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for ever")
 	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes", "must be at least 128MiB, or 0 for no bound")
+	check(c.Memory == 0 || c.Memory >= budget.Least, "memory", "must be at least 96MiB")
 	check(c.First.Password == "" || c.First.Email != "", "admin-email", "is missing: THINGPOST_ADMIN_PASSWORD needs it")
 	check(c.First.Email == "" || c.First.Password != "", "admin-password", "is missing: THINGPOST_ADMIN_EMAIL needs it")
 	check(c.First.Email == "" || iot.CheckEmail(c.First.Email) == nil, "admin-email", "must be an email address, like ada@example.org")

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"thingpost/db"
+	"thingpost/internal/budget"
 	"thingpost/web"
 )
 
@@ -22,16 +23,22 @@ const metricsTimeout = 5 * time.Second
 type storeMetrics struct {
 	db  *db.DB
 	hub *web.Hub
+	mem *budget.Budget
 	log *slog.Logger
+
+	memory, granted, unmet *prometheus.Desc
 
 	deliveries, made, pending, file, wal, free, pages, storing, refused, disk *prometheus.Desc
 }
 
-func newStoreMetrics(d *db.DB, hub *web.Hub, log *slog.Logger) *storeMetrics {
+func newStoreMetrics(d *db.DB, hub *web.Hub, mem *budget.Budget, log *slog.Logger) *storeMetrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("thingpost_"+name, help, labels, nil)
 	}
-	return &storeMetrics{db: d, hub: hub, log: log,
+	return &storeMetrics{db: d, hub: hub, mem: mem, log: log,
+		memory:     desc("memory_limit_bytes", "Memory that the server may use, as the option -memory says."),
+		granted:    desc("memory_granted_bytes", "Memory that is granted just now, by what it is for.", "part"),
+		unmet:      desc("memory_refused_total", "Requests for memory that were refused or had to wait on disk, by what it was for.", "part"),
 		made:       desc("deliveries_made_total", "Deliveries made, of messages, retries, replays and tests."),
 		deliveries: desc("deliveries_ended_total", "Deliveries that have ended, by how.", "status"),
 		pending:    desc("deliveries_pending", "Deliveries that wait to be sent, or sent again."),
@@ -47,7 +54,7 @@ func newStoreMetrics(d *db.DB, hub *web.Hub, log *slog.Logger) *storeMetrics {
 
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages, m.storing, m.refused, m.disk} {
+	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages, m.storing, m.refused, m.disk, m.memory, m.granted, m.unmet} {
 		to <- d
 	}
 }
@@ -62,6 +69,12 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	counter := func(d *prometheus.Desc, v int64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(m.memory, m.mem.Total)
+	for _, p := range m.mem.Parts() {
+		s := p.Stats()
+		to <- prometheus.MustNewConstMetric(m.granted, prometheus.GaugeValue, float64(s.Used), s.Name)
+		counter(m.unmet, s.Refused, s.Name)
 	}
 	gauge(m.pages, int64(m.hub.Subscribers()))
 	counter(m.refused, m.db.Refused())
@@ -93,10 +106,10 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 }
 
 // metricsHandler answers what Prometheus scrapes.
-func metricsHandler(d *db.DB, hub *web.Hub, log *slog.Logger) http.Handler {
+func metricsHandler(d *db.DB, hub *web.Hub, mem *budget.Budget, log *slog.Logger) http.Handler {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "thingpost_build_info", Help: "Always 1; the label says what runs."}, []string{"version"})
 	build.WithLabelValues(versionName()).Set(1)
-	r.MustRegister(newStoreMetrics(d, hub, log), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(newStoreMetrics(d, hub, mem, log), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }

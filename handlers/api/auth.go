@@ -54,6 +54,7 @@ func (s *server) authenticated(rt Route) handlers.Func {
 				}
 			}
 		}
+		handlers.Share(r, c.project)
 		return rt.handle(s, w, r, c)
 	}
 }

@@ -42,6 +42,7 @@ func (s *server) publishOne(w http.ResponseWriter, r *http.Request, path string)
 	if err != nil {
 		return err
 	}
+	handlers.Share(r, p)
 	body, err := handlers.ReadBody(r, iot.MaxMessageBytes)
 	if err != nil {
 		return err

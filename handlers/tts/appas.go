@@ -179,7 +179,7 @@ func (s appAs) sendAfter(ctx context.Context, p *iot.Project, t *tail, stream wi
 			}
 		}
 		t.forward(at)
-		if len(list) < tailStep {
+		if len(list) == 0 {
 			return nil
 		}
 	}

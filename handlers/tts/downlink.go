@@ -174,6 +174,8 @@ func readBody(r *http.Request) ([]byte, error) {
 		return body, nil
 	case iot.CodeOf(err) == iot.TooLarge:
 		return nil, errBodyTooLarge
+	case iot.CodeOf(err) == iot.RateLimited, iot.CodeOf(err) == iot.Unavailable:
+		return nil, err // there is no memory for it just now
 	}
 	return nil, errReadBody
 }

@@ -45,6 +45,7 @@ func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	handlers.Share(r, s.Project)
 	body, err := handlers.ReadBody(r, iot.MaxMessageBytes)
 	if err != nil {
 		return err
@@ -117,6 +118,7 @@ func (s *server) simulate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	handlers.Share(r, from.Project)
 	body, err := readBody(r)
 	if err != nil {
 		return err

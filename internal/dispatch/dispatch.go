@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"thingpost/db"
+	"thingpost/internal/budget"
 	"thingpost/internal/egress"
 	"thingpost/internal/iot"
 )
@@ -24,6 +25,10 @@ type Options struct {
 	// Grace is how long work in flight may take to finish after Run was told to
 	// stop; default 10 s.
 	Grace time.Duration
+	// Lanes, Sending and Answers bound what is in memory: messages that wait or are in
+	// flight, requests in flight, and answers that are not on disk yet. Nil has no
+	// bound but those of each webhook.
+	Lanes, Sending, Answers *budget.Part
 }
 
 // Dispatcher sends pending deliveries. Changed must be called with each commit
@@ -47,6 +52,10 @@ type Dispatcher struct {
 
 	clock clock
 
+	payloads payloads
+	// starving: a queue found no memory to send by.
+	starving atomic.Bool
+
 	lostMu sync.Mutex
 	lost   []lost // outcomes that the disk would not take
 	// holding is true while there are such outcomes: nothing more is sent whose
@@ -57,6 +66,7 @@ type Dispatcher struct {
 type lost struct {
 	queue   *queue
 	outcome *iot.Outcome
+	kept    int64
 }
 
 // New returns a dispatcher.
@@ -70,7 +80,8 @@ func New(o Options) *Dispatcher {
 	if o.Grace == 0 {
 		o.Grace = 10 * time.Second
 	}
-	d := &Dispatcher{o: o, jitter: rand.Float64, queues: map[int64]*queue{}, kick: make(chan struct{}, 1)}
+	d := &Dispatcher{o: o, jitter: rand.Float64, queues: map[int64]*queue{}, kick: make(chan struct{}, 1),
+		payloads: payloads{part: o.Lanes, held: map[int64]*payload{}}}
 	d.send, d.cut = context.WithCancel(context.Background())
 	return d
 }
@@ -93,6 +104,29 @@ func (d *Dispatcher) Changed(c iot.Commit) {
 	}
 	if len(c.Webhooks)+len(c.Due) > 0 {
 		d.wake()
+	}
+}
+
+// let goes of the memory of a delivery that has left its lane, or was sent.
+func (d *Dispatcher) let(item *iot.Queued) {
+	if d.payloads.give(item) {
+		d.wake()
+	}
+}
+
+// sent gives back the memory of a request, and lets those go on that found none.
+func (d *Dispatcher) sent(key, size int64) {
+	d.o.Sending.Give(key, size)
+	if !d.starving.CompareAndSwap(true, false) {
+		return
+	}
+	for _, q := range d.all() {
+		q.mu.Lock()
+		if q.starves {
+			q.starves = false
+			q.startWorkers()
+		}
+		q.mu.Unlock()
 	}
 }
 

@@ -50,6 +50,10 @@ type queue struct {
 	// limited: a worker has its delivery and waits for the limiter. No other takes
 	// one before it goes on, or the next fresh message would wait behind them all.
 	limited bool
+	// starves: there is no memory to send the next one by; it goes on when there is.
+	starves bool
+	// needs is the size of the message that found no room in a lane.
+	needs int64
 
 	// stale: settings or pending work were changed by others; nothing is taken
 	// until they are read again.
@@ -129,10 +133,19 @@ func (q *queue) offer(item iot.Queued) {
 	q.shed()
 	switch {
 	case q.order != nil && !test && q.hook != nil:
-		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh)) {
+		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh) && q.keep(&q.fresh, &item)) {
 			return
 		}
+		q.held[item.Delivery.ID.Key()] = struct{}{}
+		q.fresh.push(item)
+		q.startWorkers()
+		return
 	case q.stale && !test, q.hook != nil && q.hook.Paused && !test, !q.room(&q.fresh):
+		q.more = true
+		q.lies(item.Delivery.DueAt)
+		return
+	}
+	if !q.keep(&q.fresh, &item) {
 		q.more = true
 		q.lies(item.Delivery.DueAt)
 		return
@@ -140,6 +153,18 @@ func (q *queue) offer(item iot.Queued) {
 	q.held[item.Delivery.ID.Key()] = struct{}{}
 	q.fresh.push(item)
 	q.startWorkers()
+}
+
+// keep takes memory for a delivery's message that is to go into a lane. A test is
+// not read from disk, so that it must.
+func (q *queue) keep(l *lane, item *iot.Queued) bool {
+	must := item.Delivery.Trigger == iot.TriggerTest || len(l.items) == 0 && item.Delivery.SizeBytes <= smallPayload
+	if q.d.payloads.take(item, must) {
+		q.needs = 0
+		return true
+	}
+	q.needs = payloadBytes(item.Message)
+	return false
 }
 
 // shed lets go of what has waited in the fresh lane for too long. Tests stay:
@@ -152,7 +177,8 @@ func (q *queue) shed() {
 		if v.DueAt > old || v.Trigger == iot.TriggerTest {
 			return
 		}
-		q.fresh.pop()
+		item := q.fresh.pop()
+		q.d.let(&item)
 		delete(q.held, v.ID.Key())
 		q.more = true
 		q.lies(v.DueAt)
@@ -178,15 +204,19 @@ func (q *queue) hint(device int64, due iot.Instant) {
 	q.lies(due)
 }
 
-// room reports whether a lane may hold one more. An empty one always may, so that
-// no webhook can be kept waiting by others that are full.
+// room reports whether a lane may hold one more. An empty one may, so that no
+// webhook can be kept waiting by others that are full, but for one that found no memory
+// for its large message: that waits for it.
 func (q *queue) room(l *lane) bool {
+	if q.needs > smallPayload && !q.d.o.Lanes.Fits(q.key, q.needs) {
+		return false
+	}
 	return len(l.items) == 0 || q.fresh.bytes+q.backlog.bytes < maxQueueBytes && q.d.bytes.Load() < maxAllBytes
 }
 
 // startWorkers starts one worker more if there is work and a free slot.
 func (q *queue) startWorkers() {
-	if q.stale || q.hook == nil || q.workers >= q.allowed() || q.limits() || !q.d.claiming() {
+	if q.stale || q.hook == nil || q.starves || q.workers >= q.allowed() || q.limits() || !q.d.claiming() {
 		return
 	}
 	if len(q.fresh.items)+len(q.backlog.items) == 0 {
@@ -233,7 +263,7 @@ type job struct {
 func (q *queue) take() (j job, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.stale || q.hook == nil || q.workers > q.allowed() || q.limits() || !q.d.claiming() {
+	if q.stale || q.hook == nil || q.starves || q.workers > q.allowed() || q.limits() || !q.d.claiming() {
 		q.workers--
 		return j, false
 	}
@@ -252,7 +282,11 @@ func (q *queue) take() (j job, ok bool) {
 
 func (q *queue) pick() (iot.Queued, bool) {
 	if q.hook.Paused {
-		return q.fresh.takeTest()
+		item, ok := q.fresh.takeTest()
+		if ok {
+			q.d.o.Sending.Force(q.key, sendBytes(item.Delivery))
+		}
+		return item, ok
 	}
 	q.shed()
 	fresh, backlog := len(q.fresh.items) > 0, len(q.backlog.items) > 0
@@ -263,11 +297,34 @@ func (q *queue) pick() (iot.Queued, bool) {
 		q.turn = (q.turn + 1) % (freshTurns + 1)
 		fresh = q.turn != 0
 	}
+	from := &q.backlog
 	if fresh {
-		return q.fresh.pop(), true
+		from = &q.fresh
 	}
-	return q.backlog.pop(), true
+	if !q.maySend(sendBytes(from.items[0].Delivery)) {
+		return iot.Queued{}, false
+	}
+	return from.pop(), true
 }
+
+// maySend takes memory for a request. Where there is none, the queue waits until some
+// is given back.
+func (q *queue) maySend(size int64) bool {
+	if q.d.o.Sending.Try(q.key, size) {
+		return true
+	}
+	q.starves = true
+	q.d.starving.Store(true)
+	if q.d.o.Sending.Try(q.key, size) { // given back before it was known that somebody waits
+		q.starves = false
+		return true
+	}
+	return false
+}
+
+// sendBytes is about what a request in flight takes: its body, and what is around
+// it, with the goroutines of its connection.
+func sendBytes(v *iot.Delivery) int64 { return v.SizeBytes + 32<<10 }
 
 // release lets go of a delivery that has an outcome on disk, or none at all.
 // due is when it is tried again, 0 if it has ended.
@@ -301,7 +358,9 @@ func (q *queue) release(o *iot.Outcome, due iot.Instant) {
 func (q *queue) drop() {
 	for _, l := range []*lane{&q.fresh, &q.backlog} {
 		for len(l.items) > 0 {
-			delete(q.held, l.pop().Delivery.ID.Key())
+			item := l.pop()
+			q.d.let(&item)
+			delete(q.held, item.Delivery.ID.Key())
 		}
 	}
 }

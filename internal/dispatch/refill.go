@@ -99,7 +99,7 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 	q.let = map[int64]struct{}{}
 	q.mu.Unlock()
 
-	list, next, err := q.d.o.DB.Due(ctx, q.key, from, now, room, q.holds)
+	list, next, err := q.d.o.DB.Due(ctx, q.key, from, now, room, readBytes, q.holds)
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,13 +114,13 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		return 0, nil // read by settings that have changed
 	}
 	for _, item := range list {
-		if !q.room(&q.backlog) {
+		if q.known(item.Delivery.ID) {
+			continue
+		}
+		if !q.room(&q.backlog) || !q.keep(&q.backlog, &item) {
 			q.more = true
 			q.lies(item.Delivery.DueAt)
 			break
-		}
-		if q.known(item.Delivery.ID) {
-			continue
 		}
 		q.held[item.Delivery.ID.Key()] = struct{}{}
 		q.backlog.push(item)
@@ -149,6 +149,9 @@ func (q *queue) known(id iot.ID) bool {
 	_, let := q.let[id.Key()]
 	return held || let
 }
+
+// readBytes bounds the messages that are read from disk at once.
+const readBytes = 1 << 20
 
 // devicesAStep is how many devices with pending work are read at once.
 const devicesAStep = 1000
@@ -219,6 +222,10 @@ func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Inst
 	default:
 		if q.known(head.Delivery.ID) {
 			return nil // in flight since before the settings changed; it asks when it ends
+		}
+		if !q.keep(&q.backlog, head) {
+			o.ask = append(o.ask, device)
+			return nil
 		}
 		q.held[head.Delivery.ID.Key()] = struct{}{}
 		q.backlog.push(*head)

@@ -11,7 +11,9 @@ import (
 
 // send makes one attempt and hands its outcome to the store.
 func (q *queue) send(j job) {
-	o, began, sent := q.attempt(j)
+	o, began, sent, kept := q.attempt(j)
+	q.d.let(&j.Queued)
+	q.d.sent(q.key, sendBytes(j.Delivery))
 	if o == nil { // cut by our own stop: it stays pending
 		q.mu.Lock()
 		delete(q.held, j.Delivery.ID.Key())
@@ -26,16 +28,18 @@ func (q *queue) send(j job) {
 	q.unsaved += outcomeBytes(o)
 	q.mu.Unlock()
 	q.d.outcomes.Add(1)
-	q.d.o.DB.Finish(o, func(err error) { q.stored(o, err) })
+	q.d.o.DB.Finish(o, func(err error) { q.stored(o, kept, err) })
 }
 
 // stored is called by the store when an outcome is on disk, or is not.
-func (q *queue) stored(o *iot.Outcome, err error) {
+// kept is the memory of its answer.
+func (q *queue) stored(o *iot.Outcome, kept int64, err error) {
 	defer q.d.outcomes.Done()
 	if err != nil {
-		q.d.keepLost(lost{q, o})
+		q.d.keepLost(lost{q, o, kept})
 		return
 	}
+	q.d.o.Answers.Give(0, kept)
 	due := iot.Instant(0)
 	if o.Status == iot.Pending {
 		due = o.DueAt
@@ -53,37 +57,38 @@ func outcomeBytes(o *iot.Outcome) int64 {
 }
 
 // attempt renders and sends a delivery. A nil outcome means that we were told to
-// stop; sent is false if nothing left the house.
-func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool) {
+// stop; sent is false if nothing left the house. kept is the memory of the answer.
+func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool, kept int64) {
 	if j.limiter != nil {
 		err := j.limiter.Wait(q.d.send)
 		q.waited()
 		if err != nil {
-			return nil, began, false
+			return nil, began, false, 0
 		}
 	}
 	began = q.d.o.Now()
 	if j.broken != nil {
-		return q.misconfigured(j, began, j.broken), began, false
+		return q.misconfigured(j, began, j.broken), began, false, 0
 	}
 	if j.Delivery.Trigger == iot.TriggerMessage {
 		if reason := j.compiled.Wants(j.Message, nil); reason != webhook.Wanted && reason != webhook.ReasonPaused {
-			return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: "The webhook was changed and no longer takes this message (" + string(reason) + ")."}, began, false
+			return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: "The webhook was changed and no longer takes this message (" + string(reason) + ")."}, began, false, 0
 		}
 	}
 	r, err := j.compiled.Render(webhook.Input{Message: j.Message, Device: j.Device, Project: j.Project, At: began,
 		PublicURL: q.d.o.PublicURL, Version: q.d.o.Version})
 	if skip, ok := errors.AsType[*webhook.Skip](err); ok {
-		return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: skip.Reason}, began, false
+		return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: skip.Reason}, began, false, 0
 	}
 	if err != nil {
-		return q.misconfigured(j, began, err), began, false
+		return q.misconfigured(j, began, err), began, false, 0
 	}
 	res := q.d.o.Client.Do(q.d.send, egress.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Timeout: j.hook.Settings.Timeout(), Delivery: j.Delivery.ID})
 	if res.Canceled {
-		return nil, began, false
+		q.d.o.Answers.Give(0, res.Taken)
+		return nil, began, false, 0
 	}
-	return q.judge(j, &r, &res), began, true
+	return q.judge(j, &r, &res), began, true, res.Taken
 }
 
 // waited lets the next worker take a delivery and wait for the limiter.
@@ -185,7 +190,7 @@ func (d *Dispatcher) storeLost() {
 	d.lostMu.Unlock()
 	for _, l := range list {
 		d.outcomes.Add(1)
-		d.o.DB.Finish(l.outcome, func(err error) { l.queue.stored(l.outcome, err) })
+		d.o.DB.Finish(l.outcome, func(err error) { l.queue.stored(l.outcome, l.kept, err) })
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	maxInterim     = 10       // answers 1xx before the one that counts
 	maxDrainBytes  = 64 << 10 // read past the kept body to save the connection
 	maxDrainTime   = 250 * time.Millisecond
+	smallAnswer    = 4 << 10 // of a body, that always has room
 	idlePerHost    = 128
 	idleTotal      = 1024
 	idleTimeout    = time.Minute
@@ -38,6 +39,9 @@ type Options struct {
 	// process: nothing is dialled for them. Both or neither are set.
 	Inspector http.RoundTripper
 	Inspects  func(ctx context.Context, url string) bool
+	// Room reports whether so many bytes more of an answer may be kept; where not, it
+	// is cut off there. What it gave is Result.Taken. Nil has no bound.
+	Room func(size int64) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -50,6 +54,7 @@ type Client struct {
 	single    *http.Transport // one request a connection; see again
 	inspector http.RoundTripper
 	inspects  func(ctx context.Context, url string) bool
+	room      func(size int64) bool
 	now       func() time.Time
 }
 
@@ -58,7 +63,7 @@ func New(o Options) *Client {
 	if o.Policy == nil {
 		o.Policy = NewPolicy(nil)
 	}
-	c := &Client{inspector: o.Inspector, inspects: o.Inspects, now: o.Now}
+	c := &Client{inspector: o.Inspector, inspects: o.Inspects, room: o.Room, now: o.Now}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -125,6 +130,7 @@ type Result struct {
 	Headers   iot.HeaderLines // ordered by name
 	Body      []byte          // the first iot.MaxResponseBody bytes, as they came
 	Truncated bool            // there was more
+	Taken     int64           // bytes that Options.Room gave for Body: whoever is done with it gives them back
 	// Resent: the written request got no answer, because its kept connection ended
 	// or an HTTP/2 receiver refused it, and was sent once more. The receiver may have
 	// got it twice.
@@ -176,7 +182,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		if x.first.Load() == 0 {
 			x.firstByte() // the inspector
 		}
-		broke := res.read(resp)
+		broke := res.read(resp, c.room)
 		res.Timings = x.timings()
 		res.judge(req, resp.Header, x.start.Add(x.elapsed()))
 		if broke != nil {
@@ -270,15 +276,15 @@ func fieldName(name string) string {
 }
 
 // read takes over the answer's head and the start of its body. The error says how
-// the body broke.
-func (r *Result) read(resp *http.Response) error {
+// the body broke. Beyond smallAnswer it asks for room.
+func (r *Result) read(resp *http.Response, room func(int64) bool) error {
 	r.Status, r.Headers = resp.StatusCode, headerLines(resp.Header)
 	if resp.StatusCode == http.StatusSwitchingProtocols || resp.ContentLength == 0 {
 		return nil
 	}
 	size := 1 << 10
 	if resp.ContentLength > 0 {
-		size = int(min(resp.ContentLength, iot.MaxResponseBody))
+		size = int(min(resp.ContentLength, smallAnswer))
 	}
 	// One byte of room more finds the end without growing.
 	buf := make([]byte, 0, size+1)
@@ -297,7 +303,17 @@ func (r *Result) read(resp *http.Response) error {
 			return err
 		}
 		if len(buf) == cap(buf) {
-			grown := make([]byte, len(buf), min(4*cap(buf), iot.MaxResponseBody+1))
+			size := min(4*cap(buf), iot.MaxResponseBody+1)
+			if size > smallAnswer+1 && room != nil {
+				// What is made of it, with secrets masked, takes as much again.
+				if more := int64(2*size) - r.Taken; !room(more) {
+					r.Body, r.Truncated = buf[:smallAnswer:smallAnswer], true
+					return nil
+				} else {
+					r.Taken += more
+				}
+			}
+			grown := make([]byte, len(buf), size)
 			copy(grown, buf)
 			buf = grown
 		}

@@ -1,0 +1,212 @@
+package budget
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Least is the least memory that a server works with.
+const Least = 96 << 20
+
+// Budget is the memory of a server by what it is for. The parts are a little less
+// than the whole: the garbage collector needs room too.
+type Budget struct {
+	Total int64
+	// Heap is the garbage collector's limit: the rest is the program's text and
+	// SQLite's memory, which it does not see.
+	Heap int64
+	// Cache is for the database's pages in memory, of all connections.
+	Cache int64
+	// Connections is how many a listener may have open.
+	Connections int
+
+	Intake  *Part // bodies of requests, by project or address
+	Lanes   *Part // payloads of deliveries in memory, by webhook
+	Sending *Part // requests in flight, by webhook
+	Answers *Part // what receivers answered, until it is stored
+	Reads   *Part // pages of messages and exports on their way out, by address
+}
+
+// New shares out so many bytes, at least Least.
+func New(total int64) *Budget {
+	total = max(total, Least)
+	b := &Budget{Total: total, Cache: min(total/12, 16<<20), Connections: int(min(total/connectionBytes, 1<<20))}
+	b.Heap = total - b.Cache - outside
+	// Beside the parts, an idle server has 16 MiB.
+	rest := b.Heap - 16<<20
+	part := func(name string, size, most int64) *Part { return newPart(name, min(size, most)) }
+	b.Intake = part("intake", rest/4, 128<<20)
+	b.Lanes = part("lanes", rest/4, 64<<20)
+	b.Sending = part("sending", rest/6, 64<<20)
+	b.Answers = part("answers", rest/12, 32<<20)
+	b.Reads = part("reads", rest/8, 64<<20)
+	return b
+}
+
+const (
+	outside         = 28 << 20 // the program's text, and SQLite beside its cache
+	connectionBytes = 64 << 10
+)
+
+// Parts returns all parts.
+func (b *Budget) Parts() []*Part { return []*Part{b.Intake, b.Lanes, b.Sending, b.Answers, b.Reads} }
+
+// Part is the memory for one purpose. It is safe for concurrent use; nil has no bound.
+type Part struct {
+	name string
+	size int64
+
+	mu      sync.Mutex
+	used    int64
+	by      map[int64]int64
+	refused int64
+	waiters []*waiter // the first to come is the first to be served, where it fits
+}
+
+type waiter struct {
+	of, n int64
+	ready chan struct{}
+}
+
+func newPart(name string, size int64) *Part {
+	return &Part{name: name, size: size, by: map[int64]int64{}}
+}
+
+// NewPart returns a part that belongs to no budget, for one that is measured by itself.
+func NewPart(name string, size int64) *Part { return newPart(name, size) }
+
+// Refusal says why there is no room.
+type Refusal int
+
+// The refusals.
+const (
+	Granted Refusal = iota
+	Full            // there is not that much left
+	Share           // there is, but whoever asks holds too much already
+)
+
+func (p *Part) look(of, n int64) Refusal {
+	free := p.size - p.used
+	switch {
+	case n > free:
+		return Full
+	case p.by[of] > 0 && p.by[of]+n > free:
+		return Share
+	}
+	return Granted
+}
+
+func (p *Part) grant(of, n int64) {
+	p.used += n
+	p.by[of] += n
+}
+
+// Try takes n bytes for somebody, if there is room.
+func (p *Part) Try(of, n int64) bool {
+	if p == nil {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.look(of, n) != Granted {
+		p.refused++
+		return false
+	}
+	p.grant(of, n)
+	return true
+}
+
+// Fits reports whether Try would succeed just now.
+func (p *Part) Fits(of, n int64) bool {
+	if p == nil {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.look(of, n) == Granted
+}
+
+// Force takes n bytes whether there is room or not: for what is small and must go on.
+func (p *Part) Force(of, n int64) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.grant(of, n)
+}
+
+// Wait takes n bytes, at most the whole part, and waits for room so long. What it
+// took is returned: 0 and a reason where there was none in time, or ctx has ended.
+func (p *Part) Wait(ctx context.Context, of, n int64, long time.Duration) (int64, Refusal) {
+	if p == nil {
+		return n, Granted
+	}
+	p.mu.Lock()
+	n = min(n, p.size)
+	why := p.look(of, n)
+	if why == Granted {
+		p.grant(of, n)
+		p.mu.Unlock()
+		return n, Granted
+	}
+	w := &waiter{of: of, n: n, ready: make(chan struct{})}
+	p.waiters = append(p.waiters, w)
+	p.mu.Unlock()
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-w.ready:
+		return n, Granted
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, v := range p.waiters {
+		if v == w {
+			p.waiters = append(p.waiters[:i], p.waiters[i+1:]...)
+			p.refused++
+			return 0, why
+		}
+	}
+	return n, Granted // it was served at the last moment
+}
+
+// Give returns n bytes that somebody took.
+func (p *Part) Give(of, n int64) {
+	if p == nil || n == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used -= n
+	if p.by[of] -= n; p.by[of] <= 0 {
+		delete(p.by, of)
+	}
+	rest := p.waiters[:0]
+	for _, w := range p.waiters {
+		if p.look(w.of, w.n) == Granted {
+			p.grant(w.of, w.n)
+			close(w.ready)
+			continue
+		}
+		rest = append(rest, w)
+	}
+	clear(p.waiters[len(rest):])
+	p.waiters = rest
+}
+
+// Stats are what a part is just now. Refused counts since the start.
+type Stats struct {
+	Name                string
+	Size, Used, Refused int64
+}
+
+// Stats returns what the part is just now.
+func (p *Part) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Stats{p.name, p.size, p.used, p.refused}
+}
