@@ -14,13 +14,32 @@ const (
 	maxBytes = 2 << 20
 )
 
+// Where transactions take longer than slowAfter, as on a machine that is busy with
+// other things, they become smaller, down to minRows; and larger again where they
+// take less than half of it.
+const (
+	slowAfter = 20 * time.Millisecond
+	minRows   = 192
+)
+
+// rowsAfter is the bound of the next transaction by the last one's and its time.
+func rowsAfter(rows int, took time.Duration) int {
+	switch {
+	case took > slowAfter:
+		return max(minRows, rows/2)
+	case took < slowAfter/2:
+		return min(maxRows, rows+rows/4)
+	}
+	return rows
+}
+
 // PieceRows and PieceBytes bound the messages that a caller should hand over at
 // once, where it has many: rows are messages and their deliveries, bytes are those
 // of payloads. The rest should wait until they are on disk: so nobody waits for
 // more than a piece of each other caller.
 const (
-	PieceRows  = maxRows / 2
-	PieceBytes = maxBytes / 2
+	PieceRows  = 128
+	PieceBytes = maxBytes / 4
 )
 
 // An item of at most these is small: it goes before all large ones.
@@ -41,10 +60,11 @@ func (l *load) add(o load) {
 	l.bytes += o.bytes
 }
 
-// fits reports whether another item stays within a part of a transaction.
-func (l load) fits(o load, part int) bool {
+// fits reports whether another item stays within a part of a transaction of so many
+// rows.
+func (l load) fits(o load, rows, part int) bool {
 	l.add(o)
-	return l.items <= maxItems && l.rows <= maxRows/part && l.bytes <= maxBytes/int64(part)
+	return l.items <= maxItems && l.rows <= rows/part && l.bytes <= maxBytes/int64(part)
 }
 
 // lineup is what waits for the writer. Small items go first, and large ones (a piece
@@ -121,9 +141,9 @@ func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 	}
 }
 
-// take appends what else has room in a transaction to its batch; full is what the
-// batch holds already.
-func (l *lineup) take(batch []item, full *load) []item {
+// take appends what else has room in a transaction of so many rows to its batch; full
+// is what the batch holds already.
+func (l *lineup) take(batch []item, full *load, rows int) []item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	part := 1
@@ -131,8 +151,8 @@ func (l *lineup) take(batch []item, full *load) []item {
 		part = 2
 	}
 	first := len(batch) == 0
-	batch = l.small.take(batch, full, part, false)
-	return l.large.take(batch, full, 1, first)
+	batch = l.small.take(batch, full, rows, part, false)
+	return l.large.take(batch, full, rows, 1, first)
 }
 
 // turns are items of projects that take turns.
@@ -170,12 +190,12 @@ func (t *turns) push(it item) {
 // take appends an item of each project in turn, as long as there is one that fits
 // in a part of a transaction. The first is taken in any case if always says so, or
 // if there is nothing else.
-func (t *turns) take(batch []item, full *load, part int, always bool) []item {
+func (t *turns) take(batch []item, full *load, rows, part int, always bool) []item {
 	for misses := 0; misses < len(t.ring); {
 		of := t.ring[0]
 		next := of.items[of.head]
 		t.ring = t.ring[1:]
-		if !full.fits(next.load, part) && !always && len(batch) > 0 {
+		if !full.fits(next.load, rows, part) && !always && len(batch) > 0 {
 			misses++
 			t.ring = append(t.ring, of)
 			continue

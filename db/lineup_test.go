@@ -71,7 +71,7 @@ func TestSmallItemsGoBeforeLargeOnes(t *testing.T) {
 	if !has || !told {
 		t.Errorf("the first transaction after ten pieces were in line holds the sender's own message: %t, the other project's: %t", has, told)
 	}
-	if n := len(first.Queued); n > 2*db.PieceRows {
+	if n := len(first.Queued); n > 768 {
 		t.Errorf("it has %d deliveries", n)
 	}
 	w.holds(t)

@@ -178,7 +178,7 @@ func (w *writer) run() {
 	idle := time.NewTimer(idleAfter)
 	defer idle.Stop()
 	batch := make([]item, 0, maxItems)
-	busy, rested := false, false
+	busy, rested, rows := false, false, maxRows
 	for {
 		trouble := w.db.Trouble() != nil
 		after := idle.C
@@ -197,9 +197,11 @@ func (w *writer) run() {
 		switch {
 		case some:
 			rested = false
-			batch = w.collect(batch[:0], busy)
+			batch = w.collect(batch[:0], busy, rows)
 			busy = len(batch) >= busyBatch
+			began := w.db.now()
 			w.write(taken(batch))
+			rows = rowsAfter(rows, w.db.now().Sub(began))
 			clear(batch)
 		case !open:
 			w.rest()
@@ -212,12 +214,12 @@ func (w *writer) run() {
 }
 
 // collect takes what is waiting, and waits a moment for more under load.
-func (w *writer) collect(batch []item, busy bool) []item {
+func (w *writer) collect(batch []item, busy bool, rows int) []item {
 	var full load
 	for turn := 0; ; turn++ {
 		had := len(batch)
-		batch = w.line.take(batch, &full)
-		if !busy || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
+		batch = w.line.take(batch, &full, rows)
+		if !busy || turn == gathers || len(batch) >= enough || full.rows >= rows || turn > 0 && len(batch) == had {
 			return batch
 		}
 		w.pause.Reset(gather)

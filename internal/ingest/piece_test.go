@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"thingpost/db"
 	"thingpost/internal/iot"
 )
 
@@ -82,7 +81,7 @@ func TestAMessageWaitsForNoArray(t *testing.T) {
 				t.Errorf("the message was on disk with commit %d of %d", at, len(seen.rows))
 			}
 			for n, rows := range seen.rows {
-				if rows > 2*db.PieceRows {
+				if rows > 768 {
 					t.Errorf("commit %d has %d deliveries", n, rows)
 				}
 			}
