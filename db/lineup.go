@@ -15,8 +15,9 @@ const (
 )
 
 // Where transactions take longer than slowAfter, as on a machine that is busy with
-// other things, they become smaller, down to minRows; and larger again where they
-// take less than half of it.
+// other things, large items fill them only up to fewer rows, down to minRows; and up to
+// more again where they take less than half of it. Small items alone are not parted
+// further: those who wait for them wait for their own.
 const (
 	slowAfter = 20 * time.Millisecond
 	minRows   = 192
@@ -141,8 +142,8 @@ func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 	}
 }
 
-// take appends what else has room in a transaction of so many rows to its batch; full
-// is what the batch holds already.
+// take appends what else has room in a transaction to its batch; full is what the
+// batch holds already, rows up to where large items fill it.
 func (l *lineup) take(batch []item, full *load, rows int) []item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -151,7 +152,7 @@ func (l *lineup) take(batch []item, full *load, rows int) []item {
 		part = 2
 	}
 	first := len(batch) == 0
-	batch = l.small.take(batch, full, rows, part, false)
+	batch = l.small.take(batch, full, maxRows, part, false)
 	return l.large.take(batch, full, rows, 1, first)
 }
 

@@ -219,7 +219,7 @@ func (w *writer) collect(batch []item, busy bool, rows int) []item {
 	for turn := 0; ; turn++ {
 		had := len(batch)
 		batch = w.line.take(batch, &full, rows)
-		if !busy || turn == gathers || len(batch) >= enough || full.rows >= rows || turn > 0 && len(batch) == had {
+		if !busy || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
 			return batch
 		}
 		w.pause.Reset(gather)
