@@ -45,7 +45,7 @@ func (d *DB) scanDownlink(row interface{ Scan(...any) error }) (*iot.Downlink, e
 	var payload []byte
 	err := row.Scan(&id, &v.ProjectID, &v.DeviceID, &v.Position, &v.Status, &body, &payload, &v.Confirmed, &v.Attempt, &v.MaxAttempts, &v.Error,
 		&v.CreatedAt, &v.SentAt, &v.ChangedAt)
-	v.ID, v.Body, v.Payload = d.ids.Of(id), []byte(body), payload
+	v.ID, v.Body, v.Payload = d.ids.Of(id), iot.MendText([]byte(body)), iot.MendText(payload)
 	return &v, err
 }
 

@@ -208,6 +208,7 @@ func (d *DB) scanQueued(row *sql.Rows) (iot.Queued, error) {
 	}
 	q.Delivery.ID, q.Delivery.MessageID = d.ids.Of(id), d.ids.Of(message)
 	q.Message.ID, q.Message.Transient = d.ids.Of(messageID), transient != kept
+	q.Message.Mend()
 	return q, nil
 }
 

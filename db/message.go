@@ -194,5 +194,6 @@ func (d *DB) scanMessage(row interface{ Scan(...any) error }) (*iot.Message, err
 		return nil, err
 	}
 	m.ID, m.Transient = d.ids.Of(id), transient != kept
+	m.Mend()
 	return &m, nil
 }

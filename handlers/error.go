@@ -25,6 +25,8 @@ func statusOf(c iot.Code) int {
 		return http.StatusConflict
 	case iot.TooLarge:
 		return http.StatusRequestEntityTooLarge
+	case iot.UnsupportedMediaType:
+		return http.StatusUnsupportedMediaType
 	case iot.RateLimited:
 		return http.StatusTooManyRequests
 	case iot.Unavailable:
@@ -35,6 +37,9 @@ func statusOf(c iot.Code) int {
 	}
 	return http.StatusInternalServerError
 }
+
+// StatusOf returns the HTTP status of an error as the API answers it.
+func StatusOf(err error) int { return statusOf(iot.CodeOf(err)) }
 
 // Problem is an error as people are shown it.
 type Problem struct {
@@ -67,7 +72,7 @@ func SetRetryAfter(h http.Header, c iot.Code) {
 		h.Set("Retry-After", "5")
 	case iot.StorageFull:
 		h.Set("Retry-After", "60")
-	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.RateLimited, iot.Internal:
+	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.UnsupportedMediaType, iot.RateLimited, iot.Internal:
 	}
 }
 
@@ -87,6 +92,8 @@ func titleOf(c iot.Code) string {
 		return "Limit reached"
 	case iot.TooLarge:
 		return "Too large"
+	case iot.UnsupportedMediaType:
+		return "Cannot be read"
 	case iot.RateLimited:
 		return "Too many requests"
 	case iot.Unavailable:
@@ -105,7 +112,7 @@ func logFailure(log *slog.Logger, r *http.Request, err error) {
 	switch iot.CodeOf(err) {
 	case iot.Internal, iot.Unavailable, iot.StorageFull:
 		level = slog.LevelError
-	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.RateLimited:
+	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.UnsupportedMediaType, iot.RateLimited:
 	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		level = slog.LevelDebug // whoever asked has gone

@@ -118,7 +118,7 @@ func (e *Export[T]) item(b *bytes.Buffer, v *T) error {
 func (e *Export[T]) line(b *bytes.Buffer, cells []string) {
 	guarded := make([]string, len(cells))
 	for i, cell := range cells {
-		guarded[i] = guardCell(cell)
+		guarded[i] = guardCell(strings.ToValidUTF8(cell, "\uFFFD"))
 	}
 	w := csv.NewWriter(b)
 	w.UseCRLF = true
@@ -156,10 +156,14 @@ func DeliveryCells(d *iot.Delivery) []string {
 
 // MessageColumns are the names of MessageCells.
 func MessageColumns() []string {
-	return []string{"id", "received_at", "device", "type", "channel", "sender_id", "payload"}
+	return []string{"id", "received_at", "device", "type", "channel", "sender_id", "payload", "invalid_utf8"}
 }
 
 // MessageCells are a message's values for a table.
 func MessageCells(m *iot.Message) []string {
-	return []string{m.ID.String(), m.ReceivedAt.String(), m.Device, string(m.Type), m.Channel, m.SenderID, string(m.Payload)}
+	invalid := ""
+	if m.InvalidUTF8 {
+		invalid = "true"
+	}
+	return []string{m.ID.String(), m.ReceivedAt.String(), m.Device, string(m.Type), m.Channel, m.SenderID, string(m.Payload), invalid}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"thingpost/internal/iot"
 )
@@ -43,6 +44,11 @@ func ReadForm(w http.ResponseWriter, r *http.Request) (*Form, error) {
 			return nil, e // there is no memory for it
 		}
 		return nil, &iot.Error{Code: iot.Invalid, Message: "The form could not be read. Go back and try again.", Err: err}
+	}
+	for _, values := range r.PostForm {
+		if slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return nil, iot.NewError(iot.Invalid, "The form is not UTF-8, so it could not be read. Go back and try again.")
+		}
 	}
 	return &Form{values: r.PostForm}, nil
 }

@@ -13,7 +13,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
@@ -66,8 +65,23 @@ func answerError(w http.ResponseWriter, r *http.Request, err error, log *slog.Lo
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="thingpost"`)
 	}
+	if status == http.StatusUnsupportedMediaType {
+		w.Header().Set("Accept-Encoding", AcceptedEncodings)
+	}
 	SetRetryAfter(w.Header(), body.Code)
 	_ = WriteJSON(w, status, map[string]ErrorBody{"error": body}) // texts alone: cannot fail
+}
+
+// NoMethod answers a method that a path does not take, and OPTIONS, which asks for
+// those that it takes: allowed, as in the header Allow.
+func NoMethod(w http.ResponseWriter, r *http.Request, allowed string) error {
+	w.Header().Set("Allow", allowed)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return WriteJSON(w, http.StatusMethodNotAllowed, map[string]ErrorBody{
+		"error": {Code: iot.Invalid, Message: "This path does not take " + r.Method + ". It takes " + allowed + "."}})
 }
 
 func requestID(w http.ResponseWriter) string {
@@ -114,9 +128,21 @@ func Share(r *http.Request, p *iot.Project) {
 	}
 }
 
-// ReadBody returns a request's body in a slice of its own, which the caller may
-// keep. too_large if it has more than limit bytes.
+// ReadBody returns a request's body, unpacked if it is gzip, in a slice of its own,
+// which the caller may keep. Errors: too_large if that has more than limit bytes,
+// unsupported_media_type for another Content-Encoding, invalid.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
+	packed, err := isPacked(r)
+	if err != nil {
+		return nil, err
+	}
+	if packed {
+		return unpack(r.Body, limit)
+	}
+	return readPlain(r, limit)
+}
+
+func readPlain(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
@@ -183,18 +209,17 @@ func DecodeOptionalJSON(r *http.Request, into any, limit int64) error {
 	return ParseJSON(body, into)
 }
 
-// ParseJSON reads exactly one JSON value into what into points to. It names at
+// ParseJSON reads exactly one JSON value (see iot.ReadJSON) into what into points
+// to. It names at
 // once, as Invalid fields, every unknown, repeated or null name and every value
 // of a wrong type, inner ones by their path, such as "headers.0.name".
 func ParseJSON(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return iot.NewError(iot.Invalid, "The body is empty. It must be a JSON object.")
 	}
-	if !utf8.Valid(body) {
-		return iot.NewError(iot.Invalid, "The body is not valid JSON: it is not UTF-8.")
-	}
-	if !json.Valid(body) {
-		return notJSON(body)
+	body, err := iot.ReadJSON(body)
+	if err != nil {
+		return err
 	}
 	var s shape
 	s.check("", gjson.ParseBytes(body), reflect.TypeOf(into))
@@ -208,21 +233,6 @@ func ParseJSON(body []byte, into any) error {
 		return &iot.Error{Code: iot.Invalid, Message: "The body cannot be read.", Err: err}
 	}
 	return nil
-}
-
-// notJSON says in words where a text stops being JSON.
-func notJSON(body []byte) error {
-	var v json.RawMessage
-	err := json.Unmarshal(body, &v)
-	e, ok := errors.AsType[*json.SyntaxError](err)
-	if !ok {
-		return &iot.Error{Code: iot.Invalid, Message: "The body is not valid JSON.", Err: err}
-	}
-	before := body[:min(max(int(e.Offset)-1, 0), len(body))]
-	line := 1 + bytes.Count(before, []byte("\n"))
-	column := len(before) - (bytes.LastIndexByte(before, '\n') + 1) + 1
-	what := strings.TrimPrefix(e.Error(), "json: ")
-	return iot.NewError(iot.Invalid, fmt.Sprintf("The body is not valid JSON: line %d, column %d: %s.", line, column, what))
 }
 
 // shape compares a JSON value with the Go type that it is read into.

@@ -30,6 +30,8 @@ type intake struct {
 	of    int64 // whose share it takes; 0: not known yet
 	taken int64
 	read  int64
+	grown int64 // bytes that were unpacked of it
+	room  int64 // bytes that there is memory for to unpack
 }
 
 // admit makes a request's body one that takes memory. Its give must be called when
@@ -62,6 +64,17 @@ func (b *intake) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	return n, err
+}
+
+// Grow takes memory for n bytes more that were unpacked of the body. Its error is an
+// iot.Error where there is none.
+func (b *intake) Grow(n int64) error {
+	for b.grown += n; b.grown > b.room; b.room += bodyStep {
+		if err := b.take(bodyStep); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var addressSeed = maphash.MakeSeed()

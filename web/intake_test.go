@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -58,4 +60,45 @@ func TestABodyWaitsForMemory(t *testing.T) {
 	part.Force(3, 500)
 	refused("full", post(250, false), http.StatusServiceUnavailable, "Too many messages are being stored at once")
 	refused("full, chunked", post(250, true), http.StatusServiceUnavailable, "Too many messages are being stored at once")
+}
+
+// What is unpacked takes memory as it comes, whatever its length was on the way.
+func TestAPackedBodyTakesMemory(t *testing.T) {
+	const size = 200_000
+	part := budget.NewPart("intake", 1<<20)
+	s := New(Options{Intake: part, API: handlers.JSON(func(w http.ResponseWriter, r *http.Request) error {
+		body, err := handlers.ReadBody(r, size)
+		if err != nil {
+			return err
+		}
+		if used := part.Stats().Used; used < 2*int64(len(body)) {
+			t.Errorf("a body of %d has taken %d", len(body), used)
+		}
+		return handlers.WriteJSON(w, http.StatusOK, len(body))
+	}, slog.New(slog.DiscardHandler))})
+	post := func() *httptest.ResponseRecorder {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if _, err := z.Write(bytes.Repeat([]byte("x"), size)); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/x", &b)
+		r.Header.Set("Content-Encoding", "gzip")
+		rec := httptest.NewRecorder()
+		s.Handler().ServeHTTP(rec, r)
+		return rec
+	}
+	if rec := post(); rec.Code != http.StatusOK {
+		t.Errorf("a body that fits is answered %d: %s", rec.Code, rec.Body)
+	}
+	part.Force(3, 900_000)
+	if rec := post(); rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") != "1" {
+		t.Errorf("a body without room is answered %d: %s", rec.Code, rec.Body)
+	}
+	if used := part.Stats().Used; used != 900_000 {
+		t.Errorf("%d are taken in the end", used)
+	}
 }

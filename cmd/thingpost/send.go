@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"thingpost/handlers"
 	"thingpost/internal/iot"
 )
 
@@ -67,7 +68,11 @@ func (c *sendConfig) endpoint() string {
 
 // message is the request's body. The payload's bytes stay as they came.
 func (c *sendConfig) message(payload []byte) ([]byte, error) {
-	if !json.Valid(payload) {
+	payload, err := iot.ReadJSON(payload)
+	if errors.Is(err, iot.ErrJSONBounds) {
+		return nil, usageError{"the payload cannot be sent. " + handlers.ErrorOf(err).Message}
+	}
+	if err != nil {
 		return nil, usageError{"the payload must be JSON. A text stands in quotes of its own: '\"hello\"'."}
 	}
 	head := map[string]string{"type": c.kind}

@@ -198,8 +198,6 @@ func absent(mux *http.ServeMux) handlers.Func {
 		if allowed == "" {
 			return iot.NewError(iot.NotFound, "There is nothing at this path. GET "+Prefix+"/openapi.json lists all paths.")
 		}
-		w.Header().Set("Allow", allowed)
-		return handlers.WriteJSON(w, http.StatusMethodNotAllowed, map[string]handlers.ErrorBody{
-			"error": {Code: iot.Invalid, Message: "This path does not take " + r.Method + ". It takes " + allowed + "."}})
+		return handlers.NoMethod(w, r, allowed)
 	}
 }

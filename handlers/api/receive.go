@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -51,13 +52,14 @@ func appendID(b []byte, id iot.ID) []byte {
 	return append(append(append(b, `{"id":"`...), id.String()...), `"}`...)
 }
 
-// receiveMany takes one message, an array, or one on each line.
+// receiveMany takes one message, an array, or one on each line. 202 says that at
+// least one was stored, and which.
 func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) error {
 	body, err := handlers.ReadBody(r, iot.MaxMessageBytes)
 	if err != nil {
 		return err
 	}
-	messages, many, err := ingest.Split(body, r.Header.Get("Content-Type"))
+	messages, err := ingest.Split(body, r.Header.Get("Content-Type"))
 	if err != nil {
 		return err
 	}
@@ -68,25 +70,55 @@ func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err != nil {
 		return err
 	}
-	if !many && results[0].Err != nil && !json.Valid(body) {
-		return results[0].Err
-	}
 	answer := make([]byte, 0, 32+48*len(results))
 	answer = append(answer, `{"messages":[`...)
+	stored := len(results) == 0 // of nothing, nothing was refused
 	for i, result := range results {
 		if i > 0 {
 			answer = append(answer, ',')
 		}
 		if result.Err == nil {
+			stored = true
 			answer = appendID(answer, result.ID)
 			continue
 		}
-		fault, err := json.Marshal(map[string]handlers.ErrorBody{"error": handlers.ErrorOf(result.Err)})
-		if err != nil {
+		if answer, err = appendFault(append(answer, '{'), result.Err); err != nil {
 			return err
 		}
-		answer = append(answer, fault...)
+		answer = append(answer, '}')
 	}
-	handlers.WriteJSONBytes(w, http.StatusAccepted, append(answer, "]}\n"...))
+	answer = append(answer, ']')
+	status := http.StatusAccepted
+	if !stored {
+		var whole error
+		status, whole = refused(results)
+		handlers.SetRetryAfter(w.Header(), iot.CodeOf(whole))
+		if answer, err = appendFault(append(answer, ','), whole); err != nil {
+			return err
+		}
+	}
+	handlers.WriteJSONBytes(w, status, append(answer, "}\n"...))
 	return nil
+}
+
+// appendFault appends the member error.
+func appendFault(b []byte, fault error) ([]byte, error) {
+	text, err := json.Marshal(handlers.ErrorOf(fault))
+	return append(append(b, `"error":`...), text...), err
+}
+
+// refused returns the status and the error of a request of which nothing was
+// stored: what may be taken later tells to wait, anything else is the sender's to
+// mend, 400. Of a message alone it is that one's error.
+func refused(results []ingest.Result) (status int, err error) {
+	err = results[0].Err
+	for _, result := range results {
+		if handlers.StatusOf(result.Err) >= http.StatusTooManyRequests {
+			return handlers.StatusOf(result.Err), result.Err
+		}
+	}
+	if len(results) > 1 {
+		err = iot.NewError(iot.Invalid, fmt.Sprintf("None of the %d messages was stored: messages says what is wrong with each.", len(results)))
+	}
+	return http.StatusBadRequest, err
 }

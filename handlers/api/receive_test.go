@@ -71,14 +71,20 @@ func TestManyMessages(t *testing.T) {
 	cases := map[string]struct {
 		body, contentType string
 		codes             []iot.Code // "" for a stored one
+		message           string     // in the error of the whole
 	}{
-		"one":            {good, "", []iot.Code{""}},
-		"one bad":        {bad, "", []iot.Code{iot.Invalid}},
-		"no message":     {`5`, "", []iot.Code{iot.Invalid}},
-		"array":          {`[` + good + `, ` + bad + `,` + good + `]`, "", []iot.Code{"", iot.Invalid, ""}},
-		"empty array":    {` [ ] `, "", nil},
-		"lines":          {good + "\n\n" + `{"from":` + "\n" + good + "\r\n", "application/x-ndjson", []iot.Code{"", iot.Invalid, ""}},
-		"unknown device": {`[{"from":"nobody-here","payload":1},{"payload":1}]`, "", []iot.Code{iot.NotFound, iot.Invalid}},
+		"one":              {good, "", []iot.Code{""}, ""},
+		"one bad":          {bad, "", []iot.Code{iot.Invalid}, "payload: is missing."},
+		"no message":       {`5`, "", []iot.Code{iot.Invalid}, "A message is a JSON object"},
+		"no JSON":          {`{"payload":`, "", []iot.Code{iot.Invalid}, "not valid JSON (byte 11"},
+		"one of nobody":    {`{"from":"nobody-here","payload":1}`, "", []iot.Code{iot.NotFound}, "There is no device"},
+		"array":            {`[` + good + `, ` + bad + `,` + good + `]`, "", []iot.Code{"", iot.Invalid, ""}, ""},
+		"one in an array":  {`[` + bad + `]`, "", []iot.Code{iot.Invalid}, "payload: is missing."},
+		"empty array":      {` [ ] `, "", nil, ""},
+		"lines":            {good + "\n\n" + `{"from":` + "\n" + good + "\r\n", "application/x-ndjson", []iot.Code{"", iot.Invalid, ""}, ""},
+		"bad lines":        {bad + "\nnonsense\n", "application/ndjson", []iot.Code{iot.Invalid, iot.Invalid}, "None of the 2 messages was stored"},
+		"unknown device":   {`[{"from":"nobody-here","payload":1},{"payload":1}]`, "", []iot.Code{iot.NotFound, iot.Invalid}, "None of the 2 messages was stored"},
+		"one of them deep": {`[` + good + `,{"payload":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}]`, "", []iot.Code{"", iot.Invalid}, ""},
 	}
 	for name, c := range cases {
 		before := w.stored()
@@ -89,7 +95,11 @@ func TestManyMessages(t *testing.T) {
 		})
 		var v results
 		a.into(t, &v)
-		if a.status != 202 || v.Messages == nil || len(v.Messages) != len(c.codes) {
+		status, message := 202, ""
+		if c.message != "" {
+			status, message = 400, a.fault(t).Message
+		}
+		if a.status != status || v.Messages == nil || len(v.Messages) != len(c.codes) || !strings.Contains(message, c.message) {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 			continue
 		}

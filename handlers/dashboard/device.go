@@ -360,9 +360,9 @@ func (s *site) sendTestMessage(w http.ResponseWriter, r *http.Request, v *visit)
 }
 
 func (s *site) acceptForm(r *http.Request, v *visit, d *iot.Device, f *handlers.Form) (iot.ID, error) {
-	payload := []byte(strings.TrimSpace(f.Raw("payload")))
-	if !json.Valid(payload) {
-		return iot.ID{}, iot.FieldError("payload", `must be JSON, like {"temperature": 21.5}, "text" or 42.`)
+	payload, err := iot.ReadJSON([]byte(strings.TrimSpace(f.Raw("payload"))))
+	if err != nil {
+		return iot.ID{}, iot.FieldError("payload", payloadSentence(err, `must be JSON, like {"temperature": 21.5}, "text" or 42.`))
 	}
 	beside := map[string]string{"type": f.Value("type")}
 	if channel := f.Value("channel"); channel != "" {

@@ -2,7 +2,7 @@ package dashboard
 
 import (
 	"encoding/hex"
-	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -119,8 +119,8 @@ func downlinkOf(f *handlers.Form) (downlink.Order, error) {
 	text := strings.TrimSpace(f.Raw("payload"))
 	switch as := f.Value("as"); as {
 	case pages.PayloadJSON, pages.PayloadDecoded:
-		if !json.Valid([]byte(text)) {
-			faults.Add("payload", `must be JSON, like {"valve": "open"}.`)
+		if _, err := iot.ReadJSON([]byte(text)); err != nil {
+			faults.Add("payload", payloadSentence(err, `must be JSON, like {"valve": "open"}.`))
 		} else if as == pages.PayloadJSON {
 			o.Payload = []byte(text)
 		} else {
@@ -136,6 +136,15 @@ func downlinkOf(f *handlers.Form) (downlink.Order, error) {
 		faults.Add("as", "is none of the list.")
 	}
 	return o, faults.Err()
+}
+
+// payloadSentence says what is wrong with the JSON of a payload that was typed:
+// mostly that it is none.
+func payloadSentence(err error, notJSON string) string {
+	if errors.Is(err, iot.ErrJSONBounds) {
+		return strings.Replace(handlers.ErrorOf(err).Message, "The body", "It", 1)
+	}
+	return notJSON
 }
 
 // payloadFault puts what is wrong with either form of a payload at the one field

@@ -32,7 +32,7 @@ func (s *server) letIn(c *caller, r *http.Request, rt route) error {
 			return err
 		}
 	}
-	if rt.takesJSON && !strings.Contains(r.Header.Get("Content-Type"), "application/json") {
+	if rt.takesJSON && !strings.Contains(strings.ToLower(r.Header.Get("Content-Type")), "application/json") {
 		return &fault{status: http.StatusUnsupportedMediaType, text: textContentType}
 	}
 	return nil
@@ -71,6 +71,9 @@ func decode(r *http.Request, into any) error {
 	body, err := handlers.ReadBody(r, handlers.MaxJSONBytes)
 	if err != nil {
 		return err
+	}
+	if body, err = iot.ReadJSON(body); err != nil {
+		return malformed(handlers.ErrorOf(err).Message)
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return malformed("")
@@ -181,7 +184,7 @@ func rawOf(metadata string) json.RawMessage {
 	if metadata == "" {
 		return nil
 	}
-	return json.RawMessage(metadata)
+	return iot.MendText([]byte(metadata))
 }
 
 // checkName returns an error for a name that is empty or has more bytes than most.

@@ -1,7 +1,6 @@
 package mainflux
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"thingpost/handlers"
@@ -33,8 +32,8 @@ func (s *server) order(r *http.Request) (downlink.Order, error) {
 		}
 		body = made.Payload
 	}
-	if !json.Valid(body) {
-		return o, badRequest(textNotJSON)
+	if body, err = iot.ReadJSON(body); err != nil {
+		return o, unreadable(err)
 	}
 	o.Payload = body
 	if topic != "" {

@@ -80,6 +80,8 @@ func faultOf(err error) *fault {
 		return &fault{http.StatusConflict, e.Message, ""}
 	case iot.TooLarge:
 		return &fault{http.StatusRequestEntityTooLarge, e.Message, ""}
+	case iot.UnsupportedMediaType:
+		return &fault{http.StatusUnsupportedMediaType, textContentType, e.Message}
 	case iot.RateLimited:
 		return &fault{http.StatusTooManyRequests, e.Message, ""}
 	case iot.Unavailable:
@@ -101,6 +103,9 @@ func (s *server) answerError(w http.ResponseWriter, r *http.Request, err error) 
 		}
 		s.Log.LogAttrs(r.Context(), level, "request failed", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 			slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.Any("error", err))
+	}
+	if iot.CodeOf(err) == iot.UnsupportedMediaType {
+		w.Header().Set("Accept-Encoding", handlers.AcceptedEncodings)
 	}
 	handlers.SetRetryAfter(w.Header(), handlers.ErrorOf(err).Code)
 	body := map[string]string{"error": f.text}

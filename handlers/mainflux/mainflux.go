@@ -67,7 +67,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	inner := *r
-	inner.URL = &url.URL{Path: strings.TrimRight(path, "/"), RawQuery: r.URL.RawQuery}
+	// With its escapes: an escaped slash is part of a name, and no ".." comes of it.
+	raw, _ := strip(r.URL.EscapedPath())
+	inner.URL = &url.URL{Path: strings.TrimRight(path, "/"), RawPath: strings.TrimRight(raw, "/"), RawQuery: r.URL.RawQuery}
 	ctx := withPrefix(r.Context(), prefix)
 	s.mux.ServeHTTP(w, inner.WithContext(ctx))
 }
@@ -219,11 +221,21 @@ func (s *server) absent(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allowed) > 0 {
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		s.answerError(w, r, &fault{status: http.StatusMethodNotAllowed, text: "method not allowed"})
+		s.noMethod(w, r, strings.Join(allowed, ", "))
 		return
 	}
 	s.answerError(w, r, &fault{status: http.StatusNotFound, text: "404 page not found"})
+}
+
+// noMethod answers a method that a path does not take, and OPTIONS, which asks for
+// those that it takes.
+func (s *server) noMethod(w http.ResponseWriter, r *http.Request, allowed string) {
+	w.Header().Set("Allow", allowed)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	s.answerError(w, r, &fault{status: http.StatusMethodNotAllowed, text: "method not allowed"})
 }
 
 // health says that the service is there.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"thingpost/handlers"
 	"thingpost/internal/ingest"
@@ -13,16 +14,16 @@ import (
 // publish takes a message of a thing; path is /messages, or /messages/ with a
 // subtopic. It is answered when the message is on disk.
 func (s *server) publish(w http.ResponseWriter, r *http.Request, path string) {
+	if r.Method != http.MethodPost {
+		s.noMethod(w, r, http.MethodPost)
+		return
+	}
 	if err := s.publishOne(w, r, path); err != nil {
 		s.answerError(w, r, err)
 	}
 }
 
 func (s *server) publishOne(w http.ResponseWriter, r *http.Request, path string) error {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		return &fault{status: http.StatusMethodNotAllowed, text: "method not allowed"}
-	}
 	binary, err := payloadType(r.Header.Get("Content-Type"))
 	if err != nil {
 		return err
@@ -69,6 +70,7 @@ func unreadable(err error) error {
 // payloadType says whether a payload is SenML in CBOR; an error for a content
 // type that messages do not have.
 func payloadType(contentType string) (binary bool, err error) {
+	contentType = strings.ToLower(contentType)
 	switch {
 	case strings.Contains(contentType, string(iot.SenMLCBOR)):
 		return true, nil
@@ -99,8 +101,8 @@ func subtopic(path string) (string, error) {
 		}
 	}
 	channel := strings.Join(parts, ".")
-	if iot.TextLength(channel) > iot.MaxChannel || iot.HasControl(channel) {
-		return "", &fault{http.StatusBadRequest, textSubtopic, "A subtopic has at most 254 characters, and no control characters."}
+	if iot.TextLength(channel) > iot.MaxChannel || iot.HasControl(channel) || !utf8.ValidString(channel) {
+		return "", &fault{http.StatusBadRequest, textSubtopic, "A subtopic is UTF-8 and has at most 254 characters, and no control characters."}
 	}
 	return channel, nil
 }

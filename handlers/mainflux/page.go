@@ -1,10 +1,9 @@
 package mainflux
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"thingpost/handlers"
+	"thingpost/internal/iot"
 )
 
 // Bounds of a page.
@@ -64,12 +64,12 @@ func (q *query) fromBody(r *http.Request) error {
 	if err != nil || len(body) == 0 {
 		return err
 	}
-	d := json.NewDecoder(strings.NewReader(string(body)))
+	if body, err = iot.ReadJSON(body); err != nil {
+		return malformed(handlers.ErrorOf(err).Message)
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	if err := d.Decode(q); err != nil {
-		return malformed("")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return malformed("")
 	}
 	if q.Limit == 0 {

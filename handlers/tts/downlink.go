@@ -1,12 +1,12 @@
 package tts
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/tidwall/gjson"
 	"google.golang.org/protobuf/proto"
@@ -40,9 +40,7 @@ func (s *server) replaceByWebhook(w http.ResponseWriter, r *http.Request) error 
 // its receiver.
 func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace bool) error {
 	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return nil
+		return onlyPost(w, r)
 	}
 	for _, id := range []struct{ path, field, message string }{
 		{"application", "application_id", "ApplicationIdentifiers"}, {"webhook", "webhook_id", "ApplicationWebhookIdentifiers"}, {"device", "device_id", "EndDeviceIdentifiers"}} {
@@ -176,6 +174,8 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, errBodyTooLarge
 	case iot.CodeOf(err) == iot.RateLimited, iot.CodeOf(err) == iot.Unavailable:
 		return nil, err // there is no memory for it just now
+	case r.Header.Get("Content-Encoding") != "":
+		return nil, err // that system unpacks nothing, and has no words for it
 	}
 	return nil, errReadBody
 }
@@ -183,18 +183,22 @@ func readBody(r *http.Request) ([]byte, error) {
 // parseJSON reads a message as that system reads it; an empty body is an empty
 // message.
 func parseJSON(body []byte, into proto.Message) error {
-	if len(strings.TrimSpace(string(body))) == 0 {
+	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
+	body, bad := iot.ReadJSON(body)
 	err := lorawan.ParseJSON(body, into)
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return plain(codeInvalid, e.Error())
+	}
+	if bad != nil {
+		return plain(codeInvalid, handlers.ErrorOf(bad).Message)
+	}
 	if e, ok := errors.AsType[*lorawan.JSONError](err); ok {
 		if e.Field == "" {
 			return plain(codeInvalid, e.Reason)
 		}
 		return plain(codeInvalid, fmt.Sprintf("unmarshal error at path %q: %s", e.Field, e.Reason))
-	}
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return plain(codeInvalid, e.Error())
 	}
 	return err
 }

@@ -188,7 +188,12 @@ func writeError(w http.ResponseWriter, e *Error, indented bool) {
 		out.SetIndent("", "\t")
 	}
 	_ = out.Encode(e.status()) // texts, numbers and lists of texts: cannot fail
-	handlers.WriteJSONBytes(w, httpStatus(e.Code), b.Bytes())
+	status := httpStatus(e.Code)
+	if e.Name == string(iot.UnsupportedMediaType) { // which no code of gRPC stands for
+		status = http.StatusUnsupportedMediaType
+		w.Header().Set("Accept-Encoding", handlers.AcceptedEncodings)
+	}
+	handlers.WriteJSONBytes(w, status, b.Bytes())
 }
 
 // errorOf returns what callers see of an error: itself if it is of this dialect,
@@ -209,7 +214,7 @@ func errorOf(err error) *Error {
 			return fieldErrors(e.Fields)
 		}
 		code = codeInvalid
-	case iot.TooLarge:
+	case iot.TooLarge, iot.UnsupportedMediaType:
 		code = codeInvalid
 	case iot.Unauthorized:
 		code = codeUnknownWho

@@ -64,11 +64,12 @@ func New(o Options) http.Handler {
 	for _, rt := range routes(s) {
 		mux.Handle(rt.in(), s.answering(rt))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { writeError(w, absent(mux, r), false) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { absent(mux, w, r) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rest, ok := strings.CutPrefix(r.URL.Path, misspelt+"/"); ok {
+		// An escaped slash is part of a name: path and escaped path change together.
+		if rest, ok := strings.CutPrefix(r.URL.EscapedPath(), misspelt+"/"); ok {
 			moved := r.Clone(r.Context())
-			moved.URL.Path, moved.URL.RawPath = Prefix+"/"+rest, ""
+			moved.URL.Path, moved.URL.RawPath = Prefix+strings.TrimPrefix(r.URL.Path, misspelt), Prefix+"/"+rest
 			r = moved
 		}
 		mux.ServeHTTP(w, r)
@@ -98,16 +99,26 @@ type route struct {
 // in is the route's pattern in the mux.
 func (rt *route) in() string { return strings.TrimSpace(rt.method + " " + Prefix + rt.pattern) }
 
-// absent is the error for a path or method that no route has.
-func absent(mux *http.ServeMux, r *http.Request) *Error {
+// absent answers for a path or method that no route has.
+func absent(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 		other := *r
 		other.Method = method
 		if _, pattern := mux.Handler(&other); pattern != "" && pattern != "/" {
-			return errNoMethod
+			allowed = append(allowed, method)
 		}
 	}
-	return errNoRoute
+	if len(allowed) == 0 {
+		writeError(w, errNoRoute, false)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	writeError(w, errNoMethod, false)
 }
 
 func (s *server) answering(rt route) http.Handler {

@@ -37,9 +37,7 @@ func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 		return iot.NewError(iot.NotFound, "There is nothing here. A webhook of The Things Stack posts to "+InletPrefix+" and a project's id.")
 	}
 	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return nil
+		return onlyPost(w, r)
 	}
 	s, key, err := n.sender(r, project)
 	if err != nil {
@@ -65,6 +63,11 @@ func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	handlers.WriteJSONBytes(w, http.StatusAccepted, []byte(answer+"}\n"))
 	return nil
+}
+
+// onlyPost answers another method than POST.
+func onlyPost(w http.ResponseWriter, r *http.Request) error {
+	return handlers.NoMethod(w, r, http.MethodPost)
 }
 
 // sender finds out who sends: an API key of the project, and nobody else. It

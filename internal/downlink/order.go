@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,18 +56,13 @@ type GatewayIDs struct {
 	EUI string `json:"eui,omitempty"`
 }
 
-// Bytes are base64 in JSON. Reading takes the usual and the URL alphabet, with
-// padding and without; writing gives the usual one with padding.
+// Bytes are base64 in JSON. Reading takes what iot.DecodeBase64 takes; writing gives
+// the usual alphabet with padding.
 type Bytes []byte
 
 // UnmarshalText reads base64.
 func (b *Bytes) UnmarshalText(text []byte) error {
-	s := strings.TrimRight(string(text), "=")
-	code := base64.RawStdEncoding
-	if strings.ContainsAny(s, "-_") {
-		code = base64.RawURLEncoding
-	}
-	v, err := code.DecodeString(s)
+	v, err := iot.DecodeBase64(string(text))
 	if err != nil {
 		return iot.NewError(iot.Invalid, "must be base64.")
 	}
@@ -119,6 +115,8 @@ func (o *Order) check(f *iot.Faults, prefix string) {
 	f.Check(len(decoded) == 0 || decoded[0] == '{', prefix+"decoded_payload", "must be an object.")
 	f.Check(len(decoded) <= MaxPayload, prefix+"decoded_payload", "must have at most 64 KiB.")
 	f.Check(len(o.Payload) <= MaxPayload, prefix+"payload", "must have at most 64 KiB.")
+	checkJSON(f, prefix+"decoded_payload", decoded)
+	checkJSON(f, prefix+"payload", o.Payload)
 	f.Check(!native || len(decoded) == 0 && len(o.FRMPayload) == 0, prefix+"payload", "cannot be given beside frm_payload or decoded_payload.")
 	for i, id := range o.CorrelationIDs {
 		f.Check(iot.TextLength(id) <= MaxCorrelationID, fmt.Sprintf("%scorrelation_ids.%d", prefix, i), "must have at most 100 characters.")
@@ -133,6 +131,18 @@ func (o *Order) check(f *iot.Faults, prefix string) {
 		at := fmt.Sprintf("%sclass_b_c.gateways.%d.", prefix, i)
 		f.Check(g.AntennaIndex >= 0 && g.GroupIndex >= 0, at+"antenna_index", "must not be negative, nor group_index.")
 		f.Check(g.IDs.ID == "" || iot.CheckSlug("", g.IDs.ID) == nil, at+"gateway_ids.gateway_id", "must be 3 to 36 lower-case letters, digits and single dashes.")
+	}
+}
+
+// checkJSON notes why a payload cannot be read, as of one that was made of Protocol
+// Buffers: that of a JSON body was read already.
+func checkJSON(f *iot.Faults, name string, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	if _, err := iot.ReadJSON(text); err != nil {
+		e, _ := errors.AsType[*iot.Error](err)
+		f.Add(name, strings.Replace(e.Message, "The body", "It", 1))
 	}
 }
 

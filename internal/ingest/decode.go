@@ -31,8 +31,9 @@ const maxText = iot.MaxChannel
 // are named at once.
 func decode(body []byte) (received, error) {
 	m := received{kind: iot.User}
-	if !json.Valid(body) {
-		return m, notJSON(body)
+	body, err := iot.ReadJSON(body)
+	if err != nil {
+		return m, err
 	}
 	root := gjson.ParseBytes(body)
 	if !root.IsObject() {
@@ -91,11 +92,15 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 	case "_id":
 		return false
 	}
-	if value.Type != gjson.String {
+	text := value.Str
+	switch {
+	case value.Type == gjson.Number && (name == "devicetimestamp" || name == "timestamp"):
+		text = value.Raw // seconds or milliseconds since 1970; see iot.UnixTime
+	case value.Type != gjson.String:
 		f.Add(name, "must be a text.")
 		return false
 	}
-	if iot.TextLength(value.Str) > maxText {
+	if iot.TextLength(text) > maxText {
 		f.Add(name, fmt.Sprintf("must have at most %d characters.", maxText))
 		return false
 	}
@@ -119,54 +124,51 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 	return true
 }
 
-// notJSON says where a text stops being JSON.
-func notJSON(body []byte) error {
-	var v json.RawMessage
-	err := json.Unmarshal(body, &v)
-	where := ""
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		line := 1 + bytes.Count(body[:min(int(e.Offset), len(body))], []byte("\n"))
-		where = fmt.Sprintf(" (byte %d, line %d: %s)", e.Offset, line, strings.TrimPrefix(e.Error(), "json: "))
-	}
-	return &iot.Error{Code: iot.Invalid, Message: "The body is not valid JSON" + where + "."}
-}
-
-// NDJSON is the content type of one JSON value on each line.
+// NDJSON is the content type of one JSON value on each line, as we send it.
 const NDJSON = "application/x-ndjson"
 
-// Split takes a request's body apart into its messages: one object, an array of
-// them, or, by its content type, one on each line. many is false for one object.
-// Invalid if nothing of it is JSON; a bad line among good ones fails alone, in
-// Accept. The parts share memory with the body.
-func Split(body []byte, contentType string) (messages [][]byte, many bool, err error) {
+// isLines reports whether a content type is NDJSON's, by one of the names that it
+// goes by.
+func isLines(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
-	if strings.EqualFold(strings.TrimSpace(media), NDJSON) {
-		return splitLines(body)
-	}
-	trimmed := bytes.TrimSpace(body)
-	if len(trimmed) == 0 || trimmed[0] != '[' {
-		return [][]byte{body}, false, nil
-	}
-	if !json.Valid(body) {
-		return nil, false, notJSON(body)
-	}
-	gjson.ParseBytes(trimmed).ForEach(func(_, value gjson.Result) bool {
-		messages = append(messages, trimmed[value.Index:value.Index+len(value.Raw)])
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case NDJSON, "application/ndjson", "application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-jsonl":
 		return true
-	})
-	return messages, true, nil
+	}
+	return false
 }
 
-func splitLines(body []byte) (messages [][]byte, many bool, err error) {
-	good := false
+// Split takes a request's body apart into its messages: one object, an array of
+// them, or, by its content type, one on each line.
+// Invalid if an array is not JSON, or if there is no line: a bad line fails alone,
+// in Accept, and so does a message of an array that is beyond the bounds of
+// iot.ReadJSON. The parts share memory with the body.
+func Split(body []byte, contentType string) (messages [][]byte, err error) {
+	if isLines(contentType) {
+		return splitLines(body)
+	}
+	text := bytes.TrimSpace(iot.TrimMark(body))
+	if len(text) == 0 || text[0] != '[' {
+		return [][]byte{body}, nil // Accept says what is wrong with it
+	}
+	if _, err := iot.ReadJSON(body); err != nil && (!errors.Is(err, iot.ErrJSONBounds) || !json.Valid(text)) {
+		return nil, err
+	}
+	gjson.ParseBytes(text).ForEach(func(_, value gjson.Result) bool {
+		messages = append(messages, text[value.Index:value.Index+len(value.Raw)])
+		return true
+	})
+	return messages, nil
+}
+
+func splitLines(body []byte) (messages [][]byte, err error) {
 	for line := range bytes.Lines(body) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			messages = append(messages, line)
-			good = good || json.Valid(line)
 		}
 	}
-	if !good {
-		return nil, false, iot.NewError(iot.Invalid, "No line of the body is JSON. NDJSON is one message on each line.")
+	if len(messages) == 0 {
+		return nil, iot.NewError(iot.Invalid, "The body has no line. NDJSON is one message on each line.")
 	}
-	return messages, true, nil
+	return messages, nil
 }

@@ -23,7 +23,8 @@ func TestDecodeNamesEveryFault(t *testing.T) {
 		"cut":             {`{"payload":`, nil, "not valid JSON (byte 11, line 1"},
 		"second line":     {"{\n\"payload\": x}", nil, "line 2"},
 		"two values":      {`{"payload":1}{"payload":2}`, nil, "not valid JSON (byte 14"},
-		"byte order mark": {"\ufeff{}", nil, "not valid JSON"},
+		"two marks":       {"\ufeff\ufeff{}", nil, "not valid JSON (byte 1,"},
+		"Latin-1":         {"{\"payload\":\"\xe9\"}", nil, "not valid JSON (byte 13, line 1, column 13: the byte 0xe9 is not UTF-8)"},
 		"array":           {`[1]`, nil, "JSON object"},
 		"text":            {`"x"`, nil, "JSON object"},
 		"null":            {`null`, nil, "JSON object"},
@@ -37,6 +38,8 @@ func TestDecodeNamesEveryFault(t *testing.T) {
 		"long channel":    {`{"payload":1,"channel":"` + long + `"}`, []string{"channel"}, "at most 254 characters"},
 		"long id":         {`{"payload":1,"id":"` + long + `"}`, []string{"id"}, "at most 254 characters"},
 		"long timestamp":  {`{"payload":1,"devicetimestamp":"` + long + `"}`, []string{"devicetimestamp"}, "at most 254"},
+		"long number":     {`{"payload":1,"devicetimestamp":` + strings.Repeat("1", 255) + `}`, []string{"devicetimestamp"}, "at most 254"},
+		"no number":       {`{"payload":1,"devicetimestamp":true}`, []string{"devicetimestamp"}, "must be a text"},
 		"unknown type":    {`{"payload":1,"type":"other"}`, []string{"type"}, "user or iottly"},
 		"LoRaWAN's type":  {`{"payload":1,"type":"uplink_message"}`, []string{"type"}, "user or iottly"},
 		"all at once":     {`{"type":1,"nope":2,"id":[]}`, []string{"id", "nope", "payload", "type"}, ""},
@@ -72,6 +75,8 @@ func TestDecodeKeepsTheBytes(t *testing.T) {
 		"userdefined":    {body: `{"type":"userdefined","payload":1}`, payload: `1`, fields: `{"type":"userdefined"}`},
 		"slug in from":   {body: `{"from":"probe-7","payload":1}`, payload: `1`, from: "probe-7"},
 		"channel and id": {body: `{"id":"7","channel":"al\u0061rm","payload":1}`, payload: `1`, fields: `{"channel":"al\u0061rm"}`, id: "7", channel: "alarm"},
+		"a mark":         {body: "\ufeff{\"payload\": 1 }", payload: `1`},
+		"times":          {body: `{"payload":1,"devicetimestamp":1767225600.250,"timestamp":1767225600250}`, payload: `1`, fields: `{"devicetimestamp":1767225600.250,"timestamp":1767225600250}`},
 		"254 characters": {body: `{"id":"` + strings.Repeat("ä", 254) + `","payload":1}`, payload: `1`, id: strings.Repeat("ä", 254)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,23 +98,30 @@ func TestSplit(t *testing.T) {
 	for name, c := range map[string]struct {
 		body, media string
 		want        []string
-		many, bad   bool
+		bad         bool
 	}{
 		"object":          {body: `{"payload":1}`, media: "application/json", want: []string{`{"payload":1}`}},
 		"no content type": {body: `{"payload":1}`, want: []string{`{"payload":1}`}},
-		"array":           {body: " [ {\"a\":1} ,\n[2],3] ", want: []string{`{"a":1}`, `[2]`, `3`}, many: true},
-		"empty array":     {body: `[]`, many: true},
+		"array":           {body: " [ {\"a\":1} ,\n[2],3] ", want: []string{`{"a":1}`, `[2]`, `3`}},
+		"empty array":     {body: `[]`},
 		"broken array":    {body: `[1,`, bad: true},
-		"lines":           {body: "{\"a\":1}\r\n\n  {\"b\":2}  \n", media: "application/x-ndjson", want: []string{`{"a":1}`, `{"b":2}`}, many: true},
-		"one line":        {body: `{"a":1}`, media: "application/x-ndjson; charset=utf-8", want: []string{`{"a":1}`}, many: true},
-		"upper case":      {body: "1\n2", media: "Application/X-NDJSON", want: []string{"1", "2"}, many: true},
+		"lines":           {body: "{\"a\":1}\r\n\n  {\"b\":2}  \n", media: "application/x-ndjson", want: []string{`{"a":1}`, `{"b":2}`}},
+		"one line":        {body: `{"a":1}`, media: "application/x-ndjson; charset=utf-8", want: []string{`{"a":1}`}},
+		"upper case":      {body: "1\n2", media: "Application/X-NDJSON", want: []string{"1", "2"}},
 		"another type":    {body: `{"a":1}`, media: "application/x-ndjson-seq", want: []string{`{"a":1}`}},
-		"bad among good":  {body: "{\"a\":1}\nnonsense\n{}", media: NDJSON, want: []string{`{"a":1}`, "nonsense", "{}"}, many: true},
-		"all bad":         {body: "nonsense\nmore", media: NDJSON, bad: true},
+		"bad among good":  {body: "{\"a\":1}\nnonsense\n{}", media: NDJSON, want: []string{`{"a":1}`, "nonsense", "{}"}},
+		"all bad":         {body: "nonsense\nmore", media: NDJSON, want: []string{"nonsense", "more"}},
+		"ndjson":          {body: "1\n2", media: "application/ndjson", want: []string{"1", "2"}},
+		"jsonlines":       {body: "1\n2", media: "application/jsonlines;charset=UTF-8", want: []string{"1", "2"}},
+		"jsonl":           {body: "1\n2", media: " application/JSONL ", want: []string{"1", "2"}},
+		"a mark":          {body: "\ufeff [1,2]", want: []string{"1", "2"}},
+		"not UTF-8":       {body: "[1,\"\xff\"]", bad: true},
+		"one too deep":    {body: "[1," + strings.Repeat("[", 600) + strings.Repeat("]", 600) + "]", want: []string{"1", strings.Repeat("[", 600) + strings.Repeat("]", 600)}},
+		"broken and deep": {body: "[1," + strings.Repeat("[", 600) + "]", bad: true},
 		"no lines":        {body: "\n\n", media: NDJSON, bad: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			list, many, err := Split([]byte(c.body), c.media)
+			list, err := Split([]byte(c.body), c.media)
 			if c.bad {
 				if iot.CodeOf(err) != iot.Invalid {
 					t.Fatalf("got %q, %v, want invalid", list, err)
@@ -120,8 +132,8 @@ func TestSplit(t *testing.T) {
 			for _, m := range list {
 				got = append(got, string(m))
 			}
-			if err != nil || many != c.many || !slices.Equal(got, c.want) {
-				t.Errorf("got %q, %v, %v; want %q", got, many, err, c.want)
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("got %q, %v; want %q", got, err, c.want)
 			}
 		})
 	}
@@ -150,7 +162,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		within(t, body, m.payload)
 		var whole map[string]json.RawMessage
-		if err := json.Unmarshal(body, &whole); err != nil {
+		if err := json.Unmarshal(iot.TrimMark(body), &whole); err != nil {
 			t.Fatalf("accepted %q: %v", body, err)
 		}
 		if !bytes.Equal(whole["payload"], m.payload) {
@@ -172,8 +184,8 @@ func FuzzSplit(f *testing.F) {
 		if lines {
 			media = NDJSON
 		}
-		list, many, err := Split(body, media)
-		if err != nil || !many {
+		list, err := Split(body, media)
+		if err != nil || !lines && !bytes.HasPrefix(bytes.TrimSpace(iot.TrimMark(body)), []byte("[")) {
 			return
 		}
 		for _, m := range list {
@@ -183,7 +195,7 @@ func FuzzSplit(f *testing.F) {
 			return
 		}
 		var whole []json.RawMessage
-		if err := json.Unmarshal(body, &whole); err != nil || len(whole) != len(list) {
+		if err := json.Unmarshal(iot.TrimMark(body), &whole); err != nil || len(whole) != len(list) {
 			t.Fatalf("%q has %d parts, want %d (%v)", body, len(list), len(whole), err)
 		}
 		for i, m := range list {

@@ -3,7 +3,6 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -136,8 +135,11 @@ func (i *Ingest) AcceptPayload(ctx context.Context, p *iot.Project, d *iot.Devic
 	if len(v.Bytes) > iot.MaxMessageBytes {
 		return iot.ID{}, errTooLarge
 	}
-	if !v.Binary && !json.Valid(v.Bytes) {
-		return iot.ID{}, notJSON(v.Bytes)
+	if !v.Binary {
+		var err error
+		if v.Bytes, err = iot.ReadJSON(v.Bytes); err != nil {
+			return iot.ID{}, err
+		}
 	}
 	r := received{kind: iot.User, channel: v.Channel, payload: v.Bytes, binary: v.Binary}
 	if v.Channel != "" {

@@ -203,7 +203,7 @@ func (r *record) takeText(i int, label string, isText bool, text, raw string) (k
 	case labelString:
 		r.text = raw
 	case labelData:
-		if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "=")); err != nil {
+		if _, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "=")); err != nil {
 			return true, badRecord(i, "must have base64url as vd.")
 		}
 		r.data = raw
@@ -427,6 +427,9 @@ func (b *bases) resolve(i int, r *record, now time.Time) (resolved, error) {
 	}
 	if value == "" && r.values() == 0 && sum == "" {
 		return resolved{}, badRecord(i, "has no value: one of v, vs, vb, vd or s is needed.")
+	}
+	if len(value) > iot.MaxJSONDigits || len(sum) > iot.MaxJSONDigits {
+		return resolved{}, badRecord(i, "has a number of more than 1,000 digits, with its base.")
 	}
 	at, err := b.timeOf(i, r, now)
 	if err != nil {

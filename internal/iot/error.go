@@ -20,10 +20,12 @@ const (
 	Conflict     Code = "conflict"      // 409
 	LimitReached Code = "limit_reached" // 409
 	TooLarge     Code = "too_large"     // 413
-	RateLimited  Code = "rate_limited"  // 429
-	Internal     Code = "internal"      // 500
-	Unavailable  Code = "unavailable"   // 503
-	StorageFull  Code = "storage_full"  // 507
+	// UnsupportedMediaType is a body in a form that is not taken.
+	UnsupportedMediaType Code = "unsupported_media_type" // 415
+	RateLimited          Code = "rate_limited"           // 429
+	Internal             Code = "internal"               // 500
+	Unavailable          Code = "unavailable"            // 503
+	StorageFull          Code = "storage_full"           // 507
 )
 
 // Error is the one error type that reaches people. Message is a sentence for

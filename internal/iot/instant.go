@@ -1,6 +1,7 @@
 package iot
 
 import (
+	"math"
 	"strconv"
 	"time"
 )
@@ -65,4 +66,20 @@ func (i *Instant) UnmarshalJSON(b []byte) error {
 	}
 	*i = At(t)
 	return nil
+}
+
+// UnixTime reads a number in JSON's form as a time: seconds since 1970, which may
+// have a fraction, or milliseconds if it is 100,000,000,000 or more (in seconds
+// that would be the year 5138). false for any other text, for a negative one and
+// for one after the year 9999.
+func UnixTime(number string) (time.Time, bool) {
+	const leastMillis, most = 1e11, 253402300800e3
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(n >= 0 && n < most) {
+		return time.Time{}, false
+	}
+	if n < leastMillis {
+		n *= 1000
+	}
+	return time.UnixMilli(int64(math.Round(n))).UTC(), true
 }

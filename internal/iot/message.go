@@ -1,7 +1,9 @@
 package iot
 
 import (
+	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
@@ -89,11 +91,33 @@ type Message struct {
 	Fields json.RawMessage `json:"fields,omitempty"`
 	// Payload is the JSON value that came, byte for byte. For a LoRaWAN type it
 	// is the whole message.
-	Payload    json.RawMessage `json:"payload"`
-	ReceivedAt Instant         `json:"received_at"`
+	Payload json.RawMessage `json:"payload"`
+	// InvalidUTF8 says that bytes of it are not UTF-8, which early versions took: in
+	// what is read U+FFFD stands in their place, what is stored keeps them.
+	InvalidUTF8 bool    `json:"invalid_utf8,omitempty"`
+	ReceivedAt  Instant `json:"received_at"`
 	// Transient messages are kept only until they are delivered (profile with
 	// write off).
 	Transient bool `json:"-"`
+}
+
+// Mend makes a message that was read UTF-8; see InvalidUTF8.
+func (m *Message) Mend() {
+	if utf8.Valid(m.Payload) && utf8.Valid(m.Fields) && utf8.ValidString(m.Channel) && utf8.ValidString(m.SenderID) {
+		return
+	}
+	m.InvalidUTF8 = true
+	m.Payload, m.Fields = MendText(m.Payload), MendText(m.Fields)
+	m.Channel, m.SenderID = string(MendText([]byte(m.Channel))), string(MendText([]byte(m.SenderID)))
+}
+
+// MendText returns a text with U+FFFD in the place of what is not UTF-8, text
+// itself if all is.
+func MendText(text []byte) []byte {
+	if utf8.Valid(text) {
+		return text
+	}
+	return bytes.ToValidUTF8(text, []byte("\uFFFD"))
 }
 
 // ChannelOf returns a payload's own channel if it has one (payload.webhook_channel,

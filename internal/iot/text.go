@@ -1,6 +1,7 @@
 package iot
 
 import (
+	"encoding/base64"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,3 +12,14 @@ func TextLength(s string) int { return utf8.RuneCountInString(s) }
 
 // HasControl reports whether s holds a control character, a line break among them.
 func HasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+
+// DecodeBase64 reads base64 of the usual or the URL alphabet, with padding and
+// without, and with space around it, such as the line break that base64(1) writes.
+func DecodeBase64(s string) ([]byte, error) {
+	s = strings.TrimRight(strings.TrimSpace(s), "=")
+	code := base64.RawStdEncoding
+	if strings.ContainsAny(s, "-_") {
+		code = base64.RawURLEncoding
+	}
+	return code.DecodeString(s)
+}

@@ -3,6 +3,7 @@ package iot
 import (
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // WebhookKind says whose a webhook is.
@@ -52,10 +53,10 @@ func (u Upstream) Check() error {
 	var f Faults
 	a, err := url.Parse(u.URL)
 	f.Check(err == nil && (a.Scheme == "http" || a.Scheme == "https") && a.Host != "" && a.User == nil && a.RawQuery == "" && a.Fragment == "" &&
-		len(u.URL) <= 2000 && !strings.ContainsAny(u.URL, "{}?#") && !HasControl(u.URL), "url",
+		len(u.URL) <= 2000 && utf8.ValidString(u.URL) && !strings.ContainsAny(u.URL, "{}?#") && !HasControl(u.URL), "url",
 		"must be the http or https address of an application, like https://eu1.cloud.thethings.network/api/v3/as/applications/my-app.")
 	key := u.Key.Reveal()
-	f.Check(key != "" && len(key) <= 1024 && !HasControl(key) && key == strings.TrimSpace(key), "key", "must be an API key.")
+	f.Check(key != "" && len(key) <= 1024 && utf8.ValidString(key) && !HasControl(key) && key == strings.TrimSpace(key), "key", "must be an API key.")
 	return f.Err()
 }
 

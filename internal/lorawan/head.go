@@ -2,7 +2,6 @@ package lorawan
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -21,13 +20,13 @@ type Head struct {
 	DevEUI, JoinEUI, DevAddr string
 }
 
-// ReadHead looks into the JSON of an ApplicationUp. The JSON comes back as it
+// ReadHead looks into the JSON of an ApplicationUp (see iot.ReadJSON). The JSON comes back as it
 // is, but with snake_case names where a name of the schema came in camelCase.
 // Invalid, with all faults named, if it is no JSON, or no message of one type.
 func ReadHead(text []byte) (Head, []byte, error) {
-	if !json.Valid(text) {
-		var v json.RawMessage
-		return Head{}, nil, &iot.Error{Code: iot.Invalid, Message: "The body is not valid JSON: " + json.Unmarshal(text, &v).Error() + "."}
+	text, err := iot.ReadJSON(text)
+	if err != nil {
+		return Head{}, nil, err
 	}
 	if c := (cursor{b: text}); c.peek() != '{' {
 		return Head{}, nil, iot.NewError(iot.Invalid, "The body must be a JSON object: an ApplicationUp.")

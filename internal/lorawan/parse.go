@@ -2,7 +2,6 @@ package lorawan
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"thingpost/internal/iot"
 )
 
 // JSONError says which value of a JSON text cannot be read.
@@ -387,11 +388,7 @@ func (r *reader) bytes(form form) (v protoreflect.Value, err error) {
 		}
 		return protoreflect.ValueOfBytes(b), nil
 	}
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(s, "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	b, err := encoding.DecodeString(strings.TrimRight(s, "="))
+	b, err := iot.DecodeBase64(s)
 	if err != nil {
 		return v, errors.New("is not base64")
 	}

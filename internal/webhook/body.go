@@ -75,7 +75,7 @@ func lorawanPayload(m *iot.Message) (body []byte, contentType string, err error)
 		return decoded, typeJSON, nil
 	}
 	if text := gjson.GetBytes(object, "frm_payload"); text.Type == gjson.String {
-		if raw, ok := decodeBase64(text.Str); ok {
+		if raw, err := iot.DecodeBase64(text.Str); err == nil {
 			return raw, typeBinary, nil
 		}
 	}

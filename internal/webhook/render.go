@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"strconv"
 	"strings"
@@ -206,9 +205,4 @@ func appendID(b []byte, id iot.ID) []byte {
 	b = hex.AppendEncode(b, id[8:10])
 	b = append(b, '-')
 	return hex.AppendEncode(b, id[10:])
-}
-
-func decodeBase64(s string) ([]byte, bool) {
-	b, err := base64.StdEncoding.DecodeString(s)
-	return b, err == nil
 }

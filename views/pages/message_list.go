@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -195,7 +196,11 @@ func (h MessageWebhook) words() string {
 func fieldFacts(m *iot.Message) []ui.Fact {
 	var facts []ui.Fact
 	for _, f := range orderedFields(m.Fields) {
-		facts = append(facts, ui.Fact{Term: f.name, Value: Plain(f.value), Mono: true})
+		value := Plain(f.value)
+		if at, ok := iot.UnixTime(f.value); ok && (f.name == "timestamp" || f.name == "devicetimestamp") {
+			value += " (" + at.Format(time.RFC3339Nano) + ")"
+		}
+		facts = append(facts, ui.Fact{Term: f.name, Value: value, Mono: true})
 	}
 	return facts
 }
@@ -235,6 +240,9 @@ func (p MessageDetail) payloadTokens() []ui.Token {
 
 func (p MessageDetail) payloadNote() string {
 	size := ui.Plural(int64(len(p.Message.Payload)), "byte", "bytes")
+	if p.Message.InvalidUTF8 {
+		return size + ". Some that came were not UTF-8, which JSON must be: U+FFFD stands for them here and in what is sent."
+	}
 	if len(p.Message.Payload) > maxPayload {
 		return "The first 256 KiB of " + size + " are shown; all of them are sent."
 	}
