@@ -227,8 +227,9 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 // bearer lets those pass who have the token.
 func bearer(token iot.Secret, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(token.Reveal())) != 1 {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		given = strings.TrimSpace(given)
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(given), []byte(token.Reveal())) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			writeError(w, iot.NewError(iot.Unauthorized, "Send the token as Authorization: Bearer."), http.StatusUnauthorized)
 			return

@@ -22,7 +22,9 @@ func TestSiteMap(t *testing.T) {
 		"/healthz":             `{"status":"ok"}`,
 		"/readyz":              `{"status":"ready"}`,
 		"/api/v1/projects":     "api /api/v1/projects",
-		"/api/v1//twice/../up": "api /api/v1//twice/../up",
+		"/api/v1//twice/./up/": "api /api/v1/twice/up",
+		"//api//v1/projects":   "api /api/v1/projects",
+		"/./api/v1/a%2F/b":     "api /api/v1/a//b",
 		"/projects/greenhouse": "",
 	} {
 		resp, body := s.do(t, http.MethodGet, path, nil)
@@ -32,7 +34,8 @@ func TestSiteMap(t *testing.T) {
 	}
 	for _, path := range []string{"/api", "/api/v2/x", "/v3/x", "/in/tts/p", "/http/messages", "/messages", "/tokens", "/users", "/register", "/orgs", "/groups",
 		"/things", "/profiles", "/webhooks", "/keys", "/identify", "/commands", "/health", "/svcauth", "/svcusers/x", "/svcthings", "/svcwebhooks", "/svchttp",
-		"/metrics", "/static/none.css"} {
+		"/metrics", "/static/none.css", "/api/v1/twice/../up", "/api/v1/..", "/api/../sign-in", "/../api/v1/x", "/sign-in/../api/v1/x", "/sign-in/../things/x",
+		"/api/v1/x/%2e%2E/y", "/api/v1/x/.%2e", "//in//tts/../x", "/http/messages/a/../b", "/api//", "//v3//x/"} {
 		resp, body := s.do(t, http.MethodGet, path, nil)
 		if resp.code != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) || resp.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %s %s", path, resp.status, body)

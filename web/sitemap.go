@@ -20,15 +20,20 @@ func mainflux() []string {
 		"webhooks", "keys", "identify", "commands", "health", "svcauth", "svcusers", "svcthings", "svcwebhooks", "svchttp"}
 }
 
-// siteMap finds the handler of a path by its first segment. It neither cleans
-// nor redirects paths: each handler does what its own system does.
+// siteMap finds the handler of a path by its first segment. It redirects nobody.
+// Programs' paths are brought into one form first (see tidied), which is what rights
+// are judged by.
 type siteMap struct {
 	segments map[string]http.Handler
+	programs map[string]bool // of the segments, those of programs
 	rest     http.Handler
 }
 
 func (s *Server) siteMap() *siteMap {
-	m := &siteMap{segments: map[string]http.Handler{}, rest: s.dashboard()}
+	m := &siteMap{segments: map[string]http.Handler{}, programs: map[string]bool{}, rest: s.dashboard()}
+	for _, name := range append(reserved(), mainflux()...) {
+		m.programs[name] = true
+	}
 	for _, name := range reserved() {
 		m.segments[name] = http.HandlerFunc(nothingHere)
 	}
@@ -57,8 +62,15 @@ func (s *Server) Segments() []string {
 }
 
 func (m *siteMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if h, ok := m.segments[first]; ok {
+	if isUntidy(r.URL.Path) {
+		tidy, ok := m.tidied(r)
+		if !ok {
+			nothingHere(w, r)
+			return
+		}
+		r = tidy
+	}
+	if h, ok := m.segments[firstOf(r.URL.Path)]; ok {
 		h.ServeHTTP(w, r)
 		return
 	}
