@@ -205,3 +205,21 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkDecode reads a device's message, and one of 100 KiB.
+func BenchmarkDecode(b *testing.B) {
+	for name, payload := range map[string]string{
+		"150 bytes": `{"moisture":31.5,"temperature":18.25,"battery":3.61,"site":"north","note":"the third row, beside the door"}`,
+		"100 KiB":   `[` + strings.Repeat(`{"n":7919,"name":"probe in the greenhouse, row 7","unit":"°C"},`, 1600) + `0]`,
+	} {
+		body := []byte(`{"payload":` + payload + `,"channel":"climate"}`)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := decode(body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
