@@ -60,3 +60,12 @@ func TestFormKeepsWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestFormsAreUTF8(t *testing.T) {
+	if _, err := posted(t, "name=gr%fcn"); iot.CodeOf(err) != iot.Invalid {
+		t.Errorf("Latin-1 gives %v", err)
+	}
+	if f, err := posted(t, "name=gr%C3%BCn"); err != nil || f.Value("name") != "grün" {
+		t.Errorf("UTF-8 gives %v", err)
+	}
+}

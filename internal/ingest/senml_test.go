@@ -344,3 +344,16 @@ func FuzzTransform(f *testing.F) {
 		}
 	})
 }
+
+// Base and value may each have few digits, and many together.
+func TestSenMLSumsAreBounded(t *testing.T) {
+	digits := strings.Repeat("7", 300)
+	if v, err := senml(`[{"n":"a","bv":7e400,"v":1e-400}]`); err != nil || len(v) < 800 {
+		t.Errorf("801 digits: %.80s, %v", v, err)
+	}
+	for _, pack := range []string{`[{"n":"a","bv":` + digits + `e400,"v":1e-400}]`, `[{"n":"a","bs":` + digits + `e400,"s":1e-400}]`} {
+		if v, err := senml(pack); err == nil || !strings.Contains(err.Error(), "more than 1,000 digits") {
+			t.Errorf("1,100 digits: %.80s, %v", v, err)
+		}
+	}
+}
