@@ -47,7 +47,7 @@ func TestPackedBodies(t *testing.T) {
 	noise := make([]byte, limit)
 	_, _ = rand.Read(noise)
 	megabyte := bytes.Repeat([]byte("x"), limit)
-	many := make([][]byte, 64)
+	many := make([][]byte, 16)
 	for i := range many {
 		many[i] = megabyte
 	}

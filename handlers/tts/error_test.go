@@ -37,7 +37,7 @@ func TestErrorsAreThoseOfTheOtherSystem(t *testing.T) {
 
 func TestOurErrorsHaveTheirCodes(t *testing.T) {
 	for code, want := range map[iot.Code]int{iot.Invalid: 400, iot.Unauthorized: 401, iot.Forbidden: 403, iot.NotFound: 404, iot.Conflict: 409, iot.LimitReached: 400,
-		iot.TooLarge: 400, iot.RateLimited: 429, iot.Internal: 500, iot.Unavailable: 503, iot.StorageFull: 503} {
+		iot.TooLarge: 400, iot.UnsupportedMediaType: 400, iot.RateLimited: 429, iot.Internal: 500, iot.Unavailable: 503, iot.StorageFull: 503} {
 		if got := httpStatus(errorOf(iot.NewError(code, "Something.")).Code); got != want {
 			t.Errorf("%s is answered with %d, want %d", code, got, want)
 		}

@@ -81,7 +81,9 @@ func (s *jsonScan) next() byte {
 
 // text reads one value and the space around it.
 func (s *jsonScan) text() {
-	for s.value() && s.after() {
+	more := true
+	for more {
+		more = s.value() && s.after()
 	}
 	if s.fault != jsonGood {
 		return
