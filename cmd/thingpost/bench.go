@@ -23,7 +23,9 @@ beside two relays in the same process that keep nothing. The bare one posts what
 came, once. The other looks as Thingpost does from outside: it checks that a message
 is JSON, answers with an id, and sends the same headers, with a timeout.
 Senders, both servers and the receiver share this machine, so read the figures as
-ratios. Nothing leaves the machine, and the data folder is a temporary one.`
+ratios. Nothing leaves the machine, and the data folder is a temporary one.
+
+Other measurements are asked for by options of their own, below.`
 
 // benchConfig is what bench can be told.
 type benchConfig struct {
@@ -33,6 +35,14 @@ type benchConfig struct {
 	pending                   int
 	folder, profiles          string
 	json                      bool
+
+	// See partsOptions.
+	devices, tenants                     int
+	arrays, arrayMessages, arrayWebhooks int
+	smallMemory                          int64
+	against, as, to                      string
+	rates                                []int
+	writes                               bool
 }
 
 func benchCommand(ctx context.Context, p *program, args []string) error {
@@ -41,7 +51,7 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	o.group("Throughput")
 	o.count(&c.messages, "messages", 60_000, 1_000, 10_000_000, "messages a round, for each of the two")
 	o.count(&c.senders, "senders", 192, 1, 4096, "senders at once; each waits for its answer")
-	o.count(&c.rounds, "rounds", 3, 1, 100, "rounds; the median ratio counts")
+	o.count(&c.rounds, "rounds", 3, 1, 100, "rounds; the median ratio counts; 5 with -against")
 	o.group("Latency")
 	o.count(&c.rate, "rate", 100, 1, 100_000, "messages a second at an even pace")
 	o.count(&c.seconds, "seconds", 5, 1, 3600, "how long at that pace, and how long beside a slow webhook; each")
@@ -51,10 +61,23 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	o.text(&c.folder, "folder", "DIR", "", "where the temporary data folder is made; the system's folder for such if empty")
 	o.text(&c.profiles, "profiles", "DIR", "", "after the rounds, run one more of each under Go's profilers, and write what they saw here")
 	o.flag(&c.json, "json", "print the figures as JSON")
+	c.partsOptions(o)
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
 	}
-	r, err := p.bench(ctx, c)
+	if c.against != "" && o.named("rounds").given == "" {
+		c.rounds = againstRounds
+	}
+	if c.as != "" {
+		return p.benchAs(ctx, c.as, c.to)
+	}
+	var r interface{ print(io.Writer) error }
+	var err error
+	if c.parts() {
+		r, err = p.runParts(ctx, c)
+	} else {
+		r, err = p.bench(ctx, c)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,12 +124,8 @@ func (h *benchHouse) close() {
 // (the same headers, a timeout). Both keep messages in memory alone and know
 // nothing of what became of them.
 func (h *benchHouse) startRelays(ctx context.Context) {
-	h.bare.url = h.startRelay(ctx, 0, func(m *relayed, w http.ResponseWriter) bool {
-		m.headers = []string{"Content-Type", "application/json"}
-		w.WriteHeader(http.StatusAccepted)
-		return true
-	})
-	h.relay.url = h.startRelay(ctx, 10*time.Second, func(m *relayed, w http.ResponseWriter) bool {
+	h.bare.url = startBareRelay(ctx, h.group, h.receiver.url)
+	h.relay.url = startRelay(ctx, h.group, h.receiver.url, 10*time.Second, func(m *relayed, w http.ResponseWriter) bool {
 		if !json.Valid(m.body) {
 			http.Error(w, "not a message", http.StatusBadRequest)
 			return false
@@ -147,9 +142,17 @@ func (h *benchHouse) startRelays(ctx context.Context) {
 	})
 }
 
-// startRelay serves a relay and returns its address. accept answers a message, and
-// says with which headers it is posted, or that it is not.
-func (h *benchHouse) startRelay(ctx context.Context, timeout time.Duration, accept func(*relayed, http.ResponseWriter) bool) (url string) {
+func startBareRelay(ctx context.Context, g *errgroup.Group, to string) (url string) {
+	return startRelay(ctx, g, to, 0, func(m *relayed, w http.ResponseWriter) bool {
+		m.headers = []string{"Content-Type", "application/json"}
+		w.WriteHeader(http.StatusAccepted)
+		return true
+	})
+}
+
+// startRelay serves a relay to an address, in goroutines of g, and returns its own.
+// accept answers a message, and says with which headers it is posted, or that it is not.
+func startRelay(ctx context.Context, g *errgroup.Group, to string, timeout time.Duration, accept func(*relayed, http.ResponseWriter) bool) (url string) {
 	queue := make(chan relayed, 4096)
 	server := serveBench(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, iot.MaxMessageBytes))
@@ -164,18 +167,18 @@ func (h *benchHouse) startRelay(ctx context.Context, timeout time.Duration, acce
 	client := benchClient()
 	client.Timeout = timeout
 	for range relayWorkers {
-		h.group.Go(func() error {
+		g.Go(func() error {
 			for {
 				select {
 				case m := <-queue:
-					_ = postAs(ctx, client, h.receiver.url, m.body, http.StatusOK, m.headers...)
+					_ = postAs(ctx, client, to, m.body, http.StatusOK, m.headers...)
 				case <-ctx.Done():
 					return nil
 				}
 			}
 		})
 	}
-	h.group.Go(func() error { <-ctx.Done(); server.close(); return nil })
+	g.Go(func() error { <-ctx.Done(); server.close(); return nil })
 	return server.url
 }
 
@@ -435,12 +438,4 @@ func fill(ctx context.Context, store *db.DB, now func() time.Time, n int) error 
 }
 
 // residentMiB is how much memory the process has, 0 where nobody says.
-func residentMiB() float64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	kib, _ := strconv.ParseFloat(strings.Fields(rest + " 0")[0], 64)
-	return kib / 1024
-}
+func residentMiB() float64 { return procMiB("self", "VmRSS") }

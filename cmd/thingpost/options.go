@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -213,6 +214,11 @@ func (o *options) readEnv(p *program, v *option) {
 	if text != "" {
 		v.fault, v.given = v.set(text), text
 	}
+}
+
+// named returns an option that there is.
+func (o *options) named(name string) *option {
+	return o.all[slices.IndexFunc(o.all, func(v *option) bool { return v.name == name })]
 }
 
 // inForce returns the options as they hold, for people to look at. Of a secret it

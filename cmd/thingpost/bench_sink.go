@@ -1,0 +1,339 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A message of these measurements carries a number of its own and when it was sent.
+// The receiver is a process of its own. It takes messages at /in/DELAY/GROUP/PROJECT/HOOK,
+// answers after the delay, and keeps for each hook which numbers came, and for each
+// group how long they were on their way. Its other paths are for the measurement.
+
+// bitset is a set of small numbers.
+type bitset []byte
+
+func (s *bitset) add(n int) (isNew bool) {
+	for len(*s) <= n/8 {
+		*s = append(*s, make([]byte, len(*s)+64)...)
+	}
+	bit := byte(1) << (n % 8)
+	isNew = (*s)[n/8]&bit == 0
+	(*s)[n/8] |= bit
+	return isNew
+}
+
+func (s bitset) count() (n int) {
+	for _, b := range s {
+		n += bits.OnesCount8(b)
+	}
+	return n
+}
+
+// without counts the numbers that another set lacks.
+func (s bitset) without(other bitset) (n int) {
+	for i, b := range s {
+		if i < len(other) {
+			b &^= other[i]
+		}
+		n += bits.OnesCount8(b)
+	}
+	return n
+}
+
+// sinkFigures is what a receiver knows since it was last reset.
+type sinkFigures struct {
+	Arrived int                     `json:"arrived"` // numbers at hooks, each counted once
+	Repeats int                     `json:"repeats"`
+	First   time.Time               `json:"first"` // when something first arrived
+	Last    time.Time               `json:"last"`  // and when something new last did
+	Groups  map[string]benchLatency `json:"groups"`
+}
+
+// sink is the receiver.
+type sink struct {
+	now   func() time.Time
+	mu    sync.Mutex
+	first int // the least number that counts
+	epoch int // resets so far
+	hooks map[string]map[string]*bitset
+	took  map[string][]time.Duration
+	f     sinkFigures
+	need  int
+	full  chan struct{} // closed when need have arrived
+	mode  string        // "", "shut" (nobody is answered) or "fast" (no delays)
+	turn  chan struct{} // closed when the mode changes
+}
+
+// Modes of the receiver.
+const (
+	sinkDelays = ""
+	sinkShut   = "shut"
+	sinkFast   = "fast"
+)
+
+func newSink(now func() time.Time) *sink {
+	s := &sink{now: now, turn: make(chan struct{})}
+	s.reset(0)
+	return s
+}
+
+func (s *sink) reset(first int) {
+	s.epoch++
+	s.first, s.hooks, s.took, s.f, s.full = first, map[string]map[string]*bitset{}, map[string][]time.Duration{}, sinkFigures{}, nil
+}
+
+func (s *sink) handler() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("POST /in/{delay}/{group}/{project}/{hook}", s.receive)
+	m.HandleFunc("POST /reset/{first}", func(_ http.ResponseWriter, r *http.Request) {
+		first, _ := strconv.Atoi(r.PathValue("first"))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reset(first)
+	})
+	m.HandleFunc("POST /mode/{mode}", func(_ http.ResponseWriter, r *http.Request) { s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-")) })
+	m.HandleFunc("GET /wait/{count}", s.wait)
+	m.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) { s.tell(w) })
+	m.HandleFunc("POST /lost", s.lost)
+	return m
+}
+
+func (s *sink) turnTo(mode string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mode = mode
+	close(s.turn)
+	s.turn = make(chan struct{})
+}
+
+// pause waits as long as the mode and the delay say, and reports whether there is
+// still somebody to answer.
+func (s *sink) pause(ctx context.Context, delay time.Duration) bool {
+	end := time.NewTimer(delay)
+	defer end.Stop()
+	for {
+		s.mu.Lock()
+		mode, turn := s.mode, s.turn
+		s.mu.Unlock()
+		over := end.C
+		switch {
+		case mode == sinkShut:
+			over = nil
+		case mode == sinkFast || delay == 0:
+			return true
+		}
+		select {
+		case <-over:
+			return true
+		case <-turn:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (s *sink) receive(_ http.ResponseWriter, r *http.Request) {
+	delay, _ := time.ParseDuration(r.PathValue("delay"))
+	s.mu.Lock()
+	epoch := s.epoch
+	s.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || !s.pause(r.Context(), delay) {
+		return // nobody waits for the answer
+	}
+	at := s.now()
+	sent, number := numberAfter(body, `"sent_at":`), int(numberAfter(body, `"n":`))
+	project, hook, group := r.PathValue("project"), r.PathValue("hook"), r.PathValue("group")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if number < s.first || epoch != s.epoch {
+		return // of an earlier part
+	}
+	if s.hooks[project] == nil {
+		s.hooks[project] = map[string]*bitset{}
+	}
+	seen := s.hooks[project][hook]
+	if seen == nil {
+		seen = &bitset{}
+		s.hooks[project][hook] = seen
+	}
+	if !seen.add(number - s.first) {
+		s.f.Repeats++
+		return
+	}
+	s.took[group] = append(s.took[group], at.Sub(time.Unix(0, sent)))
+	if s.f.Arrived == 0 {
+		s.f.First = at
+	}
+	s.f.Arrived, s.f.Last = s.f.Arrived+1, at
+	if s.full != nil && s.f.Arrived >= s.need {
+		close(s.full)
+		s.full = nil
+	}
+}
+
+// numberAfter reads the number after a name, within the first bytes of a body.
+func numberAfter(body []byte, name string) int64 {
+	_, rest, _ := strings.Cut(string(body[:min(len(body), 200)]), name)
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	n, _ := strconv.ParseInt(rest[:max(end, 0)], 10, 64)
+	return n
+}
+
+// wait answers once so many have arrived; one at a time may wait.
+func (s *sink) wait(w http.ResponseWriter, r *http.Request) {
+	count, _ := strconv.Atoi(r.PathValue("count"))
+	s.mu.Lock()
+	full := make(chan struct{})
+	if s.f.Arrived >= count {
+		close(full)
+	} else {
+		s.need, s.full = count, full
+	}
+	s.mu.Unlock()
+	select {
+	case <-full:
+	case <-r.Context().Done():
+	}
+	s.tell(w)
+}
+
+func (s *sink) tell(w http.ResponseWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.f.Groups = map[string]benchLatency{}
+	for name, took := range s.took {
+		s.f.Groups[name] = benchLatency{ArrivalP50: percentileMS(took, 50), ArrivalP99: percentileMS(took, 99)}
+	}
+	_ = json.NewEncoder(w).Encode(s.f) // whoever asked has gone
+}
+
+// acked are the numbers that were acknowledged, for each project, and how many hooks
+// want each.
+type acked map[string]*ackedNumbers
+
+type ackedNumbers struct {
+	Hooks   int    `json:"hooks"`
+	Numbers bitset `json:"numbers"`
+}
+
+// lost answers how many of the numbers that were acknowledged did not come to a hook.
+func (s *sink) lost(w http.ResponseWriter, r *http.Request) {
+	var all acked
+	if err := json.NewDecoder(r.Body).Decode(&all); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := 0
+	for project, a := range all {
+		hooks := s.hooks[project]
+		lost += a.Numbers.count() * (a.Hooks - len(hooks))
+		for _, seen := range hooks {
+			lost += a.Numbers.without(*seen)
+		}
+	}
+	_, _ = fmt.Fprint(w, lost) // whoever asked has gone
+}
+
+// benchAs is what this process is for another's measurement: its receiver, or with
+// the address of one a relay that keeps nothing.
+func (p *program) benchAs(ctx context.Context, role, to string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var s *benchServer
+	if role == benchRelayRole {
+		s = &benchServer{url: startBareRelay(ctx, &errgroup.Group{}, to)}
+	} else {
+		s = serveBench(newSink(p.now).handler())
+		defer s.close()
+	}
+	p.say("Bench %s listens on %s", role, s.url)
+	_, err := io.Copy(io.Discard, p.stdin) // until whoever started us has ended
+	return err
+}
+
+// Roles of a process in another's measurement.
+const (
+	benchReceiverRole = "receiver"
+	benchRelayRole    = "relay"
+)
+
+// benchSink is a receiver in a process of its own, as the measurement sees it.
+type benchSink struct {
+	*benchChild
+	client *http.Client
+	first  int // the least number since the last reset
+}
+
+func startSink(ctx context.Context, own string, client *http.Client) (*benchSink, error) {
+	c, err := startChild(ctx, nil, nil, own, "bench", "-as", benchReceiverRole)
+	if err != nil {
+		return nil, err
+	}
+	return &benchSink{benchChild: c, client: client}, nil
+}
+
+func (s *benchSink) ask(ctx context.Context, method, path string, body any) ([]byte, error) {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	got, err := benchSend(ctx, s.client, method, s.url+path, "", text)
+	if err == nil && got.status != http.StatusOK {
+		err = fmt.Errorf("the receiver answers %d to %s", got.status, path)
+	}
+	return got.body, err
+}
+
+// reset forgets what came; numbers below first are not counted from now on.
+func (s *benchSink) reset(ctx context.Context, first int) error {
+	s.first = first
+	_, err := s.ask(ctx, http.MethodPost, "/reset/"+strconv.Itoa(first), nil)
+	return err
+}
+
+func (s *benchSink) turnTo(ctx context.Context, mode string) error {
+	_, err := s.ask(ctx, http.MethodPost, "/mode/-"+mode, nil)
+	return err
+}
+
+// waitFor waits until so many have arrived since the last reset. If that takes longer
+// than most, false is returned with what has come.
+func (s *benchSink) waitFor(ctx context.Context, count int, most time.Duration) (f sinkFigures, all bool, err error) {
+	waiting, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	text, err := s.ask(waiting, http.MethodGet, "/wait/"+strconv.Itoa(count), nil)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		text, err = s.ask(ctx, http.MethodGet, "/figures", nil)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	return f, f.Arrived >= count, err
+}
+
+// lost is how much of what was acknowledged since the last reset has not arrived.
+func (s *benchSink) lost(ctx context.Context, a acked) (n int, err error) {
+	text, err := s.ask(ctx, http.MethodPost, "/lost", a)
+	if err == nil {
+		n, err = strconv.Atoi(string(text))
+	}
+	return n, err
+}
