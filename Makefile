@@ -73,6 +73,7 @@ e2e: ## run the browser tests alone (needs Chromium or Chrome, and axe-core)
 	if [ -z "$$packages" ]; then echo 'there are no browser tests' >&2; exit 1; fi; \
 	set -x; THINGPOST_BROWSER_REQUIRED=1 $(GO) test -count=1 -v -run '^TestBrowser' $(TESTFLAGS) $$packages
 
+# ARGS choose other parts: -devices 50000, -arrays 30, -small-memory 192MiB, -tenants 200, -writes, -against BINARY.
 bench: build ## run the Go benchmarks, then measure the whole program on this machine
 	$(GO) test -run '^$$' -bench . -benchmem $(TESTFLAGS) ./...
 	$(BIN) bench $(ARGS)
@@ -112,7 +113,7 @@ scale: ## compare the cost of storing, and of each list, with 10,000 and with RO
 	THINGPOST_SCALE_ROWS=$(ROWS) $(GO) test ./handlers/dashboard -run '^$$' -bench '^BenchmarkScale$$' -benchtime 1x -timeout 0 -v $(TESTFLAGS)
 
 # INTO=docs/proof.md puts the table there; ONLY is a part of a test's name or of a claim.
-proof: ## show what holds: the claims, what was done, and the figures, within ten minutes
+proof: ## show what holds: the claims, what was done, and the figures, within a quarter of an hour
 	@THINGPOST_BROWSER_REQUIRED=1 $(GO) run ./cmd/proof $(if $(INTO),-into $(INTO)) $(if $(ONLY),-only '$(ONLY)')
 
 check: ## do all that CI does

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // figures is what we read of "thingpost bench -json".
@@ -38,19 +39,27 @@ type latency struct {
 
 // bench runs the program's own measurement.
 func (r *runner) bench(ctx context.Context, args ...string) (*figures, error) {
+	var f figures
+	return &f, r.measure(ctx, &f, args...)
+}
+
+// measure runs "thingpost bench" and reads its figures.
+func (r *runner) measure(ctx context.Context, into any, args ...string) error {
 	binary := filepath.Join(r.folder, "thingpost")
 	if r.built["bench"] == "" {
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/thingpost").CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build: %w\n%s", err, out)
+			return fmt.Errorf("build: %w\n%s", err, out)
 		}
 		r.built["bench"] = binary
 	}
-	out, err := exec.CommandContext(ctx, binary, slices.Concat([]string{"bench", "-json"}, args)...).Output()
+	cmd := exec.CommandContext(ctx, binary, slices.Concat([]string{"bench", "-json"}, args)...)
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(complaint.String()))
 	}
-	var f figures
-	return &f, json.Unmarshal(out, &f)
+	return json.Unmarshal(out, into)
 }
 
 // little is a bench whose rounds are not what is measured.

@@ -19,7 +19,7 @@ import (
 )
 
 // limit is how long the whole may take.
-const limit = 10 * time.Minute
+const limit = 15 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

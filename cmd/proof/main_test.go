@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -130,6 +131,43 @@ func TestCellsOfClaimsAreShort(t *testing.T) {
 			if n := utf8.RuneCountInString(text) + 2; n > maxCell { // two for the ticks of a command
 				t.Errorf("%d characters, at most %d: %s", n, maxCell, text)
 			}
+		}
+	}
+}
+
+// A part's figures are judged by the bounds of its claim, and what was not measured
+// holds nothing.
+func TestJudgesParts(t *testing.T) {
+	for name, c := range map[string]struct {
+		judge func(*parts) (string, bool)
+		json  string
+		holds bool
+		says  string
+	}{
+		"devices": {judgeDevices, `{"devices":{"keys":[{"key":"project key","few":{"delivered_per_second":100},"many":{"delivered_per_second":95},"ratio":0.95,"cpu_ratio":0.93,"changed_ratio":0.9}],
+			"register":[{"how":"one by one","first_ms":1,"last_ms":3,"ratio":3,"cpu_ratio":1.1}]}}`, true, "project key: 0.95 (95 against 100 messages/s), 0.93 of the CPU"},
+		"no CPU known": {judgeDevices, `{"devices":{"keys":[{"ratio":0.95,"changed_ratio":0.9}],"register":[{"ratio":1.2}]}}`, true, "1.20 of the first"},
+		"much CPU":     {judgeDevices, `{"devices":{"keys":[{"ratio":0.95,"cpu_ratio":0.5,"changed_ratio":1}],"register":[{"ratio":1}]}}`, false, "0.50 of the CPU"},
+		"slow changes": {judgeDevices, `{"devices":{"keys":[{"ratio":0.95,"cpu_ratio":1,"changed_ratio":0.5}],"register":[{"ratio":1}]}}`, false, "0.50 beside"},
+		"register":     {judgeDevices, `{"devices":{"keys":[{"ratio":1,"cpu_ratio":1,"changed_ratio":1}],"register":[{"ratio":1,"cpu_ratio":2}]}}`, false, "2.00 of the first"},
+		"nothing":      {judgeDevices, `{}`, false, ""},
+		"arrays": {judgeArrays, `{"arrays":{"beside":{"accept_p99_ms":49,"arrival_p99_ms":49},"sender":{"202":9},"told":{"202":1,"503":2},"stored":1},
+			"wide":{"beside":{"accept_p99_ms":1,"arrival_p99_ms":2},"sender":{"202":9},"stored":1}}`, true, "[202:1 503:2]"},
+		"late array":    {judgeArrays, `{"arrays":{"sender":{"202":9},"stored":1},"wide":{"beside":{"arrival_p99_ms":50},"sender":{"202":9},"stored":1}}`, false, "50.0 ms"},
+		"refused":       {judgeArrays, `{"arrays":{"sender":{"202":9,"503":1},"stored":1},"wide":{"sender":{"202":9},"stored":1}}`, false, ""},
+		"memory":        {judgeMemory, `{"small_memory":{"peak_mib":160,"limited":true,"told":{"202":5,"429":1},"arrived":25}}`, true, "all 25 arrivals came"},
+		"killed":        {judgeMemory, `{"small_memory":{"peak_mib":100,"limited":true,"killed":true,"killed_after_seconds":2.5,"told":{"202":5}}}`, false, "killed after 2.5 s"},
+		"large":         {judgeMemory, `{"small_memory":{"peak_mib":161,"why":"no right","told":{"202":5}}}`, false, "no limit could be set: no right"},
+		"tenants":       {judgeTenants, `{"tenants":{"ratio":2,"ratios":[2],"others":{"202":7},"flood":{"202":1}}}`, true, "2.00 (rounds [2.00])"},
+		"flooded":       {judgeTenants, `{"tenants":{"ratio":2.1,"others":{"202":7}}}`, false, "2.10"},
+		"none accepted": {judgeTenants, `{"tenants":{"ratio":1,"others":{"429":7}}}`, false, "[429:7]"},
+	} {
+		var p parts
+		if err := json.Unmarshal([]byte(c.json), &p); err != nil {
+			t.Fatal(name, err)
+		}
+		if said, holds := c.judge(&p); holds != c.holds || !strings.Contains(said, c.says) {
+			t.Errorf("%s: %t, %s", name, holds, said)
 		}
 	}
 }

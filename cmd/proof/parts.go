@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// parts is what we read of those measurements whose server is a process of its own.
+type parts struct {
+	Devices struct {
+		Keys []struct {
+			Key          string
+			Few, Many    struct{ speed }
+			Ratio        float64
+			CPURatio     float64 `json:"cpu_ratio"` // 0 where the system does not tell
+			ChangedRatio float64 `json:"changed_ratio"`
+		}
+		Register []struct {
+			How      string
+			FirstMS  float64 `json:"first_ms"`
+			LastMS   float64 `json:"last_ms"`
+			Ratio    float64
+			CPURatio float64 `json:"cpu_ratio"`
+		}
+	}
+	Arrays, Wide arrayFigures
+	Memory       struct {
+		PeakMiB     float64 `json:"peak_mib"`
+		Limited     bool
+		Why         string
+		Killed      bool
+		KilledAfter float64 `json:"killed_after_seconds"`
+		Told        told
+		Arrived     int
+	} `json:"small_memory"`
+	Tenants struct {
+		Alone, Beside latency
+		Ratio         float64
+		Ratios        []float64
+		Others, Flood told
+	}
+}
+
+type arrayFigures struct {
+	Alone, Beside bothWays
+	Sender, Told  told
+	Stored        int
+	PeakMiB       float64 `json:"peak_mib"`
+}
+
+// bothWays are how long senders waited, and how long messages were on their way.
+type bothWays struct {
+	AcceptP99 float64 `json:"accept_p99_ms"`
+	latency
+}
+
+// told counts what senders were told, by status.
+type told map[string]int
+
+func (t told) String() string { return strings.TrimPrefix(fmt.Sprint(map[string]int(t)), "map") }
+
+// accepted reports whether all were told to have been stored.
+func (t told) accepted() bool { return len(t) == 1 && t["202"] > 0 }
+
+// part returns a claim's measurement with a judgement.
+func part(judge func(*parts) (string, bool), args ...string) func(context.Context, *runner) (string, bool, error) {
+	return func(ctx context.Context, r *runner) (string, bool, error) {
+		var p parts
+		if err := r.measure(ctx, &p, args...); err != nil {
+			return "", false, err
+		}
+		figure, holds := judge(&p)
+		return figure, holds, nil
+	}
+}
+
+var (
+	devices = part(judgeDevices, "-devices", "50000", "-messages", "10000")
+	arrays  = part(judgeArrays, "-arrays", "30", "-seconds", "4")
+	memory  = part(judgeMemory, "-small-memory", "192MiB", "-seconds", "20")
+	tenants = part(judgeTenants, "-tenants", "200", "-seconds", "4")
+)
+
+// Bounds of the claims. A device more may cost a quarter more than the first: its
+// measurement takes a tenth of a second.
+const (
+	leastOfFew   = 0.9
+	mostRegister = 1.25
+	mostBeside   = 50  // ms
+	mostMemory   = 160 // MiB
+	mostFlooded  = 2.0
+)
+
+func judgeDevices(p *parts) (string, bool) {
+	var said []string
+	holds := len(p.Devices.Keys) > 0 && len(p.Devices.Register) > 0
+	for _, k := range p.Devices.Keys {
+		said = append(said, fmt.Sprintf("%s: %.2f (%.0f against %.0f messages/s), %.2f of the CPU, %.2f beside changes", k.Key, k.Ratio,
+			k.Many.Delivered, k.Few.Delivered, k.CPURatio, k.ChangedRatio))
+		holds = holds && k.Ratio >= leastOfFew && k.ChangedRatio >= leastOfFew && (k.CPURatio == 0 || k.CPURatio >= leastOfFew)
+	}
+	for _, g := range p.Devices.Register {
+		cost := g.CPURatio
+		if cost == 0 {
+			cost = g.Ratio
+		}
+		said = append(said, fmt.Sprintf("registered %s %.2f of the first (%.2f against %.2f ms)", g.How, cost, g.LastMS, g.FirstMS))
+		holds = holds && cost <= mostRegister
+	}
+	return strings.Join(said, "; "), holds
+}
+
+func judgeArrays(p *parts) (string, bool) {
+	var said []string
+	holds := true
+	for _, a := range []arrayFigures{p.Arrays, p.Wide} {
+		said = append(said, fmt.Sprintf("p99 to the answer %.1f ms alone, %.1f ms beside, to arrival %.1f and %.1f ms; arrays were told %v, at most %.0f MiB",
+			a.Alone.AcceptP99, a.Beside.AcceptP99, a.Alone.P99, a.Beside.P99, a.Told, a.PeakMiB))
+		holds = holds && a.Sender.accepted() && a.Beside.AcceptP99 < mostBeside && a.Beside.P99 < mostBeside && a.Stored > 0
+	}
+	return strings.Join(said, "; 300 webhooks: "), holds
+}
+
+func judgeMemory(p *parts) (string, bool) {
+	m := p.Memory
+	figure := fmt.Sprintf("at most %.0f MiB, told %v, all %d arrivals came", m.PeakMiB, m.Told, m.Arrived)
+	if m.Killed {
+		figure += fmt.Sprintf(", killed after %.1f s", m.KilledAfter)
+	}
+	if !m.Limited {
+		figure += ", no limit could be set: " + m.Why
+	}
+	return figure, !m.Killed && m.PeakMiB > 0 && m.PeakMiB <= mostMemory && m.Told["202"] > 0
+}
+
+func judgeTenants(p *parts) (string, bool) {
+	n := p.Tenants
+	return fmt.Sprintf("%.2f (rounds %.2f): p99 %.1f ms alone, %.1f ms beside; they were told %v, the one that floods %v",
+		n.Ratio, n.Ratios, n.Alone.P99, n.Beside.P99, n.Others, n.Flood), n.Ratio > 0 && n.Ratio <= mostFlooded && n.Others.accepted()
+}
