@@ -115,8 +115,8 @@ func judgeArrays(p *parts) (string, bool) {
 	var said []string
 	holds := true
 	for _, a := range []arrayFigures{p.Arrays, p.Wide} {
-		said = append(said, fmt.Sprintf("p99 to the answer %.1f ms alone, %.1f ms beside, to arrival %.1f and %.1f ms; arrays were told %v, at most %.0f MiB",
-			a.Alone.AcceptP99, a.Beside.AcceptP99, a.Alone.P99, a.Beside.P99, a.Told, a.PeakMiB))
+		said = append(said, fmt.Sprintf("p99 to the answer %.1f ms alone, %.1f ms beside, to arrival %.1f and %.1f ms; "+
+			"arrays were told %v, at most %.0f MiB", a.Alone.AcceptP99, a.Beside.AcceptP99, a.Alone.P99, a.Beside.P99, a.Told, a.PeakMiB))
 		holds = holds && a.Sender.accepted() && a.Beside.AcceptP99 < mostBeside && a.Beside.P99 < mostBeside && a.Stored > 0
 	}
 	return strings.Join(said, "; 300 webhooks: "), holds

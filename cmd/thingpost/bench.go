@@ -49,7 +49,7 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	var c benchConfig
 	o := newOptions("bench", "", benchAbout)
 	o.group("Throughput")
-	o.count(&c.messages, "messages", 60_000, 1_000, 10_000_000, "messages a round, for each of the two")
+	o.count(&c.messages, "messages", 60_000, 100, 10_000_000, "messages a round, for each of the two")
 	o.count(&c.senders, "senders", 192, 1, 4096, "senders at once; each waits for its answer")
 	o.count(&c.rounds, "rounds", 3, 1, 100, "rounds; the median ratio counts; 5 with -against")
 	o.group("Latency")

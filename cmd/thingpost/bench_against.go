@@ -127,13 +127,14 @@ func (y *benchYard) compareSpeeds(ctx context.Context, r *benchAgainst, builds [
 		cpu.Relay = new(medianOf(figures[0], func(s benchSpeed) float64 { return s.CPUMS }))
 		r.Rows = append(r.Rows, delivered, cpu)
 	}
-	figures, err := inTurns(y.c.rounds, builds, flat(againstSenders, max(y.c.messages/5, 1), func(b *benchBuild) benchPost { return b.five }))
+	five := func(b *benchBuild) benchPost { return b.five }
+	figures, err := inTurns(y.c.rounds, builds, flat(againstSenders, max(y.c.messages/5, 1), five))
 	if err != nil {
 		return err
 	}
-	five := compare(figures, func(s benchSpeed) float64 { return s.Delivered })
-	five.Name, five.Unit = "delivered to five webhooks", "1/s"
-	r.Rows = append(r.Rows, five)
+	all := compare(figures, func(s benchSpeed) float64 { return s.Delivered })
+	all.Name, all.Unit = "delivered to five webhooks", "1/s"
+	r.Rows = append(r.Rows, all)
 	figures, err = inTurns(y.c.rounds, builds, func(b *benchBuild) (s benchSpeed, err error) {
 		s.benchLatency, err = y.evenRound(ctx, b.one, y.c.rate, y.c.rate*y.c.seconds)
 		return s, err
@@ -228,6 +229,7 @@ func (y *benchYard) owe(ctx context.Context, b *benchBuild) error {
 	if err != nil {
 		return err
 	}
+	url := b.server.url + "/api/v1/projects/one/messages"
 	for left := y.c.pending; left > 0; left -= 5000 {
 		count := min(left, 5000)
 		last := int(y.load.last.Add(int64(count)))
@@ -236,7 +238,7 @@ func (y *benchYard) owe(ctx context.Context, b *benchBuild) error {
 			fmt.Fprintf(&text, `,{"from":"probe-1","payload":{"sent_at":0,"n":%d}}`, n)
 		}
 		for {
-			got, err := benchSend(ctx, y.client, http.MethodPost, b.server.url+"/api/v1/projects/one/messages", a.token, []byte("["+text.String()[1:]+"]"))
+			got, err := benchSend(ctx, y.client, http.MethodPost, url, a.token, []byte("["+text.String()[1:]+"]"))
 			if err != nil {
 				return err
 			}
@@ -277,7 +279,7 @@ func (y *benchYard) pendingStart(ctx context.Context, b *benchBuild) (s pendingS
 	return s, y.sink.turnTo(ctx, sinkShut)
 }
 
-func (r *benchAgainst) print(t benchTable) {
+func (r *benchAgainst) table(t benchTable) {
 	head := "\n\tours"
 	if r.Other != "" {
 		head += "\tof " + filepath.Base(r.Other) + "\tratio\trounds\ta relay that keeps nothing"

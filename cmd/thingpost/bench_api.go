@@ -26,13 +26,13 @@ type benchAPI struct {
 func benchSignIn(ctx context.Context, client *http.Client, url string) (*benchAPI, error) {
 	a := &benchAPI{url: url, client: client}
 	var made struct{ Token string }
-	err := a.call(ctx, http.MethodPost, "/tokens", map[string]string{"email": benchEmail, "password": benchPassword}, &made)
+	err := a.post(ctx, "/tokens", map[string]string{"email": benchEmail, "password": benchPassword}, &made)
 	a.token = made.Token
 	return a, err
 }
 
-// call sends a body as JSON, nil for none, and reads the answer, which must be a 2xx.
-func (a *benchAPI) call(ctx context.Context, method, path string, body, into any) error {
+// post sends a body as JSON, nil for none, and reads the answer, which must be a 2xx.
+func (a *benchAPI) post(ctx context.Context, path string, body, into any) error {
 	var text []byte
 	if body != nil {
 		var err error
@@ -40,12 +40,12 @@ func (a *benchAPI) call(ctx context.Context, method, path string, body, into any
 			return err
 		}
 	}
-	got, err := benchSend(ctx, a.client, method, a.url+"/api/v1"+path, a.token, text)
+	got, err := benchSend(ctx, a.client, http.MethodPost, a.url+"/api/v1"+path, a.token, text)
 	if err != nil {
 		return err
 	}
 	if got.status/100 != 2 {
-		return fmt.Errorf("%s %s: answer %d: %s", method, path, got.status, got.body)
+		return fmt.Errorf("POST %s: answer %d: %s", path, got.status, got.body)
 	}
 	if into == nil {
 		return nil
@@ -54,15 +54,15 @@ func (a *benchAPI) call(ctx context.Context, method, path string, body, into any
 }
 
 func (a *benchAPI) project(ctx context.Context, id string) error {
-	return a.call(ctx, http.MethodPost, "/projects", map[string]string{"id": id, "name": id}, nil)
+	return a.post(ctx, "/projects", map[string]string{"id": id, "name": id}, nil)
 }
 
 // webhooks makes n webhooks, hook-1 and so on, that post to a place of the receiver.
 func (a *benchAPI) webhooks(ctx context.Context, project, place string, n int) error {
 	for i := range n {
 		id := "hook-" + strconv.Itoa(i+1)
-		if err := a.call(ctx, http.MethodPost, "/projects/"+project+"/webhooks", map[string]any{"id": id, "description": id, "type": "user",
-			"url": place + "/" + project + "/" + id, "payload_only": true, "settings": map[string]any{"timeout_ms": 30_000}}, nil); err != nil {
+		if err := a.post(ctx, "/projects/"+project+"/webhooks", map[string]any{"id": id, "description": id, "type": "user",
+			"url": place + "/" + project + "/" + id, "payload_only": true, "settings": map[string]int{"timeout_ms": 30_000}}, nil); err != nil {
 			return err
 		}
 	}
@@ -72,14 +72,14 @@ func (a *benchAPI) webhooks(ctx context.Context, project, place string, n int) e
 // device makes a device and returns its key.
 func (a *benchAPI) device(ctx context.Context, project, id string) (string, error) {
 	var made struct{ Key string }
-	err := a.call(ctx, http.MethodPost, "/projects/"+project+"/devices", map[string]string{"id": id}, &made)
+	err := a.post(ctx, "/projects/"+project+"/devices", map[string]string{"id": id}, &made)
 	return made.Key, err
 }
 
 // key makes a key of a project that may do everything.
 func (a *benchAPI) key(ctx context.Context, project string) (string, error) {
 	var made struct{ Key string }
-	err := a.call(ctx, http.MethodPost, "/projects/"+project+"/keys", map[string]any{"name": "Bench", "rights": []string{"RIGHT_APPLICATION_ALL"}}, &made)
+	err := a.post(ctx, "/projects/"+project+"/keys", map[string]any{"name": "Bench", "rights": []string{"RIGHT_APPLICATION_ALL"}}, &made)
 	return made.Key, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -96,7 +95,8 @@ func (y *benchYard) deviceFolder(ctx context.Context, name string, n int) (f *de
 			return nil, err
 		}
 		keyID, secret, text := iot.NewAPIKey()
-		if err := store.CreateAPIKey(&iot.APIKey{ID: keyID, ProjectID: p.Key, Name: "Bench", Rights: rights}, secret, benchActor); err != nil {
+		k := &iot.APIKey{ID: keyID, ProjectID: p.Key, Name: "Bench", Rights: rights}
+		if err := store.CreateAPIKey(k, secret, benchActor); err != nil {
 			return nil, err
 		}
 		*key = text.Reveal()
@@ -159,7 +159,8 @@ func (y *benchYard) devices(ctx context.Context) (*benchDevices, error) {
 				return nil, err
 			}
 			fews, manys, changes = append(fews, a), append(manys, b), append(changes, c)
-			ratios, cpus, changed = append(ratios, b.Delivered/a.Delivered), append(cpus, quotient(a.CPUMS, b.CPUMS)), append(changed, c.Delivered/b.Delivered)
+			ratios, changed = append(ratios, b.Delivered/a.Delivered), append(changed, c.Delivered/b.Delivered)
+			cpus = append(cpus, quotient(a.CPUMS, b.CPUMS))
 		}
 		row.Few, row.Many, row.Changed = medianSpeed(fews), medianSpeed(manys), medianSpeed(changes)
 		row.Ratio, row.CPURatio, row.ChangedRatio = median(ratios), median(cpus), median(changed)
@@ -181,7 +182,7 @@ func (y *benchYard) deviceRound(ctx context.Context, f *deviceFolder, kind strin
 		stop = y.change(ctx, server, f)
 	}
 	s, err = y.speed(ctx, server, y.c.senders, y.c.messages, "devices", func() benchPost {
-		i, key := rand.IntN(f.n), f.project //nolint:gosec // no secret
+		i, key := rand.IntN(f.n), f.project
 		if kind == "device keys" {
 			key = f.keys[i]
 		}
@@ -199,7 +200,7 @@ func (y *benchYard) change(ctx context.Context, server *benchChild, f *deviceFol
 		tick := time.NewTicker(changesEvery)
 		defer tick.Stop()
 		for verb := "pause"; ; verb = map[string]string{"pause": "resume", "resume": "pause"}[verb] {
-			if err := a.call(ctx, http.MethodPost, "/projects/"+nextProject+"/webhooks/hook-1/"+verb, nil, nil); err != nil && ctx.Err() == nil {
+			if err := a.post(ctx, "/projects/"+nextProject+"/webhooks/hook-1/"+verb, nil, nil); err != nil && ctx.Err() == nil {
 				done <- err
 				return
 			}
@@ -239,7 +240,7 @@ func (y *benchYard) register(ctx context.Context, f *deviceFolder) ([]benchRegis
 			for i := range registered {
 				messages = append(messages, map[string]any{"from": fmt.Sprintf("other-%d-%d", n, i), "payload": i})
 			}
-			return a.call(ctx, http.MethodPost, "/projects/"+project+"/messages", messages, nil)
+			return a.post(ctx, "/projects/"+project+"/messages", messages, nil)
 		}},
 	} {
 		const turns = 5
@@ -258,19 +259,22 @@ func (y *benchYard) register(ctx context.Context, f *deviceFolder) ([]benchRegis
 				cpus[i] = append(cpus[i], ms(server.cpu()-cpu)/float64(n*way.each))
 			}
 		}
-		row := benchRegister{How: way.how, FirstMS: median(times[0]), LastMS: median(times[1]), FirstCPUMS: median(cpus[0]), LastCPUMS: median(cpus[1])}
+		row := benchRegister{How: way.how, FirstMS: median(times[0]), LastMS: median(times[1]),
+			FirstCPUMS: median(cpus[0]), LastCPUMS: median(cpus[1])}
 		row.Ratio, row.CPURatio = quotient(row.LastMS, row.FirstMS), quotient(row.LastCPUMS, row.FirstCPUMS)
 		list = append(list, row)
 	}
 	return list, nil
 }
 
-func (r *benchDevices) print(t benchTable) {
-	t.line("\n%d messages of random devices to a server that was just started\tdelivered/s\tCPU a message\taccept p50 / p99\tarrival p50 / p99", r.Messages)
+func (r *benchDevices) table(t benchTable) {
+	t.line("\n%d messages of random devices to a server just started\tdelivered/s\tCPU a message\taccept p50 / p99\tarrival p50 / p99",
+		r.Messages)
 	for _, k := range r.Keys {
 		t.line("%d devices, %s\t%.0f\t%.3f ms\t%s", r.Few, k.Key, k.Few.Delivered, k.Few.CPUMS, k.Few.benchLatency)
 		t.line("%d devices, %s\t%.0f\t%.3f ms\t%s", r.Devices, k.Key, k.Many.Delivered, k.Many.CPUMS, k.Many.benchLatency)
-		t.line("the same, another project's webhook changes each second\t%.0f\t%.3f ms\t%s", k.Changed.Delivered, k.Changed.CPUMS, k.Changed.benchLatency)
+		t.line("the same, another project's webhook changes each second\t%.0f\t%.3f ms\t%s", k.Changed.Delivered, k.Changed.CPUMS,
+			k.Changed.benchLatency)
 		t.line("ratio\t%.2f\t%.2f\tbeside changes %.2f", k.Ratio, k.CPURatio, k.ChangedRatio)
 	}
 	t.line("\na device is registered\tin an empty project\tbeside %d\tratio\tCPU\tCPU beside them\tratio", r.Devices)

@@ -152,7 +152,8 @@ func startBareRelay(ctx context.Context, g *errgroup.Group, to string) (url stri
 
 // startRelay serves a relay to an address, in goroutines of g, and returns its own.
 // accept answers a message, and says with which headers it is posted, or that it is not.
-func startRelay(ctx context.Context, g *errgroup.Group, to string, timeout time.Duration, accept func(*relayed, http.ResponseWriter) bool) (url string) {
+func startRelay(ctx context.Context, g *errgroup.Group, to string, timeout time.Duration,
+	accept func(*relayed, http.ResponseWriter) bool) (url string) {
 	queue := make(chan relayed, 4096)
 	server := serveBench(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, iot.MaxMessageBytes))

@@ -89,7 +89,8 @@ func (t *benchTold) latency(f sinkFigures, group string) benchLatency {
 // numberedBody is a message with its number and the time of sending, and so many
 // bytes around them.
 func numberedBody(at time.Time, n, pad int) []byte {
-	head := fmt.Appendf(nil, `{"payload":{"sent_at":%d,"n":%d,"probe":7,"vwc":11.42,"soil_c":14.60,"battery_v":3.31,"note":"`, at.UnixNano(), n)
+	head := fmt.Appendf(nil, `{"payload":{"sent_at":%d,"n":%d,"probe":7,"vwc":11.42,"soil_c":14.60,"battery_v":3.31,"note":"`,
+		at.UnixNano(), n)
 	return append(append(head, bytes.Repeat([]byte("x"), max(pad, 8))...), `"}}`...)
 }
 

@@ -145,7 +145,7 @@ func (g *benchGroup) peakMiB() float64 {
 	return n / (1 << 20)
 }
 
-func (r *benchMemory) print(t benchTable) {
+func (r *benchMemory) table(t benchTable) {
 	how := "in a control group of"
 	if !r.Limited {
 		how = "without a limit (" + r.Why + ") for"
@@ -157,7 +157,8 @@ func (r *benchMemory) print(t benchTable) {
 			killed += " after " + strconv.FormatFloat(r.KilledAfter, 'f', 1, 64) + " s"
 		}
 	}
-	t.line("\n%d senders of 1 MB for %d s, %d webhooks that take %s, %s %.0f MiB", r.Senders, r.Seconds, largeWebhooks, largeTakes, how, r.LimitMiB)
+	t.line("\n%d senders of 1 MB for %d s, %d webhooks that take %s, %s %.0f MiB",
+		r.Senders, r.Seconds, largeWebhooks, largeTakes, how, r.LimitMiB)
 	t.line("at most %.0f MiB resident (%.0f MiB with files), %s; told %s; all %d arrivals of what was acknowledged came, %d of them again",
 		r.PeakMiB, r.GroupPeakMiB, killed, statuses(r.Told), r.Arrived, r.Repeats)
 }

@@ -140,7 +140,8 @@ func (y *benchYard) serve(ctx context.Context, folder string, args ...string) (*
 
 // post is where the messages of a device go.
 func (y *benchYard) post(server *benchChild, project, device, key string, hooks int) benchPost {
-	return benchPost{project: project, url: server.url + "/api/v1/projects/" + project + "/devices/" + device + "/messages", key: key, hooks: hooks}
+	url := server.url + "/api/v1/projects/" + project + "/devices/" + device + "/messages"
+	return benchPost{project: project, url: url, key: key, hooks: hooks}
 }
 
 // furnish makes a project with webhooks that post to a place, and a device, and returns
@@ -164,7 +165,8 @@ type benchSpeed struct {
 }
 
 // speed sends messages as fast as the answers come, and waits until all have arrived.
-func (y *benchYard) speed(ctx context.Context, server *benchChild, senders, messages int, group string, pick func() benchPost) (s benchSpeed, err error) {
+func (y *benchYard) speed(ctx context.Context, server *benchChild, senders, messages int, group string,
+	pick func() benchPost) (s benchSpeed, err error) {
 	told, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return s, err
@@ -192,13 +194,16 @@ func errorOf(server *benchChild) error {
 }
 
 func medianSpeed(list []benchSpeed) benchSpeed {
-	return benchSpeed{Delivered: medianOf(list, func(s benchSpeed) float64 { return s.Delivered }), CPUMS: medianOf(list, func(s benchSpeed) float64 { return s.CPUMS }),
+	return benchSpeed{
+		Delivered: medianOf(list, func(s benchSpeed) float64 { return s.Delivered }),
+		CPUMS:     medianOf(list, func(s benchSpeed) float64 { return s.CPUMS }),
 		benchLatency: benchLatency{
 			AcceptP50:  medianOf(list, func(s benchSpeed) float64 { return s.AcceptP50 }),
 			AcceptP99:  medianOf(list, func(s benchSpeed) float64 { return s.AcceptP99 }),
 			ArrivalP50: medianOf(list, func(s benchSpeed) float64 { return s.ArrivalP50 }),
 			ArrivalP99: medianOf(list, func(s benchSpeed) float64 { return s.ArrivalP99 }),
-		}}
+		},
+	}
 }
 
 func medianOf[T any](list []T, of func(T) float64) float64 {
@@ -242,22 +247,22 @@ func (r *benchParts) print(out io.Writer) error {
 	t := benchTable{tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)}
 	t.line("Thingpost %s, %d CPUs; server, receiver and senders are processes of their own", r.Version, r.CPUs)
 	if r.Devices != nil {
-		r.Devices.print(t)
+		r.Devices.table(t)
 	}
 	if r.Arrays != nil {
-		r.Arrays.print(t)
+		r.Arrays.table(t)
 	}
 	if r.Wide != nil {
-		r.Wide.print(t)
+		r.Wide.table(t)
 	}
 	if r.SmallMemory != nil {
-		r.SmallMemory.print(t)
+		r.SmallMemory.table(t)
 	}
 	if r.Tenants != nil {
-		r.Tenants.print(t)
+		r.Tenants.table(t)
 	}
 	if r.Against != nil {
-		r.Against.print(t)
+		r.Against.table(t)
 	}
 	if err := t.w.Flush(); err != nil {
 		return err

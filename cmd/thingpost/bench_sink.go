@@ -103,7 +103,9 @@ func (s *sink) handler() http.Handler {
 		defer s.mu.Unlock()
 		s.reset(first)
 	})
-	m.HandleFunc("POST /mode/{mode}", func(_ http.ResponseWriter, r *http.Request) { s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-")) })
+	m.HandleFunc("POST /mode/{mode}", func(_ http.ResponseWriter, r *http.Request) {
+		s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-"))
+	})
 	m.HandleFunc("GET /wait/{count}", s.wait)
 	m.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) { s.tell(w) })
 	m.HandleFunc("POST /lost", s.lost)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -30,7 +31,8 @@ type benchTenants struct {
 }
 
 func (y *benchYard) tenants(ctx context.Context) (*benchTenants, error) {
-	r := &benchTenants{Projects: y.c.tenants, Webhooks: tenantWebhooks, Others: map[string]int{}, Flood: map[string]int{}, Seconds: y.c.seconds}
+	r := &benchTenants{Projects: y.c.tenants, Webhooks: tenantWebhooks, Seconds: y.c.seconds,
+		Others: map[string]int{}, Flood: map[string]int{}}
 	server, err := y.serve(ctx, "tenants")
 	if err != nil {
 		return nil, err
@@ -88,21 +90,20 @@ func (y *benchYard) tenantRound(ctx context.Context, r *benchTenants, others []b
 		})
 	}
 	g.Go(func() error {
-		return y.load.even(ctx, window, quiet, tenantRate, func() benchPost { return others[rand.IntN(len(others))] }) //nolint:gosec // no secret
+		return y.load.even(ctx, window, quiet, tenantRate, func() benchPost { return others[rand.IntN(len(others))] })
 	})
 	if err := g.Wait(); err != nil {
 		return l, err
 	}
 	quiet.owed += loud.owed
-	for project, numbers := range loud.acked {
-		quiet.acked[project] = numbers
-	}
+	maps.Copy(quiet.acked, loud.acked)
 	f, err := quiet.settle(ctx, y.sink, 3*time.Minute)
 	return quiet.latency(f, "others"), err
 }
 
-func (r *benchTenants) print(t benchTable) {
-	t.line("\n%d projects with %d webhooks each, %d messages/s of all but one\taccept p50 / p99\tarrival p50 / p99", r.Projects, r.Webhooks, tenantRate)
+func (r *benchTenants) table(t benchTable) {
+	t.line("\n%d projects with %d webhooks each, %d messages/s of all but one\taccept p50 / p99\tarrival p50 / p99",
+		r.Projects, r.Webhooks, tenantRate)
 	t.line("alone\t%s", r.Alone)
 	t.line("beside one that floods\t%s", r.Beside)
 	t.line("ratio of p99 to arrival\t\t%.2f\t(rounds: %.2f)", r.Ratio, r.Ratios)

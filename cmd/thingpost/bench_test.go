@@ -20,7 +20,8 @@ func TestBenchParts(t *testing.T) {
 		args  []string
 		check func(*testing.T, *benchParts)
 	}{
-		"devices": {[]string{"-devices", "30", "-messages", "1000", "-rounds", "1", "-senders", "8"}, func(t *testing.T, r *benchParts) {
+		"devices": {[]string{"-devices", "30", "-messages", "200", "-rounds", "1", "-senders", "8"}, func(t *testing.T, r *benchParts) {
+			t.Helper()
 			d := r.Devices
 			if d.Devices != 30 || d.Few != 20 || len(d.Keys) != 2 || len(d.Register) != 2 {
 				t.Fatalf("it says %+v", d)
@@ -37,8 +38,10 @@ func TestBenchParts(t *testing.T) {
 			}
 		}},
 		"arrays": {[]string{"-arrays", "2", "-array-messages", "50", "-array-webhooks", "6", "-seconds", "1"}, func(t *testing.T, r *benchParts) {
+			t.Helper()
 			for _, a := range []*benchArrays{r.Arrays, r.Wide} {
-				if a.Stored != a.Arrays*a.Messages || a.Owed != a.Stored*a.Webhooks || a.Arrived != a.Owed || a.Refused != 0 || a.Told["202"] != a.Arrays || a.Sender["202"] == 0 {
+				if a.Stored != a.Arrays*a.Messages || a.Owed != a.Stored*a.Webhooks || a.Arrived != a.Owed || a.Refused != 0 ||
+					a.Told["202"] != a.Arrays || a.Sender["202"] == 0 {
 					t.Errorf("it says %+v", a)
 				}
 			}
@@ -47,6 +50,7 @@ func TestBenchParts(t *testing.T) {
 			}
 		}},
 		"memory": {[]string{"-small-memory", "1GiB", "-seconds", "1", "-senders", "2"}, func(t *testing.T, r *benchParts) {
+			t.Helper()
 			m := r.SmallMemory
 			if m.Senders != 2 || m.Told["202"] == 0 || m.Arrived != m.Told["202"]*largeWebhooks || m.Limited == (m.Why != "") || m.Killed {
 				t.Errorf("it says %+v", m)
@@ -55,13 +59,18 @@ func TestBenchParts(t *testing.T) {
 				t.Errorf("a server took %v MiB", m.PeakMiB)
 			}
 		}},
-		"tenants": {[]string{"-tenants", "3", "-messages", "1000", "-rounds", "1", "-seconds", "1", "-senders", "4"}, func(t *testing.T, r *benchParts) {
+		"tenants": {[]string{"-tenants", "3", "-messages", "200", "-rounds", "1", "-seconds", "1",
+			"-senders", "4"}, func(t *testing.T, r *benchParts) {
+			t.Helper()
 			n := r.Tenants
-			if n.Projects != 3 || n.Others["202"] == 0 || n.Flood["202"] == 0 || len(n.Ratios) != 1 || n.Alone.ArrivalP99 <= 0 || n.Beside.ArrivalP99 <= 0 {
+			if n.Projects != 3 || n.Others["202"] == 0 || n.Flood["202"] == 0 || len(n.Ratios) != 1 ||
+				n.Alone.ArrivalP99 <= 0 || n.Beside.ArrivalP99 <= 0 {
 				t.Errorf("it says %+v", n)
 			}
 		}},
-		"against": {[]string{"-against", os.Args[0], "-messages", "1000", "-rounds", "1", "-seconds", "1", "-senders", "8", "-pending", "200"}, func(t *testing.T, r *benchParts) {
+		"against": {[]string{"-against", os.Args[0], "-messages", "200", "-rounds", "1", "-seconds", "1", "-senders", "8",
+			"-pending", "200"}, func(t *testing.T, r *benchParts) {
+			t.Helper()
 			if len(r.Against.Rows) != 8 {
 				t.Errorf("it has %d rows", len(r.Against.Rows))
 			}
@@ -73,6 +82,7 @@ func TestBenchParts(t *testing.T) {
 			}
 		}},
 		"writes": {[]string{"-writes", "-rates", "50", "-seconds", "1"}, func(t *testing.T, r *benchParts) {
+			t.Helper()
 			if len(r.Against.Rows) != 4 {
 				t.Errorf("it has %d rows", len(r.Against.Rows))
 			}
@@ -118,7 +128,8 @@ func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 	s := &benchSink{benchChild: &benchChild{url: server.URL}, client: server.Client()}
 	must(t, s.reset(t.Context(), 10))
 	send := func(n int, hook string) {
-		got, err := benchSend(t.Context(), server.Client(), http.MethodPost, server.URL+"/in/0s/group/project/"+hook, "", numberedBody(time.Now(), n, 0)[len(`{"payload":`):])
+		body := numberedBody(time.Now(), n, 0)[len(`{"payload":`):]
+		got, err := benchSend(t.Context(), server.Client(), http.MethodPost, server.URL+"/in/0s/group/project/"+hook, "", body)
 		must(t, err)
 		if got.status != http.StatusOK {
 			t.Fatalf("answer %d", got.status)

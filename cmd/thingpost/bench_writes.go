@@ -118,7 +118,8 @@ func startTrace(ctx context.Context, server *benchChild, file string) (t *syncTr
 	if err != nil {
 		return nil, "strace is not here"
 	}
-	t = &syncTrace{file: file, cmd: exec.CommandContext(ctx, path, "-c", "-f", "-e", "trace=fsync,fdatasync", "-o", file, "-p", server.pid())}
+	cmd := exec.CommandContext(ctx, path, "-c", "-f", "-e", "trace=fsync,fdatasync", "-o", file, "-p", server.pid())
+	t = &syncTrace{file: file, cmd: cmd}
 	out, err := t.cmd.StderrPipe()
 	if err != nil {
 		return nil, err.Error()
