@@ -116,20 +116,19 @@ func (y *benchYard) besideArrays(ctx context.Context, r *benchArrays, server *be
 	}
 	r.PeakMiB = server.memoryMiB("VmHWM")
 	r.Sender, r.Told, r.Owed = single.Statuses, told.Statuses, told.owed
-	f, all, err := y.sink.waitFor(ctx, told.owed+single.owed, patience)
+	all := maps.Clone(single.acked)
+	maps.Copy(all, told.acked)
+	f, lost, err := y.sink.await(ctx, all, told.owed+single.owed, patience)
 	if err != nil {
 		return err
 	}
-	r.Beside, r.Arrived = single.latency(f, "other"), f.Arrived-single.owed
+	// What the arrays owe may be too much to wait for.
+	own, err := y.sink.lost(ctx, single.acked)
+	if err == nil && own > 0 {
+		err = fmt.Errorf("%d arrivals owed to the other project did not come within %s", own, patience)
+	}
+	r.Beside, r.Arrived = single.latency(f, "other"), told.owed-(lost-own)
 	r.Beside.Rate, r.PeakMiB = slowRate, max(r.PeakMiB, server.memoryMiB("VmHWM"))
-	must := single.acked // what the arrays owe may be too much to wait for
-	if all {
-		maps.Copy(must, told.acked)
-	}
-	lost, err := y.sink.lost(ctx, must)
-	if err == nil && lost > 0 {
-		err = fmt.Errorf("%d arrivals owed by what was acknowledged did not come", lost)
-	}
 	return err
 }
 

@@ -177,12 +177,8 @@ func (l *benchLoad) evenly(ctx context.Context, t *benchTold, rate, count int, p
 // settle waits until all that was acknowledged has arrived, and fails if it does not
 // within most.
 func (t *benchTold) settle(ctx context.Context, s *benchSink, most time.Duration) (sinkFigures, error) {
-	f, all, err := s.waitFor(ctx, t.owed, most)
-	if err != nil {
-		return f, err
-	}
-	lost, err := s.lost(ctx, t.acked)
-	if err == nil && (!all || lost != 0) {
+	f, lost, err := s.await(ctx, t.acked, t.owed, most)
+	if err == nil && lost > 0 {
 		err = fmt.Errorf("of %d arrivals owed by what was acknowledged, %d did not come within %s", t.owed, lost, most)
 	}
 	return f, err

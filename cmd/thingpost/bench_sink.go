@@ -331,6 +331,24 @@ func (s *benchSink) waitFor(ctx context.Context, count int, most time.Duration) 
 	return f, f.Arrived >= count, err
 }
 
+// await waits until all that was acknowledged since the last reset, which makes owed
+// arrivals, has arrived, and returns how much has not within most.
+func (s *benchSink) await(ctx context.Context, a acked, owed int, most time.Duration) (f sinkFigures, lost int, err error) {
+	waiting, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for {
+		until, _ := waiting.Deadline()
+		if f, _, err = s.waitFor(ctx, owed, time.Until(until)); err != nil {
+			return f, 0, err
+		}
+		if lost, err = s.lost(ctx, a); err != nil || lost == 0 || waiting.Err() != nil {
+			return f, lost, err
+		}
+		// What was stored without an answer has arrived too, and was none of it.
+		owed = f.Arrived + lost
+	}
+}
+
 // lost is how much of what was acknowledged since the last reset has not arrived.
 func (s *benchSink) lost(ctx context.Context, a acked) (n int, err error) {
 	text, err := s.ask(ctx, http.MethodPost, "/lost", a)
