@@ -104,7 +104,7 @@ func (s *sink) handler() http.Handler {
 		s.reset(first)
 	})
 	m.HandleFunc("POST /mode/{mode}", func(_ http.ResponseWriter, r *http.Request) {
-		s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-"))
+		s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-")) // a path has no empty part
 	})
 	m.HandleFunc("GET /wait/{count}", s.wait)
 	m.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) { s.tell(w) })
