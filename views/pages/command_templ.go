@@ -269,7 +269,7 @@ func commandRow(p CommandsPage, c *iot.Command) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Td(ui.TdProps{Grow: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Td(ui.TdProps{Grow: true, Phone: ui.PhoneFull}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var10), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -303,7 +303,7 @@ func commandRow(p CommandsPage, c *iot.Command) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.TdText(commandProgress(c), ui.TdProps{}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.TdText(commandProgress(c), ui.TdProps{Phone: ui.PhoneFull}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
