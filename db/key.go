@@ -42,7 +42,8 @@ func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error)
 }
 
 // CreateAPIKey stores a key of its project (ProjectID) under its ID; secret is
-// its last part, kept as a hash.
+// its last part, kept as a hash. It is for people; a key makes another by
+// CreateAPIKeyBy.
 func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error {
 	if err := d.checkKey(k); err != nil {
 		return err
@@ -50,21 +51,74 @@ func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error 
 	return d.write("create key", func(t *Tx) error { return t.createKey(k, secret, actor) })
 }
 
-// UpdateAPIKey changes a key's name, rights and expiry; not_found.
-func (d *DB) UpdateAPIKey(k *iot.APIKey, actor string) error {
+// CreateAPIKeyBy is CreateAPIKey by another key, as far as that may make such a key
+// at the moment when it is written: forbidden; unauthorized if it has ended.
+func (d *DB) CreateAPIKeyBy(k *iot.APIKey, secret iot.Secret, by *iot.APIKey) error {
+	if err := d.checkKey(k); err != nil {
+		return err
+	}
+	return d.write("create key", func(t *Tx) error {
+		maker, err := t.maker(by)
+		if err == nil {
+			err = maker.MayMake(k)
+		}
+		if err != nil {
+			return err
+		}
+		return t.createKey(k, secret, maker.Name)
+	})
+}
+
+// UpdateAPIKeyBy is UpdateAPIKey by another key, or by the key itself, as far as
+// that may change it so: forbidden; unauthorized if it has ended.
+func (d *DB) UpdateAPIKeyBy(k, by *iot.APIKey) error {
 	if err := d.checkKey(k); err != nil {
 		return err
 	}
 	return d.write("update key", func(t *Tx) error {
-		if err := t.execOne("key", `UPDATE api_keys SET name = $1, rights = $2, expires_at = $3 WHERE project_id = $4 AND id = $5 AND deleted_at = 0`,
-			k.Name, k.Rights.String(), int64(k.ExpiresAt), k.ProjectID, k.ID); err != nil {
+		maker, err := t.maker(by)
+		if err != nil {
 			return err
 		}
-		k.Names = k.Rights.Names()
-		t.changed(k.ProjectID, iot.SettingsChanged)
-		t.raise(k.ProjectID) // what is known of keys in memory is out of date
-		return t.audit(k.ProjectID, actor, "key.update", k.Name, strings.Join(k.Names, ", "))
+		was, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, k.ID, k.ProjectID))
+		if err != nil {
+			return orNotFound("key", err)
+		}
+		if err := maker.MayChange(was, k); err != nil {
+			return err
+		}
+		return t.updateKey(k, maker.Name)
 	})
+}
+
+// maker reads the key that makes or changes something as it is now, which may
+// be less than what its request was let in with.
+func (t *Tx) maker(by *iot.APIKey) (*iot.APIKey, error) {
+	k, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, by.ID, by.ProjectID))
+	if isNoRow(err) || err == nil && k.ExpiresAt != 0 && k.ExpiresAt <= iot.At(t.db.now()) {
+		return nil, iot.NewError(iot.Unauthorized, "This API key was revoked or has expired.")
+	}
+	return k, err
+}
+
+// UpdateAPIKey changes a key's name, rights and expiry; not_found. It is for
+// people; a key changes another by UpdateAPIKeyBy.
+func (d *DB) UpdateAPIKey(k *iot.APIKey, actor string) error {
+	if err := d.checkKey(k); err != nil {
+		return err
+	}
+	return d.write("update key", func(t *Tx) error { return t.updateKey(k, actor) })
+}
+
+func (t *Tx) updateKey(k *iot.APIKey, actor string) error {
+	if err := t.execOne("key", `UPDATE api_keys SET name = $1, rights = $2, expires_at = $3 WHERE project_id = $4 AND id = $5 AND deleted_at = 0`,
+		k.Name, k.Rights.String(), int64(k.ExpiresAt), k.ProjectID, k.ID); err != nil {
+		return err
+	}
+	k.Names = k.Rights.Names()
+	t.changed(k.ProjectID, iot.SettingsChanged)
+	t.raise(k.ProjectID) // what is known of keys in memory is out of date
+	return t.audit(k.ProjectID, actor, "key.update", k.Name, strings.Join(k.Names, ", "))
 }
 
 func (d *DB) checkKey(k *iot.APIKey) error {

@@ -82,6 +82,16 @@ func (d *DB) openTemplate(w *iot.Webhook, hidden, fields []byte) error {
 // downlink key: both are stored, or neither. The key is named after the webhook's
 // id, and revoked when the webhook is deleted. Errors are as of CreateWebhook.
 func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
+	return d.createWebhookWithKey(w, actor, nil)
+}
+
+// CreateWebhookWithKeyBy is CreateWebhookWithKey by an API key, which must have
+// the right to send downlinks itself: forbidden. The key that is made ends with it.
+func (d *DB) CreateWebhookWithKeyBy(w *iot.Webhook, by *iot.APIKey) error {
+	return d.createWebhookWithKey(w, by.Name, by)
+}
+
+func (d *DB) createWebhookWithKey(w *iot.Webhook, actor string, by *iot.APIKey) error {
 	if err := d.checkURL(w.URL); err != nil {
 		return err
 	}
@@ -91,7 +101,18 @@ func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
 		if err := t.createWebhook(w, actor); err != nil {
 			return err
 		}
-		return t.createKey(&iot.APIKey{ID: id, ProjectID: w.ProjectID, Name: madeKeyName(w), Rights: iot.SendDownlinks}, secret, actor)
+		k := &iot.APIKey{ID: id, ProjectID: w.ProjectID, Name: madeKeyName(w), Rights: iot.SendDownlinks}
+		if by != nil {
+			maker, err := t.maker(by)
+			if err != nil {
+				return err
+			}
+			k.ExpiresAt = maker.ExpiresAt
+			if err := maker.MayMake(k); err != nil {
+				return err
+			}
+		}
+		return t.createKey(k, secret, actor)
 	})
 }
 

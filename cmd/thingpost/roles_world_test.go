@@ -76,6 +76,7 @@ func newRolesWorld(t *testing.T) *rolesWorld {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	folder := t.TempDir()
 	writeFile(t, folder, "plain.yml", "template-id: plain\nname: Plain\nformat: json\nbase-url: https://erp.example/\npaths: {uplink-message: \"/up\"}\n")
+	writeFile(t, folder, "keyed.yml", "template-id: keyed\nname: Keyed\nformat: json\nbase-url: https://erp.example/\ncreate-downlink-api-key: true\npaths: {uplink-message: \"/up\"}\n")
 	c := testConfig(t, "-max-webhooks", "1000", "-templates", folder, "-style-page")
 	c.Watch.MetricsToken = metricsToken
 	var err error

@@ -28,10 +28,24 @@ func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) 
 	return handlers.WriteJSON(w, http.StatusOK, handlers.First(all, page.Limit, func(d iot.Device) string { return d.ID }))
 }
 
-// deviceWithKey is a device together with its key, shown when it is new.
+// deviceWithKey is a device together with its key, shown when it is new, or with
+// a word why it is not.
 type deviceWithKey struct {
 	*iot.Device
-	Key string `json:"key"`
+	Key     string `json:"key,omitempty"`
+	Warning string `json:"warning,omitempty"`
+}
+
+// mayHoldDeviceKey returns a Forbidden error where a device's key, which sends as
+// its device for as long as that exists, would be more than the caller has.
+func (c *caller) mayHoldDeviceKey() error {
+	switch by := c.made(); {
+	case !by.Rights.Has(iot.SendMessages):
+		return iot.NewError(iot.Forbidden, "A device's key sends messages, which takes the right "+iot.SendMessages.String()+". This API key does not have it.")
+	case by.ExpiresAt != 0:
+		return iot.NewError(iot.Forbidden, "A device's key has no end, and this API key has one. Use an API key without an end, a person's token, or the device's page.")
+	}
+	return nil
 }
 
 func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -58,7 +72,11 @@ func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller)
 	if err := s.DB.CreateDevice(d, key, c.actor()); err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusCreated, deviceWithKey{d, key.Reveal()})
+	answer := deviceWithKey{Device: d, Key: key.Reveal()}
+	if err := c.mayHoldDeviceKey(); err != nil {
+		answer.Key, answer.Warning = "", "The device's key is not shown. "+handlers.ErrorOf(err).Message
+	}
+	return handlers.WriteJSON(w, http.StatusCreated, answer)
 }
 
 func (s *server) device(r *http.Request, c *caller) (*iot.Device, error) {
@@ -102,6 +120,9 @@ func (s *server) deleteDevice(w http.ResponseWriter, r *http.Request, c *caller)
 
 func (s *server) rotateDeviceKey(w http.ResponseWriter, r *http.Request, c *caller) error {
 	d, err := s.device(r, c)
+	if err == nil {
+		err = c.mayHoldDeviceKey()
+	}
 	if err == nil {
 		err = emptyBody(r)
 	}

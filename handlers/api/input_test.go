@@ -138,10 +138,34 @@ func TestSettingsAreMadeAndChanged(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	w.ok(200, "GET", "/api/v1/projects", w.fullKey, "").into(t, &list)
-	w.refused(iot.Forbidden, "POST", "/api/v1/projects", w.editor, `{"name":"Mine"}`)
+	w.refused(iot.Forbidden, "POST", "/api/v1/projects", w.editor, `{"name":"Mine","organization":"works"}`)
 	var made struct{ Organization, ID string }
-	w.ok(201, "POST", "/api/v1/projects", w.admin, `{"name":"Mine"}`).into(t, &made)
+	w.ok(201, "POST", "/api/v1/projects", w.admin, `{"name":"Mine","organization":"works"}`).into(t, &made)
 	if made.Organization != "works" || made.ID != "mine" {
 		t.Errorf("%+v", made)
 	}
+}
+
+// TestProjectWithoutAnOrganization goes to the one that the person owns: never to
+// one where the person was merely made a member first.
+func TestProjectWithoutAnOrganization(t *testing.T) {
+	w := newWorld(t)
+	w.refused(iot.Invalid, "POST", "/api/v1/projects", w.admin, `{"name":"Mine"}`, "organization")
+	w.refused(iot.Invalid, "POST", "/api/v1/projects", w.viewer, `{"name":"Mine"}`, "organization")
+	outsider, err := w.db.AccountByEmail(t.Context(), "the-@example.org")
+	w.must(err)
+	p, err := w.db.Project(t.Context(), w.project.ID)
+	w.must(err)
+	w.must(w.db.SetMember(p.OrganizationKey, outsider.Key, iot.Admin, email)) // the older organization, not the own one
+	var made struct{ Organization, ID string }
+	w.ok(201, "POST", "/api/v1/projects", w.outsider, `{"name":"Mine"}`).into(t, &made)
+	if made.Organization != "elsewhere" {
+		t.Errorf("made in %s, want the organization that the person owns", made.Organization)
+	}
+	w.must(w.db.CreateOrganization(&iot.Organization{Name: "Second"}, outsider))
+	a := w.send("POST", "/api/v1/projects", w.outsider, `{"name":"Other"}`)
+	if text := a.fault(t).Fields["organization"]; !strings.Contains(text, "elsewhere, second") {
+		t.Errorf("refused with %q, want the ids that can be named", text)
+	}
+	w.ok(201, "POST", "/api/v1/projects", w.outsider, `{"name":"Other","organization":"second"}`)
 }

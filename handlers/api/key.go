@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -37,14 +36,14 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return err
 	}
-	if more := rights &^ c.rights; more != 0 {
-		names := strings.Join(more.Names(), ", ")
-		return &iot.Error{Code: iot.Forbidden, Message: "A key cannot be given rights that its maker does not have: " + names + ".",
-			Fields: map[string]string{"rights": "must not hold " + names + "."}}
-	}
 	id, secret, text := iot.NewAPIKey()
 	k := &iot.APIKey{ID: id, ProjectID: c.project.Key, Name: body.Name, Rights: rights, ExpiresAt: body.ExpiresAt}
-	if err := s.DB.CreateAPIKey(k, secret, c.actor()); err != nil {
+	if c.key != nil {
+		err = s.DB.CreateAPIKeyBy(k, secret, c.key)
+	} else if err = c.made().MayMake(k); err == nil {
+		err = s.DB.CreateAPIKey(k, secret, c.actor())
+	}
+	if err != nil {
 		return err
 	}
 	return handlers.WriteJSON(w, http.StatusCreated, struct {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -53,8 +54,9 @@ func (s *server) createProject(w http.ResponseWriter, r *http.Request, c *caller
 	return handlers.WriteJSON(w, http.StatusCreated, p)
 }
 
-// organization returns the account's organization of a name, its first one for
-// an empty name.
+// organization returns the account's organization of a name; for an empty name
+// the one that it owns. Which one was meant is not guessed: invalid if it owns
+// several, or none.
 func (s *server) organization(ctx context.Context, a *iot.Account, name string) (*iot.Organization, error) {
 	if name != "" {
 		o, err := s.DB.Organization(ctx, a.Key, name)
@@ -67,10 +69,20 @@ func (s *server) organization(ctx context.Context, a *iot.Account, name string) 
 	if err != nil {
 		return nil, err
 	}
-	if len(all) == 0 {
-		return nil, iot.FieldError("organization", "You are no member of an organization. Make one first.")
+	var owned []string
+	var only *iot.Organization
+	for i := range all {
+		if all[i].Role == iot.Owner {
+			owned, only = append(owned, all[i].ID), &all[i]
+		}
 	}
-	return &all[0], nil
+	switch len(owned) {
+	case 1:
+		return only, nil
+	case 0:
+		return nil, iot.FieldError("organization", "You own no organization. Name one in which you are an admin.")
+	}
+	return nil, iot.FieldError("organization", "You own several organizations. Name the one that the project is for: "+strings.Join(owned, ", ")+".")
 }
 
 func (s *server) showProject(w http.ResponseWriter, _ *http.Request, c *caller) error {

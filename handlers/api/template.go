@@ -5,6 +5,7 @@ import (
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
+	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 )
 
@@ -51,7 +52,7 @@ func (s *server) createFromTemplate(w http.ResponseWriter, r *http.Request, c *c
 		return err
 	}
 	h.ProjectID = c.project.Key
-	made, err := s.Webhooks.CreateFromTemplate(h, t, c.rights, c.actor())
+	made, err := s.Webhooks.CreateFromTemplate(h, t, settings.Maker{Name: c.actor(), Rights: c.rights, Key: c.key})
 	if err != nil {
 		return err
 	}

@@ -190,7 +190,7 @@ func (s *site) useTemplate(w http.ResponseWriter, r *http.Request, v *visit) err
 	}
 	h, err := s.instance(v, t, f)
 	if err == nil {
-		_, err = s.Webhooks.CreateFromTemplate(h, t, v.rights, v.actor())
+		_, err = s.Webhooks.CreateFromTemplate(h, t, settings.Maker{Name: v.actor(), Rights: v.rights})
 	}
 	if err == nil {
 		return s.done(w, r, v.in().Webhooks(), h.Description+" was added.")

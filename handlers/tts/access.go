@@ -35,8 +35,8 @@ func (s access) ListRights(ctx context.Context, q *wire.ApplicationIdentifiers) 
 	return &wire.Rights{Rights: rightsOf(key.Rights)}, nil
 }
 
-// CreateAPIKey makes a key, which can have no right that the caller's lacks. Its
-// text is answered here alone.
+// CreateAPIKey makes a key, which can have no right that the caller's lacks and
+// cannot outlive it. Its text is answered here alone.
 func (s access) CreateAPIKey(ctx context.Context, q *wire.CreateApplicationAPIKeyRequest) (*wire.APIKey, error) {
 	const message = "CreateApplicationAPIKeyRequest"
 	if e := checkApplicationIDs(q.GetApplicationIds()); e != nil {
@@ -58,7 +58,7 @@ func (s access) CreateAPIKey(ctx context.Context, q *wire.CreateApplicationAPIKe
 	if q.GetExpiresAt() != nil {
 		k.ExpiresAt = iot.At(q.GetExpiresAt().AsTime())
 	}
-	if err := s.DB.CreateAPIKey(k, secret, by.Name); err != nil {
+	if err := s.DB.CreateAPIKeyBy(k, secret, by); err != nil {
 		return nil, err
 	}
 	v := keyOf(k)
@@ -174,7 +174,7 @@ func (s access) UpdateAPIKey(ctx context.Context, q *wire.UpdateApplicationAPIKe
 			k.ExpiresAt = iot.At(at.AsTime())
 		}
 	}
-	if err := s.DB.UpdateAPIKey(k, by.Name); err != nil {
+	if err := s.DB.UpdateAPIKeyBy(k, by); err != nil {
 		return nil, err
 	}
 	return keyOf(k), nil

@@ -84,8 +84,7 @@ func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_Subsc
 		return e
 	}
 	ctx := stream.Context()
-	p, _, err := s.application(ctx, q.GetApplicationId(), iot.ReadTraffic)
-	if err != nil {
+	if _, _, err := s.application(ctx, q.GetApplicationId(), iot.ReadTraffic); err != nil {
 		return err
 	}
 	if s.Hub == nil {
@@ -93,7 +92,7 @@ func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_Subsc
 	}
 	t := tail{from: s.DB.NewID(), sent: map[iot.ID]bool{}}
 	for {
-		heard, err := s.follow(ctx, p, &t, stream)
+		heard, err := s.follow(ctx, q.GetApplicationId(), &t, stream)
 		if err != nil {
 			return err
 		}
@@ -129,11 +128,18 @@ func (t *tail) forward(last iot.ID) {
 
 // follow sends what comes after a tail until its subscription ends, because the
 // caller was too slow or the server is stopping. heard is false if it heard of
-// nothing at all.
-func (s appAs) follow(ctx context.Context, p *iot.Project, t *tail, stream wire.AppAs_SubscribeServer) (heard bool, err error) {
+// nothing at all. The key is looked at before each step: a stream outlives no key.
+func (s appAs) follow(ctx context.Context, application string, t *tail, stream wire.AppAs_SubscribeServer) (heard bool, err error) {
+	p, _, err := s.application(ctx, application, iot.ReadTraffic)
+	if err != nil {
+		return false, err
+	}
 	events, stop := s.Hub.Subscribe(p.Key)
 	defer stop()
 	for {
+		if p, _, err = s.application(ctx, application, iot.ReadTraffic); err != nil {
+			return heard, err
+		}
 		if err = s.sendAfter(ctx, p, t, stream); err != nil {
 			return heard, err
 		}

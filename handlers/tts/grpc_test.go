@@ -211,6 +211,28 @@ func TestSubscribeSendsWhatComes(t *testing.T) {
 	}
 }
 
+// TestSubscriptionOutlivesNoKey revokes the key of an open stream.
+func TestSubscriptionOutlivesNoKey(t *testing.T) {
+	w := newWorld(t)
+	events := make(hub, 1)
+	o := w.options
+	o.Hub = events
+	key := w.key(iot.ReadTraffic)
+	ctx, cancel := context.WithTimeout(w.as(key), time.Minute)
+	defer cancel()
+	stream, err := wire.NewAppAsClient(w.dial(o)).Subscribe(ctx, &wire.ApplicationIdentifiers{ApplicationId: "app1"})
+	w.must(err)
+	events <- iot.MessagesChanged // taken once it listens
+	events <- iot.DeliveriesChanged
+	id, _, _ := iot.ParseAPIKey(strings.TrimPrefix(key, "Bearer "))
+	w.must(w.db.DeleteAPIKey(w.project.Key, id, actor))
+	w.call("POST", queue+"/push", w.full, `{"downlinks":[{"f_port":1}]}`, 200, "{")
+	events <- iot.MessagesChanged
+	if up, err := stream.Recv(); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("after its key was revoked: %v, %v", up, err)
+	}
+}
+
 // TestSubscribeMissesNoneThatIsLate stores a message after another whose id is
 // greater, and one that cannot be read.
 func TestSubscribeMissesNoneThatIsLate(t *testing.T) {

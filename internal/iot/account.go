@@ -204,6 +204,41 @@ type APIKey struct {
 	UsedAt    Instant  `json:"used_at"`
 }
 
+// Outlives reports whether it opens something after another key has ended.
+func (k *APIKey) Outlives(o *APIKey) bool {
+	return o.ExpiresAt != 0 && (k.ExpiresAt == 0 || k.ExpiresAt > o.ExpiresAt)
+}
+
+// MayMake returns a Forbidden error that names the fields at fault unless the new
+// key k has no right that its maker lacks and ends no later.
+func (by *APIKey) MayMake(k *APIKey) error {
+	if more := k.Rights &^ by.Rights; more != 0 {
+		names := strings.Join(more.Names(), ", ")
+		return &Error{Code: Forbidden, Message: "A key cannot be given rights that its maker does not have: " + names + ".",
+			Fields: map[string]string{"rights": "must not hold " + names + "."}}
+	}
+	if k.Outlives(by) {
+		end := by.ExpiresAt.String()
+		return &Error{Code: Forbidden, Message: "A key cannot outlive the key that makes or changes it, which ends at " + end + ". Give expires_at, at most that.",
+			Fields: map[string]string{"expires_at": "must be at most " + end + "."}}
+	}
+	return nil
+}
+
+// MayChange returns a Forbidden error unless the key may make of was what k is.
+// It changes no key that has a right which it lacks, gives a right only where it
+// could make such a key, and lets none live longer than itself. What a person gave
+// stays as it is: a key that outlives this one may be renamed, shortened or lose rights.
+func (by *APIKey) MayChange(was, k *APIKey) error {
+	if more := was.Rights &^ by.Rights; more != 0 {
+		return NewError(Forbidden, "This key has rights that yours does not have: "+strings.Join(more.Names(), ", ")+". You can revoke it, but not change it.")
+	}
+	if k.Rights&^was.Rights == 0 && !k.Outlives(was) {
+		return nil
+	}
+	return by.MayMake(k)
+}
+
 // AuditEntry says who changed what, and when.
 type AuditEntry struct {
 	ID        ID      `json:"id"`

@@ -18,6 +18,9 @@ type Store interface {
 	CreateWebhooks(list []*iot.Webhook, actor string) error
 	// CreateWebhookWithKey adds a webhook with an API key for downlinks.
 	CreateWebhookWithKey(w *iot.Webhook, actor string) error
+	// CreateWebhookWithKeyBy is CreateWebhookWithKey by an API key, with which the new
+	// one ends.
+	CreateWebhookWithKeyBy(w *iot.Webhook, by *iot.APIKey) error
 	// UpdateWebhook stores a change; conflict if the version is not the stored one.
 	UpdateWebhook(w *iot.Webhook, actor, detail string) error
 }
@@ -107,20 +110,30 @@ func (s *Webhooks) CreateAll(drafts []Draft, actor string) ([]Result, error) {
 	return results, s.store.CreateWebhooks(hooks, actor)
 }
 
+// Maker is who makes a webhook of a template.
+type Maker struct {
+	Name   string // for the audit log
+	Rights iot.Rights
+	Key    *iot.APIKey // nil for a person
+}
+
 // CreateFromTemplate stores a webhook that webhook.Instantiate made of a template.
 // A template that asks for a downlink key gets one, which takes the right to send
-// downlinks. Errors are those of Create, and forbidden.
-func (s *Webhooks) CreateFromTemplate(w *iot.Webhook, t *iot.Template, rights iot.Rights, actor string) (Result, error) {
+// downlinks, and which ends with the maker's key. Errors are those of Create, and
+// forbidden.
+func (s *Webhooks) CreateFromTemplate(w *iot.Webhook, t *iot.Template, by Maker) (Result, error) {
 	r, err := s.Draft(Draft{Webhook: w})
 	switch {
 	case err != nil:
 		return r, err
 	case !t.CreateDownlinkKey:
-		return r, s.store.CreateWebhooks([]*iot.Webhook{r.Webhook}, actor)
-	case !rights.Has(iot.SendDownlinks):
+		return r, s.store.CreateWebhooks([]*iot.Webhook{r.Webhook}, by.Name)
+	case !by.Rights.Has(iot.SendDownlinks):
 		return r, iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, which takes the right "+iot.SendDownlinks.String()+".")
+	case by.Key != nil:
+		return r, s.store.CreateWebhookWithKeyBy(r.Webhook, by.Key)
 	}
-	return r, s.store.CreateWebhookWithKey(r.Webhook, actor)
+	return r, s.store.CreateWebhookWithKey(r.Webhook, by.Name)
 }
 
 // Change stores a changed webhook, with the names of the changed fields for the

@@ -185,10 +185,10 @@ func TestAListIsCreatedWholeOrNotAtAll(t *testing.T) {
 func TestATemplatesKeyTakesTheRightToSendDownlinks(t *testing.T) {
 	w := open(t)
 	template := &iot.Template{ID: "erp", CreateDownlinkKey: true}
-	if _, err := w.CreateFromTemplate(w.draft(nil).Webhook, template, iot.ChangeSettings, actor); iot.CodeOf(err) != iot.Forbidden {
+	if _, err := w.CreateFromTemplate(w.draft(nil).Webhook, template, settings.Maker{Name: actor, Rights: iot.ChangeSettings}); iot.CodeOf(err) != iot.Forbidden {
 		t.Fatalf("without the right: %v", err)
 	}
-	made, err := w.CreateFromTemplate(w.draft(nil).Webhook, template, iot.ChangeSettings|iot.SendDownlinks, actor)
+	made, err := w.CreateFromTemplate(w.draft(nil).Webhook, template, settings.Maker{Name: actor, Rights: iot.ChangeSettings | iot.SendDownlinks})
 	must(t, err)
 	keys, err := w.APIKeys(t.Context(), w.project.Key)
 	must(t, err)

@@ -144,7 +144,7 @@ func FirstSteps(p FirstStepsPage) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = ui.Step(ui.StepProps{Title: "Add a device", Lead: "Anything that can send a request. Its key comes back in the answer.", Now: p.State.Devices == 0, Done: p.State.Devices > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Step(ui.StepProps{Title: "Add a device", Lead: "Anything that can send a request. Its own key is on its page.", Now: p.State.Devices == 0, Done: p.State.Devices > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var6), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
