@@ -45,7 +45,7 @@ func (g *gate) together(t *testing.T, w *world, writes ...func()) {
 		}()
 	}
 	g.armed.Store(true)
-	run(func() { _ = w.NoteSignIn(w.account.Key) })
+	run(func() { _ = w.NoteSignIn(w.account.Key, "") })
 	<-g.reached
 	before := len(w.commits())
 	for n, write := range writes {
@@ -285,7 +285,7 @@ func TestAFailingChangeFailsNoOther(t *testing.T) {
 		func() {
 			failed = w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "dup", UUID: taken.UUID}, "k2", actor)
 		},
-		func() { noted = w.NoteSignIn(w.account.Key) },
+		func() { noted = w.NoteSignIn(w.account.Key, "") },
 		func() { must(t, w.Accept(a)) })
 	if iot.CodeOf(failed) != iot.Conflict || made != nil || noted != nil || a.Stale {
 		t.Errorf("failed: %v, made: %v, noted: %v, stale: %v", failed, made, noted, a.Stale)
@@ -305,7 +305,7 @@ func TestDevicesLastSeenIsWrittenWithOtherWork(t *testing.T) {
 	w, c := openAt(t)
 	w.store(t, 1, `1`, false, w.webhook)
 	c.forward(3 * time.Second)
-	must(t, w.NoteSignIn(w.account.Key))
+	must(t, w.NoteSignIn(w.account.Key, ""))
 	d, err := w.Device(t.Context(), w.project.Key, w.device.ID)
 	must(t, err)
 	if d.LastSeenAt != 1_800_000_000_000 {

@@ -144,14 +144,6 @@ func (d *DB) SetAccountName(a *iot.Account, name, actor string) error {
 	})
 }
 
-// NoteSignIn keeps when an account signed in.
-func (d *DB) NoteSignIn(key int64) error {
-	return d.write("note sign-in", func(t *Tx) error {
-		_, err := t.exec(`UPDATE accounts SET signed_in_at = $1 WHERE id = $2`, int64(iot.At(t.db.now())), key)
-		return err
-	})
-}
-
 const organizationColumns = `o.id, o.slug, o.uuid, o.name, o.created_at, o.description, o.metadata, o.updated_at,
 	coalesce((SELECT account_id FROM members WHERE organization_id = o.id AND role = 'owner' ORDER BY added_at, account_id LIMIT 1), 0), m.role`
 

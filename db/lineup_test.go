@@ -21,7 +21,7 @@ func (g *gate) held(t *testing.T, w *world, writes ...func()) {
 		}()
 	}
 	g.armed.Store(true)
-	run(func() { _ = w.NoteSignIn(w.account.Key) })
+	run(func() { _ = w.NoteSignIn(w.account.Key, "") })
 	<-g.reached
 	for n, write := range writes {
 		run(write)

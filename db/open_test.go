@@ -29,7 +29,7 @@ func TestACleanStopLeavesOneFile(t *testing.T) {
 	if err := w.Accept(w.accepted(1, `1`)); iot.CodeOf(err) != iot.Unavailable {
 		t.Errorf("a closed store accepts: %v", err)
 	}
-	if err := w.NoteSignIn(1); iot.CodeOf(err) != iot.Unavailable {
+	if err := w.NoteSignIn(1, ""); iot.CodeOf(err) != iot.Unavailable {
 		t.Errorf("a closed store writes: %v", err)
 	}
 }

@@ -21,10 +21,10 @@ import (
 const KeyFileName = "secret.key"
 
 // sealer encrypts secrets at rest: AES-256-GCM with a random nonce in front. links
-// is a key for signatures, derived from the same file.
+// and browsers are keys for signatures, derived from the same file.
 type sealer struct {
-	aead  cipher.AEAD
-	links []byte
+	aead            cipher.AEAD
+	links, browsers []byte
 }
 
 // openSealer reads the key file; with create it makes one that does not exist.
@@ -55,8 +55,16 @@ func openSealer(folder, file string, create bool) (*sealer, error) {
 		return nil, err
 	}
 	links, err := hkdf.Key(sha256.New, key, nil, "thingpost embedded logs", sha256.Size)
-	return &sealer{aead, links}, err
+	if err != nil {
+		return nil, err
+	}
+	browsers, err := hkdf.Key(sha256.New, key, nil, "thingpost known browsers", sha256.Size)
+	return &sealer{aead, links, browsers}, err
 }
+
+// BrowserKey returns the key that signs what browsers are known by. It stays the
+// same as long as the key file does.
+func (d *DB) BrowserKey() iot.Secret { return iot.Secret(d.sealer.browsers) }
 
 // newKeyFile makes a key file, whole or not at all: with half a key there would
 // be no next start.

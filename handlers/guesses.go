@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"thingpost/internal/iot"
 )
 
@@ -15,11 +13,10 @@ import (
 // so that nobody who knows one is kept out by others' guesses. It is safe for
 // concurrent use.
 type Guesses struct {
-	now       func() time.Time
-	mu        sync.Mutex
-	all       *rate.Limiter
-	addresses map[string]*rate.Limiter
-	known     map[string]struct{} // addresses that gave a right one, at most maxLimiters
+	addresses, all *Limiter
+
+	mu    sync.Mutex
+	known map[string]struct{} // addresses that gave a right one, at most maxKnown
 }
 
 // Of one address a hundred wrong ones and one more each second, in all ten times
@@ -27,45 +24,53 @@ type Guesses struct {
 const (
 	guessEvery = time.Second
 	guessBurst = 100
-	allEvery   = guessEvery / 10
-	allBurst   = 10 * guessBurst
+	maxKnown   = 10_000
 )
 
 // NewGuesses returns a limit that nobody has used yet.
 func NewGuesses(now func() time.Time) *Guesses {
-	return &Guesses{now: now, all: rate.NewLimiter(rate.Every(allEvery), allBurst), addresses: map[string]*rate.Limiter{}, known: map[string]struct{}{}}
+	return &Guesses{addresses: NewLimiter(now, guessEvery, guessBurst), all: NewLimiter(now, guessEvery/10, 10*guessBurst), known: map[string]struct{}{}}
 }
 
-// Try returns a rate_limited error and how long to wait if a request's sender has
-// given too many. Afterwards one of Wrong and Right is to be called.
-func (g *Guesses) Try(r *http.Request) (wait time.Duration, err error) {
-	from := senderOf(r)
+// Guess is one that was counted.
+type Guess struct {
+	g     *Guesses
+	from  string
+	inAll bool
+}
+
+// Try counts a request's guess. If there were too many wrong ones it sets
+// Retry-After and returns a rate_limited error: the secret is not to be looked at.
+func (g *Guesses) Try(w http.ResponseWriter, r *http.Request) (*Guess, error) {
+	v := &Guess{g: g, from: SenderOf(r)}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.now()
-	_, known := g.known[from]
-	if limiter(g.addresses, from, guessEvery, guessBurst, now).TokensAt(now) < 1 || !known && g.all.TokensAt(now) < 1 {
-		return guessEvery, iot.NewError(iot.RateLimited, "Too many wrong keys. Wait a moment.")
+	_, known := g.known[v.from]
+	g.mu.Unlock()
+	wait := g.addresses.Take(v.from)
+	if wait == 0 && !known {
+		if wait = g.all.Take(""); wait > 0 {
+			g.addresses.Return(v.from)
+		}
+		v.inAll = true
 	}
-	return 0, nil
-}
-
-// Wrong counts a request whose secret was wrong.
-func (g *Guesses) Wrong(r *http.Request) {
-	from := senderOf(r)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.now()
-	limiter(g.addresses, from, guessEvery, guessBurst, now).AllowN(now, 1)
-	g.all.AllowN(now, 1)
-}
-
-// Right notes that a request's secret was right.
-func (g *Guesses) Right(r *http.Request) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.known) >= maxLimiters {
-		clear(g.known)
+	if wait > 0 {
+		w.Header().Set("Retry-After", seconds(wait))
+		return nil, iot.NewError(iot.RateLimited, "Too many wrong keys. Wait "+seconds(wait)+" s, then try again.")
 	}
-	g.known[senderOf(r)] = struct{}{}
+	return v, nil
+}
+
+// Right says that the secret was right: the guess counts nowhere, and its address is
+// known from now on.
+func (v *Guess) Right() {
+	v.g.addresses.Return(v.from)
+	if v.inAll {
+		v.g.all.Return("")
+	}
+	v.g.mu.Lock()
+	defer v.g.mu.Unlock()
+	if len(v.g.known) >= maxKnown {
+		clear(v.g.known)
+	}
+	v.g.known[v.from] = struct{}{}
 }

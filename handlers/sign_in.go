@@ -1,101 +1,214 @@
 package handlers
 
 import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"thingpost/internal/iot"
 )
 
-// SignIns limits tries to sign in by programs, by the sender's address and by the
-// account, so that passwords cannot be guessed. It is safe for concurrent use.
+// SignIns limits guesses of passwords, together for all doors that take one, so
+// that nobody finds a password and nobody keeps another out. It is safe for
+// concurrent use.
+//
+// A source is an address, a browser or a session. Each has tries of its own at each
+// account: who guesses uses up their own. What an account does not know shares a
+// ceiling of the account, so that many addresses are no way around it, and each
+// address one for all accounts. A browser and an address that signed in to the
+// account before, and a session of it, do not count there: they share another
+// ceiling, which only who knew the password can reach.
 type SignIns struct {
-	now       func() time.Time
-	mu        sync.Mutex
-	addresses map[string]*rate.Limiter
-	accounts  map[string]*rate.Limiter
+	o         SignInOptions
+	sources   *Limiter // each source at each account
+	addresses *Limiter // each address at all accounts
+	strangers *Limiter // each account by what it does not know
+	friends   *Limiter // each account by what it knows
+}
+
+// SignInOptions of SignIns.
+type SignInOptions struct {
+	Now func() time.Time
+	// Key signs the cookies that browsers are known by, also after a restart. Empty: a
+	// random one.
+	Key iot.Secret
+	// KnowsAddress reports whether an address has signed in to the account of an email
+	// before; nil: none has.
+	KnowsAddress func(ctx context.Context, email, address string) (bool, error)
+	Secure       bool // cookies are for HTTPS alone
 }
 
 const (
-	addressEvery = time.Second
-	addressBurst = 50
-	accountEvery = 10 * time.Second
-	accountBurst = 10
-	maxLimiters  = 10_000 // in each map
+	sourceEvery, sourceBurst     = 10 * time.Second, 10
+	addressEvery, addressBurst   = time.Second, 50
+	strangerEvery, strangerBurst = 5 * time.Second, 30 // more than a source has, or one would use it up
+	friendEvery, friendBurst     = 5 * time.Second, 100
+
+	// knownBrowserLife is how long a browser is known after its last sign-in; browsers
+	// keep no cookie for longer than 400 days.
+	knownBrowserLife = 365 * 24 * time.Hour
 )
 
-// NewSignIns returns a limit that nobody has used yet. Doors that open to the same
+// NewSignIns returns limits that nobody has used yet. Doors that open to the same
 // passwords share one.
-func NewSignIns(now func() time.Time) *SignIns {
-	return &SignIns{now: now, addresses: map[string]*rate.Limiter{}, accounts: map[string]*rate.Limiter{}}
-}
-
-// Try counts a request's try to sign in to an account, named by its email. If
-// there were too many it returns a rate_limited error and how long to wait.
-func (s *SignIns) Try(r *http.Request, email string) (wait time.Duration, err error) {
-	return s.try(senderOf(r), accountOf(email))
-}
-
-func (s *SignIns) try(address, account string) (wait time.Duration, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	a := limiter(s.addresses, address, addressEvery, addressBurst, now)
-	b := limiter(s.accounts, account, accountEvery, accountBurst, now)
-	switch {
-	case a.TokensAt(now) < 1:
-		return addressEvery, iot.NewError(iot.RateLimited, "Too many tries to sign in from this address. Wait a moment.")
-	case b.TokensAt(now) < 1:
-		return accountEvery, iot.NewError(iot.RateLimited, "Too many tries to sign in to this account. Wait a moment.")
+func NewSignIns(o SignInOptions) *SignIns {
+	if o.Key == "" {
+		o.Key = iot.NewToken()
 	}
-	a.AllowN(now, 1)
-	b.AllowN(now, 1)
-	return 0, nil
+	return &SignIns{o: o,
+		sources:   NewLimiter(o.Now, sourceEvery, sourceBurst),
+		addresses: NewLimiter(o.Now, addressEvery, addressBurst),
+		strangers: NewLimiter(o.Now, strangerEvery, strangerBurst),
+		friends:   NewLimiter(o.Now, friendEvery, friendBurst),
+	}
 }
 
-// Succeeded forgets the tries of an account after the right password.
-func (s *SignIns) Succeeded(email string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.accounts, accountOf(email))
+// SignIn is a try that was counted.
+type SignIn struct {
+	s                        *SignIns
+	account, source, address string
+	ceiling                  *Limiter
 }
 
-func limiter(m map[string]*rate.Limiter, key string, every time.Duration, burst int, now time.Time) *rate.Limiter {
-	l := m[key]
-	if l == nil {
-		if len(m) >= maxLimiters {
-			makeRoom(m, burst, now)
+// Try counts a request's try at an account, named by its email. If there were too
+// many it sets Retry-After and returns a rate_limited error: nothing was counted,
+// and the password is not to be looked at.
+func (s *SignIns) Try(w http.ResponseWriter, r *http.Request, email string) (*SignIn, error) {
+	t := &SignIn{s: s, account: accountOf(email), ceiling: s.friends}
+	address := SenderOf(r)
+	if a := Account(r.Context()); a != nil && accountOf(a.Email) == t.account {
+		t.source = "session"
+	} else if browser, ok := s.browser(r, t.account); ok {
+		t.source = "browser " + browser
+	} else {
+		t.source, t.address = "address "+address, address
+		if wait := s.addresses.Take(address); wait > 0 {
+			return nil, tooMany(w, wait, "from this address")
 		}
-		l = rate.NewLimiter(rate.Every(every), burst)
-		m[key] = l
-	}
-	return l
-}
-
-// makeRoom drops limiters that limit nothing any more, else a tenth of them all.
-func makeRoom(m map[string]*rate.Limiter, burst int, now time.Time) {
-	for key, l := range m {
-		if l.TokensAt(now) >= float64(burst) {
-			delete(m, key)
+		// A store that does not answer makes a stranger of an address, and keeps out nobody.
+		if known, err := s.knowsAddress(r.Context(), email, address); err != nil || !known {
+			t.ceiling = s.strangers
 		}
 	}
-	for key := range m {
-		if len(m) < maxLimiters*9/10 {
-			return
-		}
-		delete(m, key)
+	t.source += "\n" + t.account
+	if wait := s.sources.Take(t.source); wait > 0 {
+		t.leave(false)
+		return nil, tooMany(w, wait, "to this account")
+	}
+	if wait := t.ceiling.Take(t.account); wait > 0 {
+		s.sources.Return(t.source)
+		t.leave(false)
+		return nil, tooMany(w, wait, "to this account")
+	}
+	return t, nil
+}
+
+// TryAddress counts a request that asks for as much as a try, by its address
+// alone.
+func (s *SignIns) TryAddress(w http.ResponseWriter, r *http.Request) error {
+	if wait := s.addresses.Take(SenderOf(r)); wait > 0 {
+		return tooMany(w, wait, "from this address")
+	}
+	return nil
+}
+
+// Succeeded says that the password was right: the source's wrong ones are
+// forgotten, and this try counts nowhere.
+func (t *SignIn) Succeeded() {
+	t.s.sources.Forget(t.source)
+	t.leave(true)
+}
+
+// leave takes a try out of what sources share: of the account's ceiling if it was
+// counted there.
+func (t *SignIn) leave(counted bool) {
+	if t.address != "" {
+		t.s.addresses.Return(t.address)
+	}
+	if counted {
+		t.ceiling.Return(t.account)
 	}
 }
 
-// senderOf returns the address that tries are counted by: an IPv6 host has a
+func (s *SignIns) knowsAddress(ctx context.Context, email, address string) (bool, error) {
+	if s.o.KnowsAddress == nil {
+		return false, nil
+	}
+	return s.o.KnowsAddress(ctx, email, address)
+}
+
+func tooMany(w http.ResponseWriter, wait time.Duration, what string) error {
+	w.Header().Set("Retry-After", seconds(wait))
+	return iot.NewError(iot.RateLimited, "Too many tries to sign in "+what+". Wait "+seconds(wait)+" s, then try again.")
+}
+
+// seconds is a wait as Retry-After says it, rounded up.
+func seconds(wait time.Duration) string {
+	return strconv.Itoa(int((wait + time.Second - 1) / time.Second))
+}
+
+// Remember lets the browser be known at its next sign-ins to the account.
+func (s *SignIns) Remember(w http.ResponseWriter, email string) {
+	account := accountOf(email)
+	mark := make([]byte, browserID+8, browserID+8+sha256.Size)
+	_, _ = rand.Read(mark[:browserID])
+	binary.BigEndian.PutUint64(mark[browserID:], uint64(s.o.Now().Unix()))
+	mark = append(mark, s.sum(account, mark)...)
+	http.SetCookie(w, &http.Cookie{Name: s.cookieName(account), Value: base64.RawURLEncoding.EncodeToString(mark), Path: "/",
+		MaxAge: int(knownBrowserLife / time.Second), HttpOnly: true, Secure: s.o.Secure, SameSite: http.SameSiteLaxMode})
+}
+
+// browserID is the length of the random part of a browser's cookie. The time of the
+// sign-in follows, and a signature with the account.
+const browserID = 16
+
+// browser returns the id of a request's browser if it has signed in to the account.
+func (s *SignIns) browser(r *http.Request, account string) (id string, ok bool) {
+	for _, c := range r.CookiesNamed(s.cookieName(account)) {
+		mark, err := base64.RawURLEncoding.DecodeString(c.Value)
+		if err != nil || len(mark) != browserID+8+sha256.Size {
+			continue
+		}
+		said, sum := mark[:browserID+8], mark[browserID+8:]
+		age := s.o.Now().Unix() - int64(binary.BigEndian.Uint64(said[browserID:]))
+		if hmac.Equal(sum, s.sum(account, said)) && age < int64(knownBrowserLife/time.Second) {
+			return string(said[:browserID]), true
+		}
+	}
+	return "", false
+}
+
+func (s *SignIns) sum(account string, mark []byte) []byte {
+	h := hmac.New(sha256.New, []byte(s.o.Key.Reveal()))
+	_, _ = h.Write(mark) // a hash takes all
+	_, _ = h.Write([]byte(account))
+	return h.Sum(nil)
+}
+
+// cookieName has a part of the account's name in it, so that several people who
+// share a browser are all known. It is bound to the very host where that is possible.
+func (s *SignIns) cookieName(account string) string {
+	sum := sha256.Sum256([]byte(account))
+	name := "thingpost-known-" + hex.EncodeToString(sum[:6])
+	if s.o.Secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// SenderOf returns the address that tries are counted by: an IPv6 host has a
 // whole /64.
-func senderOf(r *http.Request) string {
+func SenderOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr

@@ -136,7 +136,8 @@ func (a *app) wire() {
 	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	webhooks := settings.New(a.db, a.now)
-	passwords, signIns := iot.NewPasswords(), handlers.NewSignIns(a.now)
+	passwords := iot.NewPasswords()
+	signIns := handlers.NewSignIns(handlers.SignInOptions{Now: a.now, Key: a.db.BrowserKey(), KnowsAddress: a.db.KnowsAddress, Secure: a.config.secure()})
 	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
 	a.web = web.New(web.Options{
 		Proxies:        a.config.HTTP.Proxies,

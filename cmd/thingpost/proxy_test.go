@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -30,5 +32,49 @@ func TestTriesBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 		if got := try(from); got != http.StatusUnauthorized {
 			t.Errorf("from %s: %d, want 401", from, got)
 		}
+	}
+}
+
+// TestKnownSourcesOutliveARestart guesses from many addresses until a new one has to
+// wait. An address and a browser from which the owner signed in before need not, also
+// after a restart.
+func TestKnownSourcesOutliveARestart(t *testing.T) {
+	t.Parallel()
+	const password = "correct horse battery"
+	data := filepath.Join(t.TempDir(), "data")
+	start := func() *process { return serve(t, adminEnv(), "-data", data, "-trust-proxies", "127.0.0.1") }
+	p := start()
+	in := visitor(t, p.url).tries("POST", "/sign-in", asks("ada@example.org", password), "X-Forwarded-For", "198.51.100.7")
+	var browser string
+	for _, c := range (&http.Response{Header: in.header}).Cookies() {
+		if strings.HasPrefix(c.Name, "thingpost-known-") {
+			browser = c.Name + "=" + c.Value
+		}
+	}
+	if in.sessionCookie() == nil || browser == "" {
+		t.Fatalf("signing in: %d, the browser is known by %q", in.status, browser)
+	}
+	p.end(t, syscall.SIGTERM)
+	p = start()
+	defer p.end(t, syscall.SIGTERM)
+	c := &apiClient{t: t, url: p.url}
+	token := func(from, password string) int {
+		status, _ := c.exchange(http.MethodPost, p.url+"/api/v1/tokens", `{"email":"ada@example.org","password":"`+password+`"}`, map[string]string{"X-Forwarded-For": from})
+		return status
+	}
+	guesses := 0
+	for ; token(fmt.Sprintf("2001:db8:0:%x::1", guesses), "not the password") == http.StatusUnauthorized; guesses++ {
+		if guesses > 200 {
+			t.Fatal("nobody bounds the guesses at an account")
+		}
+	}
+	if got := token("203.0.113.5", password); got != http.StatusTooManyRequests {
+		t.Errorf("a new address gets %d, want 429 at the ceiling", got)
+	}
+	if got := token("198.51.100.7", password); got != http.StatusCreated {
+		t.Errorf("the address that she used gets %d, want 201", got)
+	}
+	if s := visitor(t, p.url).tries("POST", "/sign-in", asks("ada@example.org", password), "X-Forwarded-For", "203.0.113.6", "Cookie", browser); s.sessionCookie() == nil {
+		t.Errorf("the browser that she used gets %d, want a session", s.status)
 	}
 }

@@ -50,7 +50,7 @@ func New(o Options) http.Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.SignIns == nil {
-		o.SignIns = handlers.NewSignIns(o.Now)
+		o.SignIns = handlers.NewSignIns(handlers.SignInOptions{Now: o.Now})
 	}
 	s := &server{Options: o}
 	mux := http.NewServeMux()

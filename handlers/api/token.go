@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"thingpost/handlers"
@@ -26,8 +25,8 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	if err := f.Err(); err != nil {
 		return err
 	}
-	if wait, err := s.SignIns.Try(r, body.Email); err != nil {
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	try, err := s.SignIns.Try(w, r, body.Email)
+	if err != nil {
 		return err
 	}
 	a, err := s.DB.AccountByEmail(r.Context(), body.Email)
@@ -44,8 +43,8 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	if !ok {
 		return iot.NewError(iot.Unauthorized, "The email or the password is wrong.")
 	}
-	s.SignIns.Succeeded(body.Email)
-	if err := s.DB.NoteSignIn(a.Key); err != nil {
+	try.Succeeded()
+	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil {
 		return err
 	}
 	token := iot.NewToken()

@@ -58,9 +58,9 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	}
 	email := f.Value("email")
 	f.Set("next", handlers.LocalPath(f.Value("next")))
-	if _, err := s.SignIns.Try(r, email); err != nil {
-		w.Header().Set("Retry-After", "60")
-		f.Fail(iot.NewError(iot.Invalid, "Too many attempts. Wait a minute, then try again."))
+	try, err := s.SignIns.Try(w, r, email)
+	if err != nil {
+		f.Fail(iot.NewError(iot.Invalid, handlers.ErrorOf(err).Message))
 		return s.signInPage(w, r, http.StatusTooManyRequests, f)
 	}
 	account, err := s.DB.AccountByEmail(r.Context(), email)
@@ -77,19 +77,20 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		f.Fail(iot.FieldError("password", "Email and password do not go together."), "password")
 		return s.signInPage(w, r, http.StatusUnprocessableEntity, f)
 	}
-	s.SignIns.Succeeded(email)
+	try.Succeeded()
 	if err := s.enter(w, r, account); err != nil {
 		return err
 	}
 	return handlers.Redirect(w, r, f.Value("next"))
 }
 
-// enter begins a session.
+// enter begins a session in a browser, which is known from then on.
 func (s *site) enter(w http.ResponseWriter, r *http.Request, a *iot.Account) error {
 	if err := s.Sessions.SignIn(w, r, a); err != nil {
 		return err
 	}
-	if err := s.DB.NoteSignIn(a.Key); err != nil && s.DB.Trouble() == nil {
+	s.SignIns.Remember(w, a.Email)
+	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil && s.DB.Trouble() == nil {
 		return err // a disk that takes nothing keeps nobody out
 	}
 	return nil

@@ -70,22 +70,42 @@ func TestSignInByHTMXOfWhoIsNotSignedIn(t *testing.T) {
 }
 
 func TestSignInIsThrottledByAccountAndAddress(t *testing.T) {
-	const accountBurst, accountEvery, addressBurst = 10, 10 * time.Second, 50 // of handlers.SignIns
+	const sourceBurst, sourceEvery, ceiling, addressBurst = 10, 10 * time.Second, 30, 50 // of handlers.SignIns
 	w := openWorld(t)
-	for i := range accountBurst {
+	wrong := func(from string) {
+		t.Helper()
 		c := w.anonymous()
-		c.remote = "198.51.100." + string(rune('1'+i%9)) + ":1"
+		c.remote = from + ":1"
 		c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").is(422)
 	}
 	c := w.anonymous()
-	p := c.post("/sign-in", "email", strings.ToUpper(w.owner.Email), "password", password).is(http.StatusTooManyRequests)
-	p.has(".alert", "Too many attempts")
-	if p.header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
+	for range sourceBurst {
+		c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").is(422)
 	}
-	w.clock.advance(accountEvery)
+	p := c.post("/sign-in", "email", strings.ToUpper(w.owner.Email), "password", password).is(http.StatusTooManyRequests)
+	p.has(".alert", "Too many tries to sign in to this account. Wait 10 s")
+	if p.header.Get("Retry-After") != "10" {
+		t.Errorf("Retry-After is %q", p.header.Get("Retry-After"))
+	}
+	at := w.anonymous() // another address is not kept out by this one
+	at.remote = "203.0.113.5:1"
+	at.post("/sign-in", "email", w.owner.Email, "password", password).leadsTo("/")
+	w.clock.advance(sourceEvery)
 	c.post("/sign-in", "email", w.owner.Email, "password", password).leadsTo("/")
 
+	w.clock.advance(ceiling * sourceEvery)
+	for i := range ceiling { // all that the account does not know share a ceiling
+		wrong("198.51.100." + strconv.Itoa(i+1))
+	}
+	stranger := w.anonymous()
+	stranger.remote = "203.0.113.77:1"
+	stranger.post("/sign-in", "email", w.owner.Email, "password", password).is(http.StatusTooManyRequests)
+	at.remote = "203.0.113.78:1" // a new address, but a browser that has signed in
+	at.post("/sign-out").leadsTo("/sign-in")
+	at.post("/sign-in", "email", w.owner.Email, "password", password).leadsTo("/")
+	at.post("/settings/password", "current", "wrong password", "password", "a quite new one").is(422) // nor does a session stand in line with them
+
+	w.clock.advance(addressBurst * time.Second)
 	for i := range addressBurst {
 		c.post("/sign-in", "email", "nobody"+strconv.Itoa(i)+"@veldhuis.example", "password", strings.Repeat("x", 513)) // too long to be hashed
 	}

@@ -85,7 +85,7 @@ func New(o Options) http.Handler {
 		o.Limits = o.DB.Limits()
 	}
 	if o.SignIns == nil {
-		o.SignIns = handlers.NewSignIns(o.Now)
+		o.SignIns = handlers.NewSignIns(handlers.SignInOptions{Now: o.Now})
 	}
 	if o.Templates == nil {
 		o.Templates = webhook.BuiltIn()

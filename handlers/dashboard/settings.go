@@ -62,7 +62,7 @@ func (s *site) changePassword(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return err
 	}
-	if err := s.setPassword(r, v, f); err != nil {
+	if err := s.setPassword(w, r, v, f); err != nil {
 		if f.Fail(err, "current", "password") {
 			return s.settingsPage(w, r, v, http.StatusUnprocessableEntity, settingsForms{password: f})
 		}
@@ -71,16 +71,17 @@ func (s *site) changePassword(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.done(w, r, pages.AccountPath, "The password is changed, and all other sessions are ended.")
 }
 
-func (s *site) setPassword(r *http.Request, v *visit, f *handlers.Form) error {
-	if _, err := s.SignIns.Try(r, v.account.Email); err != nil {
-		return iot.NewError(iot.RateLimited, "Too many attempts. Wait a minute, then try again.")
+func (s *site) setPassword(w http.ResponseWriter, r *http.Request, v *visit, f *handlers.Form) error {
+	try, err := s.SignIns.Try(w, r, v.account.Email)
+	if err != nil {
+		return err
 	}
 	ok, err := s.Passwords.Check(r.Context(), v.account.PasswordHash, iot.Secret(f.Raw("current")))
 	if err != nil {
 		return err
 	}
 	if ok {
-		s.SignIns.Succeeded(v.account.Email)
+		try.Succeeded()
 	}
 	var faults iot.Faults
 	faults.Check(ok, "current", "This is not your present password.")

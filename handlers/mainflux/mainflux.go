@@ -49,7 +49,7 @@ func New(o Options) http.Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.SignIns == nil {
-		o.SignIns = handlers.NewSignIns(o.Now)
+		o.SignIns = handlers.NewSignIns(handlers.SignInOptions{Now: o.Now})
 	}
 	s := &server{Options: o, mux: http.NewServeMux(), guesses: handlers.NewGuesses(o.Now)}
 	for _, rt := range routes() {

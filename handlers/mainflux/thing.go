@@ -3,7 +3,6 @@ package mainflux
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"thingpost/db"
 	"thingpost/handlers"
@@ -272,18 +271,17 @@ func (s *server) identify(w http.ResponseWriter, r *http.Request, _ *caller) err
 	case body.Key == "":
 		return malformed("")
 	}
-	if wait, err := s.guesses.Try(r); err != nil {
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	guess, err := s.guesses.Try(w, r)
+	if err != nil {
 		return err
 	}
 	d, _, err := s.Ingest.Device(r.Context(), iot.Secret(body.Key))
 	if iot.CodeOf(err) == iot.Unauthorized {
-		s.guesses.Wrong(r)
 		return notFound()
 	}
 	if err != nil {
 		return err
 	}
-	s.guesses.Right(r)
+	guess.Right()
 	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"id": d.UUID})
 }

@@ -2,7 +2,6 @@ package mainflux
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,15 +28,6 @@ func (l *login) check() error {
 	return nil
 }
 
-// counted counts a try to sign in or to register.
-func (s *server) counted(w http.ResponseWriter, r *http.Request, email string) error {
-	wait, err := s.SignIns.Try(r, email)
-	if err != nil {
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
-	}
-	return err
-}
-
 func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) error {
 	var body login
 	if err := decode(r, &body); err != nil {
@@ -46,7 +36,8 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	if err := body.check(); err != nil {
 		return err
 	}
-	if err := s.counted(w, r, body.Email); err != nil {
+	try, err := s.SignIns.Try(w, r, body.Email)
+	if err != nil {
 		return err
 	}
 	a, err := s.DB.AccountByEmail(r.Context(), body.Email)
@@ -63,8 +54,8 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	if !ok {
 		return &fault{status: http.StatusUnauthorized, text: "failed to perform authentication over the entity", detail: "The email or the password is wrong."}
 	}
-	s.SignIns.Succeeded(body.Email)
-	if err := s.DB.NoteSignIn(a.Key); err != nil {
+	try.Succeeded()
+	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil {
 		return err
 	}
 	token := iot.NewToken()
@@ -95,7 +86,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request, _ *caller) err
 	if err := iot.CheckEmail(body.User.Email); err != nil {
 		return err
 	}
-	if err := s.counted(w, r, body.User.Email); err != nil {
+	if err := s.SignIns.TryAddress(w, r); err != nil {
 		return err
 	}
 	hash, err := s.Passwords.Hash(r.Context(), body.User.Password, body.User.Email)
