@@ -7,12 +7,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-const accountColumns = `a.id, a.email, a.name, a.password_hash, a.administrator, a.created_at, a.signed_in_at`
+const accountColumns = `a.id, a.email, a.name, a.password_hash, a.administrator, a.confirmed, a.created_at, a.signed_in_at`
 
 func (d *DB) scanAccount(row interface{ Scan(...any) error }, more ...any) (*iot.Account, error) {
 	var a iot.Account
 	var hash string
-	into := append([]any{&a.Key, &a.Email, &a.Name, &hash, &a.Administrator, &a.CreatedAt, &a.SignedInAt}, more...)
+	into := append([]any{&a.Key, &a.Email, &a.Name, &hash, &a.Administrator, &a.Confirmed, &a.CreatedAt, &a.SignedInAt}, more...)
 	if err := row.Scan(into...); err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (d *DB) SetUp(a *iot.Account, o *iot.Organization) error {
 		if has {
 			return iot.NewError(iot.Conflict, "This Thingpost is set up already. Sign in instead.")
 		}
-		a.Administrator = true
+		a.Administrator, a.Confirmed = true, true
 		if err := t.createAccount(a); err != nil {
 			return err
 		}
@@ -96,8 +96,8 @@ func (d *DB) CreateAccount(a *iot.Account, actor string) error {
 func (t *Tx) createAccount(a *iot.Account) error {
 	a.ID = t.db.NewID()
 	a.Key, a.CreatedAt = a.ID.Key(), iot.At(t.db.now())
-	_, err := t.exec(`INSERT INTO accounts (id, email, name, password_hash, administrator, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		a.Key, a.Email, a.Name, a.PasswordHash.Reveal(), a.Administrator, int64(a.CreatedAt))
+	_, err := t.exec(`INSERT INTO accounts (id, email, name, password_hash, administrator, confirmed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		a.Key, a.Email, a.Name, a.PasswordHash.Reveal(), a.Administrator, a.Confirmed, int64(a.CreatedAt))
 	if isTaken(err) {
 		return &iot.Error{Code: iot.Conflict, Message: "There is an account with this email already.", Fields: map[string]string{"email": "There is an account with this email already."}}
 	}
@@ -235,31 +235,53 @@ func (d *DB) Members(ctx context.Context, organization int64) ([]iot.Member, err
 }
 
 // SetMember gives an account a role in an organization, or changes it; an empty
-// role takes it out. Conflict if no owner would be left.
+// role takes it out. It asks nobody: but for the operator's word at the command line,
+// people join by AcceptInvitation. What the account has invited to and may not any
+// more is revoked. Conflict if no owner would be left.
 func (d *DB) SetMember(organization, account int64, role iot.Role, actor string) error {
-	return d.write("set member", func(t *Tx) error {
-		var email string
-		if err := t.row(`SELECT email FROM accounts WHERE id = $1`, account).Scan(&email); err != nil {
-			return orNotFound("account", err)
+	return d.write("set member", func(t *Tx) error { return t.changeMember(organization, account, role, actor) })
+}
+
+// ChangeMember is SetMember for who is a member already; not_found for others, also
+// for who has left a moment ago: nobody is put back unasked.
+func (d *DB) ChangeMember(organization, account int64, role iot.Role, actor string) error {
+	return d.write("change member", func(t *Tx) error {
+		now, err := t.roleOf(organization, account)
+		if err == nil && now == "" {
+			err = notFound("member")
 		}
-		action := "member.set"
-		if role == "" {
-			action = "member.remove"
-			if err := t.execOne("member", `DELETE FROM members WHERE organization_id = $1 AND account_id = $2`, organization, account); err != nil {
-				return err
-			}
-		} else if err := t.setMember(organization, account, role); err != nil {
+		if err != nil {
 			return err
 		}
-		var owners int
-		if err := t.row(`SELECT count(*) FROM members WHERE organization_id = $1 AND role = 'owner'`, organization).Scan(&owners); err != nil {
-			return err
-		}
-		if owners == 0 {
-			return iot.NewError(iot.Conflict, "An organization needs an owner. Make somebody else an owner first.")
-		}
-		return t.auditOrganization(organization, actor, action, email, string(role))
+		return t.changeMember(organization, account, role, actor)
 	})
+}
+
+func (t *Tx) changeMember(organization, account int64, role iot.Role, actor string) error {
+	var email string
+	if err := t.row(`SELECT email FROM accounts WHERE id = $1`, account).Scan(&email); err != nil {
+		return orNotFound("account", err)
+	}
+	action := "member.set"
+	if role == "" {
+		action = "member.remove"
+		if err := t.execOne("member", `DELETE FROM members WHERE organization_id = $1 AND account_id = $2`, organization, account); err != nil {
+			return err
+		}
+	} else if err := t.setMember(organization, account, role); err != nil {
+		return err
+	}
+	var owners int
+	if err := t.row(`SELECT count(*) FROM members WHERE organization_id = $1 AND role = 'owner'`, organization).Scan(&owners); err != nil {
+		return err
+	}
+	if owners == 0 {
+		return iot.NewError(iot.Conflict, "An organization needs an owner. Make somebody else an owner first.")
+	}
+	if err := t.voidInvitations(organization, account, role, actor); err != nil {
+		return err
+	}
+	return t.auditOrganization(organization, actor, action, email, string(role))
 }
 
 func (t *Tx) setMember(organization, account int64, role iot.Role) error {

@@ -42,6 +42,9 @@ func (d *DB) DeleteOrganization(o *iot.Organization, actor string) error {
 		if _, err := t.exec(`DELETE FROM members WHERE organization_id = $1`, o.Key); err != nil {
 			return err
 		}
+		if _, err := t.exec(`DELETE FROM invitations WHERE organization_id = $1`, o.Key); err != nil {
+			return err
+		}
 		return t.audit(0, actor, "organization.delete", o.ID, "")
 	})
 }

@@ -297,6 +297,7 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 	}{
 		{"sessions", "hash", "expires_at <= $1", int64(now)},
 		{"tokens", "hash", "expires_at <= $1", int64(now)},
+		{"invitations", "id", "expires_at <= $1", int64(now)},
 		{"known_addresses", "account_id, hash", "used_at < $1", int64(now.Add(-addressKept))},
 		{"api_keys", "id", "deleted_at > 0 AND deleted_at < $1", int64(now.Add(-deletedGrace))},
 		{"webhook_hours", "webhook_id, hour_at", "hour_at < $1", hours},

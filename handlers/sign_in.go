@@ -225,6 +225,9 @@ func SenderOf(r *http.Request) string {
 	return a.String()
 }
 
+// SameEmail reports whether two emails are one account's.
+func SameEmail(a, b string) bool { return accountOf(a) == accountOf(b) }
+
 // accountOf returns the name that an account's tries are counted by. SQLite
 // compares emails in ASCII without case.
 func accountOf(email string) string { return strings.ToLower(email) }

@@ -143,11 +143,12 @@ func (a *app) wire() {
 		Proxies:        a.config.HTTP.Proxies,
 		MaxConnections: min(maxConnections(), a.budget.Connections),
 		Intake:         a.budget.Intake,
-		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Templates: a.catalog, Now: a.now, Log: a.log}),
+		API:            api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Templates: a.catalog,
+			AllowRegistration: a.config.First.AllowRegistration, Now: a.now, Log: a.log}),
 		TTS:            tts.New(a.dialect),
 		Mainflux:       a.mainflux(webhooks, passwords, signIns),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
-			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
+			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, AllowRegistration: a.config.First.AllowRegistration, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Backups: a.backups, StylePage: a.config.Watch.StylePage,
 			Host: dashboard.Host{StartedAt: iot.At(a.now()), Retention: a.config.Store.Retention, RetentionBytes: a.config.Store.RetentionBytes,
 				Options: a.config.InForce, LivePages: a.hub.Subscribers},
@@ -182,7 +183,7 @@ func (a *app) own() (list []netip.AddrPort) {
 // mainflux is the dialect of Mainflux.
 func (a *app) mainflux(webhooks *settings.Webhooks, passwords *iot.Passwords, signIns *handlers.SignIns) http.Handler {
 	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns,
-		AllowRegistration: a.config.First.AllowRegistration, Version: versionName(), Now: a.now, Log: a.log})
+		AllowRegistration: a.config.First.AllowRegistration, PublicURL: a.url(), Version: versionName(), Now: a.now, Log: a.log})
 }
 
 // committed hands on what a transaction has changed.

@@ -136,7 +136,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 		t.Fatalf("the inspector answers %d %s", status, answer)
 	}
 
-	r.post("/settings/organizations/my-organization/members", neturl.Values{"email": {"eve@example.org"}, "password": {secrets["password of another"]}, "role": {"viewer"}})
+	visitor(t, r.url).tries("POST", "/invitation", neturl.Values{"token": {r.invites("eve@example.org")}, "name": {"Eve"}, "password": {secrets["password of another"]}})
+	secrets["link of an invitation"] = r.invites("bob@example.org")
 	r.refused(secrets)
 	embed := r.makesEmbed(project)
 	secrets["link to an embedded log"] = strings.TrimPrefix(embed, "/embed/")

@@ -97,7 +97,7 @@ func (c *config) options() *options {
 	o.add(option{name: "admin-email", usage: "its email address", envOnly: true, set: func(s string) error { c.First.Email = s; return nil }})
 	o.secret(&c.First.Password, "admin-password", "its password, of at least 10 characters")
 	o.group("Further accounts")
-	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody make an account with POST /register; otherwise people are added by those who are there")
+	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody make an account with POST /register, and organizations; otherwise people are invited by those who are there")
 	o.group("Watching it")
 	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "address of its own for /metrics, without a token")
 	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")

@@ -211,6 +211,11 @@ func (w *rolesWorld) fresh(r *roleRow, c *roleCaller) func(string) string {
 	if strings.Contains(r.pattern, "/upstream") {
 		w.setUpstream(w.here)
 	}
+	if r.name() == "GET /projects/new" && c.email != "" { // is for whoever is an admin anywhere
+		a, err := w.app.db.AccountByEmail(w.Context(), c.email)
+		must(w.T, err)
+		must(w.T, w.app.db.CreateOrganization(&iot.Organization{Name: "Own " + w.next()}, a))
+	}
 	if !r.changes() {
 		return w.standing(r, w.here)
 	}
@@ -220,6 +225,9 @@ func (w *rolesWorld) fresh(r *roleRow, c *roleCaller) func(string) string {
 		kind := strings.TrimSuffix(name, "_id")
 		if (kind == "project" || kind == "organization") && !r.whole || kind == "device" && strings.HasPrefix(c.group, "device") {
 			continue
+		}
+		if kind == "own_invitation" {
+			w.newOwnInvitation(&p, c.email)
 		}
 		if maker := w.makers(r)[kind]; maker != nil {
 			maker(&p)
@@ -246,11 +254,12 @@ func (w *rolesWorld) makers(r *roleRow) map[string]func(*rolesPlace) {
 				must(w.T, w.app.db.PauseWebhook(h, "test", "", rolesActor))
 			}
 		},
-		"profile":  func(p *rolesPlace) { w.newProfile(p, slug) },
-		"key":      w.newKey,
-		"member":   func(p *rolesPlace) { w.newMember(p, slug) },
-		"stranger": func(p *rolesPlace) { p.ids["stranger"] = w.account(slug).Email },
-		"message":  w.newMessage,
+		"profile":    func(p *rolesPlace) { w.newProfile(p, slug) },
+		"key":        w.newKey,
+		"member":     func(p *rolesPlace) { w.newMember(p, slug) },
+		"stranger":   func(p *rolesPlace) { p.ids["stranger"] = w.account(slug).Email },
+		"invitation": w.newInvitation,
+		"message":    w.newMessage,
 		"delivery": func(p *rolesPlace) {
 			if strings.HasSuffix(r.pattern, "/retry") {
 				w.newFailure(p)

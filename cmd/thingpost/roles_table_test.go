@@ -114,6 +114,8 @@ var variables = regexp.MustCompile(`\{[a-z_$]+(\.\.\.)?\}`)
 func (r *roleRow) variable(name string, before string) string {
 	name = strings.Trim(name, "{}")
 	switch {
+	case r.pattern == "/settings/invitations/{invitation}":
+		return "own_invitation" // of the caller
 	case name == "id": // Mainflux's, which are UUIDs
 		kind := before[strings.LastIndex(strings.TrimSuffix(before, "/"), "/")+1:]
 		return map[string]string{"things/": "device_id", "groups/": "project_id", "orgs/": "organization_id", "profiles/": "profile_id", "webhooks/": "webhook_id"}[kind]

@@ -67,6 +67,7 @@ type roleCaller struct {
 	cookie      *http.Cookie
 	credential  string // of the header Authorization
 	token       string // of an embedded log
+	email       string // of a person
 	sees        []string
 }
 
@@ -112,7 +113,7 @@ func (w *rolesWorld) next() string {
 
 func (w *rolesWorld) account(name string) *iot.Account {
 	w.Helper()
-	a := &iot.Account{Email: name + "@example.org", Name: "Somebody", PasswordHash: "none"}
+	a := &iot.Account{Email: name + "@example.org", Name: "Somebody", PasswordHash: "none", Confirmed: true}
 	must(w.T, w.app.db.CreateAccount(a, rolesActor))
 	return a
 }
@@ -168,6 +169,8 @@ func (w *rolesWorld) newPlace(o *iot.Organization, slug, canary string) *rolesPl
 	w.newKey(p)
 	w.newMember(p, slug+"-member")
 	p.ids["stranger"] = w.account(slug + "-stranger").Email
+	w.newInvitation(p)
+	p.ids["own_invitation"] = p.ids["invitation"] // somebody's
 	w.newFailure(p)
 	w.newMessage(p)
 	w.newEmbed(p, long)
@@ -230,6 +233,36 @@ func (w *rolesWorld) newKey(p *rolesPlace) {
 func (w *rolesWorld) newMember(p *rolesPlace, name string) {
 	w.Helper()
 	p.ids["member"] = w.member(p.organization, name, iot.Viewer).ID.String()
+}
+
+// newInvitation invites somebody who has no account to the organization.
+func (w *rolesWorld) newInvitation(p *rolesPlace) {
+	w.Helper()
+	p.ids["invitation"] = w.invited(p.organization, "invited-"+p.canary+"-"+w.next()+"@example.org").ID.String()
+}
+
+// invited invites somebody to an organization, in the name of one of its owners.
+func (w *rolesWorld) invited(o *iot.Organization, email string) *iot.Invitation {
+	w.Helper()
+	members, err := w.app.db.Members(w.Context(), o.Key)
+	must(w.T, err)
+	for i := range members {
+		if members[i].Role == iot.Owner {
+			v := &iot.Invitation{Email: email, Role: iot.Viewer}
+			must(w.T, w.app.db.CreateInvitations(o, []*iot.Invitation{v}, &members[i].Account))
+			return v
+		}
+	}
+	w.Fatal("there is no owner")
+	return nil
+}
+
+// newOwnInvitation invites a caller to an organization that was made for it.
+func (w *rolesWorld) newOwnInvitation(p *rolesPlace, email string) {
+	w.Helper()
+	o := &iot.Organization{Name: "Fresh " + w.next()}
+	must(w.T, w.app.db.CreateOrganization(o, w.account("inviter-"+w.next())))
+	p.ids["own_invitation"] = w.invited(o, email).ID.String()
 }
 
 // newMessage sends a message of the first device, with a delivery that stays
@@ -354,8 +387,8 @@ func (w *rolesWorld) people() {
 	w.here, w.there, w.beside = w.newPlace(here, "in-here", "KANARIA"), w.newPlace(there, "in-there", "ZEBRANO"), w.newPlace(here, "beside", "NEXTDOOR")
 
 	member := func(group, name string, a *iot.Account, sees ...string) {
-		w.callers = append(w.callers, &roleCaller{name: "session of " + name, group: "session " + group, cookie: w.session(a), sees: sees},
-			&roleCaller{name: "token of " + name, group: "token " + group, credential: w.token(a, long), sees: sees})
+		w.callers = append(w.callers, &roleCaller{name: "session of " + name, group: "session " + group, cookie: w.session(a), email: a.Email, sees: sees},
+			&roleCaller{name: "token of " + name, group: "token " + group, credential: w.token(a, long), email: a.Email, sees: sees})
 	}
 	member("owner", "an owner", owner, "KANARIA", "NEXTDOOR")
 	member("root", "the host's administrator", root)

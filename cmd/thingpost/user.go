@@ -51,7 +51,7 @@ func userAddCommand(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	a := &iot.Account{Email: rest[0], Name: name}
+	a := &iot.Account{Email: rest[0], Name: name, Confirmed: true}
 	if a.Name == "" {
 		a.Name, _, _ = strings.Cut(a.Email, "@")
 	}
@@ -130,7 +130,8 @@ func userListCommand(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-const userRoleAbout = `Give a person a ROLE in an organization: viewer, editor, admin or owner; none takes the person out.`
+const userRoleAbout = `Give a person a ROLE in an organization: viewer, editor, admin or owner; none takes the person out.
+It is the operator's word: nobody is asked. On the pages people are invited, and join when they accept.`
 
 func userRoleCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("user role", "EMAIL ROLE", userRoleAbout)
@@ -157,6 +158,16 @@ func userRoleCommand(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			return err
 		}
+		if role != "" && !a.Confirmed {
+			// Anybody may have made it, with a password of theirs.
+			now, err := d.Role(ctx, org.Key, a.Key)
+			if err != nil {
+				return err
+			}
+			if now == "" {
+				return iot.NewError(iot.Forbidden, "Nobody has confirmed that "+a.Email+" is this account's own email: somebody else may have made it. Set its password with thingpost user password, which confirms it, or invite them on the page Members.")
+			}
+		}
 		if err := d.SetMember(org.Key, a.Key, role, commandActor); err != nil {
 			return err
 		}
@@ -166,7 +177,7 @@ func userRoleCommand(ctx context.Context, p *program, args []string) error {
 }
 
 const userPasswordAbout = `Set a person's password, which is read from the terminal or the first line of standard input.
-All of the person's sessions and tokens end.`
+All of the person's sessions and tokens end. The account counts as the owner's of its email from then on.`
 
 func userPasswordCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("user password", "EMAIL", userPasswordAbout)
@@ -186,6 +197,9 @@ func userPasswordCommand(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 		if err := d.SetPassword(a.Key, hash, nil, commandActor); err != nil {
+			return err
+		}
+		if err := d.ConfirmAccount(a.Key); err != nil {
 			return err
 		}
 		p.say("The password of %s is set. All sessions and tokens have ended.", a.Email)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	neturl "net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -186,4 +187,21 @@ func freeAddress(t *testing.T) string {
 	must(t, err)
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
+}
+
+// invites invites somebody to the first organization as a viewer, and returns the
+// token of the link that the next page shows, once.
+func (r *reader) invites(email string) (token string) {
+	r.t.Helper()
+	const members = "/settings/organizations/my-organization/members"
+	direct := *r.client
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r = &reader{t: r.t, url: r.url, client: &direct}
+	r.tries(http.MethodPost, members, neturl.Values{"email": {email}, "role": {"viewer"}})
+	link := regexp.MustCompile(`/invitation\?token=(tpt_[a-z2-7]+)`)
+	m := link.FindStringSubmatch(r.tries(http.MethodGet, members, nil).body)
+	if m == nil {
+		r.t.Fatalf("inviting %s shows no link", email)
+	}
+	return m[1]
 }

@@ -65,7 +65,11 @@ func (p *planter) plants() {
 	}
 	form("/settings/name", "name", p.text())
 	form("/settings/organizations", "organization", p.text())
-	form("/settings/organizations/my-organization/members", "email", "eve'\"`{}&$@example.org", "name", p.text(), "password", "a long password", "role", "viewer")
+	eve := visitor(p.t, p.url)
+	if s := eve.tries("POST", "/invitation", neturl.Values{"token": {p.invites("eve'\"`{}&$@example.org")}, "name": {p.text()}, "password": {"a long password"}}); s.status != http.StatusSeeOther {
+		p.t.Errorf("joining answers %d: %s", s.status, s.body)
+	}
+	p.invites("bob'\"`{}&$@example.org")
 	p.api.call("PATCH", at, map[string]string{"name": p.text()}, 200, nil)
 	p.api.call("PATCH", at+"/devices/probe", map[string]any{"name": p.text()}, 200, nil)
 	p.api.call("PATCH", at+"/profiles/quiet", map[string]any{"name": p.text()}, 200, nil)

@@ -48,7 +48,7 @@ func newWebWorld(t *testing.T, args ...string) *webWorld {
 	w.api.call("GET", "/organizations", nil, 200, &organizations)
 	w.tries("POST", "/projects/world/inspector", neturl.Values{})
 	w.embed = w.makesEmbed(at)
-	w.fill = strings.NewReplacer("{$}", "", "{project}", "world", "{organization}", organizations.Items[0].ID, "{member}", iot.ID{}.String(), "{device}", "probe", "{webhook}", "erp",
+	w.fill = strings.NewReplacer("{$}", "", "{project}", "world", "{organization}", organizations.Items[0].ID, "{member}", iot.ID{}.String(), "{invitation}", iot.ID{}.String(), "{device}", "probe", "{webhook}", "erp",
 		"{profile}", "quiet", "{key}", key.ID, "{delivery}", deliveries.Items[0].ID, "{message}", sent.ID, "{token}", strings.TrimPrefix(w.embed, "/embed/"), "{template}", "datacake", "{rest...}", "x")
 	return w
 }

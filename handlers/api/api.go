@@ -21,10 +21,12 @@ type Options struct {
 	Downlinks *downlink.Queue
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
-	SignIns   *handlers.SignIns  // default one of its own
-	Templates *webhook.Catalogue // default webhook.BuiltIn()
-	Now       func() time.Time   // default time.Now
-	Log       *slog.Logger       // default discards
+	SignIns   *handlers.SignIns // default one of its own
+	// AllowRegistration lets anybody make organizations.
+	AllowRegistration bool
+	Templates         *webhook.Catalogue // default webhook.BuiltIn()
+	Now               func() time.Time   // default time.Now
+	Log               *slog.Logger       // default discards
 }
 
 type server struct {

@@ -149,8 +149,12 @@ func TestMatrix(t *testing.T) {
 			if slices.Contains(who, "anyone") {
 				continue
 			}
+			_, administrator := op.Extensions["x-administrator"]
 			for _, a := range askers {
 				want := a.verdict(who, rights, role, strings.Contains(path, "{project}"))
+				if administrator && want == "in" && a.name != "owner" { // who has set the host up
+					want = "forbidden"
+				}
 				got := w.send(method, w.harmless(method, path, want == "in"), a.token, `{"nothing":"here"}`)
 				if is := judged(t, got); is != want {
 					t.Errorf("%s %s for %s: %s, want %s\n%d %s", method, path, a.name, is, want, got.status, got.body)

@@ -24,6 +24,9 @@ func (s *server) listOrganizations(w http.ResponseWriter, r *http.Request, c *ca
 }
 
 func (s *server) createOrganization(w http.ResponseWriter, r *http.Request, c *caller) error {
+	if err := c.account.MayMakeOrganizations(s.AllowRegistration); err != nil {
+		return err
+	}
 	var body struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`

@@ -36,9 +36,11 @@ type Options struct {
 	// PublicURL is the address by which devices reach this host, for the commands
 	// that pages show; empty: the one that the browser used.
 	PublicURL string
-	Limits    iot.Limits
-	Templates *webhook.Catalogue // default webhook.BuiltIn()
-	Version   string
+	// AllowRegistration lets anybody make organizations.
+	AllowRegistration bool
+	Limits            iot.Limits
+	Templates         *webhook.Catalogue // default webhook.BuiltIn()
+	Version           string
 	// Accepting reports whether messages can be stored at the moment, for the sign
 	// at the foot of each page; nil: no sign.
 	Accepting func(context.Context) bool

@@ -10,7 +10,7 @@ import (
 	"thingpost/views/ui"
 )
 
-// listMembers lists an organization's members, and shows the form to add one.
+// listMembers lists an organization's members, and shows the form to invite somebody.
 func (s *site) listMembers(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.membersPage(w, r, v, http.StatusOK, handlers.NewForm("role", string(iot.Viewer)))
 }
@@ -21,14 +21,20 @@ func (s *site) membersPage(w http.ResponseWriter, r *http.Request, v *visit, sta
 		return err
 	}
 	o := membersOf(v)
-	shell, err := s.shell(w, r, v, shellFor{title: "Members", here: o.Members()})
-	if err != nil {
+	p := pages.MembersPage{At: o, Organization: v.organization, Members: members, Form: f, Roles: grantable(v), Now: s.now(),
+		MayChange: v.may(iot.ManageMembers), MayOwners: v.may(iot.ManageOrganization), You: v.account.ID}
+	if p.MayChange {
+		if p.Invitations, err = s.DB.InvitationsOf(r.Context(), v.organization.Key); err != nil {
+			return err
+		}
+		if token := s.shown.take(v.account.Key, invitationSubject+v.organization.UUID); token != "" {
+			p.Link = s.publicURL(r) + pages.InvitationLink(token.Reveal())
+		}
+	}
+	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Members", here: o.Members()}); err != nil {
 		return err
 	}
-	return handlers.Render(w, r, status, pages.Members(pages.MembersPage{
-		Shell: shell, At: o, Organization: v.organization, Members: members, Form: f, Roles: grantable(v), Now: s.now(),
-		MayChange: v.may(iot.ManageMembers), MayOwners: v.may(iot.ManageOrganization), You: v.account.ID,
-	}))
+	return handlers.Render(w, r, status, pages.Members(p))
 }
 
 // grantable returns the roles that a visit may give: only an owner makes owners.
@@ -47,57 +53,6 @@ func mayGive(v *visit, role iot.Role) error {
 		return iot.FieldError("role", "Only an owner can make somebody an owner.")
 	}
 	return iot.FieldError("role", "Choose a role.")
-}
-
-// addMember adds an account by its email, or makes one with a first password.
-func (s *site) addMember(w http.ResponseWriter, r *http.Request, v *visit) error {
-	f, err := form(w, r)
-	if err != nil {
-		return err
-	}
-	a, err := s.memberOf(r, v, f)
-	if err == nil {
-		err = s.DB.SetMember(v.organization.Key, a.Key, iot.Role(f.Value("role")), v.actor())
-	}
-	if err != nil {
-		if f.Fail(err, "email", "role", "name", "password") {
-			return s.membersPage(w, r, v, http.StatusUnprocessableEntity, f)
-		}
-		return err
-	}
-	return s.done(w, r, membersOf(v).Members(), a.Email+" is a member now.")
-}
-
-// memberOf finds or makes the account that the form names.
-func (s *site) memberOf(r *http.Request, v *visit, f *handlers.Form) (*iot.Account, error) {
-	email := f.Value("email")
-	if err := iot.CheckEmail(email); err != nil {
-		return nil, err
-	}
-	if err := mayGive(v, iot.Role(f.Value("role"))); err != nil {
-		return nil, err
-	}
-	a, err := s.DB.AccountByEmail(r.Context(), email)
-	if err == nil {
-		role, err := s.DB.Role(r.Context(), v.organization.Key, a.Key)
-		if err == nil && role != "" {
-			err = iot.FieldError("email", "This account is a member already. Change its role in the list.")
-		}
-		return a, err
-	}
-	if iot.CodeOf(err) != iot.NotFound {
-		return nil, err
-	}
-	if f.Raw("password") == "" {
-		return nil, iot.FieldError("password", "There is no account with this email yet. Give it a first password.")
-	}
-	a = &iot.Account{Email: email, Name: f.Value("name")}
-	var faults iot.Faults
-	faults.Check(iot.TextLength(a.Name) <= iot.MaxName && !iot.HasControl(a.Name), "name", "must have at most 254 characters.")
-	if a.PasswordHash, err = s.hash(r, &faults, f.Raw("password"), email); err != nil {
-		return nil, err
-	}
-	return a, s.DB.CreateAccount(a, v.actor())
 }
 
 // member finds the member of the address. Only an owner changes an owner.
@@ -132,7 +87,7 @@ func (s *site) setRole(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := mayGive(v, role); err != nil {
 		return err
 	}
-	if err := s.DB.SetMember(v.organization.Key, m.Account.Key, role, v.actor()); err != nil {
+	if err := s.DB.ChangeMember(v.organization.Key, m.Account.Key, role, v.actor()); err != nil {
 		return err
 	}
 	return s.done(w, r, membersOf(v).Members(), m.Account.Email+" is "+pages.RoleName(role)+" now.")
@@ -157,7 +112,7 @@ func (s *site) removeMember(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	if err := s.DB.SetMember(v.organization.Key, m.Account.Key, "", v.actor()); err != nil {
+	if err := s.DB.ChangeMember(v.organization.Key, m.Account.Key, "", v.actor()); err != nil {
 		return err
 	}
 	if m.Account.Key == v.account.Key {

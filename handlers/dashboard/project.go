@@ -16,7 +16,11 @@ func (s *site) home(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if len(projects) == 1 && r.URL.Query().Get("all") == "" {
+	invitations, err := s.DB.InvitationsFor(r.Context(), v.account)
+	if err != nil {
+		return err
+	}
+	if len(projects) == 1 && len(invitations) == 0 && r.URL.Query().Get("all") == "" {
 		return handlers.Redirect(w, r, pages.In(projects[0].ID).Overview())
 	}
 	shell, err := s.shell(w, r, v, shellFor{title: "Projects", here: pages.AllProjectsPath})
@@ -28,7 +32,7 @@ func (s *site) home(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.Projects(pages.ProjectsPage{
-		Shell: shell, Projects: projects, Organizations: names(organizations), MayCreate: len(owned(organizations)) > 0, Now: s.now(),
+		Shell: shell, Projects: projects, Organizations: names(organizations), Invitations: invitations, MayCreate: len(owned(organizations)) > 0, Now: s.now(),
 	}))
 }
 
@@ -63,7 +67,7 @@ func (s *site) projectForm(w http.ResponseWriter, r *http.Request, v *visit, sta
 		return err
 	}
 	if organizations = owned(organizations); len(organizations) == 0 {
-		return iot.NewError(iot.Forbidden, "Only an admin of an organization makes projects. Ask one of yours, or make an organization of your own on the page Account.")
+		return iot.NewError(iot.Forbidden, "Only an admin of an organization makes projects. Ask one of yours.")
 	}
 	shell, err := s.shell(w, r, v, shellFor{title: "New project"})
 	if err != nil {

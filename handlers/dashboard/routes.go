@@ -33,7 +33,6 @@ func (s *site) routes() []route {
 
 		// Members.
 		{get, o + "/members", inOrganization, 0, s.listMembers},
-		{post, o + "/members", inOrganization, iot.ManageMembers, s.addMember},
 		{post, o + "/members/{member}", inOrganization, iot.ManageMembers, s.setRole},
 		{get, o + "/members/{member}/remove", inOrganization, iot.ManageMembers, s.confirmRemoveMember},
 		{post, o + "/members/{member}/remove", inOrganization, iot.ManageMembers, s.removeMember},
@@ -84,5 +83,5 @@ func (s *site) routes() []route {
 		{get, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.confirmDeleteProfile},
 		{post, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.deleteProfile},
 	}, s.webhookRoutes(), s.deliveryRoutes(), s.messageRoutes(), s.inspectorRoutes(), s.replayRoutes(), s.exportRoutes(), s.downlinkRoutes(), s.commandRoutes(),
-		s.embedRoutes(), s.embedSettingsRoutes(), s.upstreamRoutes())
+		s.embedRoutes(), s.invitationRoutes(), s.embedSettingsRoutes(), s.upstreamRoutes())
 }

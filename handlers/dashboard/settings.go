@@ -31,12 +31,17 @@ func (s *site) settingsPage(w http.ResponseWriter, r *http.Request, v *visit, st
 	if err != nil {
 		return err
 	}
+	invitations, err := s.DB.InvitationsFor(r.Context(), v.account)
+	if err != nil {
+		return err
+	}
 	shell, err := s.shell(w, r, v, shellFor{title: "Account", here: pages.AccountPath})
 	if err != nil {
 		return err
 	}
 	return handlers.Render(w, r, status, pages.Settings(pages.SettingsPage{
-		Shell: shell, Account: v.account, Name: f.name, Password: f.password, Organization: f.organization, Organizations: organizations, Now: s.now(),
+		Shell: shell, Account: v.account, Name: f.name, Password: f.password, Organization: f.organization, Organizations: organizations,
+		Invitations: invitations, MayCreate: v.account.MayMakeOrganizations(s.AllowRegistration) == nil, Now: s.now(),
 	}))
 }
 
@@ -98,6 +103,9 @@ func (s *site) setPassword(w http.ResponseWriter, r *http.Request, v *visit, f *
 
 // createOrganization makes an organization that the account owns.
 func (s *site) createOrganization(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := v.account.MayMakeOrganizations(s.AllowRegistration); err != nil {
+		return err
+	}
 	f, err := form(w, r)
 	if err != nil {
 		return err

@@ -23,11 +23,14 @@ type Options struct {
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
-	// AllowRegistration lets anybody make an account.
+	// AllowRegistration lets anybody make an account, and organizations.
 	AllowRegistration bool
-	Version           string           // of this program
-	Now               func() time.Time // default time.Now
-	Log               *slog.Logger     // default discards
+	// PublicURL is the address of the pages, without a slash at its end, for the links of
+	// invitations.
+	PublicURL string
+	Version   string           // of this program
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default discards
 }
 
 type server struct {
@@ -135,8 +138,8 @@ func routes() []route {
 		{del, "/orgs/{id}", person, false, (*server).removeOrg},
 		{get, "/orgs/{id}/memberships", person, false, (*server).listMemberships},
 		{get, "/orgs/{id}/members/{member}", person, false, (*server).showMembership},
-		{post, "/orgs/{id}/memberships", person, true, (*server).setMemberships},
-		{put, "/orgs/{id}/memberships", person, true, (*server).setMemberships},
+		{post, "/orgs/{id}/memberships", person, true, (*server).createMemberships},
+		{put, "/orgs/{id}/memberships", person, true, (*server).updateMemberships},
 		{patch, "/orgs/{id}/memberships", person, true, (*server).removeMemberships},
 
 		{post, "/orgs/{id}/groups", person, true, (*server).createGroups},

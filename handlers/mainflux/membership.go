@@ -102,47 +102,94 @@ func (s *server) showMembership(w http.ResponseWriter, r *http.Request, c *calle
 	return handlers.WriteJSON(w, http.StatusOK, membershipJSON{MemberID: m.Account.ID, OrgID: o.UUID, Email: m.Account.Email, Role: m.Role, CreatedAt: m.AddedAt, UpdatedAt: m.AddedAt})
 }
 
-// setMemberships gives accounts, named by email or id, a role: viewer unless
-// another is given. POST is for new members, PUT for those that there are.
-func (s *server) setMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
-	var body struct {
-		Memberships []struct {
-			MemberID string   `json:"member_id"`
-			Email    string   `json:"email"`
-			Role     iot.Role `json:"role"`
-		} `json:"org_memberships"`
-	}
-	if err := decode(r, &body); err != nil {
+// membershipsBody is what is given of members: by email or id, viewers unless
+// another role is given.
+type membershipsBody struct {
+	Memberships []struct {
+		MemberID string   `json:"member_id"`
+		Email    string   `json:"email"`
+		Role     iot.Role `json:"role"`
+	} `json:"org_memberships"`
+}
+
+func (b *membershipsBody) read(r *http.Request) error {
+	if err := decode(r, b); err != nil {
 		return err
 	}
-	if err := checkCount(len(body.Memberships)); err != nil {
+	if err := checkCount(len(b.Memberships)); err != nil {
 		return err
 	}
-	o, err := s.org(r, c, iot.ManageMembers)
-	if err != nil {
-		return err
-	}
-	type change struct {
-		account int64
-		role    iot.Role
-	}
-	var changes []change
-	for _, m := range body.Memberships {
+	for i := range b.Memberships {
+		m := &b.Memberships[i]
 		if m.Role == "" {
 			m.Role = iot.Viewer
 		}
 		if !m.Role.Valid() {
 			return badRequest(textRole)
 		}
+	}
+	return nil
+}
+
+// invitationJSON is an invitation on the wire, with the link to hand on.
+type invitationJSON struct {
+	ID        iot.ID      `json:"id"`
+	OrgID     string      `json:"org_id"`
+	Email     string      `json:"email"`
+	Role      iot.Role    `json:"role"`
+	ExpiresAt iot.Instant `json:"expires_at"`
+	Link      string      `json:"link"`
+}
+
+// createMemberships invites people, all or none. That system makes members of them
+// at once; here they are when they have accepted. The answer has the links.
+func (s *server) createMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
+	var body membershipsBody
+	if err := body.read(r); err != nil {
+		return err
+	}
+	o, err := s.org(r, c, iot.ManageMembers)
+	if err != nil {
+		return err
+	}
+	list := make([]*iot.Invitation, len(body.Memberships))
+	for i, m := range body.Memberships {
+		if m.Email == "" { // an id is told of members alone
+			if _, err := s.member(r, o, m.MemberID); err != nil {
+				return err
+			}
+			return &fault{status: http.StatusConflict, text: textConflict}
+		}
+		list[i] = &iot.Invitation{Email: m.Email, Role: m.Role}
+	}
+	if err := s.DB.CreateInvitations(o, list, c.account); err != nil {
+		return err
+	}
+	answer := make([]invitationJSON, len(list))
+	for i, v := range list {
+		answer[i] = invitationJSON{v.ID, o.UUID, v.Email, v.Role, v.ExpiresAt, s.PublicURL + "/invitation?token=" + v.Token.Reveal()}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return handlers.WriteJSON(w, http.StatusOK, map[string]any{"org_invitations": answer})
+}
+
+// updateMemberships gives members another role.
+func (s *server) updateMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
+	var body membershipsBody
+	if err := body.read(r); err != nil {
+		return err
+	}
+	o, err := s.org(r, c, iot.ManageMembers)
+	if err != nil {
+		return err
+	}
+	accounts := make([]int64, len(body.Memberships))
+	for i, m := range body.Memberships {
 		account, now, err := s.accountOf(r, o, m.MemberID, m.Email)
 		if err != nil {
 			return err
 		}
-		isNew := r.Method == http.MethodPost
-		if isNew && now != "" {
-			return &fault{status: http.StatusConflict, text: textConflict}
-		}
-		if !isNew && now == "" {
+		if now == "" {
 			return notFound()
 		}
 		// Only an owner makes owners, and changes what they are.
@@ -151,10 +198,10 @@ func (s *server) setMemberships(w http.ResponseWriter, r *http.Request, c *calle
 				return err
 			}
 		}
-		changes = append(changes, change{account.Key, m.Role})
+		accounts[i] = account.Key
 	}
-	for _, v := range changes {
-		if err := s.DB.SetMember(o.Key, v.account, v.role, c.actor()); err != nil {
+	for i, account := range accounts {
+		if err := s.DB.ChangeMember(o.Key, account, body.Memberships[i].Role, c.actor()); err != nil {
 			return err
 		}
 	}
@@ -209,7 +256,7 @@ func (s *server) removeMemberships(w http.ResponseWriter, r *http.Request, c *ca
 		accounts = append(accounts, m.Account.Key)
 	}
 	for _, account := range accounts {
-		if err := s.DB.SetMember(o.Key, account, "", c.actor()); err != nil {
+		if err := s.DB.ChangeMember(o.Key, account, "", c.actor()); err != nil {
 			return err
 		}
 	}

@@ -61,6 +61,9 @@ func (s *server) createOrg(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err := body.check(true, iot.MaxName); err != nil {
 		return err
 	}
+	if err := c.account.MayMakeOrganizations(s.AllowRegistration); err != nil {
+		return err
+	}
 	o := &iot.Organization{Name: body.Name.value, Description: body.Description.value, Metadata: string(body.Metadata.value)}
 	if err := (iot.OrganizationUpdate{Name: &o.Name}).Check(); err != nil {
 		return err

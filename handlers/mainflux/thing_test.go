@@ -140,6 +140,7 @@ func TestOrgsAndMemberships(t *testing.T) {
 		t.Errorf("shown: %s", a.body)
 	}
 	w.refused(400, "invalid name size", "POST", "/orgs", w.viewer, `{"name":""}`)
+	w.refused(403, "failed to perform authorization over the entity", "POST", "/orgs", w.admin, `{"name":"Mine"}`)
 	w.refused(403, "failed to perform authorization over the entity", "PUT", path, w.editor, `{"name":"x"}`)
 	w.refused(404, "entity not found", "GET", path, w.outsider, "")
 	w.refused(404, "entity not found", "GET", "/orgs/"+w.org.ID, w.owner, "")
@@ -152,7 +153,30 @@ func TestOrgsAndMemberships(t *testing.T) {
 		w.must(err)
 		return string(r)
 	}
-	w.ok(200, "POST", members, w.admin, `{"org_memberships":[{"email":"new@example.org"}]}`)
+	w.refused(403, "failed to perform authorization over the entity", "POST", members, w.editor, `{"org_memberships":[{"email":"new@example.org"}]}`)
+	w.refused(403, "failed to perform authorization over the entity", "POST", members, w.admin, `{"org_memberships":[{"email":"new@example.org","role":"owner"}]}`)
+	w.refused(404, "entity not found", "POST", members, w.admin, `{"org_memberships":[{"member_id":"`+newcomer.ID.String()+`"}]}`)
+	var invited struct {
+		Invitations []struct {
+			OrgID string `json:"org_id"`
+			Email string
+			Role  iot.Role
+			Link  string
+		} `json:"org_invitations"`
+	}
+	w.ok(200, "POST", members, w.admin, `{"org_memberships":[{"email":"new@example.org"},{"email":"nobody@example.org","role":"editor"}]}`).into(t, &invited)
+	if len(invited.Invitations) != 2 || invited.Invitations[0].Role != iot.Viewer || invited.Invitations[1].Email != "nobody@example.org" || invited.Invitations[0].OrgID != w.org.UUID {
+		t.Errorf("the answer is %+v", invited)
+	}
+	if role() != "" {
+		t.Errorf("somebody is %s unasked", role())
+	}
+	_, token, ok := strings.Cut(invited.Invitations[0].Link, "https://things.example/invitation?token=")
+	i, err := w.db.Invitation(t.Context(), iot.Secret(token))
+	if !ok || err != nil {
+		t.Fatalf("the link is %q: %v", invited.Invitations[0].Link, err)
+	}
+	w.must(w.db.AcceptInvitation(i.ID, iot.Secret(token), newcomer))
 	if role() != "viewer" {
 		t.Errorf("the role is %q", role())
 	}

@@ -51,6 +51,12 @@ func Roles() []Role { return []Role{Viewer, Editor, Admin, Owner} }
 // Valid reports whether it is one of the roles.
 func (r Role) Valid() bool { return r.Rights() != 0 }
 
+// MayInvite reports whether a member with the role may invite others to a role: to
+// none above the own.
+func (r Role) MayInvite(other Role) bool {
+	return r.Rights().Has(ManageMembers) && r.Rights().Has(other.Rights())
+}
+
 // Rights returns what the role may do in the organization's projects.
 func (r Role) Rights() Rights {
 	const (
@@ -171,9 +177,12 @@ type Account struct {
 	// PasswordHash is argon2id in its usual text form; never answered.
 	PasswordHash Secret `json:"-"`
 	// Administrator of the instance: sees storage and system pages.
-	Administrator bool    `json:"administrator"`
-	CreatedAt     Instant `json:"created_at"`
-	SignedInAt    Instant `json:"signed_in_at"`
+	Administrator bool `json:"administrator"`
+	// Confirmed says that the email is this person's, by the word of the operator or
+	// the administrator.
+	Confirmed  bool    `json:"-"`
+	CreatedAt  Instant `json:"created_at"`
+	SignedInAt Instant `json:"signed_in_at"`
 }
 
 // Member is an account in an organization.
@@ -181,6 +190,30 @@ type Member struct {
 	Account Account `json:"account"`
 	Role    Role    `json:"role"`
 	AddedAt Instant `json:"added_at"`
+}
+
+// MayMakeOrganizations returns a Forbidden error unless the account may make
+// organizations: the administrator, or anybody where the host lets all register.
+func (a *Account) MayMakeOrganizations(allowRegistration bool) error {
+	if a.Administrator || allowRegistration {
+		return nil
+	}
+	return NewError(Forbidden, "Only the administrator of this host makes organizations. Ask for one, or for an invitation to another's.")
+}
+
+// Invitation asks a person, by email, to join an organization with a role.
+type Invitation struct {
+	ID               ID
+	OrganizationKey  int64
+	Organization     string // slug
+	OrganizationName string
+	Email            string
+	Role             Role
+	InviterKey       int64
+	InvitedBy        string // email
+	ByAdministrator  bool   // the inviter is the host's administrator
+	ExpiresAt        Instant
+	Token            Secret // opens it; known only when it is made
 }
 
 // Token lets a program act as an account for a while.

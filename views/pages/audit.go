@@ -17,7 +17,7 @@ const (
 
 // AuditNouns returns what the audit log is about: the first part of an action.
 func AuditNouns() []string {
-	return []string{"account", "backup", "delivery", "device", "downlink", "embed", "inspector", "instance", "key", "member", "organization", "profile", "project", "replay", "storage", "webhook"}
+	return []string{"account", "backup", "delivery", "device", "downlink", "embed", "inspector", "instance", "invitation", "key", "member", "organization", "profile", "project", "replay", "storage", "webhook"}
 }
 
 // AuditPage is what a page of the audit log shows.
@@ -83,7 +83,11 @@ func auditText(action string) string {
 	if !ok || noun == "" {
 		return action
 	}
+	if action == "invitation.create" {
+		return "Invitation made"
+	}
 	done := map[string]string{
+		"accept": "accepted", "decline": "declined",
 		"create": "added", "update": "changed", "delete": "deleted", "rotate_key": "got a new key", "rotate_secret": "got a new secret",
 		"reveal_key": "key shown", "pause": "paused", "resume": "resumed", "replay": "replayed", "retry": "retried", "cancel": "cancelled",
 		"send": "sent", "set": "given a role", "remove": "removed", "password": "got a new password", "set_up": "set up", "clear": "cleared",

@@ -19,6 +19,7 @@ const (
 	NewProjectPath    = "/projects/new"
 	DocumentationPath = "/api/v1/openapi.json"
 	AccountNamePath   = "/settings/name"
+	InvitationPath    = "/invitation"
 	StylePath         = "/settings/style" // only where it was asked for
 )
 
@@ -35,8 +36,20 @@ func (o Organization) below(parts ...string) string {
 	return withQuery(OrganizationsPath+joined(append([]string{o.ID}, parts...)...), "project", o.Project)
 }
 
-// Members is the list of members; a POST adds one.
+// Members is the list of members; a POST invites somebody.
 func (o Organization) Members() string { return o.below("members") }
+
+// RevokeInvitation asks before an invitation is revoked; a POST does it.
+func (o Organization) RevokeInvitation(id string) string { return o.below("invitations", id, "revoke") }
+
+// InvitationLink is where an invitation is answered by whoever has its token.
+func InvitationLink(token string) string { return withQuery(InvitationPath, "token", token) }
+
+// AnswerInvitation is where an account answers an invitation of its own.
+func AnswerInvitation(id string) string { return "/settings/invitations/" + url.PathEscape(id) }
+
+// SignInFor is the sign-in that leads to a page.
+func SignInFor(next string) string { return withQuery(SignInPath, "next", next) }
 
 // Member is one member, by the account's id: a POST changes the role.
 func (o Organization) Member(account string) string { return o.below("members", account) }
