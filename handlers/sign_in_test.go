@@ -22,6 +22,7 @@ type guard struct {
 }
 
 func newGuard(t *testing.T) *guard {
+	t.Helper()
 	g := &guard{T: t, now: time.Unix(1_800_000_000, 0), known: map[string]bool{}}
 	g.SignIns = g.restarted()
 	return g

@@ -137,7 +137,7 @@ func (w *rolesWorld) changesKeys(by maker, lives map[string]string) (changed int
 			for _, rights := range []iot.Rights{iot.AllKeyRights, iot.ManageKeys} {
 				for _, door := range []string{"PUT", "GRPC"} {
 					self := by
-					was := by.key
+					var was *iot.APIKey
 					if of.name == "itself" { // a copy, as it may shorten itself
 						life := time.Duration(0)
 						if by.key.ExpiresAt != 0 {

@@ -188,8 +188,8 @@ func TestInvitationsThatAreNotOpenAnyMore(t *testing.T) {
 
 func TestAcceptingKeepsTheHigherRole(t *testing.T) {
 	w := openWorld(t)
-	for was, want := range map[iot.Role]iot.Role{iot.Viewer: iot.Editor, iot.Admin: iot.Admin} {
-		a := w.member(string(was)+"@veldhuis.example", "")
+	for was, want := range map[iot.Role]iot.Role{iot.Viewer: iot.Editor, iot.Editor: iot.Editor, iot.Admin: iot.Admin, iot.Owner: iot.Owner} {
+		a := w.member(string(was)+"-to-be@veldhuis.example", "")
 		w.must(w.db.ConfirmAccount(a.Key))
 		a.Confirmed = true
 		i := &iot.Invitation{Email: a.Email, Role: iot.Editor}

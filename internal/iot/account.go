@@ -243,33 +243,33 @@ func (k *APIKey) Outlives(o *APIKey) bool {
 }
 
 // MayMake returns a Forbidden error that names the fields at fault unless the new
-// key k has no right that its maker lacks and ends no later.
-func (by *APIKey) MayMake(k *APIKey) error {
-	if more := k.Rights &^ by.Rights; more != 0 {
+// key made has no right that its maker k lacks and ends no later.
+func (k *APIKey) MayMake(made *APIKey) error {
+	if more := made.Rights &^ k.Rights; more != 0 {
 		names := strings.Join(more.Names(), ", ")
 		return &Error{Code: Forbidden, Message: "A key cannot be given rights that its maker does not have: " + names + ".",
 			Fields: map[string]string{"rights": "must not hold " + names + "."}}
 	}
-	if k.Outlives(by) {
-		end := by.ExpiresAt.String()
+	if made.Outlives(k) {
+		end := k.ExpiresAt.String()
 		return &Error{Code: Forbidden, Message: "A key cannot outlive the key that makes or changes it, which ends at " + end + ". Give expires_at, at most that.",
 			Fields: map[string]string{"expires_at": "must be at most " + end + "."}}
 	}
 	return nil
 }
 
-// MayChange returns a Forbidden error unless the key may make of was what k is.
+// MayChange returns a Forbidden error unless the key k may make of was what to is.
 // It changes no key that has a right which it lacks, gives a right only where it
 // could make such a key, and lets none live longer than itself. What a person gave
-// stays as it is: a key that outlives this one may be renamed, shortened or lose rights.
-func (by *APIKey) MayChange(was, k *APIKey) error {
-	if more := was.Rights &^ by.Rights; more != 0 {
+// stays as it is: a key that outlives k may be renamed, shortened or lose rights.
+func (k *APIKey) MayChange(was, to *APIKey) error {
+	if more := was.Rights &^ k.Rights; more != 0 {
 		return NewError(Forbidden, "This key has rights that yours does not have: "+strings.Join(more.Names(), ", ")+". You can revoke it, but not change it.")
 	}
-	if k.Rights&^was.Rights == 0 && !k.Outlives(was) {
+	if to.Rights&^was.Rights == 0 && !to.Outlives(was) {
 		return nil
 	}
-	return by.MayMake(k)
+	return k.MayMake(to)
 }
 
 // AuditEntry says who changed what, and when.
