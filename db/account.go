@@ -293,11 +293,12 @@ func (t *Tx) setMember(organization, account int64, role iot.Role) error {
 // pickSlug checks a given slug, or makes one from the name that the query does
 // not find taken. The query's arguments are the slug and more.
 func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
-	return pickSlug(slug, name, func(s string) *sql.Row { return t.row(taken, append([]any{s}, more...)...) })
+	return pickSlug(slug, name, iot.CheckSlug, func(s string) *sql.Row { return t.row(taken, append([]any{s}, more...)...) })
 }
 
-// pickSlug is Tx.pickSlug with a query that finds a row for a slug that is taken.
-func pickSlug(slug *string, name string, find func(slug string) *sql.Row) error {
+// pickSlug is Tx.pickSlug with a rule for a given slug, and a query that finds a row
+// for one that is taken.
+func pickSlug(slug *string, name string, check func(field, s string) error, find func(slug string) *sql.Row) error {
 	var failed error
 	isTaken := func(s string) bool {
 		var one int
@@ -315,7 +316,7 @@ func pickSlug(slug *string, name string, find func(slug string) *sql.Row) error 
 		}
 		return failed
 	}
-	if err := iot.CheckSlug("id", *slug); err != nil {
+	if err := check("id", *slug); err != nil {
 		return err
 	}
 	if isTaken(*slug) {

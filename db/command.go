@@ -80,7 +80,7 @@ func (t *Tx) commandChanged(c *RunningCommand) {
 	t.changed(c.ProjectID, iot.DownlinksChanged)
 }
 
-const runningCommandsQuery = `SELECT ` + commandColumns + `WHERE c.state = 'running' ORDER BY c.id`
+const runningCommandsQuery = `SELECT ` + commandColumns + `WHERE c.state = 'running' AND c.id > 0 ORDER BY c.id`
 
 // RunningCommands returns the commands of all projects that are to be gone on
 // with, the oldest first.

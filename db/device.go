@@ -26,7 +26,7 @@ func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, 
 // message of a device costs that is not in memory. Each finds its row by all columns
 // of an index.
 const (
-	deviceBySlugQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.slug = ? AND d.deleted_at = 0`
+	deviceBySlugQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.slug = ? COLLATE NOCASE AND d.deleted_at = 0`
 	deviceByUUIDQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.uuid = ? AND d.deleted_at = 0`
 	deviceByEUIQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.dev_eui = ? AND d.dev_eui <> '' AND d.deleted_at = 0 ORDER BY d.id LIMIT 1`
 	deviceOfKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.id = ? AND d.deleted_at = 0`
@@ -64,27 +64,26 @@ func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Dev
 	return v, nil
 }
 
-// Device returns a device of a project by slug or UUID; not_found.
+// Device returns a device of a project by its id, else its UUID, else its DevEUI
+// (of several with it the oldest), in any case; not_found.
 func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Device, error) {
-	if iot.LooksLikeUUID(name) {
+	if iot.LooksLikeUUID(name) { // no id has this form
 		return d.oneDevice(ctx, d.lookUps.byUUID, projectID, strings.ToLower(name))
 	}
-	return d.oneDevice(ctx, d.lookUps.bySlug, projectID, name)
-}
-
-// DeviceByEUI returns the oldest device of a project that has a DevEUI, in 16
-// upper-case hex digits; not_found.
-func (d *DB) DeviceByEUI(ctx context.Context, projectID int64, devEUI string) (*iot.Device, error) {
-	return d.oneDevice(ctx, d.lookUps.byEUI, projectID, devEUI)
+	v, err := d.oneDevice(ctx, d.lookUps.bySlug, projectID, name)
+	if iot.CodeOf(err) == iot.NotFound && iot.LooksLikeEUI(name) {
+		return d.oneDevice(ctx, d.lookUps.byEUI, projectID, strings.ToUpper(name))
+	}
+	return v, err
 }
 
 // DeviceFilter chooses devices of a project for a list in the order of their
-// slugs.
+// ids, in any case.
 type DeviceFilter struct {
 	ProjectID int64
-	Search    string // part of a slug, name, UUID or EUI, in any case
-	After     string // slugs after this one
-	Until     string // slugs up to this one; "" is no bound
+	Search    string // part of an id, name, UUID or EUI, in any case
+	After     string // ids after this one
+	Until     string // ids up to this one; "" is no bound
 	Silent    bool   // only those that are silent
 	Limit     int
 }
@@ -95,26 +94,26 @@ func (f DeviceFilter) query() (query string, args []any) {
 	if f.Silent {
 		from = ` FROM devices d INDEXED BY devices_silent JOIN profiles f ON f.id = d.profile_id WHERE d.silent_at > 0 AND `
 	}
-	query = `SELECT ` + deviceColumns + from + `d.project_id = $1 AND d.deleted_at = 0 AND d.slug > $2`
+	query = `SELECT ` + deviceColumns + from + `d.project_id = $1 AND d.deleted_at = 0 AND d.slug > $2 COLLATE NOCASE`
 	args = []any{f.ProjectID, f.After, f.Limit}
 	if f.Search != "" {
-		query += ` AND (instr(d.slug, $4) OR instr(lower(d.name), $4) OR instr(d.uuid, $4) OR instr(lower(d.dev_eui), $4))`
+		query += ` AND (instr(lower(d.slug), $4) OR instr(lower(d.name), $4) OR instr(d.uuid, $4) OR instr(lower(d.dev_eui), $4))`
 		args = append(args, strings.ToLower(f.Search))
 	}
 	if f.Until != "" {
 		args = append(args, f.Until)
-		query += ` AND d.slug <= $` + strconv.Itoa(len(args))
+		query += ` AND d.slug <= $` + strconv.Itoa(len(args)) + ` COLLATE NOCASE`
 	}
-	return query + ` ORDER BY d.slug LIMIT $3`, args
+	return query + ` ORDER BY d.slug COLLATE NOCASE LIMIT $3`, args
 }
 
 // DeviceLookBack is how many devices a page of a search looks at.
 const DeviceLookBack = 10_000
 
-// DeviceBound returns the slug that a page of a search after a slug goes up to; ""
+// DeviceBound returns the id that a page of a search after a slug goes up to; ""
 // if that is the end.
 func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (slug string, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 ORDER BY slug LIMIT 1 OFFSET $3`,
+	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 COLLATE NOCASE ORDER BY slug COLLATE NOCASE LIMIT 1 OFFSET $3`,
 		projectID, after, DeviceLookBack).Scan(&slug)
 	if isNoRow(err) {
 		return "", nil
@@ -122,7 +121,7 @@ func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (sl
 	return slug, translate("look for devices", err)
 }
 
-// Devices returns devices in the order of their slugs.
+// Devices returns devices in the order of their ids, in any case.
 func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) {
 	query, args := f.query()
 	asOf := d.deviceChanges.Load()
@@ -181,7 +180,7 @@ func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) 
 // A device is made by prepared statements: an array may name thousands of new ones.
 const (
 	countDeviceQuery     = `UPDATE projects SET device_count = device_count + 1 WHERE id = ? RETURNING device_count`
-	deviceSlugTakenQuery = `SELECT 1 FROM devices WHERE slug = ? AND project_id = ? AND deleted_at = 0`
+	deviceSlugTakenQuery = `SELECT 1 FROM devices WHERE slug = ? COLLATE NOCASE AND project_id = ? AND deleted_at = 0`
 	addDeviceQuery       = `INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at,
 		expected_interval_ms, kind, metadata, key_later) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	profileBySlugQuery = `SELECT id, slug FROM profiles WHERE project_id = ? AND slug = ?`
@@ -196,7 +195,7 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	if n > iot.MaxDevices {
 		return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
 	}
-	if err := pickSlug(&v.ID, v.Name, func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
+	if err := pickSlug(&v.ID, v.Name, iot.CheckDeviceID, func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
 		return err
 	}
 	if err := t.setProfile(v, v.Profile); err != nil {

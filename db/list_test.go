@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -302,5 +303,41 @@ func TestDueWorkIsFoundByItsTime(t *testing.T) {
 	}
 	if head, err = w.Head(t.Context(), ordered.Key, w.device.Key+1); err != nil || head != nil {
 		t.Errorf("another device has %+v, %v", head, err)
+	}
+}
+
+// TestDeviceIDsAreComparedWithoutCase: in lists, filters and as names, as first written.
+func TestDeviceIDsAreComparedWithoutCase(t *testing.T) {
+	w := open(t)
+	for _, id := range []string{"b", "A", "C:1", "c.2", "24E124136B502217"} {
+		must(t, w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: id}, iot.NewDeviceKey(), actor))
+	}
+	if err := w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "B"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
+		t.Errorf("an id in another case: %v", err)
+	}
+	var got []string
+	for after := ""; ; {
+		page, err := w.Devices(t.Context(), db.DeviceFilter{ProjectID: w.project.Key, After: after, Limit: 2})
+		must(t, err)
+		for _, d := range page {
+			got = append(got, d.ID)
+			after = strings.ToUpper(d.ID)
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	if want := []string{"24E124136B502217", "A", "b", "c.2", "C:1", "soil-probe-07"}; !slices.Equal(got, want) {
+		t.Errorf("the list is %v, want %v", got, want)
+	}
+	found, err := w.Devices(t.Context(), db.DeviceFilter{ProjectID: w.project.Key, Search: "c:", Until: "c:2", Limit: 9})
+	if err != nil || len(found) != 1 || found[0].ID != "C:1" {
+		t.Errorf("found %v, %v", found, err)
+	}
+	h := w.webhook.Clone()
+	h.ID, h.Device = "of-one-device", "c:1"
+	must(t, w.CreateWebhook(h, actor))
+	if h.Device != "C:1" {
+		t.Errorf("the webhook is of %s", h.Device)
 	}
 }

@@ -137,7 +137,8 @@ func TestTheOldLookUpLeavesOut(t *testing.T) {
 	columns := map[string][]string{"devices_slug": {"project_id", "slug"}, "devices_uuid": {"project_id", "uuid"}, "devices_key": {"project_id", "key_hash"}}
 	for query, want := range map[string]bool{
 		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND (d.slug = $2 OR d.uuid = lower($2))`: true,
-		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2`:                         false,
+		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2`:                         true, // not by the index's collation
+		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2 COLLATE NOCASE`:          false,
 	} {
 		steps, err := w.tryPlan(t, query)
 		must(t, err)

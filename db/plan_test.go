@@ -59,7 +59,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"bring in":             {[]string{db.BringInQuery}, "deliveries USING INDEX deliveries_due (webhook_id=? AND (due_at,project_id,id)>(?,?,?))"},
 		"head":                 {[]string{db.HeadQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id=?)"},
 		"pending devices":      {[]string{db.PendingDevicesQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id>?)"},
-		"running commands":     {[]string{db.RunningCommandsQuery}, "c USING INDEX commands_running"},
+		"running commands":     {[]string{db.RunningCommandsQuery}, "c USING INDEX commands_running (id>?)"},
 		"device by key":        {[]string{db.DeviceByKeyQuery}, "d USING INDEX devices_key_first (key_hash=?)"},
 		"device by its key in": {[]string{db.DeviceByKeyInQuery}, "d USING INDEX devices_key (project_id=? AND key_hash=?)"},
 		"device by EUI":        {[]string{db.DeviceByEUIQuery}, "d USING INDEX devices_dev_eui (project_id=? AND dev_eui=?)"},

@@ -61,6 +61,12 @@ func goesOn(t *testing.T, version int64) {
 	if w.device, err = d.Device(t.Context(), 1, "probe-1"); err != nil || w.device.Kind != "" || w.device.SilentAt != 0 {
 		t.Fatalf("the device is %+v, %v", w.device, err)
 	}
+	if v, err := d.Device(t.Context(), 1, "PROBE-2"); err != nil || v.ID != "probe-2" || v.LastSeenAt != 0 {
+		t.Errorf("in another case it is %+v, %v", v, err)
+	}
+	if err := d.CreateDevice(&iot.Device{ProjectID: 1, ID: "Probe-1"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
+		t.Errorf("an id that is there in another case: %v", err)
+	}
 	if w.webhook, err = d.Webhook(t.Context(), 1, "erp"); err != nil || w.webhook.Kind != iot.KindWebhook || len(w.webhook.Hidden)+len(w.webhook.TemplateFields) != 0 {
 		t.Fatalf("the webhook is %+v, %v", w.webhook, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"thingpost/internal/iot"
 )
@@ -327,8 +328,11 @@ func (t *Tx) findDevice(w *iot.Webhook) error {
 		return nil
 	}
 	const query = `SELECT id, slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND `
-	by, name := byName(w.Device, query+`slug = $2`, query+`uuid = $2`)
+	by, name := byName(w.Device, query+`slug = $2 COLLATE NOCASE`, query+`uuid = $2`)
 	err := t.row(by, w.ProjectID, name).Scan(&w.DeviceID, &w.Device)
+	if isNoRow(err) && iot.LooksLikeEUI(name) {
+		err = t.row(query+`dev_eui = $2 AND dev_eui <> '' ORDER BY id LIMIT 1`, w.ProjectID, strings.ToUpper(name)).Scan(&w.DeviceID, &w.Device)
+	}
 	if isNoRow(err) {
 		return iot.FieldError("device", "There is no such device in this project.")
 	}

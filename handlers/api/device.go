@@ -14,7 +14,7 @@ func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err != nil {
 		return err
 	}
-	if page.Cursor != "" && iot.CheckSlug("cursor", page.Cursor) != nil {
+	if page.Cursor != "" && iot.CheckDeviceID("cursor", page.Cursor) != nil {
 		return handlers.BadCursor()
 	}
 	silent := q.Get("silent")

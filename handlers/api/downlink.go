@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -24,7 +23,7 @@ func (s *server) pathDevice(r *http.Request, c *caller) (*iot.Device, error) {
 	if c.device == nil {
 		return s.device(r, c)
 	}
-	if name != c.device.ID && !strings.EqualFold(name, c.device.UUID) {
+	if !c.device.IsNamed(name) {
 		return nil, iot.NewError(iot.Forbidden, "This key belongs to another device than the path names.")
 	}
 	return c.device, nil

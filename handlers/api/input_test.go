@@ -57,7 +57,7 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"POST", "/webhooks/erp/secret", `{"overlap_ms":-1}`, []string{"overlap_ms"}},
 		{"POST", "/webhooks/erp/test", `{"force":true}`, []string{"force"}},
 		{"POST", "/devices", `{}`, []string{"id"}},
-		{"POST", "/devices", `{"id":"ab"}`, []string{"id"}},
+		{"POST", "/devices", `{"id":"a b"}`, []string{"id"}},
 		{"POST", "/devices", `{"id":"7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f01"}`, []string{"id"}},
 		{"POST", "/devices", `{"id":"new-one","uuid":"x"}`, []string{"uuid"}},
 		{"POST", "/devices", `{"id":"new-one","profile":"nope-nope"}`, []string{"profile"}},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"thingpost/handlers"
 	"thingpost/internal/ingest"
@@ -28,7 +27,7 @@ func (s *server) receiveOne(w http.ResponseWriter, r *http.Request, c *caller) e
 	from, name := c.sender(), r.PathValue("device")
 	if c.device == nil {
 		from.Name = name
-	} else if name != c.device.ID && !strings.EqualFold(name, c.device.UUID) {
+	} else if !c.device.IsNamed(name) {
 		return iot.NewError(iot.Forbidden, "This key belongs to another device than the path names.")
 	}
 	body, err := handlers.ReadBody(r, iot.MaxMessageBytes)

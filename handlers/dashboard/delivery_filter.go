@@ -220,7 +220,7 @@ func (s *site) deliveryFilter(ctx context.Context, v *visit, q pages.DeliveryQue
 	return f, none, err
 }
 
-// findDevice finds a device by slug or UUID; none is set if there is none.
+// findDevice finds a device by its id, UUID or DevEUI; none is set if there is none.
 func (s *site) findDevice(ctx context.Context, v *visit, name string) (key int64, none bool, err error) {
 	d, err := s.DB.Device(ctx, v.project.Key, name)
 	if iot.CodeOf(err) == iot.NotFound {

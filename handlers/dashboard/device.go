@@ -121,7 +121,7 @@ func checkDevice(d *iot.Device, form *handlers.Form) error {
 	d.ExpectedIntervalMS = formInterval(form, &f)
 	f.Check(d.Name != "" || d.ID != "", "name", "is needed, or an id.")
 	if d.ID != "" {
-		if e, ok := asError(iot.CheckSlug("id", d.ID)); ok {
+		if e, ok := asError(iot.CheckDeviceID("id", d.ID)); ok {
 			f.Add("id", e.Fields["id"])
 		}
 	}

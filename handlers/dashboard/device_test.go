@@ -42,13 +42,19 @@ func TestCreateDevice(t *testing.T) {
 	add := "/projects/greenhouse-north/devices/new"
 	c.get(add).is(200).has("h1", "Add a device")
 	c.post(add, "name", "", "id", "").faulty("name", "Is needed, or an id.")
-	c.post(add, "id", "x").faulty("id", "Must be 3 to 36")
-	c.post(add, "id", w.device.ID).faulty("id", "This id is taken.")
+	c.post(add, "id", "a/b").faulty("id", "Must be 1 to 64 letters")
+	c.post(add, "id", strings.ToUpper(w.device.ID)).faulty("id", "This id is taken.")
 	c.post(add, "name", "Door", "uuid", "12").faulty("uuid", "Must be a UUID.")
 	c.post(add, "name", "Door", "profile", "none").faulty("profile", "There is no such profile")
-	bad := c.post(add, "name", "Door", "id", "X", "dev_eui", "xyz", "dev_addr", "12")
-	bad.faulty("id", "Must be 3 to 36").lacks(`[name="name"][autofocus]`).has(`[name="id"][autofocus]`, "")
+	bad := c.post(add, "name", "Door", "id", "X Y", "dev_eui", "xyz", "dev_addr", "12")
+	bad.faulty("id", "Must be 1 to 64").lacks(`[name="name"][autofocus]`).has(`[name="id"][autofocus]`, "")
 	bad.faulty("dev_eui", "Must be 16 hex digits.").faulty("dev_addr", "Must be 8 hex digits.").has("details[open]", "LoRaWAN")
+	const mac, at = "AA:BB:cc.DD_1", "/projects/greenhouse-north/devices/AA:BB:cc.DD_1"
+	c.post(add, "id", mac).leadsTo(at)
+	c.get(at).is(200).has("h1", mac).has(`a[href="`+at+`/edit"]`, "Edit").has("#send-command", at+"/messages")
+	c.get("/projects/greenhouse-north/devices/aa:bb:CC.dd_1").is(200).has("h1", mac)
+	c.get("/projects/greenhouse-north/devices").is(200).has(`tbody a[href="`+at+`"]`, mac)
+	c.get("/projects/greenhouse-north/devices?q=BB:CC").is(200).has("tbody", mac)
 	c.post(add, "name", "Door sensor", "profile", "default", "dev_eui", "70b3d57ed0051a2b").leadsTo("/projects/greenhouse-north/devices/door-sensor")
 	d := w.deviceOf(w.project, "door-sensor")
 	if d.DevEUI != "70B3D57ED0051A2B" || d.Profile != iot.DefaultProfile {

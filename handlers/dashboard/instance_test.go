@@ -203,7 +203,7 @@ func TestFaultsOfASlugAreTold(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	const path = "/projects/greenhouse-north/devices/new"
-	c.post(path, "id", "x").faulty("id", "Must be 3 to 36")
+	c.post(path, "id", "x y").faulty("id", "Must be 1 to 64")
 	c.post(path, "id", "new").faulty("id", "the dashboard's own pages have this name")
 	c.post(path, "id", "0d9b4c1e-0000-4000-8000-000000000000").faulty("id", "Must not have the form of a UUID")
 }

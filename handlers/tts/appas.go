@@ -191,8 +191,10 @@ func (s appAs) sendAfter(ctx context.Context, p *iot.Project, t *tail, stream wi
 	}
 }
 
+// checkDeviceIDs lets an id of our own devices pass that is none of that system's:
+// see noDevice.
 func checkDeviceIDs(v *wire.EndDeviceIdentifiers) *Error {
-	if reason := checkID(v.GetDeviceId()); reason != "" {
+	if reason := checkID(v.GetDeviceId()); reason != "" && iot.CheckDeviceID("", v.GetDeviceId()) != nil {
 		return invalidField("device_id", "EndDeviceIdentifiers", reason, nil)
 	}
 	if e := checkApplicationIDs(v.GetApplicationIds()); e != nil {

@@ -44,7 +44,8 @@ func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace
 	}
 	for _, id := range []struct{ path, field, message string }{
 		{"application", "application_id", "ApplicationIdentifiers"}, {"webhook", "webhook_id", "ApplicationWebhookIdentifiers"}, {"device", "device_id", "EndDeviceIdentifiers"}} {
-		if !idForm(r.PathValue(id.path)) {
+		name := r.PathValue(id.path)
+		if !idForm(name) && (id.path != "device" || iot.CheckDeviceID("", name) != nil) {
 			return invalidField(id.field, id.message, idReason, nil)
 		}
 	}
@@ -158,7 +159,12 @@ func (s *server) device(ctx context.Context, p *iot.Project, name string) (*iot.
 	return d, err
 }
 
+// noDevice is the error for a device that is not there. By that system's own rule a
+// name may not even be an id.
 func noDevice(p *iot.Project, name string) error {
+	if reason := checkID(name); reason != "" {
+		return invalidField("device_id", "EndDeviceIdentifiers", reason, nil)
+	}
 	return errDeviceMissing.with("device_uid", p.ID+"."+name)
 }
 

@@ -2,6 +2,7 @@ package tts
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -177,7 +178,7 @@ func (s *server) simulateUp(ctx context.Context, from ingest.Sender, up *wire.Ap
 		return invalidField("up", "ApplicationUp", "value is required", nil)
 	}
 	_, err := s.Ingest.Simulate(ctx, from, text)
-	if iot.CodeOf(err) == iot.NotFound {
+	if e, ok := errors.AsType[*iot.Error](err); ok && (e.Code == iot.NotFound || e.Fields["end_device_ids.device_id"] != "") {
 		return noDevice(from.Project, from.Name)
 	}
 	return err

@@ -44,21 +44,13 @@ type cache struct {
 	apiKeys    recent[[32]byte, *keyEntry]
 }
 
-// deviceName is one of the names of a device; UUIDs are in lower case.
+// deviceName is one of the names of a device, in lower case.
 type deviceName struct {
 	project int64
 	name    string
 }
 
-func nameOf(project int64, name string) deviceName {
-	if iot.LooksLikeUUID(name) {
-		name = strings.ToLower(name)
-	}
-	return deviceName{project, name}
-}
-
-// euiOf is the name of a device by its DevEUI; no slug holds a slash.
-func euiOf(project int64, eui string) deviceName { return deviceName{project, "/" + eui} }
+func nameOf(project int64, name string) deviceName { return deviceName{project, strings.ToLower(name)} }
 
 type keyEntry struct {
 	key     *iot.APIKey
@@ -97,7 +89,8 @@ func (c *cache) forgetSettings(project, version int64) {
 func (c *cache) forgetDevice(d *iot.Device) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, key := range []deviceName{nameOf(d.ProjectID, d.ID), nameOf(d.ProjectID, d.UUID), euiOf(d.ProjectID, d.DevEUI)} {
+	for _, name := range []string{d.ID, d.UUID, d.DevEUI} {
+		key := nameOf(d.ProjectID, name)
 		if have, _, ok := c.devices.get(key); ok && (have == nil || have.AsOf <= d.AsOf) {
 			c.changes++
 			c.devices.drop(key)
@@ -136,7 +129,6 @@ func (c *cache) changed(by iot.Commit) {
 	for _, d := range by.Devices {
 		for _, name := range d.Names {
 			c.devices.drop(nameOf(d.ProjectID, name))
-			c.devices.drop(euiOf(d.ProjectID, name))
 		}
 		c.deviceKeys.drop(d.OldKey)
 	}
@@ -206,7 +198,7 @@ func (i *Ingest) readSettings(ctx context.Context, project int64) (*settings, er
 	return s, nil
 }
 
-// device returns a device of a project by slug or UUID; not_found.
+// device returns a device of a project by its id, UUID or DevEUI; not_found.
 func (i *Ingest) device(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
 	c, key := &i.cache, nameOf(p.Key, name)
 	d, changes, ok := known(c, &c.devices, key)
@@ -247,7 +239,7 @@ func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.
 // project which has the key goes before all others.
 func (i *Ingest) DeviceIn(ctx context.Context, project string, key iot.Secret) (*iot.Device, *iot.Project, error) {
 	d, p, err := i.Device(ctx, key)
-	if err == nil && (p.ID == project || sameUUID(p.UUID, project)) || err != nil && iot.CodeOf(err) != iot.Unauthorized {
+	if err == nil && (p.ID == project || strings.EqualFold(p.UUID, project)) || err != nil && iot.CodeOf(err) != iot.Unauthorized {
 		return d, p, err
 	}
 	there, thereErr := i.db.DeviceByKeyIn(ctx, project, key)
@@ -355,8 +347,6 @@ func (i *Ingest) noteUse(e *keyEntry, now iot.Instant) {
 		i.db.NoteKeyUsed(e.key.ID, now)
 	}
 }
-
-func sameUUID(a, b string) bool { return iot.LooksLikeUUID(a) && strings.EqualFold(a, b) }
 
 // printable shortens a name that somebody sent for a sentence.
 func printable(name string) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"thingpost/db"
 	"thingpost/internal/iot"
 )
 
@@ -69,9 +70,9 @@ func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
 	before := w.commits.Load()
 	results, err := w.Accept(t.Context(), s, bodies...)
 	must(t, err)
-	// Of each part that is read at once, its devices, then its messages; a piece of these may be less than all.
+	// Of each part that is read at once, its devices, and then its messages with a delivery each, a piece at a time.
 	const parts = n/readAtOnce + 1
-	if made := w.commits.Load() - before; made > parts*(readAtOnce/registerStep+2) {
+	if made := w.commits.Load() - before; made > parts*(readAtOnce/registerStep+2*readAtOnce/db.PieceRows+1) {
 		t.Errorf("%d transactions for %d devices", made, n)
 	}
 	for i, r := range results {

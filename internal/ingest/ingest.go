@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -327,7 +328,7 @@ var errTooLarge = iot.NewError(iot.TooLarge, "A message has at most 1 MiB.")
 // sender returns the device that a message is from.
 func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device, error) {
 	if s.Device != nil {
-		if from != "" && from != s.Device.ID && !sameUUID(from, s.Device.UUID) {
+		if from != "" && !s.Device.IsNamed(from) {
 			return nil, &iot.Error{Code: iot.Forbidden, Message: "This message is from another device than the one that sends it. Leave out from, or use the right key.",
 				Fields: map[string]string{"from": "must be the sending device."}}
 		}
@@ -338,11 +339,11 @@ func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device
 		name = from
 	}
 	if name == "" {
-		return nil, iot.FieldError("from", "is missing: it names the device, by its id or UUID.")
+		return nil, iot.FieldError("from", "is missing: it names the device, by its id, UUID or DevEUI.")
 	}
 	d, err := i.device(ctx, s.Project, name)
 	if iot.CodeOf(err) == iot.NotFound && s.Register && s.Project.AutoRegister {
-		if from != "" && from != name && !sameUUID(from, name) {
+		if from != "" && !strings.EqualFold(from, name) {
 			return nil, errOtherDevice
 		}
 		d, err = i.register(ctx, s, name)
@@ -350,7 +351,7 @@ func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device
 	if iot.CodeOf(err) == iot.NotFound {
 		return nil, noDevice(name)
 	}
-	if err == nil && s.Name != "" && from != "" && from != d.ID && !sameUUID(from, d.UUID) {
+	if err == nil && s.Name != "" && from != "" && !d.IsNamed(from) {
 		return nil, errOtherDevice
 	}
 	return d, err

@@ -182,6 +182,66 @@ func TestUnknownDevicesAreRegisteredIfTheProjectAllowsIt(t *testing.T) {
 	}
 }
 
+// TestFromFindsADeviceByAnyOfItsNames sends as hardware names itself, with and
+// without a right to register.
+func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
+	w := open(t)
+	d := &iot.Device{ProjectID: w.project.Key, ID: "Sensor_12.a", DevEUI: "24E124136B502217"}
+	must(t, w.db.CreateDevice(d, "key-of-sensor-12", actor))
+	s := Sender{Project: w.project, Register: true, Actor: actor}
+	from := func(want int64, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			for range 2 { // the second is known
+				r := w.one(t, s, `{"payload":1,"from":"`+name+`"}`)
+				must(t, r.Err)
+				m, err := w.db.Message(t.Context(), w.project.Key, r.ID)
+				must(t, err)
+				if m.DeviceID != want {
+					t.Errorf("%s is device %d (%s), want %d", name, m.DeviceID, m.Device, want)
+				}
+			}
+		}
+	}
+	from(d.Key, "Sensor_12.a", "SENSOR_12.A", d.UUID, strings.ToUpper(d.UUID), "24E124136B502217", "24e124136b502217")
+	for _, name := range []string{"AA:BB:CC:DD:EE:FF", "x", "70B3D57ED0051A2B"} { // new ones
+		r := w.one(t, s, `{"payload":1,"from":"`+name+`"}`)
+		must(t, r.Err)
+		made, err := w.db.Device(t.Context(), w.project.Key, name)
+		must(t, err)
+		if made.ID != name {
+			t.Errorf("registered as %s, want %s", made.ID, name)
+		}
+		from(made.Key, strings.ToLower(name), strings.ToUpper(name), made.UUID)
+	}
+	if n, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || n != 5 {
+		t.Errorf("%d devices, %v", n, err)
+	}
+	// An id goes before a DevEUI, also one that comes later.
+	late := &iot.Device{ProjectID: w.project.Key, ID: "24e124136B502217"}
+	must(t, w.db.CreateDevice(late, "late-key", actor))
+	from(late.Key, "24E124136B502217")
+	must(t, w.db.DeleteDevice(late, actor))
+	from(d.Key, "24E124136B502217")
+	// An uplink of The Things Stack finds it by DevEUI, and by an id in any case.
+	for _, ids := range []string{`"device_id":"eui-24e124136b502217","dev_eui":"24E124136B502217"`, `"device_id":"sensor_12.a"`, `"dev_eui":"24E124136B502217"`} {
+		_, err := w.AcceptUp(t.Context(), s, []byte(`{"end_device_ids":{`+ids+`},"uplink_message":{"f_port":1}}`))
+		must(t, err)
+	}
+	if n, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || n != 5 {
+		t.Errorf("%d devices, %v", n, err)
+	}
+	// The path and the key name the same device as from does.
+	own := Sender{Project: w.project, Device: d}
+	for _, name := range []string{"sensor_12.A", "24e124136b502217", strings.ToUpper(d.UUID)} {
+		must(t, w.one(t, own, `{"payload":1,"from":"`+name+`"}`).Err)
+		must(t, w.one(t, Sender{Project: w.project, Name: "SENSOR_12.a"}, `{"payload":1,"from":"`+name+`"}`).Err)
+	}
+	if r := w.one(t, own, `{"payload":1,"from":"sensor_12"}`); iot.CodeOf(r.Err) != iot.Forbidden {
+		t.Errorf("another device's name: %v", r.Err)
+	}
+}
+
 func TestTheChannelChooses(t *testing.T) {
 	w := open(t)
 	alarm := w.webhook.Clone()

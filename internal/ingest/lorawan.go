@@ -101,21 +101,8 @@ func (i *Ingest) findEndDevice(ctx context.Context, p *iot.Project, h lorawan.He
 	if iot.CodeOf(err) != iot.NotFound || h.DevEUI == "" {
 		return d, err
 	}
-	if d, err = i.deviceByEUI(ctx, p, h.DevEUI); err == nil && h.DeviceID != "" {
+	if d, err = i.device(ctx, p, h.DevEUI); err == nil && h.DeviceID != "" {
 		remember(c, &c.devices, nameOf(p.Key, h.DeviceID), nil, changes) // it is asked for again with each message
-	}
-	return d, err
-}
-
-func (i *Ingest) deviceByEUI(ctx context.Context, p *iot.Project, eui string) (*iot.Device, error) {
-	c, key := &i.cache, euiOf(p.Key, eui)
-	d, changes, ok := known(c, &c.devices, key)
-	if ok && d != nil {
-		return d, nil
-	}
-	d, err := i.db.DeviceByEUI(ctx, p.Key, eui)
-	if err == nil {
-		remember(c, &c.devices, key, d, changes)
 	}
 	return d, err
 }

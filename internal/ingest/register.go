@@ -69,7 +69,7 @@ func newDevice(p *iot.Project, name string) (*iot.Device, error) {
 		return d, nil
 	}
 	d.ID, d.Name = name, name
-	return d, iot.CheckSlug("from", name)
+	return d, iot.CheckDeviceID("from", name)
 }
 
 func (i *Ingest) register(ctx context.Context, s Sender, name string) (*iot.Device, error) {

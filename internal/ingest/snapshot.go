@@ -23,7 +23,7 @@ func (i *Ingest) Snapshot(ctx context.Context, project int64) (*Snapshot, error)
 	return &Snapshot{i, s}, nil
 }
 
-// DeviceNamed returns a device of a project by slug or UUID, as it is known now;
+// DeviceNamed returns a device of a project by its id, UUID or DevEUI, as it is known now;
 // not_found. It is shared and must not be changed.
 func (i *Ingest) DeviceNamed(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
 	return i.device(ctx, p, name)

@@ -13,7 +13,7 @@ type Device struct {
 	// UpstreamID is the key of the hidden webhook that its downlinks go on to; 0 if
 	// it has none of its own.
 	UpstreamID int64  `json:"-"`
-	ID         string `json:"id"` // slug
+	ID         string `json:"id"` // see CheckDeviceID
 	UUID       string `json:"uuid"`
 	Name       string `json:"name"`
 	Profile    string `json:"profile"` // slug

@@ -24,6 +24,8 @@ const SlugRule = "must be 3 to 36 lower-case letters, digits and single dashes, 
 // (/projects/new): a thing with such a slug could not be reached.
 var reserved = []string{"new", "preview", "replay"}
 
+func isReserved(s string) bool { return slices.Contains(reserved, s) }
+
 // LooksLikeUUID reports whether s has a UUID's form (RFC 9562, with dashes, any
 // case), which a slug must not have.
 func LooksLikeUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
@@ -35,7 +37,7 @@ func CheckSlug(field, s string) error {
 		return FieldError(field, SlugRule)
 	case LooksLikeUUID(s):
 		return FieldError(field, "must not have the form of a UUID.")
-	case slices.Contains(reserved, s):
+	case isReserved(s):
 		return FieldError(field, "must not be "+s+": the dashboard's own pages have this name.")
 	}
 	return nil

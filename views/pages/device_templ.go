@@ -793,7 +793,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						if p.Device == nil {
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "soil-probe-07", Mono: true, MaxLength: iot.MaxSlug, Help: "Stands in addresses and in the log, and cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "soil-probe-07", Mono: true, MaxLength: iot.MaxDeviceID, Help: "What the device calls itself: letters, digits, dashes, underscores, dots and colons, in any case. Cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
