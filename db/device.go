@@ -45,18 +45,20 @@ func (d *DB) prepareLookUps(ctx context.Context) error {
 	for query, into := range map[string]**sql.Stmt{deviceBySlugQuery: &d.lookUps.bySlug, deviceByUUIDQuery: &d.lookUps.byUUID,
 		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceByKeyInSlugQuery: &d.lookUps.byKeyInSlug, deviceByKeyInUUIDQuery: &d.lookUps.byKeyInUUID,
 		deviceOfKeyQuery: &d.lookUps.ofKey} {
-		var err error
-		if *into, err = d.reader.PrepareContext(ctx, query); err != nil {
+		st, err := d.reader.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept, and closed with the reader
+		if err != nil {
 			return err
 		}
+		*into = st
 	}
 	return nil
 }
 
-// oneDevice reads a device. What is counted before is what it is as of.
+// oneDevice reads a device. What is counted before is what it is as of. It does not
+// watch ctx: it reads one row, and two goroutines that watch cost as much as the row.
 func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Device, error) {
 	asOf := d.deviceChanges.Load()
-	v, err := scanDevice(by.QueryRowContext(ctx, args...))
+	v, err := scanDevice(by.QueryRowContext(context.WithoutCancel(ctx), args...))
 	if err != nil {
 		return nil, orNotFound("device", err)
 	}

@@ -63,6 +63,8 @@ const (
 	RunningCommandsQuery = runningCommandsQuery
 	DeviceByKeyQuery     = deviceByKeyQuery
 	DeviceByKeyInQuery   = deviceByKeyInSlugQuery
+	DeviceBySlugQuery    = deviceBySlugQuery
+	DeviceByUUIDQuery    = deviceByUUIDQuery
 	DeviceByEUIQuery     = deviceByEUIQuery
 	BringInQuery         = bringInQuery
 )

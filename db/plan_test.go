@@ -63,6 +63,8 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"device by key":        {[]string{db.DeviceByKeyQuery}, "d USING INDEX devices_key_first (key_hash=?)"},
 		"device by its key in": {[]string{db.DeviceByKeyInQuery}, "d USING INDEX devices_key (project_id=? AND key_hash=?)"},
 		"device by EUI":        {[]string{db.DeviceByEUIQuery}, "d USING INDEX devices_dev_eui (project_id=? AND dev_eui=?)"},
+		"device by id":         {[]string{db.DeviceBySlugQuery}, "d USING INDEX devices_slug (project_id=? AND slug=?)"},
+		"device by UUID":       {[]string{db.DeviceByUUIDQuery}, "d USING INDEX devices_uuid (project_id=? AND uuid=?)"},
 		"repeated":             {[]string{db.RepeatedQuery}, "messages USING COVERING INDEX messages_sender (device_id=? AND sender_id=? AND rowid>?)"},
 		"erase":                {[]string{db.EraseQuery}, "messages USING INTEGER PRIMARY KEY (rowid=?)"},
 		"next downlink":        {[]string{db.NextDownlinkQuery, db.QueueQuery, db.PastDownlinksQuery}, "q USING INDEX downlinks_queue (device_id=? AND status=?"},

@@ -220,11 +220,11 @@ func (w *rolesWorld) newLedger() *ledger {
 	w.Cleanup(func() { must(w.T, conn.Close()) })
 	l := &ledger{t: w.T, conn: conn, queries: map[string]string{}, digests: map[string]string{}}
 	for _, table := range l.column("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'") {
-		if table == "meta" || table == "device_days" {
+		if table == "meta" || table == "device_days" || table == "device_seen" {
 			continue // written at some time after
 		}
-		// And so is when a key was used and a device heard.
-		columns := l.column("SELECT name FROM pragma_table_info('" + table + "') WHERE name NOT IN ('used_at', 'last_seen_at', 'silent_at')")
+		// And so is when a key was used and a device fell silent.
+		columns := l.column("SELECT name FROM pragma_table_info('" + table + "') WHERE name NOT IN ('used_at', 'silent_at')")
 		l.queries[table] = "SELECT quote(" + strings.Join(columns, ") || ',' || quote(") + ") FROM " + table + " ORDER BY 1"
 	}
 	l.changed()

@@ -147,9 +147,10 @@ func (w *world) fill(b *testing.B, rows, senders int, from, to time.Time) {
 		}
 	}
 	exec(fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1)
-		INSERT INTO devices (project_id, profile_id, slug, uuid, name, key_hash, key_sealed, created_at, updated_at, last_seen_at)
-		SELECT %d, d.profile_id, printf('bench-%%06d', i), printf('00000000-0000-4000-8000-%%012d', i), 'Bench', randomblob(32), x'00', 1, 1, %d FROM n, devices d WHERE d.id = %d`,
-		benchDevices, w.project.Key, to.UnixMilli(), w.device.Key))
+		INSERT INTO devices (project_id, profile_id, slug, uuid, name, key_hash, key_sealed, created_at, updated_at)
+		SELECT %d, d.profile_id, printf('bench-%%06d', i), printf('00000000-0000-4000-8000-%%012d', i), 'Bench', randomblob(32), x'00', 1, 1 FROM n, devices d WHERE d.id = %d`,
+		benchDevices, w.project.Key, w.device.Key))
+	exec(fmt.Sprintf(`INSERT OR REPLACE INTO device_seen SELECT id, %d FROM devices`, to.UnixMilli()))
 	indexes := w.dropIndexes(b, raw)
 	step := to.Sub(from).Milliseconds() / int64(rows)
 	for first := 0; first < rows; first += fillStep {

@@ -297,3 +297,26 @@ func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 	w.call("POST", queue+"/push", w.key(iot.ReadTraffic), odd, 400, "value must not be in list [224]")
 	w.call("POST", queue+"/push", w.key(iot.ReadTraffic), `{"downlinks":[{"decoded_payload":{}}]}`, 403, "")
 }
+
+// TestDevicesWithOtherIDs: a device that there is has an id which that system would not
+// give; one that there is not is refused by that system's rule.
+func TestDevicesWithOtherIDs(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "AA:BB.c_1", DevEUI: "24E124136B502217"}, "other-key", actor))
+	const app = "/api/v3/as/applications/app1/"
+	w.call("POST", app+"devices/aa:bb.C_1/down/push", w.full, `{"downlinks":[{"f_port":1}]}`, 200, "{}")
+	w.call("POST", app+"webhooks/wh1/devices/AA:BB.c_1/down/push", w.full, `{"downlinks":[{"f_port":2}]}`, 200, "")
+	w.call("POST", app+"devices/24e124136b502217/down/push", w.full, `{"downlinks":[{"f_port":3}]}`, 200, "{}")
+	var v struct{ Downlinks []map[string]any }
+	w.must(json.Unmarshal([]byte(w.call("GET", app+"devices/AA:BB.c_1/down", w.full, "", 200, "{")), &v))
+	if len(v.Downlinks) != 3 {
+		t.Errorf("queued are %v", v.Downlinks)
+	}
+	w.call("POST", app+"devices/AA:BB.c_1/up/simulate", w.full, `{"uplink_message":{"f_port":1}}`, 200, "{}")
+	for _, path := range []string{"devices/CC:DD/down/push", "webhooks/wh1/devices/CC:DD/down/push", "devices/CC:DD/up/simulate"} {
+		w.call("POST", app+path, w.full, `{"downlinks":[{"f_port":1}],"uplink_message":{"f_port":1}}`, 400, `value does not match regex pattern`)
+	}
+	if n, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || n != 2 {
+		t.Errorf("%d devices, %v", n, err)
+	}
+}

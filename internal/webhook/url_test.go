@@ -167,6 +167,22 @@ func TestUserNameInURLMovesToAHeader(t *testing.T) {
 	}
 }
 
+// TestURLOfADeviceWithAnyID: a colon is escaped where a variable's value is, a dot is not.
+func TestURLOfADeviceWithAnyID(t *testing.T) {
+	w := sampleWebhook()
+	w.URL, w.MessageTypes = "https://h/{devID}", iot.Routes{iot.User: {Path: "/{deviceID}{?devID}"}}
+	c, err := Compile(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := sampleInput(sampleMessage())
+	in.Device = &iot.Device{ID: "AA:BB.c_1-d"}
+	r, err := c.Render(in)
+	if err != nil || r.URL != "https://h/AA%3ABB.c_1-d/AA%3ABB.c_1-d?devID=AA%3ABB.c_1-d" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // FuzzURL holds that whatever is saved and whatever a device says, requests go
 // to the host that was saved.
 func FuzzURL(f *testing.F) {
