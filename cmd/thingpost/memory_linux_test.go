@@ -20,7 +20,7 @@ import (
 // where none can be made: the process's memory is looked at all the same.
 func smallMemory(t *testing.T, limit int64) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("/sys/fs/cgroup/memory", "thingpost-test-")
+	folder, err := os.MkdirTemp("/sys/fs/cgroup/memory", "thingpost-test-") //nolint:usetesting // a folder there is a cgroup
 	if err != nil {
 		t.Logf("without a cgroup: %v", err)
 		return ""

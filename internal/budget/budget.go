@@ -25,7 +25,6 @@ type Budget struct {
 	Lanes   *Part // payloads of deliveries in memory, by webhook
 	Sending *Part // requests in flight, by webhook
 	Answers *Part // what receivers answered, until it is stored
-	Reads   *Part // pages of messages and exports on their way out, by address
 }
 
 // New shares out so many bytes, at least Least.
@@ -40,7 +39,6 @@ func New(total int64) *Budget {
 	b.Lanes = part("lanes", rest/4, 64<<20)
 	b.Sending = part("sending", rest/6, 64<<20)
 	b.Answers = part("answers", rest/12, 32<<20)
-	b.Reads = part("reads", rest/8, 64<<20)
 	return b
 }
 
@@ -50,7 +48,7 @@ const (
 )
 
 // Parts returns all parts.
-func (b *Budget) Parts() []*Part { return []*Part{b.Intake, b.Lanes, b.Sending, b.Answers, b.Reads} }
+func (b *Budget) Parts() []*Part { return []*Part{b.Intake, b.Lanes, b.Sending, b.Answers} }
 
 // Part is the memory for one purpose. It is safe for concurrent use; nil has no bound.
 type Part struct {

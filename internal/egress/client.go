@@ -306,12 +306,12 @@ func (r *Result) read(resp *http.Response, room func(int64) bool) error {
 			size := min(4*cap(buf), iot.MaxResponseBody+1)
 			if size > smallAnswer+1 && room != nil {
 				// What is made of it, with secrets masked, takes as much again.
-				if more := int64(2*size) - r.Taken; !room(more) {
+				more := int64(2*size) - r.Taken
+				if !room(more) {
 					r.Body, r.Truncated = buf[:smallAnswer:smallAnswer], true
 					return nil
-				} else {
-					r.Taken += more
 				}
+				r.Taken += more
 			}
 			grown := make([]byte, len(buf), size)
 			copy(grown, buf)
