@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Bounds of a transaction: some 20 ms of work on a small machine, where a row of
-// a message, a delivery or an attempt takes some 25 µs with its indexes, and a MiB
-// of payload 8 ms. An item that is larger has a transaction of its own.
+// Bounds of a transaction: at most some 20 ms of work on a small machine, where a
+// row of a message, a delivery or an attempt takes some 25 µs with its indexes, and a
+// MiB of payload 8 ms. An item that is larger has a transaction of its own.
 const (
 	maxItems = 1024
 	maxRows  = 768
 	maxBytes = 2 << 20
 )
 
-// Where transactions take longer than slowAfter, as on a machine that is busy with
-// other things, large items fill them only up to fewer rows, down to minRows; and up to
-// more again where they take less than half of it. Small items alone are not parted
+// Where transactions take longer than slowAfter, large items fill them only up to
+// fewer rows, down to minRows; and up to more again where they take less than half of
+// it: whoever sends one message waits for the transaction in work and for its own. Small items alone are not parted
 // further: those who wait for them wait for their own.
 const (
-	slowAfter = 20 * time.Millisecond
-	minRows   = 192
+	slowAfter = 5 * time.Millisecond
+	minRows   = 64
 )
 
 // rowsAfter is the bound of the next transaction by the last one's and its time.
@@ -39,7 +39,7 @@ func rowsAfter(rows int, took time.Duration) int {
 // of payloads. The rest should wait until they are on disk: so nobody waits for
 // more than a piece of each other caller.
 const (
-	PieceRows  = 128
+	PieceRows  = 64
 	PieceBytes = maxBytes / 4
 )
 
