@@ -16,8 +16,9 @@ const (
 
 // Where transactions take longer than slowAfter, large items fill them only up to
 // fewer rows, down to minRows; and up to more again where they take less than half of
-// it: whoever sends one message waits for the transaction in work and for its own. Small items alone are not parted
-// further: those who wait for them wait for their own.
+// it: whoever sends one message waits for the transaction in work and for its own.
+// Small items alone are not parted further: those who wait for them wait for their
+// own.
 const (
 	slowAfter = 5 * time.Millisecond
 	minRows   = 64

@@ -24,7 +24,7 @@ const holdsOpen = "THINGPOST_TEST_HOLDS_OPEN"
 func TestHelperHoldsATransactionOpen(t *testing.T) {
 	path := os.Getenv(holdsOpen)
 	if path == "" {
-		t.Skip("only as another program")
+		return // it is for the tests below, as another program
 	}
 	d, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
 	must(t, err)
