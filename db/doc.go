@@ -32,11 +32,17 @@
 //
 // # The writer
 //
-// One goroutine owns the one connection that writes. Callers hand it items over a
-// channel of 4,096 and continue when the item's transaction is on disk.
+// One goroutine owns the one connection that writes. Callers put items in line and
+// continue when the item's transaction is on disk.
 //
-//   - A transaction takes all that waits, up to 1,024 items. After one of 24 items or
-//     more the writer waits up to 4 × 0.5 ms for more, or until there are 256.
+//   - A transaction takes what waits, up to 768 rows, 2 MiB and 1,024 items. After one
+//     of 24 items or more the writer waits up to 4 × 0.5 ms for more, or until there are
+//     256. After one of more than 5 ms, large items fill fewer rows, down to 64.
+//   - Small items (32 rows, 64 KiB) go before large ones, of which each transaction has
+//     at least one. In both, projects take turns. Whoever has much to write hands it
+//     over in pieces (64 rows, 512 KiB), the next one when the last is on disk.
+//   - An array is answered after its last piece. If the disk fails between two, the
+//     stored messages have their ids, and each of the others has the error.
 //   - Its order is: settings, queues of downlinks, messages, outcomes.
 //   - An item fails alone. Settings run in a savepoint. Messages and attempts are
 //     inserted so that no constraint can fail. If a transaction fails for another
@@ -44,14 +50,16 @@
 //   - Rows are written 32, 8 or 1 at a time. Outcomes are one UPDATE … FROM (VALUES …)
 //     that changes only pending rows. If it changes fewer than it was given, the
 //     savepoint is rolled back and each is tried alone.
-//   - A change of a project, its webhooks or profiles, of a device or of a key raises
-//     the project's version. A message with an older version is returned as stale.
+//   - A change of a project, its webhooks, profiles or keys raises the project's
+//     version. A message with an older version, or of a device that was changed after it
+//     was read (iot.Device.AsOf), is returned as stale.
 //   - The last times that devices were seen are written every two seconds. Two idle
 //     seconds also move the WAL into the database.
 //   - While the disk fails (DB.Trouble), nothing is acknowledged. The log says so at
 //     the begin, each minute and at the end; the writer tries twice a second. A sender
-//     waits 30 s for a disk that does not answer. Its messages are then withdrawn, but
-//     what is being written may still be stored.
+//     waits 30 s, and is then told that the disk does not answer, or if transactions
+//     went on that too much is being stored. Its messages are withdrawn, but what is
+//     being written may still be stored.
 //   - On a full disk the reserve of 32 MiB (at most a quarter of the disk) is given up.
 //     Messages are refused until there is room for another reserve; all else goes on,
 //     and what pruning frees goes back to the disk at once.
