@@ -27,22 +27,37 @@
 //     buckets to an octave) and project_hours feed the charts.
 //   - downlinks is the devices' queues: an index (device, status, position). A downlink
 //     that goes back to the end gets a new position. Ended ones stay for a while.
+//   - devices: no query compares an id or something else with OR, which SQLite would
+//     answer by reading the project. Ids are compared by COLLATE NOCASE, in the index and
+//     in the queries' own words. device_key.go says whose a device key is that two have.
+//   - invitations has only open ones, with the hash of the token. known_addresses has
+//     HMACs of addresses that signed in to an account: 20 each, for 180 days.
+//   - commands and replays are jobs: a row with a cursor, which moves in the transaction
+//     of each step.
+//   - Early versions stored payloads that are not UTF-8. The file keeps those bytes;
+//     they are read as U+FFFD and marked (Message.Mend), for pages, the API and
+//     receivers alike.
 //   - Messages, deliveries, attempts, downlinks and counters have no foreign keys.
 //   - Deleted projects, devices and webhooks are pruned once nothing refers to them.
 //
 // # The writer
 //
-// One goroutine owns the one connection that writes. Callers put items in line and
-// continue when the item's transaction is on disk.
+// One goroutine owns the one connection that writes. Callers put items in line
+// (lineup.go) and continue when the item's transaction is on disk.
 //
-//   - A transaction takes what waits, up to 768 rows, 2 MiB and 1,024 items. After one
-//     of 24 items or more the writer waits up to 4 × 0.5 ms for more, or until there are
-//     256. After one of more than 5 ms, large items fill fewer rows, down to 64.
-//   - Small items (32 rows, 64 KiB) go before large ones, of which each transaction has
-//     at least one. In both, projects take turns. Whoever has much to write hands it
-//     over in pieces (64 rows, 512 KiB), the next one when the last is on disk.
-//   - An array is answered after its last piece. If the disk fails between two, the
-//     stored messages have their ids, and each of the others has the error.
+//   - A transaction takes what waits, up to 768 rows, 2 MiB or 1,024 items: some 20 ms
+//     of work. A larger item has one of its own. While transactions take longer than
+//     5 ms, large items fill fewer rows of each, down to 64. After one of 24 items
+//     or more the writer waits up to 4 × 0.5 ms for more, or until there are 256.
+//   - Small items (at most 32 rows and 64 KiB) go before large ones. While large ones wait,
+//     small ones fill half of a transaction, and each has at least one large item. Among
+//     both, projects take turns.
+//   - Who has much to write hands over a piece and waits until it is on disk before
+//     the next: messages of an array by 64 rows or 512 KiB (PieceRows, PieceBytes),
+//     new devices by 128, pushed downlinks by 100, replays by 250 deliveries, retention
+//     by about 400 rows. So nobody waits for more than the transaction in work and one
+//     more. A message and its deliveries are never parted, nor is the clearing of a
+//     queue.
 //   - Its order is: settings, queues of downlinks, messages, outcomes.
 //   - An item fails alone. Settings run in a savepoint. Messages and attempts are
 //     inserted so that no constraint can fail. If a transaction fails for another
@@ -50,16 +65,19 @@
 //   - Rows are written 32, 8 or 1 at a time. Outcomes are one UPDATE … FROM (VALUES …)
 //     that changes only pending rows. If it changes fewer than it was given, the
 //     savepoint is rolled back and each is tried alone.
-//   - A change of a project, its webhooks, profiles or keys raises the project's
-//     version. A message with an older version, or of a device that was changed after it
-//     was read (iot.Device.AsOf), is returned as stale.
-//   - The last times that devices were seen are written every two seconds. Two idle
-//     seconds also move the WAL into the database.
+//   - A change of a project, its webhooks or profiles, and a changed or deleted API key,
+//     raise the project's version. A message with an older version is returned as stale. A changed
+//     or deleted device makes only its own messages stale: the writer counts changes of
+//     devices and remembers the last of each, and Device.AsOf says as of which count a
+//     device was read.
+//   - The last times that devices were seen are written every two seconds, at most 512
+//     rows in a transaction, in their own table (device_seen). Two idle seconds also move
+//     the WAL into the database.
 //   - While the disk fails (DB.Trouble), nothing is acknowledged. The log says so at
 //     the begin, each minute and at the end; the writer tries twice a second. A sender
-//     waits 30 s, and is then told that the disk does not answer, or if transactions
-//     went on that too much is being stored. Its messages are withdrawn, but what is
-//     being written may still be stored.
+//     waits 30 s (AcceptWait). Then it is told that the disk does not answer, if no
+//     transaction has ended for half of that, and otherwise that too much is being
+//     stored. Its messages are withdrawn, but what is being written may still be stored.
 //   - On a full disk the reserve of 32 MiB (at most a quarter of the disk) is given up.
 //     Messages are refused until there is room for another reserve; all else goes on,
 //     and what pruning frees goes back to the disk at once.
@@ -69,7 +87,8 @@
 // At most six connections, which can only query. A list reads in one short
 // transaction and pages by key. A filter without an index looks at 50,000 rows at
 // most (10,000 where each needs a look-up), says how far back it looked, and goes on
-// from there. Lists of what is pending, retried or failed use partial indexes.
+// from there. Lists of what is pending, retried or failed use partial indexes. A list
+// of messages, and a page of an export, ends at 1 MiB of payloads.
 //
 // # SQL
 //
@@ -81,7 +100,9 @@
 // # Retention and files
 //
 //   - Retention runs each five minutes by age and each ten seconds by size, WAL
-//     included: oldest first, about 400 rows a transaction. Pending deliveries stay with
+//     included: oldest first, about 400 rows a transaction. A WAL of which a reader holds
+//     8 MiB or more does not count, since it grows whatever is removed; log and storage
+//     page name the reader (wal.go; on Linux by the locks on the -shm file). Pending deliveries stay with
 //     their messages, and for an hour what was cancelled or deleted, for attempts that
 //     were in flight. Free pages go back to the disk (auto_vacuum=INCREMENTAL) when they
 //     are more than a sixteenth of the file.
@@ -90,5 +111,8 @@
 //   - A backup is VACUUM INTO on a connection of its own. A restore replaces by a rename.
 //     Files that must be whole are .….partial-… until they are; a start removes what a
 //     kill left. Of backups/ only names of the program's own form are opened.
+//   - SetMember asks nobody: it is for the operator's commands and for tests. Doors use
+//     ChangeMember, which puts nobody into an organization, and invitations. A changed
+//     role revokes what its holder has invited to and may not any more.
 //   - A schema's version is read on a connection that cannot write, before any other.
 package db

@@ -6,10 +6,16 @@
 // It knows the store for sessions only. Start with New, then sitemap.go.
 //
 //   - Requests have 20 s for their head and a minute for a small body. A listener has
-//     at most 8,192 connections, or half of the files that the system allows. Beyond
-//     that, the one that was silent longest is closed (connections.go). After a chunked
+//     at most 8,192 connections, half of the files that the system allows, or one for
+//     each 64 KiB of -memory, whichever is least. Beyond that, the one that was silent longest is closed (connections.go). After a chunked
 //     body and after a request of HTTP/1.0 the connection is closed: a proxy in front
 //     that reads the length otherwise could take a hidden request for a body.
+//   - A body takes memory of the budget while it is handled (intake.go). If there is
+//     none within a second, the answer is 429 or 503 with Retry-After.
+//   - A path below an API's prefix is tidied before the site map judges it (path.go): a
+//     doubled slash, a "." and a slash at its end are taken out. One with ".." is 404.
+//   - What net/http and other libraries would write to standard error goes through the
+//     log, a line at a time (Lines).
 //   - Pages have a strict CSP (no inline script or style, nothing from elsewhere),
 //     http.CrossOriginProtection and SameSite cookies.
 //   - Sessions are gorilla/sessions over our own table. The browser has a random id,

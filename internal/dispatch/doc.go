@@ -12,13 +12,13 @@
 //     later as backlog. Where requests a second are limited, one delivery at a time
 //     waits for its turn.
 //   - Bounds. Lanes have 16 MiB for a webhook and 64 MiB for all, a delivery counting
-//     its payload and 1 KiB. Messages count once however many webhooks get them, in
-//     the budget's part for lanes. An empty lane takes one in any case, unless it has
-//     more than 8 KiB and there is no memory. A request takes memory before it is
-//     made. Outcomes on their way to disk have 4 MiB for a webhook. What finds no
-//     room stays on disk.
+//     its payload and 1 KiB. Their messages, each once however many webhooks get it,
+//     also take memory of the budget, as does a request before it is made. An empty
+//     lane takes one in any case, unless it is larger than 8 KiB and there is no memory.
+//     Outcomes on their way to disk have 4 MiB for a webhook. What finds no room stays on
+//     disk, and is read when memory is given back.
 //   - The manager is one goroutine that reads for all queues: changed settings, and
-//     due deliveries, 256 at a time.
+//     due deliveries, 256 or 1 MiB at a time.
 //   - Deliveries in memory (queue.held) are in a lane, in flight, or with an outcome
 //     that is not on disk. They are not read again. Those released during a read
 //     (queue.let) are ignored in its result, which may be older than their outcome.
@@ -37,12 +37,13 @@
 //     crash repeats no more than was in flight.
 //   - Stopping: nothing more is taken; what is in flight has ten seconds; the rest is
 //     cut and counts as no attempt; outcomes are stored before Run returns.
-//   - The schedule of retries is webhook.Schedule, ± 20 %. A step that would be
-//     later than the webhook gives up fails the delivery now. Retry-After replaces a
-//     wait; beyond that age there is one last try at it.
+//   - The schedule of retries is webhook.Schedule, ± 20 %. Retry-After (at most 7 days)
+//     replaces a wait; if it leads beyond the age at which the webhook gives up, there
+//     is one last try at that age. A step of the schedule that would be later than that
+//     fails the delivery now.
 //
-// A replay is a row. Replayer continues each in turn: it looks at 20,000 rows at
-// most, makes up to 250 deliveries, the oldest first, and moves the row's cursor
+// A replay is a row. Replayer continues each in turn: it looks at db.ReplayWindow rows
+// at most, makes up to 250 deliveries, the oldest first, and moves the row's cursor
 // in the same transaction. So each step happens once, also across a restart. With a
 // rate it makes what a quarter of a second allows. Without one it waits while a
 // webhook that answers well owes 2,000. The new deliveries are backlog.

@@ -5,10 +5,20 @@
 // It knows no HTTP (handlers authenticate and call it) and no sending (the store's
 // commits tell the dispatcher). Start with Accept.
 //
-// A message is read with gjson, without a map: a JSON object with payload and a few
-// known fields, all faults named at once. The envelope's other fields are stored as
+// iot.ReadJSON says in one pass whether a message is JSON that is accepted: grammar,
+// UTF-8, depth, digits. The same holds at every other door. Then gjson finds the
+// members, without a map: payload and a few known fields, all faults named at once. The envelope's other fields are stored as
 // they came; only missing ones are filled in when it is sent. A project's compiled
 // webhooks stay in memory until a commit says that they changed.
+//
+// A device is found by its ID, UUID or DevEUI, in any case. Devices, settings and keys
+// are kept in memory (cache.go), and a change drops only what it names. What was being
+// read when it changed is not kept.
+//
+// Of an array 256 messages are read at a time, and the devices that they name and nobody
+// knows are registered 128 in a transaction. Messages are stored in pieces of 64 rows or
+// 512 KiB, the next when the last is on disk. The answer follows the last piece. If the disk
+// fails between two, what was stored has its ids, and each of the rest has the error.
 //
 // # The Things Stack's messages
 //

@@ -21,6 +21,13 @@
 //
 // # People
 //
+// An API key makes and changes none with a right that it lacks, or that expires after
+// it (APIKey.MayMake, MayChange). The writer asks this of the key as it is at that
+// moment, whatever the door. A key that a template asks for expires with its maker. A
+// device's key sends and does not expire, so it is shown to, or replaced by, only a key
+// that can send and does not expire either; a device is added all the same, with a
+// warning. An open gRPC stream ends with its key.
+//
 // Passwords are argon2id (19 MiB, two passes), two at a time; the memory goes back
 // after each. Common ones and the email are refused. Rights are one set for roles and
 // keys. The audit log is written in the transaction of each change: who can manage
