@@ -201,7 +201,7 @@ func (w *writer) run() {
 			busy = len(batch) >= busyBatch
 			began := time.Now() //nolint:forbidigo // how fast the machine is, whatever its clock shows
 			w.write(taken(batch))
-			rows = rowsAfter(rows, time.Since(began))
+			rows = rowsAfter(rows, time.Since(began)) //nolint:forbidigo // as above
 			clear(batch)
 		case !open:
 			w.rest()
