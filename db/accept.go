@@ -200,7 +200,8 @@ func (w *writer) addMessage(t *Tx, a *Accept) {
 			payload, fields, transient = []byte{}, nil, erased
 		}
 	}
-	w.stmts.messages.add(m.ID.Key(), m.ProjectID, m.DeviceID, string(m.Type), m.Channel, senderID, fields, payload, int64(m.ReceivedAt), transient)
+	w.stmts.messages.add(m.ID.Key(), m.ProjectID, m.DeviceID, string(m.Type), m.Channel, senderID, fields, payload, int64(m.ReceivedAt),
+		transient)
 	for i, d := range a.Deliveries {
 		w.addDelivery(t, d, a.InOrder[i])
 		if d.Status == iot.Pending {

@@ -110,12 +110,14 @@ func TestAcceptStoresAMessageWithItsDeliveries(t *testing.T) {
 	must(t, w.Accept(a))
 	m, err := w.Message(t.Context(), w.project.Key, a.Message.ID)
 	must(t, err)
-	if string(m.Payload) != `{"n":1.10}` || string(m.Fields) != `{"to":"x"}` || m.SenderID != "s-1" || m.Channel != "alarm" || m.Device != w.device.ID || m.Transient {
+	if string(m.Payload) != `{"n":1.10}` || string(m.Fields) != `{"to":"x"}` || m.SenderID != "s-1" || m.Channel != "alarm" ||
+		m.Device != w.device.ID || m.Transient {
 		t.Errorf("the message is %+v", m)
 	}
 	list, err := w.DeliveriesOf(t.Context(), w.project.Key, m.ID)
 	must(t, err)
-	if len(list) != 2 || list[0].Status != iot.Pending || list[0].Webhook != w.webhook.ID || list[1].Webhook != other.ID || list[0].SizeBytes != 10 {
+	if len(list) != 2 || list[0].Status != iot.Pending || list[0].Webhook != w.webhook.ID || list[1].Webhook != other.ID ||
+		list[0].SizeBytes != 10 {
 		t.Errorf("the deliveries are %+v", list)
 	}
 	commits := w.commits()
@@ -237,7 +239,8 @@ func TestRepeatedSenderIDIsAcceptedOnce(t *testing.T) {
 		a.Message.SenderID, a.Message.DeviceID, a.Message.ReceivedAt = id, d.Key, iot.At(c.now())
 		return a
 	}
-	first, same, another, elsewhere, none := send(w.device, "a"), send(w.device, "a"), send(w.device, "b"), send(other, "a"), send(w.device, "")
+	first, same, another, elsewhere, none := send(w.device, "a"), send(w.device, "a"), send(w.device, "b"), send(other, "a"),
+		send(w.device, "")
 	must(t, w.Accept(first, same, another, elsewhere, none))
 	if same.Repeated != first.Message.ID {
 		t.Errorf("in one call: repeated is %q, want %s", same.Repeated, first.Message.ID)

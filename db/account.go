@@ -96,10 +96,12 @@ func (d *DB) CreateAccount(a *iot.Account, actor string) error {
 func (t *Tx) createAccount(a *iot.Account) error {
 	a.ID = t.db.NewID()
 	a.Key, a.CreatedAt = a.ID.Key(), iot.At(t.db.now())
-	_, err := t.exec(`INSERT INTO accounts (id, email, name, password_hash, administrator, confirmed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	_, err := t.exec(`INSERT INTO accounts (id, email, name, password_hash, administrator, confirmed, created_at) VALUES ($1, $2, $3, $4,
+		$5, $6, $7)`,
 		a.Key, a.Email, a.Name, a.PasswordHash.Reveal(), a.Administrator, a.Confirmed, int64(a.CreatedAt))
 	if isTaken(err) {
-		return &iot.Error{Code: iot.Conflict, Message: "There is an account with this email already.", Fields: map[string]string{"email": "There is an account with this email already."}}
+		return &iot.Error{Code: iot.Conflict, Message: "There is an account with this email already.",
+			Fields: map[string]string{"email": "There is an account with this email already."}}
 	}
 	return err
 }
@@ -145,7 +147,8 @@ func (d *DB) SetAccountName(a *iot.Account, name, actor string) error {
 }
 
 const organizationColumns = `o.id, o.slug, o.uuid, o.name, o.created_at, o.description, o.metadata, o.updated_at,
-	coalesce((SELECT account_id FROM members WHERE organization_id = o.id AND role = 'owner' ORDER BY added_at, account_id LIMIT 1), 0), m.role`
+	coalesce((SELECT account_id FROM members WHERE organization_id = o.id AND role = 'owner'
+	ORDER BY added_at, account_id LIMIT 1), 0), m.role`
 
 func (d *DB) scanOrganization(row interface{ Scan(...any) error }) (*iot.Organization, error) {
 	var o iot.Organization
@@ -215,7 +218,8 @@ func (t *Tx) createOrganization(o *iot.Organization) error {
 
 // Members returns an organization's members in the order of their emails.
 func (d *DB) Members(ctx context.Context, organization int64) ([]iot.Member, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+accountColumns+`, m.role, m.added_at FROM members m JOIN accounts a ON a.id = m.account_id
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+accountColumns+`, m.role, m.added_at FROM members m JOIN accounts a ON a.id = `+
+		`m.account_id
 		WHERE m.organization_id = $1 ORDER BY a.email`, organization)
 	if err != nil {
 		return nil, translate("list members", err)
@@ -325,7 +329,8 @@ func pickSlug(slug *string, name string, check func(field, s string) error, find
 	return failed
 }
 
-var errSlugTaken = &iot.Error{Code: iot.Conflict, Message: "This id is taken. Choose another.", Fields: map[string]string{"id": "This id is taken. Choose another."}}
+var errSlugTaken = &iot.Error{Code: iot.Conflict, Message: "This id is taken. Choose another.",
+	Fields: map[string]string{"id": "This id is taken. Choose another."}}
 
 func slugTaken(err error) error {
 	if isTaken(err) {

@@ -25,7 +25,8 @@ func TestKnownAddressesAreBoundedAndEnd(t *testing.T) {
 		now = now.Add(time.Minute)
 		must(t, w.NoteSignIn(w.account.Key, fmt.Sprint("192.0.2.", i)))
 	}
-	if known(actor, "192.0.2.9") || !known(strings.ToUpper(actor), "192.0.2.10") || !known(actor, "192.0.2.29") || known("nobody@example.org", "192.0.2.29") {
+	if known(actor, "192.0.2.9") || !known(strings.ToUpper(actor), "192.0.2.10") || !known(actor, "192.0.2.29") ||
+		known("nobody@example.org", "192.0.2.29") {
 		t.Error("of 30 addresses the last 20 are to be known, to this account alone")
 	}
 	if n, err := w.CountOn(t.Context(), `SELECT count(*) FROM known_addresses`); n != 20 || err != nil {

@@ -68,7 +68,8 @@ func (f AuditFilter) pageQuery(floor int64) (query string, args []any) {
 	if floor > 0 {
 		where += ` AND a.id > ` + arg(floor)
 	}
-	return `SELECT a.id, a.project_id, coalesce((SELECT slug FROM projects WHERE id = a.project_id), ''), a.actor, a.action, a.subject, a.detail
+	return `SELECT a.id, a.project_id, coalesce((SELECT slug FROM projects WHERE id = a.project_id), ''), a.actor, a.action, a.subject,
+		a.detail
 		FROM audit a WHERE ` + where + ` ORDER BY a.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
 }
 

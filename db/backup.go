@@ -184,10 +184,12 @@ func checkBackup(ctx context.Context, file string) error {
 		return &iot.Error{Code: iot.Invalid, Message: "The backup " + file + " cannot be read.", Err: err}
 	}
 	no := func(err error) error {
-		return &iot.Error{Code: iot.Invalid, Message: "The file " + file + " is no backup of Thingpost, or it is damaged. Nothing was changed.", Err: err}
+		return &iot.Error{Code: iot.Invalid, Message: "The file " + file + " is no backup of Thingpost, or it is damaged. Nothing was changed.",
+			Err: err}
 	}
 	if info, err := os.Stat(file + "-wal"); err == nil && info.Size() > 0 {
-		return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: the last changes are in "+file+"-wal, beside it. Make a backup with: thingpost backup. Nothing was changed.")
+		return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: the last changes are in "+file+
+			"-wal, beside it. Make a backup with: thingpost backup. Nothing was changed.")
 	}
 	q := url.Values{"mode": {"ro"}, "immutable": {"1"}}
 	db, err := sql.Open("sqlite", fileURI(file, q))

@@ -64,7 +64,8 @@ func (b *Backups) Start(ctx context.Context, actor string) error {
 		return err
 	}
 	if disk := b.d.Disk(); disk.Known && disk.Free < size.File+size.WAL+backupRoom {
-		return iot.NewError(iot.StorageFull, "The disk has no room for a backup. Free some, or copy to another disk with: thingpost backup -data DIR FILE.")
+		return iot.NewError(iot.StorageFull, "The disk has no room for a backup. Free some, or copy to another disk with: thingpost backup "+
+			"-data DIR FILE.")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,7 +113,8 @@ func (b *Backups) Run(ctx context.Context) error {
 // tidy removes files that were being written when the program was killed.
 func (b *Backups) tidy() {
 	data := filepath.Dir(b.d.path)
-	for pattern, folder := range map[string]string{partialOf("thingpost-*.db"): b.folder, partialOf(FileName): data, partialOf(KeyFileName): data, partialOf(probeName): data} {
+	for pattern, folder := range map[string]string{partialOf("thingpost-*.db"): b.folder, partialOf(FileName): data,
+		partialOf(KeyFileName): data, partialOf(probeName): data} {
 		entries, _ := os.ReadDir(folder) // nothing was left where nothing can be read
 		for _, e := range entries {
 			if ours, _ := filepath.Match(pattern, e.Name()); !ours {

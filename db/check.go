@@ -49,7 +49,8 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	if !whole.OK() {
 		return list, nil // what it holds cannot be believed
 	}
-	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks, d.checkSecrets} {
+	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks,
+		d.checkSecrets} {
 		var f Finding
 		if err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
 			f, err = check(ctx, tx)
@@ -83,7 +84,8 @@ func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {
 // checkLaw compares each webhook's counters with each other and with its rows.
 func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	f := Finding{What: "for every webhook: made = delivered + pending + failed + skipped + cancelled, and pending is what is there"}
-	rows, err := tx.QueryContext(ctx, `SELECT c.webhook_id, coalesce(w.slug, ''), c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled,
+	rows, err := tx.QueryContext(ctx, `SELECT c.webhook_id, coalesce(w.slug, ''), c.made, c.pending, c.delivered, c.failed, c.skipped,
+		c.cancelled,
 		(SELECT count(*) FROM deliveries WHERE webhook_id = c.webhook_id AND status = 'pending')
 		FROM webhook_counters c LEFT JOIN webhooks w ON w.id = c.webhook_id`)
 	if err != nil {
@@ -108,7 +110,8 @@ func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
 		return f, err
 	}
 	var uncounted int64
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM deliveries v WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM webhook_counters WHERE webhook_id = v.webhook_id)`).
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM deliveries v WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM `+
+		`webhook_counters WHERE webhook_id = v.webhook_id)`).
 		Scan(&uncounted); err != nil {
 		return f, err
 	}
@@ -138,7 +141,8 @@ func (d *DB) checkMessages(ctx context.Context, tx *sql.Tx) (Finding, error) {
 
 func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	f := Finding{What: "every queued downlink has its device, and no queue is too long"}
-	rows, err := tx.QueryContext(ctx, `SELECT q.device_id, count(*), EXISTS (SELECT 1 FROM devices WHERE id = q.device_id AND project_id = q.project_id AND deleted_at = 0)
+	rows, err := tx.QueryContext(ctx, `SELECT q.device_id, count(*),
+		EXISTS (SELECT 1 FROM devices WHERE id = q.device_id AND project_id = q.project_id AND deleted_at = 0)
 		FROM downlinks q WHERE q.status = 'queued' GROUP BY q.device_id, q.project_id`)
 	if err != nil {
 		return f, err

@@ -27,13 +27,15 @@ type CommandStep struct {
 	Downlink *iot.Downlink
 }
 
-const commandColumns = `c.id, c.project_id, c.about, c.state, c.count, c.done, c.passed_over, c.error, c.created_by, c.created_at, c.changed_at, c.ended_at,
+const commandColumns = `c.id, c.project_id, c.about, c.state, c.count, c.done, c.passed_over, c.error, c.created_by, c.created_at,
+	c.changed_at, c.ended_at,
 	c.chosen, c.cursor, c.last_device FROM commands c `
 
 func (d *DB) scanCommand(row interface{ Scan(...any) error }) (RunningCommand, error) {
 	var c RunningCommand
 	var key int64
-	err := row.Scan(&key, &c.ProjectID, &c.About, &c.State, &c.Count, &c.Done, &c.PassedOver, &c.Error, &c.CreatedBy, &c.CreatedAt, &c.ChangedAt, &c.EndedAt,
+	err := row.Scan(&key, &c.ProjectID, &c.About, &c.State, &c.Count, &c.Done, &c.PassedOver, &c.Error, &c.CreatedBy, &c.CreatedAt,
+		&c.ChangedAt, &c.EndedAt,
 		&c.Chosen, &c.Cursor, &c.Last)
 	c.ID = d.ids.Of(key)
 	return c, err
@@ -44,7 +46,8 @@ func (d *DB) scanCommand(row interface{ Scan(...any) error }) (RunningCommand, e
 // store only keeps, about its words. limit_reached if ten run already; not_found.
 func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (*RunningCommand, error) {
 	now := iot.At(d.now())
-	c := &RunningCommand{Chosen: chosen, Command: iot.Command{ID: d.NewID(), ProjectID: p.Key, About: about, State: iot.ReplayRunning, CreatedBy: actor,
+	c := &RunningCommand{Chosen: chosen, Command: iot.Command{ID: d.NewID(), ProjectID: p.Key, About: about, State: iot.ReplayRunning,
+		CreatedBy: actor,
 		CreatedAt: now, ChangedAt: now}}
 	err := d.write("begin a command", func(t *Tx) error {
 		if err := t.row(`SELECT device_count FROM projects WHERE id = $1 AND deleted_at = 0`, p.Key).Scan(&c.Count); err != nil {
@@ -60,12 +63,14 @@ func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (
 		if running >= MaxCommands {
 			return iot.NewError(iot.LimitReached, "Ten commands to this project's devices run already. Wait for one, or stop one.")
 		}
-		if _, err := t.exec(`DELETE FROM commands WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM commands WHERE project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
+		if _, err := t.exec(`DELETE FROM commands WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM commands WHERE `+
+			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
 			p.Key, keptCommands-1); err != nil {
 			return err
 		}
 		if _, err := t.exec(`INSERT INTO commands (id, project_id, chosen, about, state, count, last_device, created_by, created_at, changed_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`, c.ID.Key(), p.Key, string(chosen), about, string(c.State), c.Count, c.Last, actor, int64(now)); err != nil {
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`, c.ID.Key(), p.Key, string(chosen), about, string(c.State), c.Count, c.Last, actor,
+			int64(now)); err != nil {
 			return err
 		}
 		t.commandChanged(c)
@@ -91,7 +96,8 @@ func (d *DB) RunningCommands(ctx context.Context) ([]RunningCommand, error) {
 // Commands returns a project's commands, newest first: at most limit before the
 // id (zero: from the newest).
 func (d *DB) Commands(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.Command, error) {
-	found, err := d.commands(ctx, `SELECT `+commandColumns+`WHERE c.project_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3`, projectID, keyBefore(before), limit)
+	found, err := d.commands(ctx, `SELECT `+commandColumns+`WHERE c.project_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3`, projectID,
+		keyBefore(before), limit)
 	list := make([]iot.Command, len(found))
 	for i := range found {
 		list[i] = found[i].Command
@@ -117,7 +123,8 @@ func (d *DB) commands(ctx context.Context, query string, args ...any) (list []Ru
 
 // Command returns a command of a project; not_found.
 func (d *DB) Command(ctx context.Context, projectID int64, id iot.ID) (*iot.Command, error) {
-	c, err := d.scanCommand(d.reader.QueryRowContext(ctx, `SELECT `+commandColumns+`WHERE c.id = $1 AND c.project_id = $2`, id.Key(), projectID))
+	c, err := d.scanCommand(d.reader.QueryRowContext(ctx, `SELECT `+commandColumns+`WHERE c.id = $1 AND c.project_id = $2`, id.Key(),
+		projectID))
 	if err == nil && c.ID != id {
 		return nil, notFound("command")
 	}
@@ -130,7 +137,8 @@ func (d *DB) Command(ctx context.Context, projectID int64, id iot.ID) (*iot.Comm
 // project's settings are no longer those of the version, or a device has changed;
 // nothing was done. moved is
 // false if the command has ended, or somebody else has done the step.
-func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps []CommandStep, cursor string, end bool) (moved, stale bool, err error) {
+func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps []CommandStep, cursor string, end bool) (moved, stale bool,
+	err error) {
 	changed := false
 	stale, err = d.changeQueue("command devices", 3*len(steps), &Cause{Project: p, Version: version}, func(t *Tx) error {
 		for i := range steps {
@@ -142,7 +150,8 @@ func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps
 		if end {
 			state, ended = iot.ReplayDone, now
 		}
-		r, err := t.exec(`UPDATE commands SET cursor = $1, state = $2, ended_at = $3, changed_at = $4 WHERE id = $5 AND state = 'running' AND cursor = $6`,
+		r, err := t.exec(`UPDATE commands SET cursor = $1, state = $2, ended_at = $3,
+			changed_at = $4 WHERE id = $5 AND state = 'running' AND cursor = $6`,
 			cursor, string(state), ended, now, c.ID.Key(), c.Cursor)
 		if err != nil {
 			return err

@@ -97,7 +97,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.OnCommit == nil {
 		o.OnCommit = func(iot.Commit) {}
 	}
-	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait, pruneNow: make(chan time.Duration, 1), refuses: o.Refuses}
+	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait,
+		pruneNow: make(chan time.Duration, 1), refuses: o.Refuses}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}
@@ -105,7 +106,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, unavailable("The data folder "+o.Folder+" cannot be made. Choose another with -data.", err)
 	}
 	if err := probe(o.Folder); err != nil {
-		return nil, unavailable("The data folder "+o.Folder+" cannot be written. Check its owner and the disk, or choose another with -data.", err)
+		return nil, unavailable("The data folder "+o.Folder+" cannot be written. Check its owner and the disk, or choose another with -data.",
+			err)
 	}
 	var err error
 	if d.sealer, err = openSealer(o.Folder, o.KeyFile, true); err != nil {

@@ -125,24 +125,28 @@ func (w *world) version(t tester) int64 {
 // accepted returns a message with a pending delivery to each webhook.
 func (w *world) accepted(version int64, payload string, hooks ...*iot.Webhook) *db.Accept {
 	now := iot.Instant(1_800_000_000_000)
-	m := &iot.Message{ID: w.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User, Payload: []byte(payload), ReceivedAt: now}
+	m := &iot.Message{ID: w.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User,
+		Payload: []byte(payload), ReceivedAt: now}
 	a := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: version}
 	if d, err := w.DeviceOfKey(context.Background(), w.device.Key); err == nil {
 		a.Device = d // as it is now
 	}
 	for _, h := range hooks {
-		a.Deliveries = append(a.Deliveries, &iot.Delivery{ID: w.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: h.Key, DeviceID: m.DeviceID,
-			Type: m.Type, Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(payload)), DueAt: now, CreatedAt: now})
+		a.Deliveries = append(a.Deliveries, &iot.Delivery{ID: w.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: h.Key,
+			DeviceID: m.DeviceID,
+			Type:     m.Type, Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(payload)), DueAt: now, CreatedAt: now})
 		a.InOrder = append(a.InOrder, h.Settings.InOrder)
 	}
 	return a
 }
 
 func delivered(q iot.Queued) *iot.Outcome {
-	return &iot.Outcome{Delivery: q.Delivery, Status: iot.Delivered, Attempt: &iot.Attempt{DeliveryID: q.Delivery.ID, Number: q.Delivery.AttemptCount + 1, At: 1_800_000_000_100, DurationMS: 12,
-		Timings:  iot.Timings{FirstByte: 900, Total: 1200},
-		Request:  iot.Request{Method: "POST", URL: "https://erp.example/hook", Headers: iot.HeaderLines{{Name: "Content-Type", Value: "application/json"}, {Name: "Authorization", Value: iot.Mask}}},
-		Response: &iot.Response{Status: 200, Headers: iot.HeaderLines{{Name: "Content-Type", Value: "text/plain"}}, Body: "ok"}}}
+	return &iot.Outcome{Delivery: q.Delivery, Status: iot.Delivered,
+		Attempt: &iot.Attempt{DeliveryID: q.Delivery.ID, Number: q.Delivery.AttemptCount + 1, At: 1_800_000_000_100, DurationMS: 12,
+			Timings: iot.Timings{FirstByte: 900, Total: 1200},
+			Request: iot.Request{Method: "POST", URL: "https://erp.example/hook",
+				Headers: iot.HeaderLines{{Name: "Content-Type", Value: "application/json"}, {Name: "Authorization", Value: iot.Mask}}},
+			Response: &iot.Response{Status: 200, Headers: iot.HeaderLines{{Name: "Content-Type", Value: "text/plain"}}, Body: "ok"}}}
 }
 
 // BenchmarkEnqueue stores a message with one delivery; many senders share a commit.

@@ -191,7 +191,8 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 // floorQuery finds the row that what is looked at must stay above.
 func (f DeliveryFilter) floorQuery(lookBack int) (query string, args []any, rare bool) {
 	from, where, args, share := f.base()
-	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack/max(share, 1)), args, share > 0
+	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` +
+		strconv.Itoa(lookBack/max(share, 1)), args, share > 0
 }
 
 // chosen returns the source and the condition of what the filter chooses above a
@@ -208,7 +209,8 @@ func (f DeliveryFilter) chosen(floor int64) (text string, args []any) {
 func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids string, args []any) {
 	parts := make([]string, len(hooks))
 	for i, id := range hooks {
-		parts[i] = `SELECT * FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) + ` AND ` + p.condition +
+		parts[i] = `SELECT * FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) +
+			` AND ` + p.condition +
 			` AND id < $1 AND id >= $2 ORDER BY id DESC LIMIT ` + strconv.Itoa(limit) + `)`
 	}
 	return strings.Join(parts, ` UNION ALL `), []any{f.top(), f.bottom()}
@@ -228,7 +230,8 @@ func (f DeliveryFilter) pageOfWebhooks(p partial, hooks []int64) (query string, 
 	ids, args := f.ofWebhooks(p, hooks, f.Limit+1)
 	return `SELECT ` + deliveryColumns + `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliveries v
 		LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id
-		WHERE v.project_id = $3 AND v.id IN (SELECT id FROM (` + ids + `) ORDER BY id DESC LIMIT ` + strconv.Itoa(f.Limit+1) + `) ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1),
+		WHERE v.project_id = $3 AND v.id IN (SELECT id FROM (` + ids + `) ORDER BY id DESC LIMIT ` + strconv.Itoa(f.Limit+1) +
+			`) ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1),
 		append(args, f.ProjectID)
 }
 
@@ -375,7 +378,8 @@ const deliveryNames = `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliver
 
 // Delivery returns a delivery of a project; not_found.
 func (d *DB) Delivery(ctx context.Context, projectID int64, id iot.ID) (*iot.Delivery, error) {
-	v, err := d.scanDelivery(d.reader.QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.project_id = $1 AND v.id = $2`, projectID, id.Key()))
+	v, err := d.scanDelivery(d.reader.QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.project_id = $1 AND v.id = $2`,
+		projectID, id.Key()))
 	if err == nil && v.ID != id {
 		return nil, notFound("delivery")
 	}
@@ -384,7 +388,8 @@ func (d *DB) Delivery(ctx context.Context, projectID int64, id iot.ID) (*iot.Del
 
 // DeliveriesOf returns a message's deliveries, the oldest first.
 func (d *DB) DeliveriesOf(ctx context.Context, projectID int64, message iot.ID) ([]iot.Delivery, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.message_id = $1 AND v.project_id = $2 ORDER BY v.id LIMIT 1000`, message.Key(), projectID)
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+deliveryColumns+deliveryNames+
+		` WHERE v.message_id = $1 AND v.project_id = $2 ORDER BY v.id LIMIT 1000`, message.Key(), projectID)
 	if err != nil {
 		return nil, translate("list deliveries", err)
 	}
@@ -403,7 +408,8 @@ func (d *DB) DeliveriesOf(ctx context.Context, projectID int64, message iot.ID) 
 // Attempts returns a delivery's last attempts, at most so many, the earliest of
 // them first.
 func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Attempt, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT number, at, duration_ms, timings, request, code, response_headers, response_body, truncated,
+	rows, err := d.reader.QueryContext(ctx, `SELECT number, at, duration_ms, timings, request, code, response_headers, response_body,
+		truncated,
 		coalesce(error, ''), coalesce(error_detail, '') FROM attempts WHERE delivery_id = $1 ORDER BY number DESC LIMIT $2`, delivery.Key(), last)
 	if err != nil {
 		return nil, translate("list attempts", err)
@@ -417,7 +423,8 @@ func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Att
 		var r iot.Response
 		var class iot.ErrorClass
 		var outcome string
-		if err := rows.Scan(&a.Number, &a.At, &a.DurationMS, &timings, &request, &r.Status, &headers, &body, &r.Truncated, &class, &outcome); err != nil {
+		if err := rows.Scan(&a.Number, &a.At, &a.DurationMS, &timings, &request, &r.Status, &headers, &body, &r.Truncated, &class,
+			&outcome); err != nil {
 			return nil, translate("list attempts", err)
 		}
 		a.Timings, a.Resent = parseTimings(timings)

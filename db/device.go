@@ -12,13 +12,15 @@ import (
 // lastSeen is when a device d was last heard.
 const lastSeen = `coalesce((SELECT at FROM device_seen WHERE device_id = d.id), 0)`
 
-const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, ` + lastSeen + `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
+const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr,
+	d.created_at, d.updated_at, ` + lastSeen + `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 
 func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, error) {
 	var v iot.Device
-	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr, &v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamID, &v.Kind, &v.Metadata}, more...)
+	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr,
+		&v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamID, &v.Kind, &v.Metadata}, more...)
 	return &v, row.Scan(into...)
 }
 
@@ -28,9 +30,10 @@ func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, 
 const (
 	deviceBySlugQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.slug = ? COLLATE NOCASE AND d.deleted_at = 0`
 	deviceByUUIDQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.uuid = ? AND d.deleted_at = 0`
-	deviceByEUIQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.dev_eui = ? AND d.dev_eui <> '' AND d.deleted_at = 0 ORDER BY d.id LIMIT 1`
-	deviceOfKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.id = ? AND d.deleted_at = 0`
-	deviceByKeyQuery  = `SELECT ` + deviceColumns + fromDevices + `JOIN projects p ON p.id = d.project_id
+	deviceByEUIQuery  = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.dev_eui = ? AND d.dev_eui <> '' AND ` +
+		`d.deleted_at = 0 ORDER BY d.id LIMIT 1`
+	deviceOfKeyQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.id = ? AND d.deleted_at = 0`
+	deviceByKeyQuery = `SELECT ` + deviceColumns + fromDevices + `JOIN projects p ON p.id = d.project_id
 		WHERE d.key_hash = ? AND d.key_later = 0 AND d.deleted_at = 0 AND p.deleted_at = 0 ORDER BY d.id LIMIT 1`
 	deviceByKeyInSlugQuery = `SELECT ` + deviceColumns + fromDevices + `JOIN projects p ON p.id = d.project_id
 		WHERE p.slug = ? AND p.deleted_at = 0 AND d.project_id = p.id AND d.key_hash = ? AND d.deleted_at = 0`
@@ -43,8 +46,9 @@ type lookUps struct{ bySlug, byUUID, byEUI, byKey, byKeyInSlug, byKeyInUUID, ofK
 
 func (d *DB) prepareLookUps(ctx context.Context) error {
 	for query, into := range map[string]**sql.Stmt{deviceBySlugQuery: &d.lookUps.bySlug, deviceByUUIDQuery: &d.lookUps.byUUID,
-		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceByKeyInSlugQuery: &d.lookUps.byKeyInSlug, deviceByKeyInUUIDQuery: &d.lookUps.byKeyInUUID,
-		deviceOfKeyQuery: &d.lookUps.ofKey} {
+		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceByKeyInSlugQuery: &d.lookUps.byKeyInSlug,
+		deviceByKeyInUUIDQuery: &d.lookUps.byKeyInUUID,
+		deviceOfKeyQuery:       &d.lookUps.ofKey} {
 		st, err := d.reader.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept, and closed with the reader
 		if err != nil {
 			return err
@@ -115,7 +119,8 @@ const DeviceLookBack = 10_000
 // DeviceBound returns the id that a page of a search after a slug goes up to; ""
 // if that is the end.
 func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (slug string, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 COLLATE NOCASE ORDER BY slug COLLATE NOCASE LIMIT 1 OFFSET $3`,
+	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 COLLATE NOCASE `+
+		`ORDER BY slug COLLATE NOCASE LIMIT 1 OFFSET $3`,
 		projectID, after, DeviceLookBack).Scan(&slug)
 	if isNoRow(err) {
 		return "", nil
@@ -165,7 +170,8 @@ func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) 
 		if v.UUID = strings.ToLower(v.UUID); v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
 			return iot.FieldError("uuid", "must be a UUID.")
 		}
-		if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr, ExpectedIntervalMS: &v.ExpectedIntervalMS}).Check(); err != nil {
+		if err := (iot.DeviceUpdate{Name: &v.Name, DevEUI: &v.DevEUI, JoinEUI: &v.JoinEUI, DevAddr: &v.DevAddr,
+			ExpectedIntervalMS: &v.ExpectedIntervalMS}).Check(); err != nil {
 			return err
 		}
 	}
@@ -183,7 +189,8 @@ func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) 
 const (
 	countDeviceQuery     = `UPDATE projects SET device_count = device_count + 1 WHERE id = ? RETURNING device_count`
 	deviceSlugTakenQuery = `SELECT 1 FROM devices WHERE slug = ? COLLATE NOCASE AND project_id = ? AND deleted_at = 0`
-	addDeviceQuery       = `INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash, key_sealed, created_at, updated_at,
+	addDeviceQuery       = `INSERT INTO devices (project_id, profile_id, slug, uuid, name, dev_eui, join_eui, dev_addr, key_hash,
+		key_sealed, created_at, updated_at,
 		expected_interval_ms, kind, metadata, key_later) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	profileBySlugQuery = `SELECT id, slug FROM profiles WHERE project_id = ? AND slug = ?`
 )
@@ -197,7 +204,8 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	if n > iot.MaxDevices {
 		return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
 	}
-	if err := pickSlug(&v.ID, v.Name, iot.CheckDeviceID, func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
+	if err := pickSlug(&v.ID, v.Name, iot.CheckDeviceID,
+		func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
 		return err
 	}
 	if err := t.setProfile(v, v.Profile); err != nil {
@@ -213,7 +221,8 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 		return err
 	}
 	r, err := s.addDevice.ExecContext(t.ctx, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
-		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata, later)
+		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata,
+		later)
 	if isTaken(err) {
 		return t.deviceTaken(v)
 	}
@@ -255,7 +264,8 @@ func (t *Tx) deviceTaken(v *iot.Device) error {
 	if err != nil {
 		return err
 	}
-	return &iot.Error{Code: iot.Conflict, Message: "A device of this project has this UUID already.", Fields: map[string]string{"uuid": "A device of this project has this UUID already."}}
+	return &iot.Error{Code: iot.Conflict, Message: "A device of this project has this UUID already.",
+		Fields: map[string]string{"uuid": "A device of this project has this UUID already."}}
 }
 
 func (t *Tx) setProfile(v *iot.Device, profile string) error {
@@ -313,8 +323,10 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 			v.ExpectedIntervalMS = *u.ExpectedIntervalMS
 		}
 		v.UpdatedAt = iot.At(t.db.now())
-		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5, updated_at = $6, expected_interval_ms = $7,
-			kind = $8, metadata = $9 WHERE id = $10 AND deleted_at = 0`, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata, v.Key); err != nil {
+		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5,
+			updated_at = $6, expected_interval_ms = $7,
+			kind = $8, metadata = $9 WHERE id = $10 AND deleted_at = 0`, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt),
+			v.ExpectedIntervalMS, v.Kind, v.Metadata, v.Key); err != nil {
 			return err
 		}
 		if u.ExpectedIntervalMS != nil || u.Profile != nil {
@@ -331,7 +343,8 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 // sent stays in the log.
 func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 	return d.write("delete device", func(t *Tx) error {
-		if err := t.execOne("device", `UPDATE devices SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, int64(iot.At(t.db.now())), v.Key); err != nil {
+		if err := t.execOne("device", `UPDATE devices SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, int64(iot.At(t.db.now())),
+			v.Key); err != nil {
 			return err
 		}
 		if err := t.dropQueue(`$1`, v.Key); err != nil {
@@ -348,7 +361,8 @@ func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 // DeviceKey returns a device's key, to be shown on purpose.
 func (d *DB) DeviceKey(ctx context.Context, v *iot.Device) (iot.Secret, error) {
 	var sealed []byte
-	if err := d.reader.QueryRowContext(ctx, `SELECT key_sealed FROM devices WHERE id = $1 AND deleted_at = 0`, v.Key).Scan(&sealed); err != nil {
+	if err := d.reader.QueryRowContext(ctx, `SELECT key_sealed FROM devices WHERE id = $1 AND deleted_at = 0`,
+		v.Key).Scan(&sealed); err != nil {
 		return "", orNotFound("device", err)
 	}
 	plain, err := d.sealer.open(sealed)

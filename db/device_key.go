@@ -63,7 +63,8 @@ func (t *Tx) setDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
 	if err := t.db.writer.stmts.keyIsLater.QueryRowContext(t.ctx, hashOf(key), v.Key).Scan(&later); err != nil {
 		return err
 	}
-	if err := t.execOne("device", `UPDATE devices SET key_hash = $1, key_sealed = $2, key_later = $3, updated_at = $4 WHERE id = $5 AND deleted_at = 0`,
+	if err := t.execOne("device", `UPDATE devices SET key_hash = $1, key_sealed = $2, key_later = $3,
+		updated_at = $4 WHERE id = $5 AND deleted_at = 0`,
 		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), later, int64(iot.At(t.db.now())), v.Key); isTaken(err) {
 		return errKeyTaken
 	} else if err != nil {

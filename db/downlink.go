@@ -29,11 +29,15 @@ type Cause struct {
 // The statements of queues. The queue of a device is (device, 'queued') in the
 // order of positions.
 const (
-	downlinkColumns = `q.id, q.project_id, q.device_id, q.position, q.status, q.body, q.payload, q.confirmed, q.attempt, q.max_attempts, q.error,
+	downlinkColumns = `q.id, q.project_id, q.device_id, q.position, q.status, q.body, q.payload, q.confirmed, q.attempt, q.max_attempts,
+		q.error,
 		q.created_at, q.sent_at, q.changed_at`
-	nextDownlinkQuery   = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = 'queued' ORDER BY q.position LIMIT 1`
-	queueQuery          = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = $2 AND q.position > $3 ORDER BY q.position LIMIT $4`
-	pastDownlinksQuery  = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = $2 AND q.position < $3 ORDER BY q.position DESC LIMIT $4`
+	nextDownlinkQuery = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = 'queued' ORDER BY ` +
+		`q.position LIMIT 1`
+	queueQuery = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = $2 AND q.position > $3 ` +
+		`ORDER BY q.position LIMIT $4`
+	pastDownlinksQuery = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.device_id = $1 AND q.status = $2 AND q.position < $3 ` +
+		`ORDER BY q.position DESC LIMIT $4`
 	oneDownlinkQuery    = `SELECT ` + downlinkColumns + ` FROM downlinks q WHERE q.id = $1 AND q.device_id = $2`
 	countDownlinksQuery = `SELECT count(*) FROM downlinks WHERE device_id = $1 AND status = 'queued'`
 )
@@ -43,7 +47,8 @@ func (d *DB) scanDownlink(row interface{ Scan(...any) error }) (*iot.Downlink, e
 	var id int64
 	var body string
 	var payload []byte
-	err := row.Scan(&id, &v.ProjectID, &v.DeviceID, &v.Position, &v.Status, &body, &payload, &v.Confirmed, &v.Attempt, &v.MaxAttempts, &v.Error,
+	err := row.Scan(&id, &v.ProjectID, &v.DeviceID, &v.Position, &v.Status, &body, &payload, &v.Confirmed, &v.Attempt, &v.MaxAttempts,
+		&v.Error,
 		&v.CreatedAt, &v.SentAt, &v.ChangedAt)
 	v.ID, v.Body, v.Payload = d.ids.Of(id), iot.MendText([]byte(body)), iot.MendText(payload)
 	return &v, err
@@ -108,7 +113,8 @@ func (t *Tx) pushDownlinks(list []*iot.Downlink, c *Cause) error {
 			return err
 		}
 		if n+len(list)+c.More > iot.MaxDownlinks {
-			return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device holds at most %d downlinks; there are %d in it. Clear it, or let the device take some first.", iot.MaxDownlinks, n))
+			return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device holds at most %d downlinks; there are %d in it. Clear it, "+
+				"or let the device take some first.", iot.MaxDownlinks, n))
 		}
 		t.commit.Downlinks = append(t.commit.Downlinks, c.Device.Key)
 	}
@@ -168,7 +174,8 @@ func (t *Tx) clearQueue(c *Cause) error {
 	if len(dropped) == 0 && !c.Forward {
 		return nil
 	}
-	if _, err := t.exec(`UPDATE downlinks SET status = 'cancelled', changed_at = $1 WHERE device_id = $2 AND status = 'queued'`, int64(now), c.Device.Key); err != nil {
+	if _, err := t.exec(`UPDATE downlinks SET status = 'cancelled', changed_at = $1 WHERE device_id = $2 AND status = 'queued'`, int64(now),
+		c.Device.Key); err != nil {
 		return err
 	}
 	return t.cause(c, iot.DownlinkQueueInvalided, dropped...)
@@ -188,7 +195,8 @@ func (d *DB) TakeDownlink(c Cause) (v *iot.Downlink, stale bool, err error) {
 		}
 		now := iot.At(d.now())
 		v.Device, v.Status, v.SentAt, v.ChangedAt = c.Device.ID, iot.DownlinkIsSent, now, now
-		if _, err := t.exec(`UPDATE downlinks SET status = 'sent', sent_at = $1, changed_at = $1 WHERE id = $2`, int64(now), v.ID.Key()); err != nil {
+		if _, err := t.exec(`UPDATE downlinks SET status = 'sent', sent_at = $1, changed_at = $1 WHERE id = $2`, int64(now),
+			v.ID.Key()); err != nil {
 			return err
 		}
 		t.heard(c.Device.Key, now)
@@ -212,7 +220,8 @@ func (d *DB) RemoveDownlink(id iot.ID, c Cause) (stale bool, err error) {
 			return iot.NewError(iot.Conflict, "This downlink is no longer queued: it is "+string(v.Status)+".")
 		}
 		v.Status, v.ChangedAt = iot.DownlinkIsCancelled, iot.At(d.now())
-		if _, err := t.exec(`UPDATE downlinks SET status = 'cancelled', changed_at = $1 WHERE id = $2`, int64(v.ChangedAt), id.Key()); err != nil {
+		if _, err := t.exec(`UPDATE downlinks SET status = 'cancelled', changed_at = $1 WHERE id = $2`, int64(v.ChangedAt),
+			id.Key()); err != nil {
 			return err
 		}
 		return t.cause(&c, iot.DownlinkQueueInvalided, v)
@@ -358,7 +367,8 @@ func (d *DB) CountDownlinks(ctx context.Context, device int64) (n int, err error
 
 // HasDownlink reports whether a downlink is queued for a device.
 func (d *DB) HasDownlink(ctx context.Context, device int64) (some bool, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM downlinks WHERE device_id = $1 AND status = 'queued')`, device).Scan(&some)
+	err = d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM downlinks WHERE device_id = $1 AND status = 'queued')`,
+		device).Scan(&some)
 	return some, translate("look for downlinks", err)
 }
 

@@ -13,15 +13,16 @@ import (
 
 // cause tells of each downlink by a message with a delivery to the world's webhook.
 func (w *world) cause(version int64) db.Cause {
-	return db.Cause{Project: w.project, Device: w.device, Version: version, Messages: func(kind iot.MessageType, about []*iot.Downlink) []*db.Accept {
-		var list []*db.Accept
-		for _, v := range about {
-			a := w.accepted(version, fmt.Sprintf(`{%q:%s}`, kind, v.Object()), w.webhook)
-			a.Message.Type, a.Deliveries[0].Type = kind, kind
-			list = append(list, a)
-		}
-		return list
-	}}
+	return db.Cause{Project: w.project, Device: w.device, Version: version,
+		Messages: func(kind iot.MessageType, about []*iot.Downlink) []*db.Accept {
+			var list []*db.Accept
+			for _, v := range about {
+				a := w.accepted(version, fmt.Sprintf(`{%q:%s}`, kind, v.Object()), w.webhook)
+				a.Message.Type, a.Deliveries[0].Type = kind, kind
+				list = append(list, a)
+			}
+			return list
+		}}
 }
 
 func (w *world) downlinks(n int, confirmed bool) []*iot.Downlink {
@@ -108,7 +109,8 @@ func TestQueueIsTakenInOrderAndEachChangeIsAMessage(t *testing.T) {
 	if v := w.take(t); v != nil {
 		t.Errorf("an empty queue gave %+v", v)
 	}
-	want := []iot.MessageType{iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkSent, iot.DownlinkSent,
+	want := []iot.MessageType{iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkSent,
+		iot.DownlinkSent,
 		iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkFailed, iot.DownlinkAck, iot.DownlinkFailed}
 	if got := w.told(t); !slices.Equal(got, want) {
 		t.Errorf("told of %v, want %v", got, want)
@@ -139,7 +141,8 @@ func TestDownlinkAnswersAreRefusedByTheirCodes(t *testing.T) {
 	if code := ack(list[0].ID, func(c *db.Cause) { c.Device = other }); code != iot.NotFound {
 		t.Errorf("of another device: %s", code)
 	}
-	if v, _, err := w.AnswerDownlink(list[0].ID, iot.DownlinkNack, "no", w.cause(w.version(t))); err != nil || v.Status != iot.DownlinkIsFailed {
+	if v, _, err := w.AnswerDownlink(list[0].ID, iot.DownlinkNack, "no", w.cause(w.version(t))); err != nil ||
+		v.Status != iot.DownlinkIsFailed {
 		t.Errorf("one that needs no confirmation was refused: %+v %v", v, err)
 	}
 	if code := ack(list[0].ID, nil); code != iot.Conflict {

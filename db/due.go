@@ -9,7 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-const deliveryColumns = `v.id, v.message_id, v.project_id, v.webhook_id, v.device_id, v.type, v.channel, v.status, v.trigger, v.attempt_count, v.code,
+const deliveryColumns = `v.id, v.message_id, v.project_id, v.webhook_id, v.device_id, v.type, v.channel, v.status, v.trigger,
+	v.attempt_count, v.code,
 	coalesce(v.error, ''), coalesce(v.error_detail, ''), v.duration_ms, v.size_bytes, v.due_at, v.created_at, v.ended_at`
 
 func (d *DB) deliveryInto(v *iot.Delivery, id, message *int64) []any {
@@ -17,10 +18,12 @@ func (d *DB) deliveryInto(v *iot.Delivery, id, message *int64) []any {
 		&v.Error, &v.ErrorDetail, &v.DurationMS, &v.SizeBytes, &v.DueAt, &v.CreatedAt, &v.EndedAt}
 }
 
-const messageColumns = `m.id, m.project_id, m.device_id, m.type, m.channel, coalesce(m.sender_id, ''), m.fields, m.payload, m.received_at, m.transient`
+const messageColumns = `m.id, m.project_id, m.device_id, m.type, m.channel, coalesce(m.sender_id, ''), m.fields, m.payload,
+	m.received_at, m.transient`
 
 func messageInto(m *iot.Message, id *int64, transient *int64) []any {
-	return []any{id, &m.ProjectID, &m.DeviceID, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt, transient}
+	return []any{id, &m.ProjectID, &m.DeviceID, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt,
+		transient}
 }
 
 // Due returns up to limit pending deliveries of a webhook that have become due
@@ -30,7 +33,8 @@ func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 //
 // next is when the first delivery after those becomes due, 0 if there is none;
 // it is not after now if more are due than were returned.
-func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, bytes int64, skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
+func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, bytes int64,
+	skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		keys, after, err := d.dueKeys(ctx, tx, webhookID, from, now, limit, skip)
 		if err != nil {
@@ -62,7 +66,8 @@ type deliveryKey struct {
 	at          iot.Instant // due
 }
 
-func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now iot.Instant, limit int, skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
+func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now iot.Instant, limit int,
+	skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
 	rows, err := tx.QueryContext(ctx, dueQuery, webhookID, int64(from))
 	if err != nil {
 		return nil, 0, err
@@ -86,7 +91,8 @@ func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now
 }
 
 // dueQuery reads deliveries_due alone, and no further than its reader does.
-const dueQuery = `SELECT project_id, id, due_at FROM deliveries WHERE webhook_id = $1 AND due_at >= $2 AND status = 'pending' ORDER BY due_at`
+const dueQuery = `SELECT project_id, id,
+	due_at FROM deliveries WHERE webhook_id = $1 AND due_at >= $2 AND status = 'pending' ORDER BY due_at`
 
 // Head returns the first pending delivery of a device to a webhook in order per
 // device, whenever it is due; nil if there is none.
@@ -110,7 +116,8 @@ func (d *DB) Head(ctx context.Context, webhookID, deviceID int64) (*iot.Queued, 
 	return head, translate("read a device's first delivery", err)
 }
 
-const headQuery = `SELECT project_id, id FROM deliveries WHERE webhook_id = $1 AND device_id = $2 AND status = 'pending' AND in_order = 1 ORDER BY id LIMIT 1`
+const headQuery = `SELECT project_id,
+	id FROM deliveries WHERE webhook_id = $1 AND device_id = $2 AND status = 'pending' AND in_order = 1 ORDER BY id LIMIT 1`
 
 // PendingDevices returns up to limit devices above a key that have pending
 // deliveries to a webhook in order per device, by key.
@@ -132,7 +139,8 @@ func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit i
 	return list, translate("read devices with pending deliveries", err)
 }
 
-const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND in_order = 1 ORDER BY device_id LIMIT 1`
+const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND ` +
+	`in_order = 1 ORDER BY device_id LIMIT 1`
 
 // loadQueued reads deliveries of one webhook with their messages, devices and
 // project, in the order of the keys, until they are so many bytes (0: all). One that

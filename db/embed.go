@@ -18,7 +18,8 @@ const MaxEmbeds = 50
 // maxEmbedLife bounds how long a link can be for.
 const maxEmbedLife = 3650 * 24 * time.Hour
 
-const embedColumns = `e.id, e.project_id, e.webhook_id, coalesce(w.slug, ''), e.name, e.origins, e.created_by, e.created_at, e.expires_at, e.revoked_at`
+const embedColumns = `e.id, e.project_id, e.webhook_id, coalesce(w.slug, ''), e.name, e.origins, e.created_by, e.created_at,
+	e.expires_at, e.revoked_at`
 
 const fromEmbeds = ` FROM embeds e LEFT JOIN webhooks w ON w.id = e.webhook_id`
 
@@ -26,7 +27,8 @@ func (d *DB) scanEmbed(row interface{ Scan(...any) error }) (*iot.Embed, error) 
 	var e iot.Embed
 	var key int64
 	var origins string
-	if err := row.Scan(&key, &e.ProjectID, &e.WebhookID, &e.Webhook, &e.Name, &origins, &e.CreatedBy, &e.CreatedAt, &e.ExpiresAt, &e.RevokedAt); err != nil {
+	if err := row.Scan(&key, &e.ProjectID, &e.WebhookID, &e.Webhook, &e.Name, &origins, &e.CreatedBy, &e.CreatedAt, &e.ExpiresAt,
+		&e.RevokedAt); err != nil {
 		return nil, err
 	}
 	e.ID, e.Origins = d.ids.Of(key), strings.Fields(origins)
@@ -49,18 +51,21 @@ func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 	e.ID, e.CreatedBy, e.CreatedAt = d.NewID(), actor, now
 	err := d.write("create embedded log", func(t *Tx) error {
 		if e.WebhookID != 0 {
-			if err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, e.WebhookID, e.ProjectID).Scan(&e.Webhook); err != nil {
+			if err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, e.WebhookID,
+				e.ProjectID).Scan(&e.Webhook); err != nil {
 				return orNotFound("webhook", err)
 			}
 		}
 		var live int
-		if err := t.row(`SELECT count(*) FROM embeds WHERE project_id = $1 AND revoked_at = 0 AND expires_at > $2`, e.ProjectID, int64(now)).Scan(&live); err != nil {
+		if err := t.row(`SELECT count(*) FROM embeds WHERE project_id = $1 AND revoked_at = 0 AND expires_at > $2`, e.ProjectID,
+			int64(now)).Scan(&live); err != nil {
 			return err
 		}
 		if live >= MaxEmbeds {
 			return iot.NewError(iot.LimitReached, "This project has fifty such links already. Revoke one that is not used.")
 		}
-		if _, err := t.exec(`INSERT INTO embeds (id, project_id, webhook_id, name, origins, created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		if _, err := t.exec(`INSERT INTO embeds (id, project_id, webhook_id, name, origins, created_by, created_at, expires_at) VALUES ($1,
+			$2, $3, $4, $5, $6, $7, $8)`,
 			e.ID.Key(), e.ProjectID, e.WebhookID, e.Name, strings.Join(e.Origins, " "), actor, int64(now), int64(e.ExpiresAt)); err != nil {
 			return err
 		}
@@ -76,7 +81,8 @@ func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 // Embeds returns a project's links, newest first, without those that ended or
 // were revoked more than thirty days ago.
 func (d *DB) Embeds(ctx context.Context, projectID int64) ([]iot.Embed, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.project_id = $1 AND e.expires_at > $2 AND (e.revoked_at = 0 OR e.revoked_at > $2)
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.project_id = $1 AND e.expires_at > $2 AND `+
+		`(e.revoked_at = 0 OR e.revoked_at > $2)
 		ORDER BY e.id DESC`, projectID, int64(iot.At(d.now()).Add(-embedKept)))
 	if err != nil {
 		return nil, translate("list embedded logs", err)
@@ -98,7 +104,8 @@ const embedKept = 30 * 24 * time.Hour
 
 // RevokeEmbed makes a link worthless; not_found, conflict if it is so already.
 func (d *DB) RevokeEmbed(ctx context.Context, projectID int64, id iot.ID, actor string) error {
-	e, err := d.scanEmbed(d.reader.QueryRowContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.id = $1 AND e.project_id = $2`, id.Key(), projectID))
+	e, err := d.scanEmbed(d.reader.QueryRowContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.id = $1 AND e.project_id = $2`, id.Key(),
+		projectID))
 	if err != nil {
 		return orNotFound("embedded log", err)
 	}
@@ -128,7 +135,8 @@ func (d *DB) EmbedByToken(ctx context.Context, token string) (*iot.Embed, error)
 		return nil, iot.NewError(iot.NotFound, "This link is not whole, or was altered. Ask whoever gave it to you for all of it.")
 	}
 	e, err := d.scanEmbed(d.reader.QueryRowContext(ctx, `SELECT `+embedColumns+fromEmbeds+`
-		WHERE e.id = $1 AND EXISTS (SELECT 1 FROM projects WHERE id = e.project_id AND deleted_at = 0) AND (e.webhook_id = 0 OR w.deleted_at = 0)`, id.Key()))
+		WHERE e.id = $1 AND EXISTS (SELECT 1 FROM projects WHERE id = e.project_id AND deleted_at = 0)
+		AND (e.webhook_id = 0 OR w.deleted_at = 0)`, id.Key()))
 	switch {
 	case isNoRow(err), err == nil && e.ID != id:
 		return nil, iot.NewError(iot.NotFound, "What this link showed was deleted.")
@@ -137,7 +145,8 @@ func (d *DB) EmbedByToken(ctx context.Context, token string) (*iot.Embed, error)
 	case e.RevokedAt != 0:
 		return e, iot.NewError(iot.Forbidden, "This link was revoked. Ask whoever gave it to you for a new one.")
 	case expires <= iot.At(d.now()):
-		return e, iot.NewError(iot.Forbidden, "This link ended on "+expires.Time().Format("2 January 2006")+". Ask whoever gave it to you for a new one.")
+		return e, iot.NewError(iot.Forbidden, "This link ended on "+expires.Time().Format("2 January 2006")+
+			". Ask whoever gave it to you for a new one.")
 	}
 	return e, nil
 }

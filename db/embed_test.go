@@ -14,7 +14,8 @@ import (
 func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 	w, c := openAt(t)
 	link := func(webhook int64) (*iot.Embed, iot.Secret) {
-		e := &iot.Embed{ProjectID: w.project.Key, WebhookID: webhook, Name: "Portal", Origins: []string{"https://portal.example", "http://localhost:8000"}, ExpiresAt: iot.At(c.now().Add(time.Hour))}
+		e := &iot.Embed{ProjectID: w.project.Key, WebhookID: webhook, Name: "Portal",
+			Origins: []string{"https://portal.example", "http://localhost:8000"}, ExpiresAt: iot.At(c.now().Add(time.Hour))}
 		token, err := w.CreateEmbed(e, actor)
 		must(t, err)
 		return e, token
@@ -51,7 +52,8 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 	}
 	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 3})
 	must(t, err)
-	if log.Items[0].Action != "embed.revoke" || log.Items[0].Actor != "bob@example.org" || log.Items[1].Action != "embed.create" || log.Items[1].Subject != "Portal" {
+	if log.Items[0].Action != "embed.revoke" || log.Items[0].Actor != "bob@example.org" || log.Items[1].Action != "embed.create" ||
+		log.Items[1].Subject != "Portal" {
 		t.Errorf("the audit log says %+v", log)
 	}
 	c.forward(time.Hour)
@@ -71,7 +73,8 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 	d, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path())})
 	must(t, err)
 	defer func() { must(t, d.Close()) }()
-	if n, err := d.CountOn(t.Context(), `SELECT count(*) FROM embeds e JOIN audit a WHERE e.name LIKE $1 OR e.origins LIKE $1 OR a.subject LIKE $1 OR a.detail LIKE $1`, "%"+text[30:]+"%"); err != nil || n != 0 {
+	if n, err := d.CountOn(t.Context(), `SELECT count(*) FROM embeds e JOIN audit a WHERE e.name LIKE $1 OR e.origins LIKE $1 OR a.subject `+
+		`LIKE $1 OR a.detail LIKE $1`, "%"+text[30:]+"%"); err != nil || n != 0 {
 		t.Errorf("the link is stored: %d, %v", n, err)
 	}
 }
@@ -79,7 +82,8 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 func TestALinkOfWhatWasDeletedShowsNothing(t *testing.T) {
 	w, c := openAt(t)
 	end := iot.At(c.now().Add(time.Hour))
-	token, err := w.CreateEmbed(&iot.Embed{ProjectID: w.project.Key, WebhookID: w.webhook.Key, Name: "A", Origins: []string{"https://a.example"}, ExpiresAt: end}, actor)
+	token, err := w.CreateEmbed(&iot.Embed{ProjectID: w.project.Key, WebhookID: w.webhook.Key, Name: "A",
+		Origins: []string{"https://a.example"}, ExpiresAt: end}, actor)
 	must(t, err)
 	must(t, w.DeleteWebhook(w.webhook, actor))
 	if _, err := w.EmbedByToken(t.Context(), token.Reveal()); iot.CodeOf(err) != iot.NotFound || !strings.Contains(err.Error(), "deleted") {

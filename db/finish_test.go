@@ -16,7 +16,8 @@ func TestFinishKeepsTheAttemptAndMovesTheDeliveryOn(t *testing.T) {
 	w.finish(t, retry)
 	got, err := w.Delivery(t.Context(), w.project.Key, v.ID)
 	must(t, err)
-	if got.Status != iot.Pending || !got.Retrying() || got.AttemptCount != 1 || got.Code != 503 || got.Error != iot.ErrHTTP5xx || got.DueAt != retry.DueAt || got.EndedAt != 0 || got.DurationMS != 12 {
+	if got.Status != iot.Pending || !got.Retrying() || got.AttemptCount != 1 || got.Code != 503 || got.Error != iot.ErrHTTP5xx ||
+		got.DueAt != retry.DueAt || got.EndedAt != 0 || got.DurationMS != 12 {
 		t.Errorf("after a retry it is %+v", got)
 	}
 	second := delivered(iot.Queued{Delivery: got})
@@ -25,17 +26,20 @@ func TestFinishKeepsTheAttemptAndMovesTheDeliveryOn(t *testing.T) {
 	if got, err = w.Delivery(t.Context(), w.project.Key, v.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got.Status != iot.Delivered || got.AttemptCount != 2 || got.Code != 200 || got.Error != "" || got.ErrorDetail != "" || got.DueAt != 0 || got.EndedAt != 1_800_000_000_112 {
+	if got.Status != iot.Delivered || got.AttemptCount != 2 || got.Code != 200 || got.Error != "" || got.ErrorDetail != "" || got.DueAt != 0 ||
+		got.EndedAt != 1_800_000_000_112 {
 		t.Errorf("delivered it is %+v", got)
 	}
 	list, err := w.Attempts(t.Context(), v.ID, 100)
 	must(t, err)
 	want := *delivered(iot.Queued{Delivery: v}).Attempt
-	if len(list) != 2 || list[0].Resent || !list[1].Resent || list[0].Number != 1 || list[1].Number != 2 || list[0].Error.Detail != retry.Attempt.Error.Detail {
+	if len(list) != 2 || list[0].Resent || !list[1].Resent || list[0].Number != 1 || list[1].Number != 2 ||
+		list[0].Error.Detail != retry.Attempt.Error.Detail {
 		t.Fatalf("the attempts are %+v", list)
 	}
 	want.Number, want.Resent = 2, true
-	if a, b := fmt.Sprintf("%+v %+v", list[1], list[1].Response), fmt.Sprintf("%+v %+v", want, want.Response); len(a) != len(b) || list[1].Timings != want.Timings ||
+	if a, b := fmt.Sprintf("%+v %+v", list[1], list[1].Response), fmt.Sprintf("%+v %+v", want, want.Response); len(a) != len(b) ||
+		list[1].Timings != want.Timings ||
 		fmt.Sprint(list[1].Request) != fmt.Sprint(want.Request) || fmt.Sprint(*list[1].Response) != fmt.Sprint(*want.Response) {
 		t.Errorf("the attempt was stored as\n%s, want\n%s", a, b)
 	}
@@ -372,7 +376,8 @@ func TestGonePausesNoUpstream(t *testing.T) {
 	o := failed(v, iot.Failed)
 	o.PauseReason = "gone"
 	w.finish(t, o)
-	if n := w.number(t, `SELECT count(*) FROM webhooks WHERE paused = 1`) + w.number(t, `SELECT count(*) FROM audit WHERE action = 'webhook.pause'`); n != 0 {
+	if n := w.number(t, `SELECT count(*) FROM webhooks WHERE paused = 1`) +
+		w.number(t, `SELECT count(*) FROM audit WHERE action = 'webhook.pause'`); n != 0 {
 		t.Error("it is paused, and nobody could let it go on")
 	}
 }

@@ -13,7 +13,8 @@ func FuzzStoredRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, url, name, value string, us int64) {
 		parseTimings(value)
 		parseRequest(value)
-		if strings.ContainsAny(method, " \n") || strings.Contains(url, "\n") || strings.ContainsAny(name, ":\n") || strings.Contains(value, "\n") {
+		if strings.ContainsAny(method, " \n") || strings.Contains(url, "\n") || strings.ContainsAny(name, ":\n") ||
+			strings.Contains(value, "\n") {
 			return // no request has them
 		}
 		r := iot.Request{Method: method, URL: url, Headers: iot.HeaderLines{{Name: name, Value: value}, {Name: "Last", Value: ""}}}

@@ -59,7 +59,8 @@ func (d *DB) UpdateInspector(i *iot.Inspector, u iot.InspectorUpdate, actor stri
 		if u.DelayMS != nil {
 			i.DelayMS = *u.DelayMS
 		}
-		if err := t.execOne("inspector", `UPDATE inspectors SET status = $1, delay_ms = $2 WHERE project_id = $3`, int64(i.Status), i.DelayMS, i.ProjectID); err != nil {
+		if err := t.execOne("inspector", `UPDATE inspectors SET status = $1, delay_ms = $2 WHERE project_id = $3`, int64(i.Status), i.DelayMS,
+			i.ProjectID); err != nil {
 			return err
 		}
 		t.changed(i.ProjectID, iot.InspectorChanged)
@@ -101,8 +102,10 @@ func (d *DB) AddInspection(x *iot.Inspection) error {
 		if body == nil {
 			body = []byte{}
 		}
-		if _, err := t.exec(`INSERT INTO inspections (id, project_id, delivery_id, kept_bytes, size_bytes, status, delay_ms, remote, method, path, query, headers, body)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, x.ID.Key(), x.ProjectID, delivery, kept, x.SizeBytes, int64(x.Status), x.DelayMS,
+		if _, err := t.exec(`INSERT INTO inspections (id, project_id, delivery_id, kept_bytes, size_bytes, status, delay_ms, remote, method,
+			path, query, headers, body)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, x.ID.Key(), x.ProjectID, delivery, kept, x.SizeBytes, int64(x.Status),
+			x.DelayMS,
 			x.Remote, x.Method, x.Path, x.Query, headers, body); err != nil {
 			return err
 		}
@@ -122,7 +125,8 @@ const inspectionColumns = `id, project_id, delivery_id, size_bytes, status, dela
 func (d *DB) scanInspection(row interface{ Scan(...any) error }, more ...any) (*iot.Inspection, error) {
 	var x iot.Inspection
 	var key, delivery int64
-	err := row.Scan(append([]any{&key, &x.ProjectID, &delivery, &x.SizeBytes, &x.Status, &x.DelayMS, &x.Remote, &x.Method, &x.Path, &x.Query}, more...)...)
+	err := row.Scan(append([]any{&key, &x.ProjectID, &delivery, &x.SizeBytes, &x.Status, &x.DelayMS, &x.Remote, &x.Method, &x.Path, &x.Query},
+		more...)...)
 	x.ID, x.At, x.DeliveryID = d.ids.Of(key), iot.KeyTime(key), d.ids.Of(delivery)
 	return &x, err
 }
@@ -150,7 +154,8 @@ func (d *DB) Inspections(ctx context.Context, projectID int64) ([]iot.Inspection
 func (d *DB) Inspection(ctx context.Context, projectID int64, id iot.ID) (*iot.Inspection, error) {
 	var headers string
 	var body []byte
-	x, err := d.scanInspection(d.reader.QueryRowContext(ctx, `SELECT `+inspectionColumns+`, headers, body FROM inspections WHERE project_id = $1 AND id = $2`,
+	x, err := d.scanInspection(d.reader.QueryRowContext(ctx, `SELECT `+inspectionColumns+`, headers, body FROM inspections WHERE `+
+		`project_id = $1 AND id = $2`,
 		projectID, id.Key()), &headers, &body)
 	if err != nil {
 		return nil, orNotFound("request", err)

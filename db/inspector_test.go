@@ -22,8 +22,9 @@ func TestInspectorKeepsTheLastRequestsWithinItsBounds(t *testing.T) {
 	var last iot.ID
 	add := func(n, size int) {
 		for range n {
-			x := &iot.Inspection{ProjectID: w.project.Key, Method: "POST", Status: 200, Body: bytes.Repeat([]byte("x"), size), SizeBytes: int64(size),
-				Headers: iot.HeaderLines{{Name: "Content-Type", Value: "text/plain"}}}
+			x := &iot.Inspection{ProjectID: w.project.Key, Method: "POST", Status: 200, Body: bytes.Repeat([]byte("x"), size),
+				SizeBytes: int64(size),
+				Headers:   iot.HeaderLines{{Name: "Content-Type", Value: "text/plain"}}}
 			must(t, w.AddInspection(x))
 			last = x.ID
 		}

@@ -20,7 +20,8 @@ const fromInvitations = ` FROM invitations i JOIN organizations o ON o.id = i.or
 func (d *DB) scanInvitation(row interface{ Scan(...any) error }) (*iot.Invitation, error) {
 	var v iot.Invitation
 	var key int64
-	err := row.Scan(&key, &v.OrganizationKey, &v.Organization, &v.OrganizationName, &v.Email, &v.Role, &v.InviterKey, &v.InvitedBy, &v.ByAdministrator, &v.ExpiresAt)
+	err := row.Scan(&key, &v.OrganizationKey, &v.Organization, &v.OrganizationName, &v.Email, &v.Role, &v.InviterKey, &v.InvitedBy,
+		&v.ByAdministrator, &v.ExpiresAt)
 	v.ID = d.ids.Of(key)
 	return &v, err
 }
@@ -47,7 +48,8 @@ func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *
 				return iot.NewError(iot.Forbidden, "Your role does not let you invite somebody with this role.")
 			}
 			var member bool
-			if err := t.row(`SELECT EXISTS (SELECT 1 FROM members m JOIN accounts a ON a.id = m.account_id WHERE m.organization_id = $1 AND a.email = $2)`,
+			if err := t.row(`SELECT EXISTS (SELECT 1 FROM members m JOIN accounts a ON a.id = m.account_id WHERE m.organization_id = $1 AND `+
+				`a.email = $2)`,
 				o.Key, v.Email).Scan(&member); err != nil {
 				return err
 			}
@@ -61,7 +63,8 @@ func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *
 			v.ID, v.Token, v.ExpiresAt = t.db.NewID(), iot.NewToken(), now.Add(InvitationLifetime)
 			v.OrganizationKey, v.Organization, v.OrganizationName = o.Key, o.ID, o.Name
 			v.InviterKey, v.InvitedBy, v.ByAdministrator = by.Key, by.Email, by.Administrator
-			if _, err := t.exec(`INSERT INTO invitations (id, organization_id, email, role, hash, invited_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			if _, err := t.exec(`INSERT INTO invitations (id, organization_id, email, role, hash, invited_by, expires_at) VALUES ($1, $2, $3,
+				$4, $5, $6, $7)`,
 				v.ID.Key(), o.Key, v.Email, string(v.Role), hashOf(v.Token), by.Key, int64(v.ExpiresAt)); err != nil {
 				return err
 			}
@@ -81,7 +84,8 @@ func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *
 }
 
 func (t *Tx) roleOf(organization, account int64) (role iot.Role, err error) {
-	err = t.row(`SELECT coalesce((SELECT role FROM members WHERE organization_id = $1 AND account_id = $2), '')`, organization, account).Scan(&role)
+	err = t.row(`SELECT coalesce((SELECT role FROM members WHERE organization_id = $1 AND account_id = $2), '')`, organization,
+		account).Scan(&role)
 	return role, err
 }
 
@@ -102,7 +106,8 @@ func (d *DB) InvitationsFor(ctx context.Context, a *iot.Account) ([]iot.Invitati
 }
 
 func (d *DB) invitations(ctx context.Context, where string, of any) ([]iot.Invitation, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+invitationColumns+fromInvitations+`WHERE `+where+` AND i.expires_at > $2 ORDER BY i.email, o.name, i.id`,
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+invitationColumns+fromInvitations+`WHERE `+where+
+		` AND i.expires_at > $2 ORDER BY i.email, o.name, i.id`,
 		of, int64(iot.At(d.now())))
 	if err != nil {
 		return nil, translate("list invitations", err)
@@ -121,14 +126,16 @@ func (d *DB) invitations(ctx context.Context, where string, of any) ([]iot.Invit
 
 // Invitation returns the open invitation that a link's token opens; not_found.
 func (d *DB) Invitation(ctx context.Context, token iot.Secret) (*iot.Invitation, error) {
-	v, err := d.scanInvitation(d.reader.QueryRowContext(ctx, `SELECT `+invitationColumns+fromInvitations+`WHERE i.hash = $1 AND i.expires_at > $2`,
+	v, err := d.scanInvitation(d.reader.QueryRowContext(ctx, `SELECT `+invitationColumns+fromInvitations+
+		`WHERE i.hash = $1 AND i.expires_at > $2`,
 		hashOf(token), int64(iot.At(d.now()))))
 	return v, orNoInvitation(err)
 }
 
 func orNoInvitation(err error) error {
 	if isNoRow(err) {
-		return iot.NewError(iot.NotFound, "This invitation is not open any more: it was accepted, declined, replaced or revoked, or is older than seven days. Ask for a new one.")
+		return iot.NewError(iot.NotFound, "This invitation is not open any more: it was accepted, declined, replaced or revoked, or is older "+
+			"than seven days. Ask for a new one.")
 	}
 	return translate("read invitation", err)
 }
@@ -211,7 +218,8 @@ func (d *DB) DeclineInvitation(id iot.ID, token iot.Secret, a *iot.Account) erro
 func (d *DB) RevokeInvitation(organization int64, id iot.ID, actor string) error {
 	return d.write("revoke invitation", func(t *Tx) error {
 		var email string
-		if err := t.row(`DELETE FROM invitations WHERE id = $1 AND organization_id = $2 RETURNING email`, id.Key(), organization).Scan(&email); err != nil {
+		if err := t.row(`DELETE FROM invitations WHERE id = $1 AND organization_id = $2 RETURNING email`, id.Key(),
+			organization).Scan(&email); err != nil {
 			return orNoInvitation(err)
 		}
 		return t.auditOrganization(organization, actor, "invitation.revoke", email, "")
@@ -223,7 +231,8 @@ func (t *Tx) voidInvitations(organization, inviter int64, role iot.Role, actor s
 	for _, invited := range iot.Roles() {
 		for !role.MayInvite(invited) {
 			var email string
-			err := t.row(`DELETE FROM invitations WHERE id = (SELECT id FROM invitations WHERE invited_by = $1 AND organization_id = $2 AND role = $3 LIMIT 1)
+			err := t.row(`DELETE FROM invitations WHERE id = (SELECT id FROM invitations WHERE invited_by = $1 AND organization_id = $2 AND role `+
+				`= $3 LIMIT 1)
 				RETURNING email`, inviter, organization, string(invited)).Scan(&email)
 			if isNoRow(err) {
 				break

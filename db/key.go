@@ -25,7 +25,8 @@ func scanKey(row interface{ Scan(...any) error }, more ...any) (*iot.APIKey, err
 
 // APIKeys returns a project's keys, the newest first.
 func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE project_id = $1 AND deleted_at = 0 ORDER BY created_at DESC, id`, projectID)
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE project_id = $1 AND deleted_at = 0 ORDER BY `+
+		`created_at DESC, id`, projectID)
 	if err != nil {
 		return nil, translate("list keys", err)
 	}
@@ -111,7 +112,8 @@ func (d *DB) UpdateAPIKey(k *iot.APIKey, actor string) error {
 }
 
 func (t *Tx) updateKey(k *iot.APIKey, actor string) error {
-	if err := t.execOne("key", `UPDATE api_keys SET name = $1, rights = $2, expires_at = $3 WHERE project_id = $4 AND id = $5 AND deleted_at = 0`,
+	if err := t.execOne("key", `UPDATE api_keys SET name = $1, rights = $2,
+		expires_at = $3 WHERE project_id = $4 AND id = $5 AND deleted_at = 0`,
 		k.Name, k.Rights.String(), int64(k.ExpiresAt), k.ProjectID, k.ID); err != nil {
 		return err
 	}
@@ -131,7 +133,8 @@ func (d *DB) checkKey(k *iot.APIKey) error {
 
 func (t *Tx) createKey(k *iot.APIKey, secret iot.Secret, actor string) error {
 	k.CreatedAt, k.CreatedBy, k.Names = iot.At(t.db.now()), actor, k.Rights.Names()
-	if _, err := t.exec(`INSERT INTO api_keys (id, project_id, name, rights, hash, created_at, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	if _, err := t.exec(`INSERT INTO api_keys (id, project_id, name, rights, hash, created_at, created_by, expires_at) VALUES ($1, $2, $3,
+		$4, $5, $6, $7, $8)`,
 		k.ID, k.ProjectID, k.Name, k.Rights.String(), hashOf(secret), int64(k.CreatedAt), k.CreatedBy, int64(k.ExpiresAt)); err != nil {
 		return err
 	}

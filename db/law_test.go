@@ -201,7 +201,8 @@ func (l *ledger) deleteOne(t *rapid.T) {
 func (l *ledger) check(t *rapid.T) {
 	for _, h := range l.hooks {
 		var want db.Counters
-		of := map[iot.Status]*int64{iot.Pending: &want.Pending, iot.Delivered: &want.Delivered, iot.Failed: &want.Failed, iot.Skipped: &want.Skipped, iot.Cancelled: &want.Cancelled}
+		of := map[iot.Status]*int64{iot.Pending: &want.Pending, iot.Delivered: &want.Delivered, iot.Failed: &want.Failed,
+			iot.Skipped: &want.Skipped, iot.Cancelled: &want.Cancelled}
 		for _, v := range l.all {
 			if v.WebhookID == h.Key {
 				want.Made++
@@ -209,7 +210,8 @@ func (l *ledger) check(t *rapid.T) {
 			}
 		}
 		const columns = `made, pending, delivered, failed, skipped, cancelled`
-		const sums = `count(*), count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'delivered'), count(*) FILTER (WHERE status = 'failed'),
+		const sums = `count(*), count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'delivered'), count(*) FILTER ` +
+			`(WHERE status = 'failed'),
 			count(*) FILTER (WHERE status = 'skipped'), count(*) FILTER (WHERE status = 'cancelled')`
 		for what, query := range map[string]string{"counters": columns + ` FROM webhook_counters`, "rows": sums + ` FROM deliveries`} {
 			var got db.Counters

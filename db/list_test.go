@@ -57,35 +57,41 @@ func TestDeliveryFilters(t *testing.T) {
 		filter db.DeliveryFilter
 		want   []string // the newest first
 	}{
-		"all":                {db.DeliveryFilter{}, all},
-		"a status":           {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}, []string{"slow", "failed"}},
-		"two statuses":       {db.DeliveryFilter{Statuses: []iot.Status{iot.Skipped, iot.Pending}}, []string{"skipped", "pending", "retried"}},
-		"retrying":           {db.DeliveryFilter{Retrying: true}, []string{"retried"}},
-		"webhook":            {db.DeliveryFilter{WebhookID: other.Key}, []string{"other"}},
-		"webhook, status":    {db.DeliveryFilter{WebhookID: w.webhook.Key, Statuses: []iot.Status{iot.Delivered}}, []string{"probe", "iottly", "good"}},
-		"device":             {db.DeliveryFilter{DeviceID: probe.Key}, []string{"probe"}},
-		"device, webhook":    {db.DeliveryFilter{DeviceID: probe.Key, WebhookID: other.Key}, nil},
-		"message":            {db.DeliveryFilter{MessageID: byName["iottly"].MessageID}, []string{"iottly"}},
-		"message, webhook":   {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, WebhookID: other.Key}, nil},
-		"message, device":    {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, DeviceID: probe.Key}, nil},
-		"type":               {db.DeliveryFilter{Types: []iot.MessageType{iot.Iottly}}, []string{"iottly"}},
-		"two types":          {db.DeliveryFilter{Types: []iot.MessageType{iot.Iottly, iot.User}}, all},
-		"code":               {db.DeliveryFilter{Codes: []db.CodeRange{{From: 500, To: 599}}}, []string{"retried", "failed"}},
-		"codes":              {db.DeliveryFilter{Codes: []db.CodeRange{{From: 503, To: 503}, {From: 200, To: 200}}}, []string{"probe", "iottly", "other", "retried", "failed", "good"}},
-		"error":              {db.DeliveryFilter{Errors: []iot.ErrorClass{iot.ErrTimeout}}, []string{"slow"}},
-		"two errors":         {db.DeliveryFilter{Errors: []iot.ErrorClass{iot.ErrTimeout, iot.ErrHTTP5xx}}, []string{"slow", "retried", "failed"}},
-		"error, status":      {db.DeliveryFilter{Errors: []iot.ErrorClass{iot.ErrHTTP5xx}, Statuses: []iot.Status{iot.Failed}}, []string{"failed"}},
-		"since":              {db.DeliveryFilter{Since: hour(7)}, []string{"slow", "probe"}},
-		"until":              {db.DeliveryFilter{Until: hour(2)}, []string{"failed", "good"}},
-		"since, until":       {db.DeliveryFilter{Since: hour(1), Until: hour(3)}, []string{"retried", "failed"}},
-		"until the far end":  {db.DeliveryFilter{Until: iot.At(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}, all},
-		"since the far end":  {db.DeliveryFilter{Since: iot.At(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}, nil},
-		"attempts":           {db.DeliveryFilter{MinAttempt: 2}, []string{"slow"}},
-		"duration":           {db.DeliveryFilter{MinMS: 1000}, []string{"slow"}},
-		"before":             {db.DeliveryFilter{Before: byName["failed"].ID}, []string{"good"}},
-		"before, webhook":    {db.DeliveryFilter{Before: byName["pending"].ID, WebhookID: w.webhook.Key}, []string{"retried", "failed", "good"}},
-		"everything at once": {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}, WebhookID: w.webhook.Key, DeviceID: w.device.Key, Types: []iot.MessageType{iot.User}, Codes: []db.CodeRange{{From: 0, To: 0}}, Errors: []iot.ErrorClass{iot.ErrTimeout}, Since: hour(8), Until: hour(9), MinAttempt: 7, MinMS: 10_000, MessageID: byName["slow"].MessageID}, []string{"slow"}},
-		"another project":    {db.DeliveryFilter{ProjectID: w.project.Key + 1}, nil},
+		"all":          {db.DeliveryFilter{}, all},
+		"a status":     {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}, []string{"slow", "failed"}},
+		"two statuses": {db.DeliveryFilter{Statuses: []iot.Status{iot.Skipped, iot.Pending}}, []string{"skipped", "pending", "retried"}},
+		"retrying":     {db.DeliveryFilter{Retrying: true}, []string{"retried"}},
+		"webhook":      {db.DeliveryFilter{WebhookID: other.Key}, []string{"other"}},
+		"webhook, status": {db.DeliveryFilter{WebhookID: w.webhook.Key, Statuses: []iot.Status{iot.Delivered}},
+			[]string{"probe", "iottly", "good"}},
+		"device":           {db.DeliveryFilter{DeviceID: probe.Key}, []string{"probe"}},
+		"device, webhook":  {db.DeliveryFilter{DeviceID: probe.Key, WebhookID: other.Key}, nil},
+		"message":          {db.DeliveryFilter{MessageID: byName["iottly"].MessageID}, []string{"iottly"}},
+		"message, webhook": {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, WebhookID: other.Key}, nil},
+		"message, device":  {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, DeviceID: probe.Key}, nil},
+		"type":             {db.DeliveryFilter{Types: []iot.MessageType{iot.Iottly}}, []string{"iottly"}},
+		"two types":        {db.DeliveryFilter{Types: []iot.MessageType{iot.Iottly, iot.User}}, all},
+		"code":             {db.DeliveryFilter{Codes: []db.CodeRange{{From: 500, To: 599}}}, []string{"retried", "failed"}},
+		"codes": {db.DeliveryFilter{Codes: []db.CodeRange{{From: 503, To: 503}, {From: 200, To: 200}}},
+			[]string{"probe", "iottly", "other", "retried", "failed", "good"}},
+		"error": {db.DeliveryFilter{Errors: []iot.ErrorClass{iot.ErrTimeout}}, []string{"slow"}},
+		"two errors": {db.DeliveryFilter{Errors: []iot.ErrorClass{iot.ErrTimeout, iot.ErrHTTP5xx}},
+			[]string{"slow", "retried", "failed"}},
+		"error, status": {db.DeliveryFilter{Errors: []iot.ErrorClass{iot.ErrHTTP5xx}, Statuses: []iot.Status{iot.Failed}},
+			[]string{"failed"}},
+		"since":             {db.DeliveryFilter{Since: hour(7)}, []string{"slow", "probe"}},
+		"until":             {db.DeliveryFilter{Until: hour(2)}, []string{"failed", "good"}},
+		"since, until":      {db.DeliveryFilter{Since: hour(1), Until: hour(3)}, []string{"retried", "failed"}},
+		"until the far end": {db.DeliveryFilter{Until: iot.At(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}, all},
+		"since the far end": {db.DeliveryFilter{Since: iot.At(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))}, nil},
+		"attempts":          {db.DeliveryFilter{MinAttempt: 2}, []string{"slow"}},
+		"duration":          {db.DeliveryFilter{MinMS: 1000}, []string{"slow"}},
+		"before":            {db.DeliveryFilter{Before: byName["failed"].ID}, []string{"good"}},
+		"before, webhook":   {db.DeliveryFilter{Before: byName["pending"].ID, WebhookID: w.webhook.Key}, []string{"retried", "failed", "good"}},
+		"everything at once": {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}, WebhookID: w.webhook.Key, DeviceID: w.device.Key,
+			Types: []iot.MessageType{iot.User}, Codes: []db.CodeRange{{From: 0, To: 0}}, Errors: []iot.ErrorClass{iot.ErrTimeout}, Since: hour(8),
+			Until: hour(9), MinAttempt: 7, MinMS: 10_000, MessageID: byName["slow"].MessageID}, []string{"slow"}},
+		"another project": {db.DeliveryFilter{ProjectID: w.project.Key + 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := c.filter
@@ -170,7 +176,8 @@ func TestPagesStayWhileNewRowsCome(t *testing.T) {
 					t.Error("a new row slipped in")
 				}
 			}
-			if !slices.IsSortedFunc(all, func(a, b iot.ID) int { return int(b.Key() - a.Key()) }) || len(slices.Compact(slices.Clone(all))) != len(all) || len(all) < 25 {
+			if !slices.IsSortedFunc(all, func(a, b iot.ID) int { return int(b.Key() - a.Key()) }) ||
+				len(slices.Compact(slices.Clone(all))) != len(all) || len(all) < 25 {
 				t.Errorf("%d rows, some twice or out of order", len(all))
 			}
 			whole, _ := w.CountOn(t.Context(), `SELECT count(*) FROM messages WHERE id < $1`, start.Key())
@@ -193,7 +200,8 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 	tx, err := w.raw(t).BeginTx(t.Context(), nil)
 	must(t, err)
 	for _, statement := range []string{
-		`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at)
+		`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, ` +
+			`due_at, created_at)
 			SELECT $1, $2 + value * 2097152, $2, $3, $4, 'user', '', 'delivered', 'message', 0, 1, 0, 0 FROM generate_series(1, $5)`,
 		`INSERT INTO messages (id, project_id, device_id, type, channel, payload, received_at, transient)
 			SELECT $2 + value * 2097152, $1, $4, 'user', '', x'31', $3, 0 FROM generate_series(1, $5)`,
@@ -203,7 +211,8 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 	}
 	must(t, tx.Commit())
 	lookDeliveries := func(ctx context.Context, before iot.ID) (int, iot.ID, iot.Instant) {
-		page, err := w.Deliveries(ctx, db.DeliveryFilter{ProjectID: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Before: before, Limit: 50})
+		page, err := w.Deliveries(ctx, db.DeliveryFilter{ProjectID: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Before: before,
+			Limit: 50})
 		must(t, err)
 		return len(page.Items), page.Next, page.LookedBackTo
 	}
@@ -212,7 +221,8 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 		must(t, err)
 		return len(page.Items), page.Next, page.LookedBackTo
 	}
-	for name, look := range map[string]func(context.Context, iot.ID) (int, iot.ID, iot.Instant){"deliveries": lookDeliveries, "messages": lookMessages} {
+	for name, look := range map[string]func(context.Context, iot.ID) (int, iot.ID, iot.Instant){"deliveries": lookDeliveries,
+		"messages": lookMessages} {
 		t.Run(name, func(t *testing.T) {
 			w.SetLookBack(lookBack)
 			if name == "messages" { // found by an index alone: a fifth is looked at

@@ -61,7 +61,8 @@ func statements(t *testing.T) map[string]string {
 	return found
 }
 
-var searched = regexp.MustCompile(`^SEARCH (\w+) (?:USING (?:COVERING )?INDEX (\w+)|USING PRIMARY KEY|USING INTEGER PRIMARY KEY) \(([^)]*)\)?`)
+var searched = regexp.MustCompile(`^SEARCH (\w+) (?:USING (?:COVERING )?INDEX (\w+)|USING PRIMARY KEY|USING INTEGER PRIMARY KEY) ` +
+	`\(([^)]*)\)?`)
 
 // TestLookUpsUseAllTheyAreGiven looks at the plan of every statement that is a
 // constant: no search may leave out a column of its index for which the statement
@@ -71,7 +72,8 @@ func TestLookUpsUseAllTheyAreGiven(t *testing.T) {
 	w := open(t)
 	file := w.raw(t)
 	columns := map[string][]string{}
-	rows, err := file.QueryContext(t.Context(), `SELECT m.name, i.name FROM sqlite_master m JOIN pragma_index_info(m.name) i WHERE m.type = 'index' AND i.name IS NOT NULL ORDER BY m.name, i.seqno`)
+	rows, err := file.QueryContext(t.Context(), `SELECT m.name, i.name FROM sqlite_master m JOIN pragma_index_info(m.name) i WHERE m.type `+
+		`= 'index' AND i.name IS NOT NULL ORDER BY m.name, i.seqno`)
 	must(t, err)
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -134,11 +136,13 @@ func leavesOut(step, query string, columns map[string][]string) (column string, 
 func TestTheOldLookUpLeavesOut(t *testing.T) {
 	w := open(t)
 	w.raw(t)
-	columns := map[string][]string{"devices_slug": {"project_id", "slug"}, "devices_uuid": {"project_id", "uuid"}, "devices_key": {"project_id", "key_hash"}}
+	columns := map[string][]string{"devices_slug": {"project_id", "slug"}, "devices_uuid": {"project_id", "uuid"},
+		"devices_key": {"project_id", "key_hash"}}
 	for query, want := range map[string]bool{
 		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND (d.slug = $2 OR d.uuid = lower($2))`: true,
-		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2`:                         true, // not by the index's collation
-		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2 COLLATE NOCASE`:          false,
+		// not by the index's collation
+		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2`:                true,
+		`SELECT d.id FROM devices d WHERE d.project_id = $1 AND d.deleted_at = 0 AND d.slug = $2 COLLATE NOCASE`: false,
 	} {
 		steps, err := w.tryPlan(t, query)
 		must(t, err)

@@ -146,7 +146,8 @@ func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n i
 		}
 		from, where, args := f.all(floor)
 		capped = floor != 0
-		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+from+` WHERE `+where+` LIMIT `+strconv.Itoa(limit)+`)`, args...).Scan(&n)
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+from+` WHERE `+where+` LIMIT `+strconv.Itoa(limit)+`)`,
+			args...).Scan(&n)
 	})
 	return n, capped || n == limit, translate("count messages", err)
 }
@@ -178,7 +179,8 @@ const messagesAfterQuery = `SELECT ` + messageColumns + `, coalesce(d.slug, '') 
 // Message returns a message of a project; not_found, also for one that was kept
 // only until it was delivered.
 func (d *DB) Message(ctx context.Context, projectID int64, id iot.ID) (*iot.Message, error) {
-	m, err := d.scanMessage(d.reader.QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug, '') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
+	m, err := d.scanMessage(d.reader.QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug,
+		'') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
 		WHERE m.id = $1 AND m.project_id = $2 AND m.transient <> 2`, id.Key(), projectID))
 	if err == nil && m.ID != id {
 		return nil, notFound("message")

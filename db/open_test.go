@@ -90,7 +90,8 @@ func TestAFolderThatCannotBeMadeIsNamed(t *testing.T) {
 	if iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), file) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), ReadOnly: true}); iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), "There is no database") {
+	if _, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), ReadOnly: true}); iot.CodeOf(err) != iot.Unavailable ||
+		!strings.Contains(err.Error(), "There is no database") {
 		t.Errorf("reading where nothing is: %v", err)
 	}
 }
@@ -107,7 +108,8 @@ func TestAReadOnlyStoreReadsAndChangesNothing(t *testing.T) {
 	finished := make(chan error, 1)
 	ro.Finish(delivered(iot.Queued{Delivery: a.Deliveries[0]}), func(err error) { finished <- err })
 	for what, err := range map[string]error{
-		"accept": ro.Accept(a), "finish": <-finished, "change": ro.DeleteDevice(w.device, actor), "create": ro.CreateProject(&iot.Project{Name: "New one"}, actor),
+		"accept": ro.Accept(a), "finish": <-finished, "change": ro.DeleteDevice(w.device, actor),
+		"create": ro.CreateProject(&iot.Project{Name: "New one"}, actor),
 	} {
 		if iot.CodeOf(err) != iot.Unavailable {
 			t.Errorf("%s: %v, want unavailable", what, err)
@@ -121,8 +123,10 @@ func TestWhatAKillLeftUnfinishedIsRemoved(t *testing.T) {
 	data := filepath.Dir(w.Path())
 	folder := filepath.Join(data, db.BackupsFolder)
 	must(t, os.Mkdir(folder, 0o700))
-	left := []string{filepath.Join(folder, ".thingpost-20261121-120000.db.partial-123"), filepath.Join(data, "."+db.FileName+".partial-1"), filepath.Join(data, "."+db.KeyFileName+".partial-1"), filepath.Join(data, ".probe.partial-1")}
-	stay := []string{filepath.Join(folder, "thingpost-20261121-120000.db"), filepath.Join(data, db.KeyFileName), filepath.Join(folder, "notes.partial-1")}
+	left := []string{filepath.Join(folder, ".thingpost-20261121-120000.db.partial-123"), filepath.Join(data, "."+db.FileName+".partial-1"),
+		filepath.Join(data, "."+db.KeyFileName+".partial-1"), filepath.Join(data, ".probe.partial-1")}
+	stay := []string{filepath.Join(folder, "thingpost-20261121-120000.db"), filepath.Join(data, db.KeyFileName),
+		filepath.Join(folder, "notes.partial-1")}
 	for _, file := range append(left, stay[0], stay[2]) {
 		must(t, os.WriteFile(file, []byte("x"), 0o600))
 	}

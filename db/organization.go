@@ -50,7 +50,8 @@ func (d *DB) DeleteOrganization(o *iot.Organization, actor string) error {
 }
 
 func (t *Tx) projectsOf(organization int64) ([]*iot.Project, error) {
-	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+projectColumns+fromProjects+`WHERE p.organization_id = $1 AND p.deleted_at = 0`, organization)
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+projectColumns+fromProjects+`WHERE p.organization_id = $1 AND p.deleted_at = 0`,
+		organization)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-const profileColumns = `id, project_id, slug, uuid, name, webhook, write, content_type, transformer, rules, smtp_id, metadata, expected_interval_ms, created_at, updated_at`
+const profileColumns = `id, project_id, slug, uuid, name, webhook, write, content_type, transformer, rules, smtp_id, metadata,
+	expected_interval_ms, created_at, updated_at`
 
 func scanProfile(row interface{ Scan(...any) error }) (*iot.Profile, error) {
 	var p iot.Profile
 	var transformer string
-	if err := row.Scan(&p.Key, &p.ProjectID, &p.ID, &p.UUID, &p.Name, &p.Webhook, &p.Write, &p.ContentType, &transformer, &p.Rules, &p.SMTPID, &p.Metadata,
+	if err := row.Scan(&p.Key, &p.ProjectID, &p.ID, &p.UUID, &p.Name, &p.Webhook, &p.Write, &p.ContentType, &transformer, &p.Rules, &p.SMTPID,
+		&p.Metadata,
 		&p.ExpectedIntervalMS, &p.CreatedAt, &p.UpdatedAt); err != nil {
 		return nil, err
 	}
@@ -66,7 +68,8 @@ func (d *DB) CreateProfiles(list []*iot.Profile, actor string) error {
 		if p.UUID = strings.ToLower(p.UUID); p.UUID != "" && !iot.LooksLikeUUID(p.UUID) {
 			return iot.FieldError("uuid", "must be a UUID.")
 		}
-		if err := (iot.ProfileUpdate{Name: &p.Name, ContentType: &p.ContentType, Transformer: &p.Transformer, ExpectedIntervalMS: &p.ExpectedIntervalMS}).Check(); err != nil {
+		if err := (iot.ProfileUpdate{Name: &p.Name, ContentType: &p.ContentType, Transformer: &p.Transformer,
+			ExpectedIntervalMS: &p.ExpectedIntervalMS}).Check(); err != nil {
 			return err
 		}
 	}
@@ -98,9 +101,11 @@ func (t *Tx) createProfile(p *iot.Profile) error {
 	if err != nil {
 		return err
 	}
-	r, err := t.exec(`INSERT INTO profiles (project_id, slug, uuid, name, webhook, write, content_type, transformer, rules, smtp_id, metadata, created_at, updated_at,
+	r, err := t.exec(`INSERT INTO profiles (project_id, slug, uuid, name, webhook, write, content_type, transformer, rules, smtp_id,
+		metadata, created_at, updated_at,
 		expected_interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)`,
-		p.ProjectID, p.ID, p.UUID, p.Name, p.Webhook, p.Write, string(p.ContentType), string(transformer), p.Rules, p.SMTPID, p.Metadata, int64(p.CreatedAt),
+		p.ProjectID, p.ID, p.UUID, p.Name, p.Webhook, p.Write, string(p.ContentType), string(transformer), p.Rules, p.SMTPID, p.Metadata,
+		int64(p.CreatedAt),
 		p.ExpectedIntervalMS)
 	if err != nil {
 		return slugTaken(err)
@@ -147,8 +152,10 @@ func (d *DB) UpdateProfile(p *iot.Profile, u iot.ProfileUpdate, actor string) er
 			return err
 		}
 		p.UpdatedAt = iot.At(t.db.now())
-		if err := t.execOne("profile", `UPDATE profiles SET name = $1, webhook = $2, write = $3, updated_at = $4, content_type = $5, transformer = $6,
-			rules = $7, smtp_id = $8, metadata = $9 WHERE id = $10`, p.Name, p.Webhook, p.Write, int64(p.UpdatedAt), string(p.ContentType), string(transformer),
+		if err := t.execOne("profile", `UPDATE profiles SET name = $1, webhook = $2, write = $3, updated_at = $4, content_type = $5,
+			transformer = $6,
+			rules = $7, smtp_id = $8, metadata = $9 WHERE id = $10`, p.Name, p.Webhook, p.Write, int64(p.UpdatedAt), string(p.ContentType),
+			string(transformer),
 			p.Rules, p.SMTPID, p.Metadata, p.Key); err != nil {
 			return err
 		}

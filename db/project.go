@@ -6,7 +6,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-const projectColumns = `p.id, p.organization_id, p.slug, p.uuid, p.name, o.slug, p.auto_register, p.created_at, p.updated_at, p.description, p.metadata`
+const projectColumns = `p.id, p.organization_id, p.slug, p.uuid, p.name, o.slug, p.auto_register, p.created_at, p.updated_at,
+	p.description, p.metadata`
 
 func scanProject(row interface{ Scan(...any) error }, more ...any) (*iot.Project, error) {
 	var p iot.Project
@@ -15,7 +16,8 @@ func scanProject(row interface{ Scan(...any) error }, more ...any) (*iot.Project
 
 // projectInto returns where projectColumns are read into.
 func projectInto(p *iot.Project) []any {
-	return []any{&p.Key, &p.OrganizationKey, &p.ID, &p.UUID, &p.Name, &p.Organization, &p.AutoRegister, &p.CreatedAt, &p.UpdatedAt, &p.Description, &p.Metadata}
+	return []any{&p.Key, &p.OrganizationKey, &p.ID, &p.UUID, &p.Name, &p.Organization, &p.AutoRegister, &p.CreatedAt, &p.UpdatedAt,
+		&p.Description, &p.Metadata}
 }
 
 const fromProjects = ` FROM projects p JOIN organizations o ON o.id = p.organization_id `
@@ -24,7 +26,8 @@ const fromProjects = ` FROM projects p JOIN organizations o ON o.id = p.organiza
 // in the order of their names.
 func (d *DB) Projects(ctx context.Context, account int64) ([]iot.Project, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+projectColumns+`, m.role`+fromProjects+`
-		JOIN members m ON m.organization_id = p.organization_id WHERE m.account_id = $1 AND p.deleted_at = 0 ORDER BY p.name COLLATE NOCASE, p.id`, account)
+		JOIN members m ON m.organization_id = p.organization_id
+		WHERE m.account_id = $1 AND p.deleted_at = 0 ORDER BY p.name COLLATE NOCASE, p.id`, account)
 	if err != nil {
 		return nil, translate("list projects", err)
 	}
@@ -54,7 +57,8 @@ func (d *DB) Project(ctx context.Context, name string) (*iot.Project, error) {
 // Role returns an account's role in an organization, "" if it is no member.
 func (d *DB) Role(ctx context.Context, organization, account int64) (iot.Role, error) {
 	var role iot.Role
-	err := d.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT role FROM members WHERE organization_id = $1 AND account_id = $2), '')`, organization, account).Scan(&role)
+	err := d.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT role FROM members WHERE organization_id = $1 AND account_id = $2), '')`,
+		organization, account).Scan(&role)
 	return role, translate("read role", err)
 }
 
@@ -128,7 +132,8 @@ func (d *DB) UpdateProject(p *iot.Project, u iot.ProjectUpdate, actor string) er
 			p.Metadata = *u.Metadata
 		}
 		p.UpdatedAt = iot.At(t.db.now())
-		if err := t.execOne("project", `UPDATE projects SET name = $1, auto_register = $2, updated_at = $3, description = $4, metadata = $5 WHERE id = $6 AND deleted_at = 0`,
+		if err := t.execOne("project", `UPDATE projects SET name = $1, auto_register = $2, updated_at = $3, description = $4,
+			metadata = $5 WHERE id = $6 AND deleted_at = 0`,
 			p.Name, p.AutoRegister, int64(p.UpdatedAt), p.Description, p.Metadata, p.Key); err != nil {
 			return err
 		}

@@ -21,7 +21,8 @@ func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string
 	}
 	again := *v
 	err = d.write("retry", func(t *Tx) error {
-		r, err := t.exec(`UPDATE deliveries SET due_at = $1 WHERE project_id = $2 AND id = $3 AND status = 'pending'`, int64(iot.At(d.now())), projectID, id.Key())
+		r, err := t.exec(`UPDATE deliveries SET due_at = $1 WHERE project_id = $2 AND id = $3 AND status = 'pending'`, int64(iot.At(d.now())),
+			projectID, id.Key())
 		if err != nil {
 			return err
 		}
@@ -69,9 +70,12 @@ func (t *Tx) sendOne(v *iot.Delivery, trigger iot.Trigger, actor string) error {
 func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err error) {
 	v.ID = t.db.NewID()
 	now := int64(iot.At(t.db.now()))
-	err = t.row(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at)
-		SELECT $1, $2, m.id, w.id, m.device_id, m.type, m.channel, 'pending', $3, coalesce(json_extract(w.settings, '$.in_order'), 0), length(m.payload), $4, $4
-		FROM messages m, webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0
+	err = t.row(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order,
+		size_bytes, due_at, created_at)
+		SELECT $1, $2, m.id, w.id, m.device_id, m.type, m.channel, 'pending', $3, coalesce(json_extract(w.settings, '$.in_order'), 0),
+		length(m.payload), $4, $4
+		FROM messages m,
+		webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0
 		RETURNING device_id`,
 		v.ProjectID, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookID).Scan(&v.DeviceID)
 	if isNoRow(err) {
@@ -190,7 +194,8 @@ func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
 func (d *DB) CancelDeleted() (n int, err error) {
 	err = d.writeMany("cancel deliveries of deleted webhooks", step, func(t *Tx) error {
 		n = 0
-		rows, err := t.conn.QueryContext(t.ctx, `SELECT w.project_id, w.id FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.deleted_at > 0 AND c.pending > 0`)
+		rows, err := t.conn.QueryContext(t.ctx, `SELECT w.project_id,
+			w.id FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.deleted_at > 0 AND c.pending > 0`)
 		if err != nil {
 			return err
 		}
@@ -223,7 +228,8 @@ func (d *DB) CancelDeleted() (n int, err error) {
 
 // cancelPending cancels a step of a webhook's pending deliveries.
 func (t *Tx) cancelPending(projectID, webhookID int64, why string) (int, error) {
-	rows, err := t.conn.QueryContext(t.ctx, `UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL, error_detail = $2 WHERE project_id = $3 AND id IN (
+	rows, err := t.conn.QueryContext(t.ctx, `UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL,
+		error_detail = $2 WHERE project_id = $3 AND id IN (
 		SELECT id FROM deliveries WHERE webhook_id = $4 AND status = 'pending' ORDER BY due_at LIMIT $5) RETURNING message_id`,
 		int64(iot.At(t.db.now())), why, projectID, webhookID, step)
 	if err != nil {

@@ -83,7 +83,8 @@ func (s ReplaySpec) edgeQuery(after int64, rows int) (query string, args []any) 
 		f := s.Deliveries.ended()
 		f.within.low = after + 1
 		from, where, args, _ := f.base()
-		return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1), args
+		return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1),
+			args
 	}
 	f := *s.Messages
 	f.within.low = after + 1
@@ -116,7 +117,8 @@ func (s ReplaySpec) windowQuery(after, edge int64, limit int) (query string, arg
 	where += f.rest(arg)
 	hook := arg(s.WebhookID)
 	if s.Missing {
-		where += ` AND NOT EXISTS (SELECT 1 FROM deliveries v INDEXED BY deliveries_message WHERE v.message_id = m.id AND v.webhook_id = ` + hook + `)`
+		where += ` AND NOT EXISTS (SELECT 1 FROM deliveries v INDEXED BY deliveries_message WHERE v.message_id = m.id AND v.webhook_id = ` +
+			hook + `)`
 	}
 	return `SELECT m.id, m.id, w.id, m.device_id, m.type, m.channel, coalesce(p.webhook, 1) FROM ` + from + `
 		CROSS JOIN webhooks w LEFT JOIN devices d ON d.id = m.device_id LEFT JOIN profiles p ON p.id = d.profile_id
@@ -155,7 +157,8 @@ func (d *DB) window(ctx context.Context, s ReplaySpec, wants Wants, after int64,
 			n++
 			win.cursor = key
 			v.MessageID = d.ids.Of(message)
-			if s.Wanted && s.Messages != nil && !wants(&iot.Message{ID: v.MessageID, ProjectID: v.ProjectID, DeviceID: v.DeviceID, Type: v.Type, Channel: v.Channel}, &profile) {
+			if s.Wanted && s.Messages != nil &&
+				!wants(&iot.Message{ID: v.MessageID, ProjectID: v.ProjectID, DeviceID: v.DeviceID, Type: v.Type, Channel: v.Channel}, &profile) {
 				continue
 			}
 			win.list = append(win.list, v)
@@ -192,13 +195,15 @@ func (d *DB) CountReplay(ctx context.Context, s ReplaySpec, wants Wants, atMost 
 	}
 }
 
-const replayColumns = `r.id, r.project_id, r.webhook_id, coalesce(w.slug, ''), r.source, r.about, r.state, r.rate, r.count, r.counted, r.done, r.passed_over, r.error,
+const replayColumns = `r.id, r.project_id, r.webhook_id, coalesce(w.slug, ''), r.source, r.about, r.state, r.rate, r.count, r.counted,
+	r.done, r.passed_over, r.error,
 	r.created_by, r.created_at, r.changed_at, r.ended_at`
 
 const fromReplays = ` FROM replays r LEFT JOIN webhooks w ON w.id = r.webhook_id`
 
 func (d *DB) replayInto(r *iot.Replay, id *int64) []any {
-	return []any{id, &r.ProjectID, &r.WebhookID, &r.Webhook, &r.Source, &r.About, &r.State, &r.Rate, &r.Count, &r.Counted, &r.Done, &r.PassedOver, &r.Error,
+	return []any{id, &r.ProjectID, &r.WebhookID, &r.Webhook, &r.Source, &r.About, &r.State, &r.Rate, &r.Count, &r.Counted, &r.Done,
+		&r.PassedOver, &r.Error,
 		&r.CreatedBy, &r.CreatedAt, &r.ChangedAt, &r.EndedAt}
 }
 
@@ -224,7 +229,8 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 		return err
 	}
 	now := iot.At(d.now())
-	*r = iot.Replay{ID: id, ProjectID: s.project(), WebhookID: s.hook(), Source: s.source(), About: about, State: iot.ReplayRunning, Rate: r.Rate,
+	*r = iot.Replay{ID: id, ProjectID: s.project(), WebhookID: s.hook(), Source: s.source(), About: about, State: iot.ReplayRunning,
+		Rate:  r.Rate,
 		Count: r.Count, Counted: r.Counted, CreatedBy: actor, CreatedAt: now, ChangedAt: now}
 	err = d.write("begin a replay", func(t *Tx) error {
 		var running int
@@ -234,12 +240,15 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 		if running >= MaxReplays {
 			return iot.NewError(iot.LimitReached, "Ten replays of this project run already. Wait for one, or stop one.")
 		}
-		if _, err := t.exec(`DELETE FROM replays WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM replays WHERE project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
+		if _, err := t.exec(`DELETE FROM replays WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM replays WHERE `+
+			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
 			r.ProjectID, keptReplays-1); err != nil {
 			return err
 		}
-		if _, err := t.exec(`INSERT INTO replays (id, project_id, webhook_id, source, chosen, about, state, rate, count, counted, created_by, created_at, changed_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)`, id.Key(), r.ProjectID, r.WebhookID, string(r.Source), string(chosen), about,
+		if _, err := t.exec(`INSERT INTO replays (id, project_id, webhook_id, source, chosen, about, state, rate, count, counted, created_by,
+			created_at, changed_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)`, id.Key(), r.ProjectID, r.WebhookID, string(r.Source), string(chosen),
+			about,
 			string(r.State), r.Rate, r.Count, r.Counted, actor, int64(now)); err != nil {
 			return err
 		}
@@ -265,7 +274,8 @@ func (t *Tx) replayChanged(projectID int64, id iot.ID) {
 func (d *DB) Replay(ctx context.Context, projectID int64, id iot.ID) (*iot.Replay, error) {
 	var r iot.Replay
 	var key int64
-	err := d.reader.QueryRowContext(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.id = $1 AND r.project_id = $2`, id.Key(), projectID).Scan(d.replayInto(&r, &key)...)
+	err := d.reader.QueryRowContext(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.id = $1 AND r.project_id = $2`, id.Key(),
+		projectID).Scan(d.replayInto(&r, &key)...)
 	if r.ID = d.ids.Of(key); err == nil && r.ID != id {
 		return nil, notFound("replay")
 	}
@@ -275,7 +285,8 @@ func (d *DB) Replay(ctx context.Context, projectID int64, id iot.ID) (*iot.Repla
 // Replays returns a project's replays, newest first: at most limit before the id
 // (zero: from the newest).
 func (d *DB) Replays(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.Replay, error) {
-	return d.replays(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.project_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3`, projectID, keyBefore(before), limit)
+	return d.replays(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.project_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3`, projectID,
+		keyBefore(before), limit)
 }
 
 const runningQuery = fromReplays + ` WHERE r.state = 'running'`
@@ -329,7 +340,8 @@ func (d *DB) StopReplay(ctx context.Context, projectID int64, id iot.ID, actor s
 
 func (t *Tx) endReplay(id iot.ID, state iot.ReplayState, why string) (bool, error) {
 	now := int64(iot.At(t.db.now()))
-	r, err := t.exec(`UPDATE replays SET state = $1, error = $2, ended_at = $3, changed_at = $3 WHERE id = $4 AND state = 'running'`, string(state), why, now, id.Key())
+	r, err := t.exec(`UPDATE replays SET state = $1, error = $2, ended_at = $3, changed_at = $3 WHERE id = $4 AND state = 'running'`,
+		string(state), why, now, id.Key())
 	if err != nil {
 		return false, err
 	}

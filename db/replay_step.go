@@ -103,7 +103,8 @@ func (d *DB) ReplayStep(ctx context.Context, r *RunningReplay, wants Wants, most
 			}
 		}
 		now := int64(iot.At(t.db.now()))
-		q, err := t.exec(`UPDATE replays SET cursor = $1, done = done + $2, passed_over = passed_over + $3, changed_at = $4 WHERE id = $5 AND state = 'running' AND cursor = $6`,
+		q, err := t.exec(`UPDATE replays SET cursor = $1, done = done + $2, passed_over = passed_over + $3,
+			changed_at = $4 WHERE id = $5 AND state = 'running' AND cursor = $6`,
 			max(win.cursor, r.cursor), made, len(win.list)-made, now, r.ID.Key(), r.cursor)
 		if err != nil {
 			return err
@@ -142,7 +143,8 @@ func orStopped(err error) error {
 // and answers: a replay need not make more than these can send.
 func (d *DB) ReplayBacklog(ctx context.Context, r *RunningReplay) (pending int64, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT coalesce(max(c.pending), 0) FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
-		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND (w.health <> 'failing' OR w.consecutive_failures = 0) AND ($2 = 0 OR w.id = $2)`, r.ProjectID, r.WebhookID).Scan(&pending)
+		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND (w.health <> 'failing' OR w.consecutive_failures = 0) AND ($2 = 0 `+
+		`OR w.id = $2)`, r.ProjectID, r.WebhookID).Scan(&pending)
 	return pending, translate("count pending deliveries", err)
 }
 

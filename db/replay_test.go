@@ -81,7 +81,8 @@ func TestAReplayGoesOnAfterARestart(t *testing.T) {
 	other := w.newWebhook(t, "Other one")
 	want := w.store(t, 10, `1`, true, w.webhook)
 	w.store(t, 10, `2`, true, other)
-	s := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: w.webhook.Key, Statuses: []iot.Status{iot.Delivered, iot.Pending}}}
+	s := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: w.webhook.Key,
+		Statuses: []iot.Status{iot.Delivered, iot.Pending}}}
 	n, more, err := w.CountReplay(t.Context(), s, nil, 0)
 	if err != nil || n != 10 || more {
 		t.Fatalf("counted %d, %v, %v", n, more, err)
@@ -113,7 +114,8 @@ func TestAReplayGoesOnAfterARestart(t *testing.T) {
 	}
 	after, err := again.Replay(t.Context(), w.project.Key, r.ID)
 	must(t, err)
-	if after.State != iot.ReplayDone || after.Done != 10 || after.Count != 10 || after.Rate != 7 || after.Webhook != w.webhook.ID || after.About != "status delivered, pending; webhook erp-goods-in" {
+	if after.State != iot.ReplayDone || after.Done != 10 || after.Count != 10 || after.Rate != 7 || after.Webhook != w.webhook.ID ||
+		after.About != "status delivered, pending; webhook erp-goods-in" {
 		t.Errorf("it is %+v", after)
 	}
 }
@@ -145,7 +147,8 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 	page, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 2})
 	must(t, err)
 	log := page.Items
-	if log[0].Action != "replay.stop" || log[0].Actor != "bob@example.org" || log[1].Action != "delivery.replay" || log[1].Detail != "all deliveries that have ended" {
+	if log[0].Action != "replay.stop" || log[0].Actor != "bob@example.org" || log[1].Action != "delivery.replay" ||
+		log[1].Detail != "all deliveries that have ended" {
 		t.Errorf("the audit log says %+v", log)
 	}
 	told := 0
@@ -161,7 +164,8 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 
 func TestRunningReplaysAreFoundByTheirIndex(t *testing.T) {
 	w := open(t)
-	if plan := strings.Join(w.plan(t, db.RunningQuery), "\n"); !strings.Contains(plan, "USING INDEX replays_running") || strings.Contains(plan, "TEMP B-TREE") {
+	if plan := strings.Join(w.plan(t, db.RunningQuery), "\n"); !strings.Contains(plan, "USING INDEX replays_running") ||
+		strings.Contains(plan, "TEMP B-TREE") {
 		t.Errorf("the plan is %s", plan)
 	}
 }

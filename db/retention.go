@@ -136,7 +136,8 @@ func (d *DB) pruneMessages(ctx context.Context, sum *PruneResult, at messagePage
 // nextMessages returns the keys of as many messages as weigh a step, at least
 // one, and moves the walk behind them.
 func (d *DB) nextMessages(ctx context.Context, at *messagePage) ([]int64, error) {
-	query := `SELECT m.id, 1 + length(m.payload) / $1 + coalesce((SELECT sum(1 + 2 * attempt_count) FROM deliveries WHERE message_id = m.id), 0)
+	query := `SELECT m.id,
+		1 + length(m.payload) / $1 + coalesce((SELECT sum(1 + 2 * attempt_count) FROM deliveries WHERE message_id = m.id), 0)
 		FROM messages m WHERE m.id > $2 AND m.id < $3`
 	args := []any{pageBytes, at.after, at.top, pruneWeight}
 	if at.project != 0 {
@@ -183,11 +184,13 @@ func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err er
 			*n, err = r.RowsAffected()
 			return err
 		}
-		if err := count(&removed.Attempts, `DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries INDEXED BY deliveries_message WHERE `+ended+`)`,
+		if err := count(&removed.Attempts, `DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries INDEXED BY `+
+			`deliveries_message WHERE `+ended+`)`,
 			string(list), top, before); err != nil {
 			return err
 		}
-		if err := count(&removed.Deliveries, `DELETE FROM deliveries INDEXED BY deliveries_message WHERE `+ended, string(list), top, before); err != nil {
+		if err := count(&removed.Deliveries, `DELETE FROM deliveries INDEXED BY deliveries_message WHERE `+ended, string(list), top,
+			before); err != nil {
 			return err
 		}
 		if err := count(&removed.Messages, `DELETE FROM messages WHERE id IN (SELECT value FROM json_each($1))
@@ -202,7 +205,8 @@ func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err er
 }
 
 // pruneDownlinksQuery removes a step of what is no longer queued.
-const pruneDownlinksQuery = `DELETE FROM downlinks WHERE id IN (SELECT id FROM downlinks INDEXED BY downlinks_ended WHERE status <> 'queued' AND changed_at < $1 ORDER BY changed_at LIMIT $2)`
+const pruneDownlinksQuery = `DELETE FROM downlinks WHERE id IN (SELECT id FROM downlinks INDEXED BY downlinks_ended WHERE status <> ` +
+	`'queued' AND changed_at < $1 ORDER BY changed_at LIMIT $2)`
 
 // pruneDeleted removes what was deleted before an instant and is named by
 // nothing any more, with all that deleted projects hold.
@@ -223,12 +227,15 @@ func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Inst
 		return err
 	}
 	if err := d.removeEach(ctx, before, `SELECT id FROM devices d WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`device_id = d.id)
-		AND NOT EXISTS (SELECT 1 FROM messages WHERE device_id = d.id) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE device_id = d.id AND device_id > 0)`,
-		`DELETE FROM downlinks WHERE device_id = $1`, `DELETE FROM device_seen WHERE device_id = $1`, `DELETE FROM devices WHERE id = $1`); err != nil {
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE device_id = d.id) AND NOT EXISTS (SELECT 1 FROM webhooks WHERE device_id = d.id AND `+
+		`device_id > 0)`,
+		`DELETE FROM downlinks WHERE device_id = $1`,
+		`DELETE FROM device_seen WHERE device_id = $1`, `DELETE FROM devices WHERE id = $1`); err != nil {
 		return err
 	}
 	return d.removeEach(ctx, before, `SELECT id FROM projects p WHERE deleted_at > 0 AND deleted_at < $1 AND `+unnamed+`project_id = p.id)
-		AND NOT EXISTS (SELECT 1 FROM messages WHERE project_id = p.id) AND NOT EXISTS (SELECT 1 FROM profiles f JOIN devices d ON d.profile_id = f.id WHERE f.project_id = p.id)
+		AND NOT EXISTS (SELECT 1 FROM messages WHERE project_id = p.id)
+		AND NOT EXISTS (SELECT 1 FROM profiles f JOIN devices d ON d.profile_id = f.id WHERE f.project_id = p.id)
 		AND NOT EXISTS (SELECT 1 FROM webhooks WHERE project_id = p.id)`,
 		`DELETE FROM inspections WHERE project_id = $1`, `DELETE FROM inspectors WHERE project_id = $1`,
 		`DELETE FROM project_hours WHERE project_id = $1`, `DELETE FROM api_keys WHERE project_id = $1`,
@@ -312,14 +319,16 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 		// Looking is the readers' work: the writer is asked only if there is something.
 		for {
 			var some bool
-			if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+p.table+` WHERE `+p.where+`)`, p.before).Scan(&some); err != nil {
+			if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+p.table+
+				` WHERE `+p.where+`)`, p.before).Scan(&some); err != nil {
 				return translate("look for what has expired", err)
 			}
 			if !some {
 				break
 			}
 			if err := d.writeMany("remove what has expired", pruneWeight, func(t *Tx) error {
-				_, err := t.exec(`DELETE FROM `+p.table+` WHERE (`+p.key+`) IN (SELECT `+p.key+` FROM `+p.table+` WHERE `+p.where+` LIMIT $2)`, p.before, pruneWeight)
+				_, err := t.exec(`DELETE FROM `+p.table+` WHERE (`+p.key+`) IN (SELECT `+p.key+` FROM `+p.table+` WHERE `+p.where+
+					` LIMIT $2)`, p.before, pruneWeight)
 				return err
 			}); err != nil {
 				return err

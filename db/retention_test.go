@@ -192,7 +192,8 @@ func TestPruneRemovesDeletedThingsWhenNothingNamesThem(t *testing.T) {
 	c.forward(2 * time.Hour)
 	_, err = w.Prune(t.Context(), db.PruneOptions{OlderThan: 30 * 24 * time.Hour})
 	must(t, err)
-	for _, table := range []string{"projects", "profiles", "devices", "webhooks", "webhook_counters", "webhook_hours", "project_hours", "messages", "deliveries", "attempts"} {
+	for _, table := range []string{"projects", "profiles", "devices", "webhooks", "webhook_counters", "webhook_hours", "project_hours",
+		"messages", "deliveries", "attempts"} {
 		if n := w.number(t, `SELECT count(*) FROM `+table); n != 0 {
 			t.Errorf("%s has %d rows of a deleted project", table, n)
 		}
@@ -210,7 +211,8 @@ func TestPruneRemovesWhatHasExpired(t *testing.T) {
 	c.forward(400 * 24 * time.Hour)
 	_, err = w.Prune(t.Context(), db.PruneOptions{})
 	must(t, err)
-	for table, want := range map[string]int64{"sessions": 1, "tokens": 0, "webhook_hours": 0, "webhook_durations": 0, "project_hours": 0, "audit": 0, "messages": 3} {
+	for table, want := range map[string]int64{"sessions": 1, "tokens": 0, "webhook_hours": 0, "webhook_durations": 0, "project_hours": 0,
+		"audit": 0, "messages": 3} {
 		if n := w.number(t, `SELECT count(*) FROM `+table); n != want {
 			t.Errorf("%s has %d rows, want %d", table, n, want)
 		}
@@ -250,7 +252,8 @@ func TestBackupOfARunningStoreCanBeRestored(t *testing.T) {
 	}
 	folder := filepath.Join(t.TempDir(), "restored")
 	must(t, db.Restore(t.Context(), folder, file, false))
-	if _, err := db.Open(t.Context(), db.Options{Folder: folder}); iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), "key file") {
+	if _, err := db.Open(t.Context(), db.Options{Folder: folder}); iot.CodeOf(err) != iot.Unavailable ||
+		!strings.Contains(err.Error(), "key file") {
 		t.Errorf("opened without its key: %v", err)
 	}
 	again := &world{project: w.project}
@@ -344,10 +347,12 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 		"law":     {`UPDATE webhook_counters SET delivered = delivered + 1`, "made is 6, but the others are 7 together"},
 		"pending": {`UPDATE webhook_counters SET pending = 5, delivered = 1`, "pending is counted as 5, but 2 are there"},
 		"message": {`DELETE FROM messages WHERE id = (SELECT min(message_id) FROM deliveries WHERE status = 'pending')`, "is not kept"},
-		"secret":  {`UPDATE devices SET key_sealed = x'00112233445566778899aabbccddeeff00112233445566778899'`, "soil-probe-07: a secret cannot be decrypted"},
-		"parent":  {`UPDATE devices SET profile_id = 99`, "names one of profiles that is not there"},
-		"queue":   {`INSERT INTO downlinks (id, project_id, device_id, position, status, body, confirmed, created_at, changed_at) VALUES (1, 1, 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it is not there"},
-		"owner":   {`DELETE FROM webhook_counters`, "2 pending deliveries belong to no webhook"},
+		"secret": {`UPDATE devices SET key_sealed = x'00112233445566778899aabbccddeeff00112233445566778899'`,
+			"soil-probe-07: a secret cannot be decrypted"},
+		"parent": {`UPDATE devices SET profile_id = 99`, "names one of profiles that is not there"},
+		"queue": {`INSERT INTO downlinks (id, project_id, device_id, position, status, body, confirmed, created_at, changed_at) VALUES (1, 1,` +
+			` 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it is not there"},
+		"owner": {`DELETE FROM webhook_counters`, "2 pending deliveries belong to no webhook"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

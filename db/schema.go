@@ -74,7 +74,8 @@ func schemas() (list []int64, err error) {
 // schemaOf is the schema's version of an open database, 0 if it has none.
 func schemaOf(ctx context.Context, db *sql.DB) (version int64, err error) {
 	var there int
-	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`).Scan(&there); err != nil || there == 0 {
+	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`).Scan(&there); err != nil ||
+		there == 0 {
 		return 0, err
 	}
 	err = db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied = 1`).Scan(&version)

@@ -35,7 +35,8 @@ func openSealer(folder, file string, create bool) (*sealer, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) && create {
 		if _, err := os.Stat(filepath.Join(folder, FileName)); err == nil {
-			return nil, unavailable("The key file "+file+" is missing, and the database beside it cannot be read without it. Put it back, or name it with THINGPOST_SECRET_KEY_FILE.", nil)
+			return nil, unavailable("The key file "+file+" is missing, and the database beside it cannot be read without it. Put it back, or "+
+				"name it with THINGPOST_SECRET_KEY_FILE.", nil)
 		}
 		text, err = newKeyFile(file)
 	}
@@ -96,7 +97,8 @@ func (s *sealer) seal(plain []byte) []byte {
 	return s.aead.Seal(nonce, nonce, plain, nil)
 }
 
-var errWrongKey = unavailable("A stored secret cannot be decrypted: the key file is not the one that it was encrypted with. Put the right one back, or name it with THINGPOST_SECRET_KEY_FILE.", nil)
+var errWrongKey = unavailable("A stored secret cannot be decrypted: the key file is not the one that it was encrypted with. Put the "+
+	"right one back, or name it with THINGPOST_SECRET_KEY_FILE.", nil)
 
 func (s *sealer) open(sealed []byte) ([]byte, error) {
 	if len(sealed) == 0 {
@@ -121,7 +123,8 @@ func (w *writer) checkKey(ctx context.Context) error {
 	var text string
 	err := w.conn.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'key_check'`).Scan(&text)
 	if isNoRow(err) {
-		_, err = w.conn.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('key_check', $1)`, hex.EncodeToString(w.db.sealer.seal([]byte(known))))
+		_, err = w.conn.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('key_check', $1)`,
+			hex.EncodeToString(w.db.sealer.seal([]byte(known))))
 		return err
 	}
 	if err != nil {

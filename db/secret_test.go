@@ -16,8 +16,10 @@ import (
 func TestNoSecretIsStoredInClear(t *testing.T) {
 	w := open(t)
 	canary := func(name string) iot.Secret { return iot.Secret("canary-" + name + "-0123456789abcdef") }
-	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Secrets", URL: "https://erp.example/hook", Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(),
-		Headers:     []iot.Header{{Name: "X-Known-Name", Value: canary("header"), Secret: true}, {Name: "X-Plain", Value: canary("plain-header")}},
+	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Secrets", URL: "https://erp.example/hook", Format: iot.Envelope,
+		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(),
+		Headers: []iot.Header{{Name: "X-Known-Name", Value: canary("header"), Secret: true},
+			{Name: "X-Plain", Value: canary("plain-header")}},
 		DownlinkKey: canary("downlink"), SigningSecrets: []iot.Secret{canary("signing")}, Signed: true,
 		Hidden:         map[string][]iot.Secret{iot.HiddenURL: {canary("url")}, iot.HiddenPath(iot.User): {canary("path"), ""}},
 		TemplateFields: map[string]iot.TemplateValue{"token": {Value: canary("field"), Secret: true}, "open": {Value: canary("open-field")}}}
@@ -25,7 +27,8 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	h.SigningSecrets = append([]iot.Secret{canary("rotated")}, h.SigningSecrets...)
 	must(t, w.UpdateWebhook(h, actor, "rotated"))
 	must(t, w.SetDeviceKey(w.device, canary("device"), actor))
-	must(t, w.CreateAPIKey(&iot.APIKey{ID: strings.Repeat("A", 39), ProjectID: w.project.Key, Name: "k", Rights: iot.SendMessages}, canary("api-key"), actor))
+	must(t, w.CreateAPIKey(&iot.APIKey{ID: strings.Repeat("A", 39), ProjectID: w.project.Key, Name: "k", Rights: iot.SendMessages},
+		canary("api-key"), actor))
 	hash, err := iot.NewPasswords().Hash(t.Context(), canary("password"), "")
 	must(t, err)
 	must(t, w.SetPassword(w.account.Key, hash, nil, actor))
@@ -35,7 +38,8 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 
 	got, err := w.Webhook(t.Context(), w.project.Key, h.ID)
 	must(t, err)
-	if got.Headers[0].Value != canary("header") || got.DownlinkKey != canary("downlink") || len(got.SigningSecrets) != 2 || got.SigningSecrets[0] != canary("rotated") || got.SigningSecrets[1] != canary("signing") {
+	if got.Headers[0].Value != canary("header") || got.DownlinkKey != canary("downlink") || len(got.SigningSecrets) != 2 ||
+		got.SigningSecrets[0] != canary("rotated") || got.SigningSecrets[1] != canary("signing") {
 		t.Error("the webhook's secrets did not come back")
 	}
 	if !reflect.DeepEqual(got.Hidden, h.Hidden) || !reflect.DeepEqual(got.TemplateFields, h.TemplateFields) {
@@ -91,7 +95,8 @@ func TestTheWrongKeyFileIsRefused(t *testing.T) {
 		})
 	}
 	must(t, os.Remove(file))
-	if _, err := db.Open(t.Context(), db.Options{Folder: folder}); iot.CodeOf(err) != iot.Unavailable || !strings.Contains(err.Error(), "is missing") {
+	if _, err := db.Open(t.Context(), db.Options{Folder: folder}); iot.CodeOf(err) != iot.Unavailable ||
+		!strings.Contains(err.Error(), "is missing") {
 		t.Errorf("without its key file: %v", err)
 	}
 	if _, err := os.Stat(file); err == nil {

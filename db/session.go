@@ -58,7 +58,8 @@ func (d *DB) CreateToken(text iot.Secret, account int64, lifetime time.Duration)
 	now := iot.At(d.now())
 	expires := now.Add(lifetime)
 	return expires, d.write("create token", func(t *Tx) error {
-		_, err := t.exec(`INSERT INTO tokens (hash, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`, hashOf(text), account, int64(now), int64(expires))
+		_, err := t.exec(`INSERT INTO tokens (hash, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`, hashOf(text), account,
+			int64(now), int64(expires))
 		return err
 	})
 }

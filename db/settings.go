@@ -23,7 +23,8 @@ func (d *DB) ProjectSettings(ctx context.Context, key int64) (*ProjectSettings, 
 	s := &ProjectSettings{Profiles: map[int64]*iot.Profile{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var err error
-		if s.Project, err = scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+`, p.version, p.upstream_id`+fromProjects+` WHERE p.id = $1 AND p.deleted_at = 0`, key), &s.Version, &s.UpstreamID); err != nil {
+		if s.Project, err = scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+`, p.version, p.upstream_id`+fromProjects+
+			` WHERE p.id = $1 AND p.deleted_at = 0`, key), &s.Version, &s.UpstreamID); err != nil {
 			return orNotFound("project", err)
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles WHERE project_id = $1`, key)
@@ -41,7 +42,8 @@ func (d *DB) ProjectSettings(ctx context.Context, key int64) (*ProjectSettings, 
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		hooks, err := tx.QueryContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 ORDER BY w.id`, key)
+		hooks, err := tx.QueryContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 ORDER BY w.id`,
+			key)
 		if err != nil {
 			return err
 		}

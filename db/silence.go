@@ -62,18 +62,21 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 // nobody expects is not silent.
 func (t *Tx) expectDevice(v *iot.Device) error {
 	t.commit.Intervals = append(t.commit.Intervals, v.ProjectID)
-	return t.row(`UPDATE devices SET silent_at = CASE WHEN expected_interval_ms > 0 OR (SELECT expected_interval_ms FROM profiles WHERE id = profile_id) > 0 THEN silent_at ELSE 0 END
+	return t.row(`UPDATE devices SET silent_at = CASE WHEN expected_interval_ms > 0 OR (SELECT expected_interval_ms FROM profiles WHERE id `+
+		`= profile_id) > 0 THEN silent_at ELSE 0 END
 		WHERE id = $1 RETURNING silent_at`, v.Key).Scan(&v.SilentAt)
 }
 
 // expectProfile stores a profile's changed interval.
 func (t *Tx) expectProfile(p *iot.Profile) error {
 	t.commit.Intervals = append(t.commit.Intervals, p.ProjectID)
-	if _, err := t.exec(`UPDATE profiles SET expected_interval_ms = $1 WHERE id = $2`, p.ExpectedIntervalMS, p.Key); err != nil || p.ExpectedIntervalMS > 0 {
+	if _, err := t.exec(`UPDATE profiles SET expected_interval_ms = $1 WHERE id = $2`, p.ExpectedIntervalMS, p.Key); err != nil ||
+		p.ExpectedIntervalMS > 0 {
 		return err
 	}
 	t.changed(p.ProjectID, iot.DevicesChanged)
-	_, err := t.exec(`UPDATE devices SET silent_at = 0 WHERE project_id = $1 AND profile_id = $2 AND silent_at > 0 AND deleted_at = 0 AND expected_interval_ms = 0`, p.ProjectID, p.Key)
+	_, err := t.exec(`UPDATE devices SET silent_at = 0 WHERE project_id = $1 AND profile_id = $2 AND silent_at > 0 AND deleted_at = 0 AND `+
+		`expected_interval_ms = 0`, p.ProjectID, p.Key)
 	return err
 }
 
@@ -88,9 +91,11 @@ type Watched struct {
 const watchedStep = 5000
 
 const (
-	watchedOwnQuery = `SELECT d.id, d.project_id, d.expected_interval_ms, ` + lastSeen + `, d.silent_at FROM devices d INDEXED BY devices_interval
+	watchedOwnQuery = `SELECT d.id, d.project_id, d.expected_interval_ms, ` + lastSeen +
+		`, d.silent_at FROM devices d INDEXED BY devices_interval
 		WHERE d.project_id = $1 AND d.id > $2 AND d.expected_interval_ms > 0 AND d.deleted_at = 0 ORDER BY d.id LIMIT $3`
-	watchedProfileQuery = `SELECT d.id, d.project_id, f.expected_interval_ms, ` + lastSeen + `, d.silent_at FROM profiles f CROSS JOIN devices d INDEXED BY devices_profile
+	watchedProfileQuery = `SELECT d.id, d.project_id, f.expected_interval_ms, ` + lastSeen +
+		`, d.silent_at FROM profiles f CROSS JOIN devices d INDEXED BY devices_profile
 		WHERE f.id = $1 AND d.profile_id = $1 AND d.id > $2 AND d.deleted_at = 0 AND d.expected_interval_ms = 0 ORDER BY d.id LIMIT $3`
 )
 
@@ -160,14 +165,16 @@ func (d *DB) DeviceOfKey(ctx context.Context, key int64) (*iot.Device, error) {
 
 // CountSilent returns how many of a project's devices are silent, up to a limit.
 func (d *DB) CountSilent(ctx context.Context, projectID int64, limit int) (n int, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM devices WHERE project_id = $1 AND silent_at > 0 AND deleted_at = 0 LIMIT $2)`, projectID, limit).Scan(&n)
+	err = d.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM devices WHERE project_id = $1 AND silent_at > 0 AND `+
+		`deleted_at = 0 LIMIT $2)`, projectID, limit).Scan(&n)
 	return n, translate("count silent devices", err)
 }
 
 // NoteWatched stores that devices were watched until now; see WatchedUntil.
 func (d *DB) NoteWatched(now iot.Instant) error {
 	return d.write("note watch", func(t *Tx) error {
-		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('watched_until', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, int64(now))
+		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('watched_until', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+			int64(now))
 		return err
 	})
 }

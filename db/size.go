@@ -37,8 +37,10 @@ func (d *DB) Size(ctx context.Context) (Size, error) {
 // was deleted and whose deliveries are all pruned are no longer in them.
 func (d *DB) Totals(ctx context.Context) (Counters, error) {
 	var c Counters
-	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0), coalesce(sum(failed), 0),
-		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters`).Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled)
+	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
+		coalesce(sum(failed), 0),
+		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters`).Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed,
+		&c.Skipped, &c.Cancelled)
 	return c, translate("read totals", err)
 }
 
@@ -67,6 +69,7 @@ func (d *DB) Ready(ctx context.Context) error {
 
 // noteReady writes a row, to see whether the disk takes it.
 func noteReady(t *Tx) error {
-	_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('ready_at', $1) ON CONFLICT DO UPDATE SET value = excluded.value`, t.db.now().UTC().Format(time.RFC3339Nano))
+	_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('ready_at', $1) ON CONFLICT DO UPDATE SET value = excluded.value`,
+		t.db.now().UTC().Format(time.RFC3339Nano))
 	return err
 }

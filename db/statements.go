@@ -67,7 +67,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.commits = prepare(`COMMIT`)
 	s.savepoint, s.rollback, s.release = straight(`SAVEPOINT finish`), straight(`ROLLBACK TO finish`), straight(`RELEASE finish`)
 	s.finished = newLine(10, func(rows string) direct {
-		return straight(`WITH x (project_id, id, status, due_at, attempt_count, code, error, error_detail, duration_ms, ended_at) AS (VALUES ` + rows + `)
+		return straight(`WITH x (project_id, id, status, due_at, attempt_count, code, error, error_detail, duration_ms, ended_at) AS (VALUES ` +
+			rows + `)
 			UPDATE deliveries SET status = x.status, due_at = x.due_at, attempt_count = x.attempt_count, code = x.code, error = x.error,
 			error_detail = x.error_detail, duration_ms = x.duration_ms, ended_at = x.ended_at
 			FROM x WHERE deliveries.project_id = x.project_id AND deliveries.id = x.id AND deliveries.status = 'pending'`)
@@ -83,9 +84,11 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	})
 	s.counters = prepare(`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed, skipped, cancelled)
 		VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (webhook_id) DO UPDATE SET made = made + excluded.made, pending = pending + excluded.pending,
-		delivered = delivered + excluded.delivered, failed = failed + excluded.failed, skipped = skipped + excluded.skipped, cancelled = cancelled + excluded.cancelled`)
+		delivered = delivered + excluded.delivered, failed = failed + excluded.failed, skipped = skipped + excluded.skipped,
+		cancelled = cancelled + excluded.cancelled`)
 	s.hours = prepare(`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried, grown) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET delivered = delivered + excluded.delivered, failed = failed + excluded.failed, retried = retried + excluded.retried,
+		ON CONFLICT DO UPDATE SET delivered = delivered + excluded.delivered, failed = failed + excluded.failed,
+		retried = retried + excluded.retried,
 		grown = grown + excluded.grown`)
 	s.durations = prepare(`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET count = count + excluded.count`)
@@ -99,7 +102,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.keyIsLater = prepare(keyIsLaterQuery)
 	s.addDevice = prepare(addDeviceQuery)
 	s.audit = prepare(auditQuery)
-	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient")
+	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload",
+		"received_at", "transient")
 	s.deliveries = newInserter("deliveries", straight, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
 		"status", "trigger", "in_order", "size_bytes", "due_at", "created_at", "error_detail", "ended_at")
 	s.downlinks = newInserter("downlinks", straight, "id", "project_id", "device_id", "position", "status", "body", "payload", "confirmed",

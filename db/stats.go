@@ -37,8 +37,10 @@ type Stats struct {
 // pendingColumns are of a webhook w: when its next delivery is due, and the key of
 // the one that was made first, each by a look at the top of an index.
 const (
-	nextDueColumn  = `coalesce((SELECT due_at FROM deliveries INDEXED BY deliveries_due WHERE webhook_id = w.id AND status = 'pending' ORDER BY due_at LIMIT 1), 0) AS due`
-	oldestColumn   = `coalesce((SELECT id FROM deliveries INDEXED BY deliveries_pending WHERE webhook_id = w.id AND status = 'pending' ORDER BY id LIMIT 1), 0) AS oldest`
+	nextDueColumn = `coalesce((SELECT due_at FROM deliveries INDEXED BY deliveries_due WHERE webhook_id = w.id AND status = 'pending' ` +
+		`ORDER BY due_at LIMIT 1), 0) AS due`
+	oldestColumn = `coalesce((SELECT id FROM deliveries INDEXED BY deliveries_pending WHERE webhook_id = w.id AND status = 'pending' ` +
+		`ORDER BY id LIMIT 1), 0) AS oldest`
 	pendingColumns = nextDueColumn + `, ` + oldestColumn
 )
 
@@ -47,7 +49,8 @@ func (d *DB) WebhookStats(ctx context.Context, projectID int64) (map[int64]*Stat
 	stats := map[int64]*Stats{}
 	from := d.firstHour()
 	rows, err := d.reader.QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
-		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`, projectID)
+		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`,
+		projectID)
 	if err != nil {
 		return nil, translate("read webhook figures", err)
 	}
@@ -79,21 +82,24 @@ func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) 
 	s := &Stats{Hours: emptyHours(from)}
 	c := &s.Counters
 	const ofProject = `webhook_id IN (SELECT id FROM webhooks WHERE project_id = $1)`
-	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0), coalesce(sum(failed), 0),
+	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
+		coalesce(sum(failed), 0),
 		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters WHERE `+ofProject, projectID).
 		Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled); err != nil {
 		return nil, translate("read project figures", err)
 	}
 	var oldest int64
 	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(nullif(due, 0)), 0), coalesce(min(nullif(oldest, 0)), 0) FROM (
-		SELECT `+pendingColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectID).Scan(&s.NextDueAt, &oldest); err != nil {
+		SELECT `+pendingColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectID).Scan(
+		&s.NextDueAt, &oldest); err != nil {
 		return nil, translate("read project figures", err)
 	}
 	s.OldestPendingAt = iot.KeyTime(oldest)
 	if err := d.fillStats(ctx, s, ofProject, projectID, from); err != nil {
 		return nil, err
 	}
-	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, messages FROM project_hours WHERE project_id = $1 AND hour_at >= $2`, projectID, int64(from))
+	rows, err := d.reader.QueryContext(ctx,
+		`SELECT hour_at, messages FROM project_hours WHERE project_id = $1 AND hour_at >= $2`, projectID, int64(from))
 	if err != nil {
 		return nil, translate("read project figures", err)
 	}
@@ -113,7 +119,8 @@ func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) 
 
 // fillStats adds hours and percentiles of the webhooks that a condition chooses.
 func (d *DB) fillStats(ctx context.Context, s *Stats, which string, id int64, from iot.Instant) error {
-	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried), sum(grown) FROM webhook_hours WHERE `+which+` AND hour_at >= $2 GROUP BY hour_at`, id, int64(from))
+	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried), sum(grown) FROM webhook_hours
+	WHERE `+which+` AND hour_at >= $2 GROUP BY hour_at`, id, int64(from))
 	if err != nil {
 		return translate("read hours", err)
 	}
@@ -130,7 +137,8 @@ func (d *DB) fillStats(ctx context.Context, s *Stats, which string, id int64, fr
 	if err := rows.Err(); err != nil {
 		return translate("read hours", err)
 	}
-	buckets, err := d.reader.QueryContext(ctx, `SELECT bucket, sum(count) FROM webhook_durations WHERE `+which+` AND hour_at >= $2 GROUP BY bucket ORDER BY bucket`, id, int64(from))
+	buckets, err := d.reader.QueryContext(ctx,
+		`SELECT bucket, sum(count) FROM webhook_durations WHERE `+which+` AND hour_at >= $2 GROUP BY bucket ORDER BY bucket`, id, int64(from))
 	if err != nil {
 		return translate("read durations", err)
 	}

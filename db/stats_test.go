@@ -20,7 +20,8 @@ func TestOldestPendingIsTheOldest(t *testing.T) {
 		must(t, w.Accept(w.accepted(version, fmt.Sprint(i), w.webhook)))
 	}
 	put := &iot.Outcome{Delivery: first.Deliveries[0], Status: iot.Pending, DueAt: first.Message.ReceivedAt + 1,
-		Attempt: &iot.Attempt{DeliveryID: first.Deliveries[0].ID, Number: 1, At: 1_800_000_000_100, Error: &iot.FailedError{Class: iot.ErrHTTP5xx, Detail: "It answered 503."}}}
+		Attempt: &iot.Attempt{DeliveryID: first.Deliveries[0].ID, Number: 1, At: 1_800_000_000_100,
+			Error: &iot.FailedError{Class: iot.ErrHTTP5xx, Detail: "It answered 503."}}}
 	w.finish(t, put)
 	each, err := w.WebhookStats(t.Context(), w.project.Key)
 	must(t, err)

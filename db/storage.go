@@ -40,7 +40,8 @@ func (d *DB) noteStorage(ctx context.Context, removed PruneResult) error {
 	}
 	return d.write("note the size", func(t *Tx) error {
 		hour := t.db.now().UTC().Truncate(time.Hour).UnixMilli()
-		_, err := t.exec(`INSERT INTO storage_hours (hour_at, file_bytes, used_bytes, wal_bytes, messages, deliveries, attempts) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		_, err := t.exec(`INSERT INTO storage_hours (hour_at, file_bytes, used_bytes, wal_bytes, messages, deliveries, attempts) VALUES ($1,
+			$2, $3, $4, $5, $6, $7)
 			ON CONFLICT DO UPDATE SET file_bytes = excluded.file_bytes, used_bytes = excluded.used_bytes, wal_bytes = excluded.wal_bytes,
 			messages = messages + excluded.messages, deliveries = deliveries + excluded.deliveries, attempts = attempts + excluded.attempts`,
 			hour, size.File, size.File-size.Free, size.WAL, removed.Messages, removed.Deliveries, removed.Attempts)
@@ -80,7 +81,8 @@ func (d *DB) OldestMessage(ctx context.Context) (iot.Instant, error) {
 
 // Versions returns SQLite's version and that of the schema.
 func (d *DB) Versions(ctx context.Context) (sqlite string, schema int64, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT sqlite_version(), (SELECT max(version_id) FROM goose_db_version WHERE is_applied = 1)`).Scan(&sqlite, &schema)
+	err = d.reader.QueryRowContext(ctx, `SELECT sqlite_version(), (SELECT max(version_id) FROM goose_db_version WHERE is_applied = 1)`).Scan(
+		&sqlite, &schema)
 	return sqlite, schema, translate("read versions", err)
 }
 

@@ -126,7 +126,8 @@ func (t *Tx) revokeMadeKey(w *iot.Webhook, actor string) error {
 		return nil
 	}
 	var hash []byte
-	k, err := scanKey(t.row(`SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, id, w.ProjectID), &hash)
+	k, err := scanKey(t.row(`SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, id, w.ProjectID),
+		&hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -145,7 +146,8 @@ func (t *Tx) revokeMadeKey(w *iot.Webhook, actor string) error {
 
 // handsOut reports whether a webhook of a project has a downlink key.
 func (t *Tx) handsOut(projectID int64, key iot.Secret) (bool, error) {
-	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0`, projectID)
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0`,
+		projectID)
 	if err != nil {
 		return false, err
 	}

@@ -10,8 +10,9 @@ import (
 func TestWebhookAndItsKeyAreMadeTogether(t *testing.T) {
 	w := open(t)
 	hook := func(id string) *iot.Webhook {
-		return &iot.Webhook{ProjectID: w.project.Key, ID: id, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}},
-			Settings: iot.DefaultSettings(), Template: "some"}
+		return &iot.Webhook{ProjectID: w.project.Key, ID: id, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope,
+			MessageTypes: iot.Routes{iot.User: {}},
+			Settings:     iot.DefaultSettings(), Template: "some"}
 	}
 	h := hook("")
 	must(t, w.CreateWebhookWithKey(h, actor))
@@ -41,8 +42,9 @@ func TestWebhookAndItsKeyAreMadeTogether(t *testing.T) {
 func TestWebhookTakesItsKeyWithIt(t *testing.T) {
 	w := open(t)
 	hook := func() *iot.Webhook {
-		return &iot.Webhook{ProjectID: w.project.Key, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}},
-			Settings: iot.DefaultSettings(), Template: "some"}
+		return &iot.Webhook{ProjectID: w.project.Key, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope,
+			MessageTypes: iot.Routes{iot.User: {}},
+			Settings:     iot.DefaultSettings(), Template: "some"}
 	}
 	keys := func() []iot.APIKey {
 		list, err := w.APIKeys(t.Context(), w.project.Key)

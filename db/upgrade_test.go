@@ -19,17 +19,23 @@ const firstRows = `
 INSERT INTO accounts (id, email, name, password_hash, created_at) VALUES (1, 'ada@example.org', 'Ada', 'x', 1);
 INSERT INTO organizations (id, slug, uuid, name, created_at) VALUES (1, 'works', '00000000-0000-4000-8000-000000000001', 'Works', 1);
 INSERT INTO members VALUES (1, 1, 'owner', 1);
-INSERT INTO projects (id, organization_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'greenhouse', '00000000-0000-4000-8000-000000000002', 'Greenhouse', 1, 1);
-INSERT INTO profiles (id, project_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'default', '00000000-0000-4000-8000-000000000003', 'Default', 1, 1);
+INSERT INTO projects (id, organization_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'greenhouse', ` +
+	`'00000000-0000-4000-8000-000000000002', 'Greenhouse', 1, 1);
+INSERT INTO profiles (id, project_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'default', ` +
+	`'00000000-0000-4000-8000-000000000003', 'Default', 1, 1);
 INSERT INTO devices (id, project_id, profile_id, slug, uuid, name, key_hash, key_sealed, created_at, updated_at, deleted_at) VALUES
 	(1, 1, 1, 'probe-1', '00000000-0000-4000-8000-000000000004', 'Probe 1', x'01', x'', 1, 1, 0),
 	(2, 1, 1, 'probe-2', '00000000-0000-4000-8000-000000000005', 'Probe 2', x'02', x'', 1, 1, 0),
 	(3, 1, 1, 'gone', '00000000-0000-4000-8000-000000000006', 'Gone', x'03', x'', 1, 1, 2);
-INSERT INTO webhooks (id, project_id, slug, uuid, description, url, message_types, channel, payload_only, headers, format, field_mask, downlink_key, signed, signing_secrets, settings, created_at, updated_at)
-	VALUES (1, 1, 'erp', '00000000-0000-4000-8000-000000000007', 'ERP', 'https://erp.example/hook', '{"user":{"path":""}}', '', 0, x'', 'envelope', '[]', x'', 0, x'', '{"timeout_ms":10000,"give_up_after_ms":86400000,"retry_on":[]}', 1, 1);
+INSERT INTO webhooks (id, project_id, slug, uuid, description, url, message_types, channel, payload_only, headers, format, field_mask, ` +
+	`downlink_key, signed, signing_secrets, settings, created_at, updated_at)
+	VALUES (1, 1, 'erp', '00000000-0000-4000-8000-000000000007', 'ERP', 'https://erp.example/hook', '{"user":{"path":""}}', '', 0, x'', ` +
+	`'envelope', '[]', x'', 0, x'', '{"timeout_ms":10000,"give_up_after_ms":86400000,"retry_on":[]}', 1, 1);
 INSERT INTO webhook_counters (webhook_id, made, pending) VALUES (1, 1, 1);
-INSERT INTO messages (id, project_id, device_id, type, channel, payload, received_at, transient) VALUES (1000, 1, 1, 'user', '', x'7b226e223a317d', 1, 0);
-INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at)
+INSERT INTO messages (id, project_id, device_id, type, channel, payload, received_at, transient) VALUES (1000, 1, 1, 'user', '', ` +
+	`x'7b226e223a317d', 1, 0);
+INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at,` +
+	` created_at)
 	VALUES (1, 1001, 1000, 1, 1, 'user', '', 'pending', 'message', 0, 7, 1, 1);
 INSERT INTO audit (id, project_id, actor, action, subject, detail) VALUES (1002, 1, 'ada@example.org', 'webhook.create', 'erp', '');
 `
@@ -67,7 +73,8 @@ func goesOn(t *testing.T, version int64) {
 	if err := d.CreateDevice(&iot.Device{ProjectID: 1, ID: "Probe-1"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
 		t.Errorf("an id that is there in another case: %v", err)
 	}
-	if w.webhook, err = d.Webhook(t.Context(), 1, "erp"); err != nil || w.webhook.Kind != iot.KindWebhook || len(w.webhook.Hidden)+len(w.webhook.TemplateFields) != 0 {
+	if w.webhook, err = d.Webhook(t.Context(), 1, "erp"); err != nil || w.webhook.Kind != iot.KindWebhook ||
+		len(w.webhook.Hidden)+len(w.webhook.TemplateFields) != 0 {
 		t.Fatalf("the webhook is %+v, %v", w.webhook, err)
 	}
 	if w.project, err = d.OwnedProject(t.Context(), 1, "00000000-0000-4000-8000-000000000002"); err != nil || w.project.Metadata != "" {

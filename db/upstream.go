@@ -46,7 +46,8 @@ func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, act
 // to what it is now.
 func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, error) {
 	want := u.Webhook(projectID)
-	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'upstream'`, projectID)
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND `+
+		`w.kind = 'upstream'`, projectID)
 	if err != nil {
 		return 0, err
 	}
@@ -84,7 +85,8 @@ func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, err
 		return 0, err
 	}
 	t.webhookChanged(projectID, have.Key)
-	return have.Key, t.execOne("webhook", `UPDATE webhooks SET headers = $1, format = $2, updated_at = $3, version = version + 1 WHERE id = $4`,
+	return have.Key, t.execOne("webhook",
+		`UPDATE webhooks SET headers = $1, format = $2, updated_at = $3, version = version + 1 WHERE id = $4`,
 		values[5], values[6], int64(want.UpdatedAt), have.Key)
 }
 
@@ -110,7 +112,8 @@ func (d *DB) ClearUpstream(p *iot.Project, actor string) error {
 			return err
 		}
 		var used bool
-		if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE upstream_id = $1 AND upstream_id > 0 AND deleted_at = 0)`, key).Scan(&used); err != nil {
+		if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE upstream_id = $1 AND upstream_id > 0 AND deleted_at = 0)`,
+			key).Scan(&used); err != nil {
 			return err
 		}
 		if !used {

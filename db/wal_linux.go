@@ -40,7 +40,8 @@ func readersOf(shm string) (pids []int, known bool) {
 		}
 		pid, err := strconv.Atoi(field[4])
 		from, ferr := strconv.Atoi(field[6])
-		if err != nil || ferr != nil || pid <= 0 || from < firstReadLock || from > lastReadLock || slices.Contains(pids, pid) || !mayHaveOpen(pid, shm) {
+		if err != nil || ferr != nil || pid <= 0 || from < firstReadLock || from > lastReadLock || slices.Contains(pids, pid) ||
+			!mayHaveOpen(pid, shm) {
 			continue
 		}
 		pids = append(pids, pid)

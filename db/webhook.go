@@ -9,7 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.description, w.url, w.message_types, w.channel, w.payload_only, w.headers,
+const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.description, w.url, w.message_types, w.channel,
+	w.payload_only, w.headers,
 	w.format, w.field_mask, w.device_id, coalesce((SELECT slug FROM devices WHERE id = w.device_id), ''), w.template, w.downlink_key, w.signed,
 	w.signing_secrets, w.old_secret_until, w.settings, w.paused, w.paused_by, w.paused_reason, w.paused_at,
 	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields, w.kind,
@@ -29,9 +30,11 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 		headersSealed, keySealed, sigSealed []byte
 		hiddenSealed, fieldsSealed          []byte
 	)
-	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly, &headersSealed,
+	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly,
+		&headersSealed,
 		&w.Format, &mask, &w.DeviceID, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
-		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError, &w.Health.Since,
+		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError,
+		&w.Health.Since,
 		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed, &w.Kind, &w.Origin, &w.Metadata)
 	if err != nil {
 		return nil, err
@@ -43,7 +46,8 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 		sealed []byte
 		plain  string
 		into   any
-	}{{nil, types, &w.MessageTypes}, {nil, mask, &w.FieldMask}, {nil, settings, &w.Settings}, {headersSealed, "", &headers}, {sigSealed, "", &secrets}} {
+	}{{nil, types, &w.MessageTypes}, {nil, mask, &w.FieldMask}, {nil, settings, &w.Settings}, {headersSealed, "", &headers},
+		{sigSealed, "", &secrets}} {
 		text := []byte(part.plain)
 		if part.plain == "" {
 			if text, err = d.sealer.open(part.sealed); err != nil {
@@ -94,8 +98,10 @@ func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 		}
 	}
 	hidden, fields, err := d.sealTemplate(w)
-	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]), w.DeviceID,
-		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]), int64(w.UpdatedAt),
+	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]),
+		w.DeviceID,
+		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]),
+		int64(w.UpdatedAt),
 		hidden, fields, w.Paused, w.PausedBy, w.PausedReason, int64(w.PausedAt), w.Metadata}, err
 }
 
@@ -126,7 +132,8 @@ func (d *DB) listWebhooks(ctx context.Context, where string, args ...any) ([]*io
 	return list, translate("list webhooks", rows.Err())
 }
 
-const webhookQuery = `SELECT ` + webhookColumns + ` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook' AND `
+const webhookQuery = `SELECT ` + webhookColumns + ` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook' ` +
+	`AND `
 
 // Webhook returns a webhook of a project by slug or UUID; not_found.
 func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.Webhook, error) {
@@ -137,7 +144,8 @@ func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.We
 
 // WebhookByKey returns a webhook that is not deleted by its key; not_found.
 func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) {
-	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`, key))
+	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`,
+		key))
 	return w, orNotFound("webhook", err)
 }
 
@@ -185,7 +193,8 @@ func (d *DB) checkNewURL(w *iot.Webhook) error {
 		return nil
 	}
 	var was string
-	if err := d.reader.QueryRowContext(context.Background(), `SELECT url FROM webhooks WHERE id = $1`, w.Key).Scan(&was); err == nil && was == w.URL {
+	if err := d.reader.QueryRowContext(context.Background(), `SELECT url FROM webhooks WHERE id = $1`, w.Key).Scan(&was); err == nil &&
+		was == w.URL {
 		return nil
 	}
 	return d.checkURL(w.URL)
@@ -195,13 +204,16 @@ func (d *DB) checkNewURL(w *iot.Webhook) error {
 func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	d := t.db
 	var n int
-	if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0 AND kind = 'webhook'`, w.ProjectID).Scan(&n); err != nil {
+	if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0 AND kind = 'webhook'`,
+		w.ProjectID).Scan(&n); err != nil {
 		return err
 	}
 	if n >= d.limits.Webhooks && w.Kind != iot.KindUpstream {
-		return iot.NewError(iot.LimitReached, fmt.Sprintf("This project has %d of %d webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
+		return iot.NewError(iot.LimitReached, fmt.Sprintf("This project has %d of %d webhooks, all that this host allows. Delete one first, "+
+			"or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
 	}
-	if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`, w.ProjectID); err != nil {
+	if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`,
+		w.ProjectID); err != nil {
 		return err
 	}
 	if err := t.nameIsFree(w); err != nil {
@@ -216,10 +228,12 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	if err != nil {
 		return err
 	}
-	r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask, device_id, template,
+	r, err := t.exec(`INSERT INTO webhooks (description, url, message_types, channel, payload_only, headers, format, field_mask,
+		device_id, template,
 		downlink_key, signed, signing_secrets, old_secret_until, settings, updated_at, hidden, template_fields,
 		paused, paused_by, paused_reason, paused_at, metadata, project_id, slug, uuid, created_at, origin)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
 		append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt), w.Origin)...)
 	if err != nil {
 		return slugTaken(err)
@@ -254,9 +268,12 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		if err != nil {
 			return err
 		}
-		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6, format = $7,
-			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14, settings = $15,
-			updated_at = $16, hidden = $17, template_fields = $18, paused = $19, paused_by = $20, paused_reason = $21, paused_at = $22, metadata = $23, version = version + 1
+		r, err := t.exec(`UPDATE webhooks SET description = $1, url = $2, message_types = $3, channel = $4, payload_only = $5, headers = $6,
+			format = $7,
+			field_mask = $8, device_id = $9, template = $10, downlink_key = $11, signed = $12, signing_secrets = $13, old_secret_until = $14,
+			settings = $15,
+			updated_at = $16, hidden = $17, template_fields = $18, paused = $19, paused_by = $20, paused_reason = $21, paused_at = $22,
+			metadata = $23, version = version + 1
 			WHERE id = $24 AND version = $25 AND deleted_at = 0`, append(values, w.Key, was)...)
 		if err != nil {
 			return err
@@ -271,7 +288,8 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 		if w.Settings.InOrder {
 			inOrder = 1
 		}
-		if _, err := t.exec(`UPDATE deliveries SET in_order = $1 WHERE webhook_id = $2 AND status = 'pending' AND in_order <> $1`, inOrder, w.Key); err != nil {
+		if _, err := t.exec(`UPDATE deliveries SET in_order = $1 WHERE webhook_id = $2 AND status = 'pending' AND in_order <> $1`, inOrder,
+			w.Key); err != nil {
 			return err
 		}
 		t.webhookChanged(w.ProjectID, w.Key)
@@ -359,7 +377,8 @@ func (d *DB) PauseWebhook(w *iot.Webhook, by, reason, actor string) error {
 }
 
 func (t *Tx) pause(projectID, webhookID int64, by, reason string, at iot.Instant) error {
-	_, err := t.exec(`UPDATE webhooks SET paused = 1, paused_by = $1, paused_reason = $2, paused_at = $3, version = version + 1 WHERE id = $4 AND paused = 0`,
+	_, err := t.exec(`UPDATE webhooks SET paused = 1, paused_by = $1, paused_reason = $2, paused_at = $3,
+		version = version + 1 WHERE id = $4 AND paused = 0`,
 		by, reason, int64(at), webhookID)
 	t.webhookChanged(projectID, webhookID)
 	return err
@@ -409,7 +428,8 @@ func (d *DB) DeleteWebhooks(list []*iot.Webhook, actor string) error {
 
 func (t *Tx) deleteWebhook(projectID, key int64) error {
 	now := iot.At(t.db.now())
-	if err := t.execOne("webhook", `UPDATE webhooks SET deleted_at = $1, version = version + 1 WHERE id = $2 AND deleted_at = 0`, int64(now), key); err != nil {
+	if err := t.execOne("webhook", `UPDATE webhooks SET deleted_at = $1, version = version + 1 WHERE id = $2 AND deleted_at = 0`, int64(now),
+		key); err != nil {
 		return err
 	}
 	if _, err := t.cancelPending(projectID, key, "The webhook was deleted."); err != nil {

@@ -75,7 +75,8 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 		return err
 	}
 	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ended: make(chan struct{}),
-		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{}, owed: map[int64][]owed{}, putOff: newPutOff(d.now()), pause: time.NewTimer(0)}
+		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{}, owed: map[int64][]owed{},
+		putOff: newPutOff(d.now()), pause: time.NewTimer(0)}
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
 		return err
@@ -102,7 +103,8 @@ func (w *writer) prepare(ctx context.Context) error {
 		(SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(id), 0) FROM audit),
 		(SELECT coalesce(max(id), 0) FROM downlinks), (SELECT coalesce(max(position), 0) FROM downlinks),
 		(SELECT coalesce(max(id), 0) FROM inspections),
-		(SELECT coalesce(max(top), 0) FROM (SELECT (SELECT max(id) FROM deliveries WHERE project_id = p.id) AS top FROM projects p)))`).Scan(&last)
+		(SELECT coalesce(max(top), 0) FROM (SELECT (SELECT max(id) FROM deliveries WHERE project_id = p.id) AS top FROM projects p)))`).Scan(
+		&last)
 	if err != nil {
 		return err
 	}
@@ -287,7 +289,8 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	}()
 	all := w.newTx(ctx)
 	// A message that a queue causes is matched on settings: those change first.
-	for _, of := range []func(item) func(*Tx) error{func(it item) func(*Tx) error { return it.fn }, func(it item) func(*Tx) error { return it.queue }} {
+	for _, of := range []func(item) func(*Tx) error{func(it item) func(*Tx) error { return it.fn },
+		func(it item) func(*Tx) error { return it.queue }} {
 		for i, it := range batch {
 			fn := of(it)
 			if fn == nil {

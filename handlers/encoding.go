@@ -26,7 +26,8 @@ func isPacked(r *http.Request) (bool, error) {
 			case (name == "gzip" || name == "x-gzip") && !packed:
 				packed = true
 			default:
-				return false, iot.NewError(iot.UnsupportedMediaType, "The body's Content-Encoding is not known here. Send it as it is, or packed once with gzip.")
+				return false, iot.NewError(iot.UnsupportedMediaType, "The body's Content-Encoding is not known here. Send it as it is, or packed "+
+					"once with gzip.")
 			}
 		}
 	}
@@ -64,7 +65,8 @@ func unpack(body io.Reader, limit int64) ([]byte, error) {
 	case int64(len(b)) > limit || cut || err != nil && in.N <= 0:
 		return nil, tooLarge(limit)
 	case err != nil:
-		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is not gzip, though its Content-Encoding says so, or it ends too early.", Err: err}
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is not gzip, though its Content-Encoding says so, or it ends too early.",
+			Err: err}
 	}
 	return b, nil
 }

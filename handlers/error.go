@@ -72,7 +72,8 @@ func SetRetryAfter(h http.Header, c iot.Code) {
 		h.Set("Retry-After", "5")
 	case iot.StorageFull:
 		h.Set("Retry-After", "60")
-	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.UnsupportedMediaType, iot.RateLimited, iot.Internal:
+	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.UnsupportedMediaType,
+		iot.RateLimited, iot.Internal:
 	}
 }
 
@@ -112,10 +113,12 @@ func logFailure(log *slog.Logger, r *http.Request, err error) {
 	switch iot.CodeOf(err) {
 	case iot.Internal, iot.Unavailable, iot.StorageFull:
 		level = slog.LevelError
-	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.UnsupportedMediaType, iot.RateLimited:
+	case iot.Invalid, iot.Unauthorized, iot.Forbidden, iot.NotFound, iot.Conflict, iot.LimitReached, iot.TooLarge, iot.UnsupportedMediaType,
+		iot.RateLimited:
 	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		level = slog.LevelDebug // whoever asked has gone
 	}
-	log.LogAttrs(r.Context(), level, "request failed", slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.Any("error", err))
+	log.LogAttrs(r.Context(), level, "request failed", slog.String("method", r.Method), slog.String("pattern", r.Pattern),
+		slog.Any("error", err))
 }

@@ -140,7 +140,8 @@ func guardCell(s string) string {
 
 // DeliveryColumns are the names of DeliveryCells.
 func DeliveryColumns() []string {
-	return []string{"id", "created_at", "message", "device", "webhook", "type", "channel", "status", "trigger", "attempt_count", "code", "error", "error_detail",
+	return []string{"id", "created_at", "message", "device", "webhook", "type", "channel", "status", "trigger", "attempt_count", "code",
+		"error", "error_detail",
 		"duration_ms", "size_bytes", "due_at", "ended_at"}
 }
 
@@ -150,8 +151,10 @@ func DeliveryCells(d *iot.Delivery) []string {
 	if d.Code != 0 {
 		code = strconv.Itoa(int(d.Code))
 	}
-	return []string{d.ID.String(), d.CreatedAt.String(), d.MessageID.String(), d.Device, d.Webhook, string(d.Type), d.Channel, string(d.Status), string(d.Trigger),
-		strconv.Itoa(d.AttemptCount), code, string(d.Error), d.ErrorDetail, strconv.FormatInt(d.DurationMS, 10), strconv.FormatInt(d.SizeBytes, 10), d.DueAt.String(), d.EndedAt.String()}
+	return []string{d.ID.String(), d.CreatedAt.String(), d.MessageID.String(), d.Device, d.Webhook, string(d.Type), d.Channel,
+		string(d.Status), string(d.Trigger),
+		strconv.Itoa(d.AttemptCount), code, string(d.Error), d.ErrorDetail, strconv.FormatInt(d.DurationMS, 10),
+		strconv.FormatInt(d.SizeBytes, 10), d.DueAt.String(), d.EndedAt.String()}
 }
 
 // MessageColumns are the names of MessageCells.

@@ -14,7 +14,8 @@ import (
 
 func TestCellsAreNoFormulas(t *testing.T) {
 	for cell, want := range map[string]string{
-		"": "", "plain": "plain", "=1+1": "'=1+1", "+31": "'+31", "-5": "-5", "-5.25e3": "-5.25e3", "-5+cmd": "'-5+cmd", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1", "|x": "'|x", "2026-11-21": "2026-11-21",
+		"": "", "plain": "plain", "=1+1": "'=1+1", "+31": "'+31", "-5": "-5", "-5.25e3": "-5.25e3", "-5+cmd": "'-5+cmd", "@SUM(A1)": "'@SUM(A1)",
+		"\t=1": "'\t=1", "\r=1": "'\r=1", "|x": "'|x", "2026-11-21": "2026-11-21",
 	} {
 		if got := guardCell(cell); got != want {
 			t.Errorf("%q becomes %q, want %q", cell, got, want)
@@ -25,7 +26,8 @@ func TestCellsAreNoFormulas(t *testing.T) {
 // numbers is a list of n items in pages of ten; read counts the pages.
 func numbers(n int, read *int, err error) Export[int] {
 	at := 0
-	return Export[int]{Name: "numbers", Format: CSV, Columns: []string{"number"}, Cells: func(v *int) []string { return []string{strconv.Itoa(*v)} }, Clock: time.Now,
+	return Export[int]{Name: "numbers", Format: CSV, Columns: []string{"number"},
+		Cells: func(v *int) []string { return []string{strconv.Itoa(*v)} }, Clock: time.Now,
 		Next: func(context.Context) (page []int, more bool, _ error) {
 			*read++
 			for range 10 {
@@ -82,7 +84,8 @@ func TestHalfAnExportIsNoWholeOne(t *testing.T) {
 
 func TestTheFormatOfAnExport(t *testing.T) {
 	for _, c := range []struct{ query, accept, want string }{
-		{"", "", "ndjson"}, {"", "*/*", "ndjson"}, {"", "text/csv;q=0.9", "csv"}, {"?format=csv", "application/x-ndjson", "csv"}, {"?format=ndjson", "text/csv", "ndjson"}, {"?format=xlsx", "", ""},
+		{"", "", "ndjson"}, {"", "*/*", "ndjson"}, {"", "text/csv;q=0.9", "csv"}, {"?format=csv", "application/x-ndjson", "csv"},
+		{"?format=ndjson", "text/csv", "ndjson"}, {"?format=xlsx", "", ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/"+c.query, nil)
 		r.Header.Set("Accept", c.accept)

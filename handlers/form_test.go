@@ -23,7 +23,8 @@ func TestReadForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Value("name") != "Ada" || f.Raw("password") != " x " || !f.Checked("on") || f.Checked("off") || !f.Has("rights", "b") || f.Has("rights", "c") || len(f.All("rights")) != 2 {
+	if f.Value("name") != "Ada" || f.Raw("password") != " x " || !f.Checked("on") || f.Checked("off") || !f.Has("rights", "b") ||
+		f.Has("rights", "c") || len(f.All("rights")) != 2 {
 		t.Errorf("read %+v", f)
 	}
 	if f, err = posted(t, "other=1"); err != nil || f.Value("name") != "" {
@@ -45,7 +46,8 @@ func TestFormKeepsWhatIsWrong(t *testing.T) {
 	if f.Faulty() {
 		t.Error("a new form is faulty")
 	}
-	if !f.Fail(faults.Err(), "name", "url") || !f.Faulty() || f.Error("name") != "Must have 1 to 254 characters." || f.Error("url") != "Must be absolute." || f.Message() != "" {
+	if !f.Fail(faults.Err(), "name", "url") || !f.Faulty() || f.Error("name") != "Must have 1 to 254 characters." ||
+		f.Error("url") != "Must be absolute." || f.Message() != "" {
 		t.Errorf("%q, %q, %q", f.Error("name"), f.Error("url"), f.Message())
 	}
 	if !f.Fail(faults.Err(), "name") || f.Error("url") != "" || !strings.Contains(f.Message(), "url: must be absolute.") {
@@ -54,7 +56,8 @@ func TestFormKeepsWhatIsWrong(t *testing.T) {
 	if !f.Fail(iot.NewError(iot.LimitReached, "At most five."), "name") || f.Message() != "At most five." || f.Error("name") != "" {
 		t.Errorf("of the whole: %q", f.Message())
 	}
-	for _, err := range []error{errors.New("x"), iot.NewError(iot.NotFound, "x"), iot.NewError(iot.StorageFull, "x"), iot.NewError(iot.Forbidden, "x")} {
+	for _, err := range []error{errors.New("x"), iot.NewError(iot.NotFound, "x"), iot.NewError(iot.StorageFull, "x"),
+		iot.NewError(iot.Forbidden, "x")} {
 		if f.Fail(err, "name") {
 			t.Errorf("%v is about the form", err)
 		}

@@ -29,7 +29,8 @@ const (
 
 // NewGuesses returns a limit that nobody has used yet.
 func NewGuesses(now func() time.Time) *Guesses {
-	return &Guesses{addresses: NewLimiter(now, guessEvery, guessBurst), all: NewLimiter(now, guessEvery/10, 10*guessBurst), known: map[string]struct{}{}}
+	return &Guesses{addresses: NewLimiter(now, guessEvery, guessBurst), all: NewLimiter(now, guessEvery/10, 10*guessBurst),
+		known: map[string]struct{}{}}
 }
 
 // Guess is one that was counted.

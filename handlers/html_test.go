@@ -98,14 +98,16 @@ func TestTheCauseOfAFailureGoesToTheLogAlone(t *testing.T) {
 func TestWhoHasGoneIsNoError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, log := answer(t, &iot.Error{Code: iot.Unavailable, Message: "Given up.", Err: context.Canceled}, request().WithContext(ctx)); log != "" {
+	if _, log := answer(t, &iot.Error{Code: iot.Unavailable, Message: "Given up.", Err: context.Canceled},
+		request().WithContext(ctx)); log != "" {
 		t.Errorf("the log says %q", log)
 	}
 }
 
 func TestFailuresOfHTMXGoToTheToasts(t *testing.T) {
 	rec, _ := answer(t, iot.NewError(iot.Conflict, "What to do."), request("HX-Request", "true"))
-	if rec.Code != 409 || !strings.HasPrefix(rec.Body.String(), "toast: ") || rec.Header().Get("HX-Retarget") != "#toasts" || rec.Header().Get("HX-Reswap") != "beforeend" {
+	if rec.Code != 409 || !strings.HasPrefix(rec.Body.String(), "toast: ") || rec.Header().Get("HX-Retarget") != "#toasts" ||
+		rec.Header().Get("HX-Reswap") != "beforeend" {
 		t.Errorf("%d %q %v", rec.Code, rec.Body, rec.Header())
 	}
 	rec, _ = answer(t, iot.NewError(iot.Conflict, "What to do."), request("HX-Request", "true", "HX-History-Restore-Request", "true"))
@@ -173,13 +175,15 @@ func TestRedirect(t *testing.T) {
 		t.Errorf("%v %d %v", err, rec.Code, rec.Header())
 	}
 	rec = httptest.NewRecorder()
-	if err := handlers.Redirect(rec, request("HX-Request", "true"), "/a"); err != nil || rec.Code != 204 || rec.Header().Get("HX-Location") != "/a" {
+	if err := handlers.Redirect(rec, request("HX-Request", "true"), "/a"); err != nil || rec.Code != 204 ||
+		rec.Header().Get("HX-Location") != "/a" {
 		t.Errorf("%v %d %v", err, rec.Code, rec.Header())
 	}
 }
 
 func FuzzLocalPath(f *testing.F) {
-	for _, s := range []string{"/", "/a?b=c#d", "//evil.example", `/\evil.example`, "https://evil.example", "/\tx", "/a//b", "", "%2F%2Fevil", "/%0d%0ax", "http:/x", "/:80"} {
+	for _, s := range []string{"/", "/a?b=c#d", "//evil.example", `/\evil.example`, "https://evil.example", "/\tx", "/a//b", "", "%2F%2Fevil",
+		"/%0d%0ax", "http:/x", "/:80"} {
 		f.Add(s)
 	}
 	base, err := http.NewRequest(http.MethodGet, "https://us.example/x", nil)

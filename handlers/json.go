@@ -47,7 +47,8 @@ type ErrorBody struct {
 func ErrorOf(err error) ErrorBody {
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok || e.Code == iot.Internal {
-		return ErrorBody{Code: iot.Internal, Message: "Something went wrong in Thingpost itself. Try again, or ask the operator to look into its log."}
+		return ErrorBody{Code: iot.Internal, Message: "Something went wrong in Thingpost itself. Try again, or ask the operator to look into " +
+			"its log."}
 	}
 	return ErrorBody{e.Code, e.Message, e.Fields}
 }

@@ -42,7 +42,8 @@ type sample struct {
 
 func TestParseJSONNamesEachFault(t *testing.T) {
 	for body, want := range map[string][]string{
-		`{"text":"a","promoted":"b","flag":false,"big":5,"at":"2026-01-31T08:00:00+01:00","list":[{"n":1}],"map":{"x":{"n":2}},"any":[null]}`: nil,
+		`{"text":"a","promoted":"b","flag":false,"big":5,` +
+			`"at":"2026-01-31T08:00:00+01:00","list":[{"n":1}],"map":{"x":{"n":2}},"any":[null]}`: nil,
 		`{"at":null}`:                             nil,
 		`{"text":1,"flag":"true","big":1.0}`:      {"big", "flag", "text"},
 		`{"big":1e3}`:                             {"big"},
@@ -169,14 +170,16 @@ func TestErrorsBecomeAnswers(t *testing.T) {
 		body   string
 	}{
 		{iot.FieldError("url", "is bad."), 400, `{"error":{"code":"invalid","message":"url: is bad.","fields":{"url":"is bad."}}}`},
-		{fmt.Errorf("look: %w", iot.NewError(iot.NotFound, "Nothing <here>.")), 404, `{"error":{"code":"not_found","message":"Nothing <here>."}}`},
+		{fmt.Errorf("look: %w", iot.NewError(iot.NotFound, "Nothing <here>.")), 404,
+			`{"error":{"code":"not_found","message":"Nothing <here>."}}`},
 		{iot.NewError(iot.Unauthorized, "Who?"), 401, `{"error":{"code":"unauthorized","message":"Who?"}}`},
 		{iot.NewError(iot.Forbidden, "No."), 403, `{"error":{"code":"forbidden","message":"No."}}`},
 		{iot.NewError(iot.Conflict, "No."), 409, `{"error":{"code":"conflict","message":"No."}}`},
 		{iot.NewError(iot.LimitReached, "No."), 409, `{"error":{"code":"limit_reached","message":"No."}}`},
 		{iot.NewError(iot.TooLarge, "No."), 413, `{"error":{"code":"too_large","message":"No."}}`},
 		{iot.NewError(iot.RateLimited, "No."), 429, `{"error":{"code":"rate_limited","message":"No."}}`},
-		{&iot.Error{Code: iot.Unavailable, Message: "Later.", Err: errors.New("inner")}, 503, `{"error":{"code":"unavailable","message":"Later."}}`},
+		{&iot.Error{Code: iot.Unavailable, Message: "Later.", Err: errors.New("inner")}, 503,
+			`{"error":{"code":"unavailable","message":"Later."}}`},
 		{iot.NewError(iot.StorageFull, "Full."), 507, `{"error":{"code":"storage_full","message":"Full."}}`},
 	} {
 		w := httptest.NewRecorder()

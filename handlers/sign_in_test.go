@@ -30,9 +30,10 @@ func newGuard(t *testing.T) *guard {
 
 // restarted has forgotten all that was counted.
 func (g *guard) restarted() *SignIns {
-	return NewSignIns(SignInOptions{Now: func() time.Time { return g.now }, Key: "a key", KnowsAddress: func(_ context.Context, email, address string) (bool, error) {
-		return g.known[accountOf(email)+" "+address], nil
-	}})
+	return NewSignIns(SignInOptions{Now: func() time.Time { return g.now }, Key: "a key",
+		KnowsAddress: func(_ context.Context, email, address string) (bool, error) {
+			return g.known[accountOf(email)+" "+address], nil
+		}})
 }
 
 // guess tries a password from an address, with cookies and perhaps signed in, and
@@ -178,7 +179,8 @@ func TestABrowserIsKnownByItsCookieAlone(t *testing.T) {
 	cookie := r.Cookies()[0]
 	w := httptest.NewRecorder()
 	g.Remember(w, owner)
-	if c := w.Result().Cookies()[0]; !c.HttpOnly || c.Secure || c.SameSite != http.SameSiteLaxMode || c.MaxAge < 300*24*60*60 || strings.Contains(c.Value, "ada") {
+	if c := w.Result().Cookies()[0]; !c.HttpOnly || c.Secure || c.SameSite != http.SameSiteLaxMode || c.MaxAge < 300*24*60*60 ||
+		strings.Contains(c.Value, "ada") {
 		t.Errorf("the cookie is %v", c)
 	}
 	named := func(name, value string) func(*http.Request) {
@@ -194,7 +196,8 @@ func TestABrowserIsKnownByItsCookieAlone(t *testing.T) {
 		set  func(*http.Request)
 		want bool
 	}{
-		"hers": {hers, true}, "none": {func(*http.Request) {}, false}, "changed": {named(cookie.Name, changed), false}, "cut": {named(cookie.Name, cookie.Value[:40]), false},
+		"hers": {hers, true}, "none": {func(*http.Request) {}, false}, "changed": {named(cookie.Name, changed), false},
+		"cut":                {named(cookie.Name, cookie.Value[:40]), false},
 		"of another account": {named(cookie.Name, other.Cookies()[0].Value), false}, "empty": {named(cookie.Name, ""), false},
 	} {
 		if got := known(c.set); got != c.want {

@@ -162,7 +162,8 @@ func TestControlsAndChartsStandOutInBothThemes(t *testing.T) {
 			}
 		}
 		// Charts stand on cards.
-		for _, phase := range []string{"chart-ok", "chart-wait", "chart-bad", "phase-dns", "phase-connect", "phase-tls", "phase-wait", "phase-body"} {
+		for _, phase := range []string{"chart-ok", "chart-wait", "chart-bad", "phase-dns", "phase-connect", "phase-tls", "phase-wait",
+			"phase-body"} {
 			if got := contrast(th.token(t, phase).linear(), th.token(t, "surface").linear()); got < 3 {
 				t.Errorf("%s: %s on surface is %.2f, less than 3", name, phase, got)
 			}

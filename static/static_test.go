@@ -46,8 +46,9 @@ func body(t *testing.T, r io.Reader) []byte {
 
 func TestEachFileIsServedUnderItsHash(t *testing.T) {
 	types := map[string]string{
-		"css/app.css": "text/css; charset=utf-8", "js/app.js": "text/javascript; charset=utf-8", "js/htmx.min.js": "text/javascript; charset=utf-8",
-		"js/live.js": "text/javascript; charset=utf-8", "icons.svg": "image/svg+xml", "favicon.svg": "image/svg+xml",
+		"css/app.css": "text/css; charset=utf-8", "js/app.js": "text/javascript; charset=utf-8",
+		"js/htmx.min.js": "text/javascript; charset=utf-8",
+		"js/live.js":     "text/javascript; charset=utf-8", "icons.svg": "image/svg+xml", "favicon.svg": "image/svg+xml",
 		"LICENSES.md": "text/plain; charset=utf-8",
 	}
 	for name, contentType := range types {
@@ -58,7 +59,8 @@ func TestEachFileIsServedUnderItsHash(t *testing.T) {
 			}
 			path := Path(name)
 			ext := filepath.Ext(name)
-			if !regexp.MustCompile(`^/static/` + regexp.QuoteMeta(strings.TrimSuffix(name, ext)) + `\.[0-9a-f]{12}` + regexp.QuoteMeta(ext) + `$`).MatchString(path) {
+			if !regexp.MustCompile(`^/static/` + regexp.QuoteMeta(strings.TrimSuffix(name, ext)) + `\.[0-9a-f]{12}` + regexp.QuoteMeta(ext) +
+				`$`).MatchString(path) {
 				t.Errorf("path is %q", path)
 			}
 
@@ -150,7 +152,8 @@ func TestScriptIsSafeUnderAStrictPolicy(t *testing.T) {
 		}
 		js = append(js, text...)
 	}
-	for _, forbidden := range []string{"eval(", "new Function", "innerHTML", "outerHTML", "insertAdjacentHTML", ".style", "localStorage", "document.write"} {
+	for _, forbidden := range []string{"eval(", "new Function", "innerHTML", "outerHTML", "insertAdjacentHTML", ".style", "localStorage",
+		"document.write"} {
 		if bytes.Contains(js, []byte(forbidden)) {
 			t.Errorf("holds %q", forbidden)
 		}

@@ -56,7 +56,8 @@ func TestCompressTakesHTMLAlone(t *testing.T) {
 	rec := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/", http.NoBody)
 	r.Header.Set("Accept-Encoding", "gzip")
-	compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(strings.Repeat("x", 9))) })).ServeHTTP(rec, r)
+	compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(strings.Repeat("x", 9))) })).ServeHTTP(rec,
+		r)
 	if rec.Body.Len() != 9 {
 		t.Errorf("without a type it answers %q", rec.Body)
 	}

@@ -100,7 +100,8 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	}
 	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.String("method", r.Method),
 		slog.String("path", loggedPath(r.URL.Path)), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(handlers.RequestIDHeader)+".", http.StatusInternalServerError)
+	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(handlers.RequestIDHeader)+".",
+		http.StatusInternalServerError)
 }
 
 // loggedPath leaves out what in a path is a secret by itself: the link to an
@@ -125,7 +126,8 @@ func (s *Server) logRequest(rec *recorder, r *http.Request, start time.Time) {
 		status = http.StatusOK // what net/http answers for a handler that wrote nothing
 	}
 	s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", rec.Header().Get(handlers.RequestIDHeader)),
-		slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)), slog.Int("status", status), slog.Int64("size_bytes", rec.size),
+		slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)), slog.Int("status", status),
+		slog.Int64("size_bytes", rec.size),
 		slog.Int64("duration_ms", s.o.Now().Sub(start).Milliseconds()), slog.String("remote", r.RemoteAddr))
 }
 
@@ -213,7 +215,8 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 			if r.Context().Err() != nil {
 				level = slog.LevelDebug // whoever asked has gone
 			}
-			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.Any("error", err))
+			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
+				slog.Any("error", err))
 			http.Error(w, "Thingpost cannot read its database just now. Try again in a moment.", http.StatusServiceUnavailable)
 			return
 		}

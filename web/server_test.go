@@ -32,12 +32,16 @@ func TestSiteMap(t *testing.T) {
 			t.Errorf("%s: %s %s", path, resp.status, body)
 		}
 	}
-	for _, path := range []string{"/api", "/api/v2/x", "/v3/x", "/in/tts/p", "/http/messages", "/messages", "/tokens", "/users", "/register", "/orgs", "/groups",
-		"/things", "/profiles", "/webhooks", "/keys", "/identify", "/commands", "/health", "/svcauth", "/svcusers/x", "/svcthings", "/svcwebhooks", "/svchttp",
-		"/metrics", "/static/none.css", "/api/v1/twice/../up", "/api/v1/..", "/api/../sign-in", "/../api/v1/x", "/sign-in/../api/v1/x", "/sign-in/../things/x",
+	for _, path := range []string{"/api", "/api/v2/x", "/v3/x", "/in/tts/p", "/http/messages", "/messages", "/tokens", "/users", "/register",
+		"/orgs", "/groups",
+		"/things", "/profiles", "/webhooks", "/keys", "/identify", "/commands", "/health", "/svcauth", "/svcusers/x", "/svcthings",
+		"/svcwebhooks", "/svchttp",
+		"/metrics", "/static/none.css", "/api/v1/twice/../up", "/api/v1/..", "/api/../sign-in", "/../api/v1/x", "/sign-in/../api/v1/x",
+		"/sign-in/../things/x",
 		"/api/v1/x/%2e%2E/y", "/api/v1/x/.%2e", "//in//tts/../x", "/http/messages/a/../b", "/api//", "//v3//x/"} {
 		resp, body := s.do(t, http.MethodGet, path, nil)
-		if resp.code != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) || resp.header.Get("Content-Type") != "application/json" {
+		if resp.code != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) ||
+			resp.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %s %s", path, resp.status, body)
 		}
 	}
@@ -47,7 +51,8 @@ func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
 	s := newSite(t, false)
 	resp, _ := s.do(t, http.MethodGet, "/", nil)
 	policy := resp.header.Get("Content-Security-Policy")
-	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+	for _, part := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+		"form-action 'self'"} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("the policy lacks %s: %s", part, policy)
 		}
@@ -55,7 +60,8 @@ func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
 	if strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy allows inline code: %s", policy)
 	}
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Strict-Transport-Security": ""} {
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
+		"Strict-Transport-Security": ""} {
 		if got := resp.header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
@@ -79,7 +85,8 @@ func TestOtherSitesCannotChangeAnything(t *testing.T) {
 		{"our own page", http.MethodPost, "/sign-in", []string{"Sec-Fetch-Site: same-origin"}, http.StatusOK},
 		{"our own page behind a proxy", http.MethodPost, "/sign-in", []string{"Origin: https://thingpost.example.org"}, http.StatusOK},
 		{"a program", http.MethodPost, "/sign-in", nil, http.StatusOK},
-		{"the API has no cookie to abuse", http.MethodPost, "/api/v1/projects", []string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, http.StatusOK},
+		{"the API has no cookie to abuse", http.MethodPost, "/api/v1/projects",
+			[]string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, http.StatusOK},
 	} {
 		if resp, body := s.do(t, c.method, c.path, nil, c.headers...); resp.code != c.want {
 			t.Errorf("%s: %s %s", c.name, resp.status, body)
@@ -90,7 +97,8 @@ func TestOtherSitesCannotChangeAnything(t *testing.T) {
 func TestPanicAnswers500AndTheServerGoesOn(t *testing.T) {
 	s := newSite(t, false)
 	resp, body := s.do(t, http.MethodGet, "/panic", nil)
-	if resp.code != http.StatusInternalServerError || !strings.Contains(body, resp.header.Get(handlers.RequestIDHeader)) || strings.Contains(body, "of a handler") {
+	if resp.code != http.StatusInternalServerError || !strings.Contains(body, resp.header.Get(handlers.RequestIDHeader)) ||
+		strings.Contains(body, "of a handler") {
 		t.Errorf("%s %s", resp.status, body)
 	}
 	if resp, _ := s.do(t, http.MethodGet, "/healthz", nil); resp.code != http.StatusOK {
@@ -103,7 +111,8 @@ func TestMetricsNeedTheToken(t *testing.T) {
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "figures") })
 		o.MetricsToken = "long-enough-token"
 	})
-	for header, want := range map[string]int{"X-None: 1": 401, "Authorization: Bearer wrong": 401, "Authorization: Basic long-enough-token": 401, "Authorization: Bearer long-enough-token": 200} {
+	for header, want := range map[string]int{"X-None: 1": 401, "Authorization: Bearer wrong": 401,
+		"Authorization: Basic long-enough-token": 401, "Authorization: Bearer long-enough-token": 200} {
 		if resp, body := s.do(t, http.MethodGet, "/metrics", nil, header); resp.code != want || (body == "figures") != (want == 200) {
 			t.Errorf("%s: %s %s", header, resp.status, body)
 		}
@@ -224,9 +233,11 @@ func TestPanicsTellNoSecret(t *testing.T) {
 		panic(fmt.Errorf("look up %v of %+v %#v %s", given, hooks[0], *hooks[0], given))
 	})
 	s := newSite(t, false, func(o *web.Options) { o.Log, o.API, o.Dashboard, o.Inspector = log.logger(), fall, fall, fall })
-	paths := []string{"/api/v1/x?key=very-secret", "/embed/very-secret", "/embed/very-secret/events", "/inspect/very-secret/a", "/settings?token=very-secret"}
+	paths := []string{"/api/v1/x?key=very-secret", "/embed/very-secret", "/embed/very-secret/events", "/inspect/very-secret/a",
+		"/settings?token=very-secret"}
 	for _, path := range paths {
-		resp, body := s.do(t, http.MethodPost, path, []*http.Cookie{{Name: "thingpost", Value: "very-secret"}}, "Authorization: Bearer very-secret", "X-Key: very-secret")
+		resp, body := s.do(t, http.MethodPost, path, []*http.Cookie{{Name: "thingpost", Value: "very-secret"}},
+			"Authorization: Bearer very-secret", "X-Key: very-secret")
 		if resp.code != http.StatusInternalServerError || strings.Contains(body+fmt.Sprint(resp.header), "very-secret") {
 			t.Errorf("%s answers %s %s", path, resp.status, body)
 		}

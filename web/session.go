@@ -66,7 +66,8 @@ func (s *Sessions) cookieName() string {
 }
 
 func (s *Sessions) options() *sessions.Options {
-	return &sessions.Options{Path: "/", MaxAge: int(sessionLifetime / time.Second), Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return &sessions.Options{Path: "/", MaxAge: int(sessionLifetime / time.Second), Secure: s.secure, HttpOnly: true,
+		SameSite: http.SameSiteLaxMode}
 }
 
 // SignIn begins a new session for the account. It has a new id, and the one

@@ -70,7 +70,8 @@ func ratio(ctx context.Context, r *runner) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	return fmt.Sprintf("%.2f (rounds %.2f): %.0f against %.0f messages/s, %.3f against %.3f ms of CPU each; %.2f of a relay that answers as we do",
+	return fmt.Sprintf("%.2f (rounds %.2f): %.0f against %.0f messages/s, %.3f against %.3f ms of CPU each; %.2f of a relay that answers "+
+		"as we do",
 		f.Ratio, f.Ratios, f.Ours.Delivered, f.Bare.Delivered, f.Ours.CPUMS, f.Bare.CPUMS, f.Relay), f.Ratio >= 0.6, nil
 }
 
@@ -89,7 +90,8 @@ func beside(ctx context.Context, r *runner) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	return fmt.Sprintf("p99 %.1f ms alone, %.1f ms beside it", f.Slow.Alone.P99, f.Slow.Beside.P99), f.Slow.Beside.P99 <= 2*f.Slow.Alone.P99, nil
+	return fmt.Sprintf("p99 %.1f ms alone, %.1f ms beside it", f.Slow.Alone.P99, f.Slow.Beside.P99), f.Slow.Beside.P99 <= 2*f.Slow.Alone.P99,
+		nil
 }
 
 func pending(ctx context.Context, r *runner) (string, bool, error) {

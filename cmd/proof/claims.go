@@ -12,8 +12,9 @@ var claims = []claim{
 	},
 	{
 		claim: "`kill -9` loses nothing that was acknowledged",
-		done:  "killed at random moments under load, also while it starts; every acknowledged message is looked for at every webhook that wanted it",
-		pkg:   "cmd/thingpost", tests: []string{"TestKilledAtAnyMomentLosesNothing"}, env: []string{"THINGPOST_KILLS=20"},
+		done: "killed at random moments under load, also while it starts; every acknowledged message is looked for at every webhook that " +
+			"wanted it",
+		pkg: "cmd/thingpost", tests: []string{"TestKilledAtAnyMomentLosesNothing"}, env: []string{"THINGPOST_KILLS=20"},
 		more: "make crash KILLS=1000 MESSAGES=5000000",
 	},
 	{
@@ -129,12 +130,14 @@ var claims = []claim{
 	{
 		claim: "sessions cannot be fixed, stolen or outlived; guessing is throttled",
 		done:  "cookies, sign-in, sign-out, passwords, by every door",
-		pkg:   "cmd/thingpost", tests: []string{"TestSessionsCannotBeFixedStolenOrOutlived", "TestSessionCookiesAreForThisHostAndHTTPSAlone", "TestSignInIsThrottledAndTellsNothing"},
+		pkg:   "cmd/thingpost", tests: []string{"TestSessionsCannotBeFixedStolenOrOutlived", "TestSessionCookiesAreForThisHostAndHTTPSAlone",
+			"TestSignInIsThrottledAndTellsNothing"},
 	},
 	{
 		claim: "other sites change, frame and redirect nothing",
 		done:  "every action of the dashboard asked for by another site; every page's policy; every address to return to",
-		pkg:   "cmd/thingpost", tests: []string{"TestOtherSitesChangeNothingByAnyRoute", "TestEveryPageForbidsScriptsAndFrames", "TestNobodyIsSentElsewhere"},
+		pkg:   "cmd/thingpost", tests: []string{"TestOtherSitesChangeNothingByAnyRoute", "TestEveryPageForbidsScriptsAndFrames",
+			"TestNobodyIsSentElsewhere"},
 	},
 	{
 		claim: "what devices and people write is shown as text",

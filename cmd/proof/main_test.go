@@ -32,7 +32,8 @@ func TestReadsWhatTestsSay(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, s.outcomes[name], want)
 		}
 	}
-	if !slices.Equal(s.figures, []string{"3 of 3"}) || !slices.Equal(s.parts, []string{"3 of 3"}) || !slices.Equal(s.skipped, []string{"TestB"}) {
+	if !slices.Equal(s.figures, []string{"3 of 3"}) || !slices.Equal(s.parts, []string{"3 of 3"}) ||
+		!slices.Equal(s.skipped, []string{"TestB"}) {
 		t.Errorf("figures %q, of parts %q, skipped %q", s.figures, s.parts, s.skipped)
 	}
 }
@@ -89,7 +90,8 @@ func TestTableGoesBetweenTheMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "a\n" + beginMark + "\n\n| Lost | figure | what was done, what was measured | holds | alone or longer |\n|---|---:|---|---|---|\n" +
+	want := "a\n" + beginMark +
+		"\n\n| Lost | figure | what was done, what was measured | holds | alone or longer |\n|---|---:|---|---|---|\n" +
 		"| nothing | | kills | yes | `go test ./cmd/x -run 'TestA'` |\n| | 1 | a\\|b | | |\n" +
 		"| less | |  | yes | `make proof ONLY=TestA` |\n| | 3 of 3 | ways | | |\n| | 0 | lost | | |\n" +
 		"| least | |  | **no** | `make x` |\n\n" + endMark + "\nb\n"
@@ -107,7 +109,8 @@ func TestFiguresHaveRowsOfTheirOwn(t *testing.T) {
 		"5 of 9 ways, none works; 3 ms":        {{"5 of 9", "ways, none works"}, {"3 ms", ""}},
 		"p50 1.1 ms, p99 2.9 ms":               {{"1.1 ms", "p50"}, {"2.9 ms", "p99"}},
 		"down: 720 owed, all sent 9m51s later": {{"", "down"}, {"720", "owed, all sent 9m51s later"}},
-		"45s at 2115 messages/s; memory 76 MiB +2.1 %, at most 205 MiB on disk": {{"45s", "at 2115 messages/s"}, {"", "memory 76 MiB +2.1 %"}, {"at most 205 MiB", "on disk"}},
+		"45s at 2115 messages/s; memory 76 MiB +2.1 %, at most 205 MiB on disk": {{"45s", "at 2115 messages/s"}, {"", "memory 76 MiB +2.1 %"},
+			{"at most 205 MiB", "on disk"}},
 	} {
 		if got := measures(text); !slices.Equal(got, want) {
 			t.Errorf("%q:\ngot  %q\nwant %q", text, got, want)

@@ -28,7 +28,8 @@ type claim struct {
 }
 
 func (c claim) names(part string) bool {
-	return part == "" || strings.Contains(c.claim, part) || slices.ContainsFunc(c.tests, func(t string) bool { return strings.Contains(t, part) })
+	return part == "" || strings.Contains(c.claim, part) ||
+		slices.ContainsFunc(c.tests, func(t string) bool { return strings.Contains(t, part) })
 }
 
 // row is what came of a claim; fault is empty if it holds.
@@ -76,7 +77,8 @@ func (r *runner) test(ctx context.Context, c claim) (figure, fault string) {
 	if err != nil {
 		return "", err.Error()
 	}
-	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.count=1", "-test.timeout="+limit.String(), "-test.run=^("+strings.Join(c.tests, "|")+")$")
+	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.count=1", "-test.timeout="+limit.String(),
+		"-test.run=^("+strings.Join(c.tests, "|")+")$")
 	cmd.Dir = c.pkg
 	cmd.Env = append(os.Environ(), c.env...)
 	out, err := cmd.CombinedOutput()

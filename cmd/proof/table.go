@@ -57,7 +57,8 @@ type measure struct{ value, of string }
 
 var (
 	separator = regexp.MustCompile(`[;:,] `)
-	quantity  = regexp.MustCompile(`^(p\d\d )?((?:at (?:most|least) )?[+−-]?\d[\w.,]*(?: (?:of|against) \d[\w.]*)?(?: (?:ms|MiB|KiB|KB|%|messages/s))?)(?: |$)`)
+	quantity  = regexp.MustCompile(`^(p\d\d )?((?:at (?:most|least) )?[+−-]?\d[\w.,]*(?: (?:of|against) \d[\w.]*)?(?: ` +
+		`(?:ms|MiB|KiB|KB|%|messages/s))?)(?: |$)`)
 )
 
 // measures takes a text such as "20 kills, 0 lost; 3 of 3 ways" apart, in its

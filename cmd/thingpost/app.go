@@ -90,7 +90,8 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		a.hangup = make(chan os.Signal, 1)
 		signal.Notify(a.hangup, syscall.SIGHUP)
 	}
-	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log, OnCommit: a.committed, Reserve: reserveBytes, Cache: a.budget.Cache,
+	if a.db, err = db.Open(ctx, db.Options{Folder: c.Store.Data, KeyFile: c.Store.KeyFile, Limits: c.Webhooks.Limits, Now: now, Log: log,
+		OnCommit: a.committed, Reserve: reserveBytes, Cache: a.budget.Cache,
 		Refuses: func(url string) string { return a.refuses(url) }}); err != nil {
 		return a, err
 	}
@@ -137,18 +138,23 @@ func (a *app) wire() {
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	webhooks := settings.New(a.db, a.now)
 	passwords := iot.NewPasswords()
-	signIns := handlers.NewSignIns(handlers.SignInOptions{Now: a.now, Key: a.db.BrowserKey(), KnowsAddress: a.db.KnowsAddress, Secure: a.config.secure()})
-	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Templates: a.catalog, Hub: a.hub, Now: a.now, Log: a.log}
+	signIns := handlers.NewSignIns(handlers.SignInOptions{Now: a.now, Key: a.db.BrowserKey(), KnowsAddress: a.db.KnowsAddress,
+		Secure: a.config.secure()})
+	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Templates: a.catalog, Hub: a.hub, Now: a.now,
+		Log: a.log}
 	a.web = web.New(web.Options{
 		Proxies:        a.config.HTTP.Proxies,
 		MaxConnections: min(maxConnections(), a.budget.Connections),
 		Intake:         a.budget.Intake,
-		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Templates: a.catalog,
+		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns,
+			Templates:         a.catalog,
 			AllowRegistration: a.config.First.AllowRegistration, Now: a.now, Log: a.log}),
 		TTS:      tts.New(a.dialect),
 		Mainflux: a.mainflux(webhooks, passwords, signIns),
-		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
-			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, AllowRegistration: a.config.First.AllowRegistration, Limits: a.db.Limits(), Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
+		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords,
+			SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
+			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, AllowRegistration: a.config.First.AllowRegistration, Limits: a.db.Limits(),
+			Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Backups: a.backups, StylePage: a.config.Watch.StylePage,
 			Host: dashboard.Host{StartedAt: iot.At(a.now()), Retention: a.config.Store.Retention, RetentionBytes: a.config.Store.RetentionBytes,
 				Options: a.config.InForce, LivePages: a.hub.Subscribers},
@@ -182,7 +188,8 @@ func (a *app) own() (list []netip.AddrPort) {
 
 // mainflux is the dialect of Mainflux.
 func (a *app) mainflux(webhooks *settings.Webhooks, passwords *iot.Passwords, signIns *handlers.SignIns) http.Handler {
-	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns,
+	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords,
+		SignIns:           signIns,
 		AllowRegistration: a.config.First.AllowRegistration, PublicURL: a.url(), Version: versionName(), Now: a.now, Log: a.log})
 }
 
@@ -307,11 +314,14 @@ func listen(ctx context.Context, option, address string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, iot.NewError(iot.Unavailable, "The address "+address+" is in use by another program. Stop that, or choose another with -"+option+".")
+		return nil, iot.NewError(iot.Unavailable, "The address "+address+" is in use by another program. Stop that, or choose another with -"+
+			option+".")
 	case errors.Is(err, os.ErrPermission):
-		return nil, iot.NewError(iot.Unavailable, "The address "+address+" may not be used by this user. Choose a port from 1024 on with -"+option+".")
+		return nil, iot.NewError(iot.Unavailable, "The address "+address+" may not be used by this user. Choose a port from 1024 on with -"+
+			option+".")
 	}
-	return nil, &iot.Error{Code: iot.Unavailable, Message: "The address " + address + " cannot be listened on. Choose another with -" + option + ".", Err: err}
+	return nil, &iot.Error{Code: iot.Unavailable, Message: "The address " + address + " cannot be listened on. Choose another with -" +
+		option + ".", Err: err}
 }
 
 // certificate is the server's own for TLS. It can be read again while it is used.
@@ -329,7 +339,8 @@ func loadCertificate(certFile, keyFile string) (*certificate, error) {
 func (c *certificate) reload() error {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return &iot.Error{Code: iot.Unavailable, Message: "The certificate " + c.certFile + " with the key " + c.keyFile + " cannot be used. Both must be PEM files that belong together.", Err: err}
+		return &iot.Error{Code: iot.Unavailable, Message: "The certificate " + c.certFile + " with the key " + c.keyFile +
+			" cannot be used. Both must be PEM files that belong together.", Err: err}
 	}
 	c.now.Store(&pair)
 	return nil
@@ -340,5 +351,8 @@ func (c *certificate) config() *tls.Config {
 	if c == nil {
 		return nil
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil }}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate,
+		error) {
+		return c.now.Load(), nil
+	}}
 }

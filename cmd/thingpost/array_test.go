@@ -20,7 +20,8 @@ func TestADiskThatFailsWithinAnArray(t *testing.T) {
 		fmt.Fprintf(&body, "{\"payload\":{\"n\":%d}}\n", n)
 	}
 	w.machine.failAt(1500, diskError, false)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.p.url+"/api/v1/projects/probes/messages", strings.NewReader(body.String()))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.p.url+"/api/v1/projects/probes/messages",
+		strings.NewReader(body.String()))
 	must(t, err)
 	r.Header.Set("Authorization", "Bearer "+w.key)
 	r.Header.Set("Content-Type", "application/x-ndjson")

@@ -50,7 +50,8 @@ func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 	w.secretsStay(file, secret)
 	w.refusesParts(file)
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d backups under load restored: %d messages and %d pending deliveries in them, 0 that was acknowledged before is missing, 0 bytes changed, secrets open with their key alone", backups, messages, pending))
+		t.Attr("figure", fmt.Sprintf("%d backups under load restored: %d messages and %d pending deliveries in them, 0 that was acknowledged "+
+			"before is missing, 0 bytes changed, secrets open with their key alone", backups, messages, pending))
 	}
 }
 

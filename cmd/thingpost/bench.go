@@ -299,7 +299,8 @@ func (r *benchResult) print(out io.Writer) error {
 		line("%d messages/s, beside a webhook that takes 5 s\t\t\t\t%s", s.Rate, s.Beside)
 	}
 	if s := r.Start; s != nil {
-		line("\nstart with %d pending: first delivery after %.0f ms, %.0f MiB of memory, %.0f MiB on disk", s.Pending, s.FirstMS, s.MemoryMiB, s.DatabaseMiB)
+		line("\nstart with %d pending: first delivery after %.0f ms, %.0f MiB of memory, %.0f MiB on disk", s.Pending, s.FirstMS, s.MemoryMiB,
+			s.DatabaseMiB)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -297,7 +297,8 @@ func percentileMS(list []time.Duration, p int) float64 {
 
 // benchBody is a message like those of a soil probe, with the time of sending.
 func benchBody(at time.Time) []byte {
-	return fmt.Appendf(nil, `{"payload":{"sent_at":%d,"probe":7,"vwc":11.42,"soil_c":14.60,"battery_v":3.31,"note":"north bed, row 4"}}`, at.UnixNano())
+	return fmt.Appendf(nil, `{"payload":{"sent_at":%d,"probe":7,"vwc":11.42,"soil_c":14.60,"battery_v":3.31,"note":"north bed, row 4"}}`,
+		at.UnixNano())
 }
 
 // benchReceiver counts what arrives and how long it was on its way.
@@ -428,7 +429,8 @@ func fill(ctx context.Context, store *db.DB, now func() time.Time, n int) error 
 				Payload: body[len(`{"payload":`) : len(body)-1], ReceivedAt: at}
 			w := s.Webhooks[0]
 			list[i] = &db.Accept{Message: m, Device: device, Project: project, Version: s.Version, InOrder: []bool{false},
-				Deliveries: []*iot.Delivery{{ID: store.NewID(), MessageID: m.ID, ProjectID: project.Key, WebhookID: w.Key, DeviceID: device.Key, Type: m.Type,
+				Deliveries: []*iot.Delivery{{ID: store.NewID(), MessageID: m.ID, ProjectID: project.Key, WebhookID: w.Key, DeviceID: device.Key,
+					Type:   m.Type,
 					Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(m.Payload)), DueAt: at, CreatedAt: at}}}
 		}
 		if err := store.Accept(list...); err != nil {

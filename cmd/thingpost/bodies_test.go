@@ -31,7 +31,8 @@ func bodyDoors(t *testing.T, url string) (_ []bodyDoor, count func() int) {
 	c.call("POST", "/projects", map[string]string{"id": "doors", "name": "Doors"}, 201, nil)
 	var device struct{ Key, UUID string }
 	c.call("POST", "/projects/doors/devices", map[string]string{"id": "probe"}, 201, &device)
-	c.call("POST", "/projects/doors/webhooks", map[string]any{"id": "hook", "description": "d", "url": "https://hook.example.org/", "type": "iottly"}, 201, nil)
+	c.call("POST", "/projects/doors/webhooks", map[string]any{"id": "hook", "description": "d", "url": "https://hook.example.org/",
+		"type": "iottly"}, 201, nil)
 	var key struct{ Key string }
 	c.call("POST", "/projects/doors/keys", map[string]any{"name": "k", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
 	const (
@@ -44,7 +45,8 @@ func bodyDoors(t *testing.T, url string) (_ []bodyDoor, count func() int) {
 	project1, thing := "Bearer "+key.Key, "/things/"+h.thing
 	doors := []bodyDoor{
 		{"one message", "POST", device1 + "/messages", "Bearer " + device.Key, jsonMIM, `{"payload":%s}`, 202, 413, 405, true},
-		{"iottly's form", "POST", device1 + "/messages", project1, jsonMIM, `{"_id":{"$oid":"1"},"from":"` + device.UUID + `","type":"userdefined","payload":%s}`, 202, 413, 405, true},
+		{"iottly's form", "POST", device1 + "/messages", project1, jsonMIM, `{"_id":{"$oid":"1"},"from":"` + device.UUID +
+			`","type":"userdefined","payload":%s}`, 202, 413, 405, true},
 		{"one of any device", "POST", project + "/messages", project1, jsonMIM, `{"from":"probe","payload":%s}`, 202, 413, 405, true},
 		{"an array", "POST", project + "/messages", project1, jsonMIM, "[\n" + `{"from":"probe","payload":%s}]`, 202, 413, 405, true},
 		{"lines", "POST", project + "/messages", project1, "application/x-ndjson", `{"from":"probe","payload":%s}` + "\n", 202, 413, 405, true},
@@ -52,12 +54,14 @@ func bodyDoors(t *testing.T, url string) (_ []bodyDoor, count func() int) {
 		{"a simulated message", "POST", tts + "/devices/probe/up/simulate", project1, jsonMIM, up, 200, 400, 501, true},
 		{"the same, misspelt", "POST", "/v3/api/as/applications/doors/devices/probe/up/simulate", project1, jsonMIM, up, 200, 400, 501, true},
 		{"a downlink", "POST", device1 + "/downlinks", project1, jsonMIM, `{"payload":%s}`, 201, 413, 405, true},
-		{"downlinks by a webhook", "POST", tts + "/webhooks/hook/devices/probe/down/push", project1, jsonMIM, `{"downlinks":[{"f_port":1,"decoded_payload":{"v":%s}}]}`, 200, 400, 405, true},
+		{"downlinks by a webhook", "POST", tts + "/webhooks/hook/devices/probe/down/push", project1, jsonMIM,
+			`{"downlinks":[{"f_port":1,"decoded_payload":{"v":%s}}]}`, 200, 400, 405, true},
 		{"settings", "PATCH", project + "/webhooks/hook", project1, jsonMIM, `{"description":%s}`, 200, 413, 405, false},
 		{"Mainflux's message", "POST", "/http/messages/a/b", "Thing " + h.key, jsonMIM, `{"v":%s}`, 202, 413, 405, false},
 		{"Mainflux's SenML", "POST", "/messages", "Thing " + h.key, "application/senml+json", `%s`, 202, 413, 405, false},
 		{"Mainflux's command", "POST", thing + "/commands", "Bearer " + h.token, jsonMIM, `%s`, 202, 413, 405, false},
-		{"Mainflux's settings", "PUT", "/svcthings" + thing, "Bearer " + h.token, jsonMIM, `{"name":"t","type":"sensor","metadata":{"v":%s}}`, 200, 413, 405, false},
+		{"Mainflux's settings", "PUT", "/svcthings" + thing, "Bearer " + h.token, jsonMIM, `{"name":"t","type":"sensor","metadata":{"v":%s}}`,
+			200, 413, 405, false},
 		{"Mainflux's search", "POST", "/things/search", "Bearer " + h.token, jsonMIM, `{"name":%s}`, 200, 413, 405, false},
 	}
 	return doors, func() int {
@@ -116,10 +120,11 @@ func TestBodiesAtEveryDoor(t *testing.T) {
 		d := &doors[i]
 		t.Run(d.name, func(t *testing.T) {
 			for name, value := range map[string]struct{ json, bad, words string }{ // bad is where the fault is
-				"Latin-1":           {`"a gr` + "\xfc" + `n one"`, "\xfc", "0xfc is not UTF-8"},
-				"a surrogate":       {`"a \ud83d one"`, `\ud83d`, "half of a surrogate pair"},
-				"nested too deep":   {strings.Repeat("[", iot.MaxJSONDepth+1) + strings.Repeat("]", iot.MaxJSONDepth+1), "", "nested too deep"},
-				"too long a number": {"[" + strings.Repeat("7", iot.MaxJSONDigits+1) + "]", strings.Repeat("7", iot.MaxJSONDigits+1), "too long a number"},
+				"Latin-1":         {`"a gr` + "\xfc" + `n one"`, "\xfc", "0xfc is not UTF-8"},
+				"a surrogate":     {`"a \ud83d one"`, `\ud83d`, "half of a surrogate pair"},
+				"nested too deep": {strings.Repeat("[", iot.MaxJSONDepth+1) + strings.Repeat("]", iot.MaxJSONDepth+1), "", "nested too deep"},
+				"too long a number": {"[" + strings.Repeat("7", iot.MaxJSONDigits+1) + "]", strings.Repeat("7", iot.MaxJSONDigits+1),
+					"too long a number"},
 			} {
 				body := d.with(value.json)
 				a := d.knock(t, p.url, body, nil)

@@ -42,7 +42,8 @@ func (b *browser) accessible(axe, what string) {
 	faults, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`(async () => {
 		const found = await axe.run(document, { resultTypes: ["violations"], preload: false });
 		return found.violations.filter((v) => v.impact === "serious" || v.impact === "critical").flatMap((v) =>
-			v.nodes.slice(0, 4).map((n) => v.id + " (" + v.impact + "): " + n.target.join(" ") + "\n\t" + n.html.slice(0, 300) + "\n\t" + n.any.concat(n.all, n.none).map((c) => c.message).join("; ")));
+			v.nodes.slice(0, 4).map((n) => v.id + " (" + v.impact + "): " + n.target.join(" ") + "\n\t" + n.html.slice(0, 300) + "\n\t" + `+
+		`n.any.concat(n.all, n.none).map((c) => c.message).join("; ")));
 	})()`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("axe did not look at %s: %v", what, err)
@@ -88,7 +89,8 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	both("/ without a project")
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "empty", "name": "Empty"}, 201, nil)
-	for _, path := range []string{"", "/deliveries", "/messages", "/devices", "/webhooks", "/replays", "/commands", "/inspector", "/profiles", "/keys", "/embeds", "/audit"} {
+	for _, path := range []string{"", "/deliveries", "/messages", "/devices", "/webhooks", "/replays", "/commands", "/inspector", "/profiles",
+		"/keys", "/embeds", "/audit"} {
 		b.open("/projects/empty" + path)
 		both("/projects/empty" + path)
 	}

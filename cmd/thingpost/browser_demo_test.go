@@ -41,7 +41,8 @@ func TestBrowserDemo(t *testing.T) {
 	must(t, err)
 
 	b := newBrowser(t, strings.TrimSuffix(home, project.Path), true)
-	_, err = chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1440, Height: 900, DeviceScaleFactor: 1})
+	_, err = chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 1440, Height: 900,
+		DeviceScaleFactor: 1})
 	must(t, err)
 	b.open("/sign-in")
 	b.fill("Email", who)

@@ -28,7 +28,8 @@ func (b *browser) reach(selector, name string) {
 			const names = [e.getAttribute("aria-label"), ...[...e.labels ?? []].map(read), e.matches("a, button, summary") ? e.textContent : ""];
 			const same = name === "" || names.some((text) => text?.replace(/\s+/g, " ").trim() === name);
 			// A row's link marks the whole row.
-			const marks = [getComputedStyle(e), getComputedStyle(e, "::after"), ...[...e.labels ?? [], e.closest(".input-group")].filter((e) => e).map((e) => getComputedStyle(e))];
+			const marks = [getComputedStyle(e), getComputedStyle(e, "::after"), ...[...e.labels ?? [], e.closest(".input-group")].filter((e) => `+
+			`e).map((e) => getComputedStyle(e))];
 			return {
 				Is: e.matches(selector) && same && root.contains(e),
 				Mark: marks.some((s) => (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none"),
@@ -43,7 +44,8 @@ func (b *browser) reach(selector, name string) {
 		}
 		must(b.t, chromedp.Do(b.ctx, chromedp.KeyEvent(kb.Tab)))
 	}
-	b.t.Fatalf("%d steps with the Tab key do not reach %q (%s); %s shows:\n%s", mostTabs, name, selector, value[string](b, "location.href"), b.text())
+	b.t.Fatalf("%d steps with the Tab key do not reach %q (%s); %s shows:\n%s", mostTabs, name, selector, value[string](b, "location.href"),
+		b.text())
 }
 
 // presses uses what has the focus: Space for what is checked, Enter for the rest.
@@ -51,7 +53,8 @@ func (b *browser) reach(selector, name string) {
 // away takes the character away too.
 func (b *browser) presses() {
 	b.t.Helper()
-	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", Text: "\r", WindowsVirtualKeyCode: 13}
+	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", Text: "\r",
+		WindowsVirtualKeyCode: 13}
 	if value[bool](b, `document.activeElement.matches("input[type=checkbox], input[type=radio]")`) {
 		down.Key, down.Code, down.Text, down.WindowsVirtualKeyCode = " ", "Space", " ", 32
 	}

@@ -40,7 +40,8 @@ func openLog(t *testing.T, messages int) *logStory {
 	s.client = signIn(t, s.server.url)
 	s.client.call(http.MethodPost, "/projects", map[string]string{"id": "greenhouse-north", "name": "Greenhouse North"}, 201, nil)
 	s.client.call(http.MethodPost, logProject+"/devices", map[string]string{"id": "soil-probe-07"}, 201, nil)
-	s.client.call(http.MethodPost, logProject+"/webhooks", map[string]any{"id": "erp", "description": "ERP goods-in", "url": s.receiver.URL, "type": "user"}, 201, nil)
+	s.client.call(http.MethodPost, logProject+"/webhooks", map[string]any{"id": "erp", "description": "ERP goods-in", "url": s.receiver.URL,
+		"type": "user"}, 201, nil)
 	s.send(messages)
 	s.browser = newBrowser(t, s.server.url, true)
 	s.open(logPage)
@@ -54,7 +55,8 @@ func openLog(t *testing.T, messages int) *logStory {
 func (s *logStory) send(n int) {
 	for range n {
 		s.sent++
-		s.client.call(http.MethodPost, logProject+"/devices/soil-probe-07/messages", map[string]any{"payload": map[string]int{"n": s.sent}}, 202, nil)
+		s.client.call(http.MethodPost, logProject+"/devices/soil-probe-07/messages", map[string]any{"payload": map[string]int{"n": s.sent}}, 202,
+			nil)
 	}
 	until(s.client.t, "the messages have arrived", func() bool { return s.receiver.count() >= s.sent })
 }
@@ -79,7 +81,8 @@ func (s *logStory) types(keys string) {
 // away takes the character away too.
 func (s *logStory) slash() {
 	s.t.Helper()
-	for _, p := range []input.DispatchKeyEventParams{{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/"}, {Type: input.DispatchKeyEventTypeKeyUp, Key: "/", Code: "Slash"}} {
+	for _, p := range []input.DispatchKeyEventParams{{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/"},
+		{Type: input.DispatchKeyEventTypeKeyUp, Key: "/", Code: "Slash"}} {
 		_, err := chromedp.Call(s.ctx, input.DispatchKeyEvent, p)
 		must(s.t, err)
 	}
@@ -129,9 +132,11 @@ func TestBrowserLogMovesNothingWhenItRefreshes(t *testing.T) {
 	js[bool](s.browser, `() => {
 		window.shifts = [];
 		window.fetched = 0;
-		new PerformanceObserver((list) => list.getEntries().forEach((e) => shifts.push(e.value + " " + e.sources.map((s) => s.node?.nodeName + "." + s.node?.className).join(" ")))).observe({ type: "layout-shift", buffered: true });
+		new PerformanceObserver((list) => list.getEntries().forEach((e) => shifts.push(e.value + " " + e.sources.map((s) => s.node?.nodeName `+
+		`+ "." + s.node?.className).join(" ")))).observe({ type: "layout-shift", buffered: true });
 		document.addEventListener("htmx:afterSwap", (e) => fetched += e.target.id === "deliveries");
-		window.table = () => [...document.querySelectorAll("#deliveries thead th")].map((th) => th.getBoundingClientRect().x + " " + th.getBoundingClientRect().y).join();
+		window.table = () => [...document.querySelectorAll("#deliveries thead th")].map((th) => th.getBoundingClientRect().x + " " + `+
+		`th.getBoundingClientRect().y).join();
 		window.before = table();
 		return true;
 	}`)
@@ -198,9 +203,11 @@ func TestBrowserLogByKeyboardAlone(t *testing.T) {
 	s.hasRows(5)
 	s.slash()
 	s.types("tgj") // a word, no keys
-	s.await("the search holds what was typed", func() bool { return value[string](s.browser, `document.querySelector("[type=search]").value`) == "tgj" })
+	s.await("the search holds what was typed",
+		func() bool { return value[string](s.browser, `document.querySelector("[type=search]").value`) == "tgj" })
 	s.types(kb.Escape)
-	for keys, path := range map[string]string{"gm": logProject + "/messages", "gw": logProject + "/webhooks", "go": logProject, "gd": logPage} {
+	for keys, path := range map[string]string{"gm": logProject + "/messages", "gw": logProject + "/webhooks", "go": logProject,
+		"gd": logPage} {
 		s.types(keys)
 		s.at(path)
 	}
@@ -242,7 +249,8 @@ func TestBrowserLogDrawer(t *testing.T) {
 
 func TestBrowserLogRangeIsTypedInTheReadersZone(t *testing.T) {
 	s := openLog(t, 1)
-	_, err := chromedp.Call(s.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"}) // 5:30 h before UTC
+	// 5:30 h before UTC
+	_, err := chromedp.Call(s.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"})
 	must(t, err)
 	s.open(logPage)
 	s.hasRows(1)

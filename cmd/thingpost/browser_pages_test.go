@@ -59,7 +59,8 @@ func fillProject(t *testing.T, c *apiClient) {
 	c.call("POST", "/projects", map[string]string{"id": "long-words", "name": word}, 201, nil)
 	const at = "/projects/long-words"
 	for id, address := range map[string]string{"works": receiver.URL, "fails": failing.URL, "rests": receiver.URL} {
-		c.call("POST", at+"/webhooks", map[string]any{"id": id, "description": id + word[len(id):], "url": address + "/" + word + word, "type": "user",
+		c.call("POST", at+"/webhooks", map[string]any{"id": id, "description": id + word[len(id):], "url": address + "/" + word + word,
+			"type":    "user",
 			"headers": []map[string]any{{"name": "X-" + word[:60], "value": word + word}}}, 201, nil)
 	}
 	c.call("POST", at+"/webhooks/rests/pause", nil, 200, nil)
@@ -71,7 +72,8 @@ func fillProject(t *testing.T, c *apiClient) {
 	c.call("POST", at+"/devices/"+device+"/messages", message, 202, nil)
 	message["type"] = "iottly"
 	c.call("POST", at+"/devices/"+device+"/messages", message, 202, nil)
-	c.call("POST", at+"/devices/"+device+"/downlinks", map[string]any{"downlinks": []map[string]any{{"f_port": 1, "frm_payload": "AQID"}}}, 201, nil)
+	c.call("POST", at+"/devices/"+device+"/downlinks", map[string]any{"downlinks": []map[string]any{{"f_port": 1, "frm_payload": "AQID"}}},
+		201, nil)
 	until(t, "deliveries have arrived and failed", func() bool {
 		var page struct {
 			Items []struct {
@@ -125,6 +127,7 @@ func (b *browser) fits(path string) {
 	if width <= narrow && width > 0 {
 		return
 	}
-	wide := js[[]string](b, `(narrow) => [...document.body.querySelectorAll("*")].filter((e) => !e.closest(".sr-only, pre") && (e.getBoundingClientRect().right > narrow + 1 || e.scrollWidth > narrow)).map((e) => e.cloneNode().outerHTML).slice(-5)`, narrow)
+	wide := js[[]string](b, `(narrow) => [...document.body.querySelectorAll("*")].filter((e) => !e.closest(".sr-only, pre") && `+
+		`(e.getBoundingClientRect().right > narrow + 1 || e.scrollWidth > narrow)).map((e) => e.cloneNode().outerHTML).slice(-5)`, narrow)
 	b.t.Errorf("%s is %d pixels wide; what sticks out: %s", path, width, strings.Join(wide, "\n\t"))
 }

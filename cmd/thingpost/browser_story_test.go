@@ -181,7 +181,8 @@ func (s *story) addsWebhook() {
 	s.sees("1 of 5 webhooks", "ERP goods-in", "No deliveries yet")
 	s.press("ERP goods-in")
 	s.at("/projects/greenhouse-north/webhooks/erp-goods-in")
-	if page := value[string](s.browser, "document.documentElement.outerHTML"); !strings.Contains(page, "part-4-value") || strings.Contains(page, "part-5-value") {
+	if page := value[string](s.browser, "document.documentElement.outerHTML"); !strings.Contains(page, "part-4-value") ||
+		strings.Contains(page, "part-5-value") {
 		s.t.Error("the form must show what is no secret, and never a secret again")
 	}
 }
@@ -212,7 +213,8 @@ func (s *story) delivers(send func()) {
 	s.receiver.mu.Lock()
 	defer s.receiver.mu.Unlock()
 	r := s.receiver.requests[0]
-	if r.URL.Path != "/in/soil-probe-07" || r.Header.Get("X-Part-1") != "part-1-value" || r.Header.Get("X-Part-5") != "part-5-value" || !strings.Contains(s.receiver.bodies[0], "21.5") {
+	if r.URL.Path != "/in/soil-probe-07" || r.Header.Get("X-Part-1") != "part-1-value" || r.Header.Get("X-Part-5") != "part-5-value" ||
+		!strings.Contains(s.receiver.bodies[0], "21.5") {
 		s.t.Errorf("the receiver got %s %v: %s", r.URL, r.Header, s.receiver.bodies[0])
 	}
 	if strings.Contains(value[string](s.browser, "document.documentElement.outerHTML"), "part-5-value") {

@@ -41,7 +41,8 @@ type browser struct {
 // one is promised.
 func browserProgram(t *testing.T) string {
 	t.Helper()
-	names := []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "headless-shell", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}
+	names := []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "headless-shell",
+		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"}
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
@@ -59,7 +60,8 @@ func browserProgram(t *testing.T) string {
 // ends, all that it complained of is a failure.
 func newBrowser(t *testing.T, url string, scripts bool) *browser {
 	t.Helper()
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(browserProgram(t)), chromedp.UserDataDir(t.TempDir()),
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(browserProgram(t)),
+		chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1280, 900))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
@@ -96,7 +98,8 @@ func (b *browser) listen(event any) {
 	case *runtime.EventExceptionThrown:
 		b.faults = append(b.faults, (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error())
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning || e.Type == runtime.ConsoleAPICalledTypeAssert {
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning ||
+			e.Type == runtime.ConsoleAPICalledTypeAssert {
 			text, _ := json.Marshal(e.Args)
 			b.faults = append(b.faults, fmt.Sprintf("console %s: %s", e.Type, text))
 		}
@@ -246,10 +249,12 @@ type place struct {
 const seek = `(selector, name) => {
 	const root = [...document.querySelectorAll("dialog[open]")].pop() ?? document;
 	const read = (e) => e?.getAttribute("aria-label") ?? e?.textContent;
-	const names = (e) => [e.getAttribute("aria-label"), ...[...e.labels ?? []].map(read), e.matches("a, button, summary") ? e.textContent : ""];
+	const names = (e) => [e.getAttribute("aria-label"), ...[...e.labels ?? []].map(read), e.matches("a, button, summary") ? e.textContent ` +
+	`: ""];
 	const same = (text) => text?.replace(/\s+/g, " ").trim() === name;
 	const found = [...root.querySelectorAll(selector)].filter((e) =>
-		(name === "" || names(e).some(same)) && e.checkVisibility({ visibilityProperty: true }) && !e.closest("[aria-hidden=true]") && !e.disabled);
+		(name === "" || names(e).some(same)) && e.checkVisibility({ visibilityProperty: true }) && !e.closest("[aria-hidden=true]") && ` +
+	`!e.disabled);
 	// A browser drops clicks and keys until it has painted.
 	const ready = document.readyState === "complete" && performance.getEntriesByName("first-contentful-paint").length > 0;
 	if (!ready || found.length !== 1) return { Why: found.length + " of them" };
@@ -257,7 +262,8 @@ const seek = `(selector, name) => {
 	e.scrollIntoView({ block: "center", behavior: "instant" });
 	const r = e.getClientRects()[0], x = r.x + r.width / 2, y = r.y + r.height / 2;
 	const top = document.elementFromPoint(x, y);
-	if (!top || !(e.contains(top) || [...e.labels ?? []].some((l) => l.contains(top)))) return { Why: "covered by " + top?.outerHTML.slice(0, 200) };
+	if (!top || !(e.contains(top) || [...e.labels ?? []].some((l) => l.contains(top)))) return { Why: "covered by " + ` +
+	`top?.outerHTML.slice(0, 200) };
 	return { X: x, Y: y };
 }`
 

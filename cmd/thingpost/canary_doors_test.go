@@ -38,7 +38,8 @@ func (r *reader) refused(secrets canaries) {
 	for i, s := range []seen{
 		v.tries("POST", "/sign-in", asks("ada@example.org", wrong)),
 		v.tries("POST", "/settings/password", neturl.Values{"current": {wrong}, "password": {wrong}}, "Cookie", session),
-		v.tries("POST", "/projects/canaries/webhooks/new", neturl.Values{"url": {"ftp://x"}, "headers.0.name": {"Host"}, "headers.0.value": {"•••"}, "headers.0.secret": {"on"}, "header_rows": {"1"}}, "Cookie", session),
+		v.tries("POST", "/projects/canaries/webhooks/new", neturl.Values{"url": {"ftp://x"}, "headers.0.name": {"Host"},
+			"headers.0.value": {"•••"}, "headers.0.secret": {"on"}, "header_rows": {"1"}}, "Cookie", session),
 		v.tries("GET", "/api/v1/projects", nil, "Authorization", "Bearer "+wrong),
 		v.tries("GET", "/api/v1/projects", nil, "Authorization", "Basic "+wrong),
 		v.tries("POST", "/messages", neturl.Values{}, "Authorization", "Thing "+wrong),
@@ -73,14 +74,17 @@ func (r *reader) makesEmbed(project string) string {
 // pages hear.
 func (c canaries) searchDoors(t *testing.T, api *apiClient, key, grpcAddress string, r *reader) {
 	t.Helper()
-	const everything = "?field_mask=base_url,headers,format,template_ids,template_fields,downlink_api_key,uplink_message,health_status,queue,paused"
-	for _, path := range []string{"/api/v3/as/webhooks/canaries" + everything, "/api/v3/as/webhooks/canaries/erp" + everything, "/api/v3/as/webhooks/canaries/local" + everything,
+	const everything = "?field_mask=base_url,headers,format,template_ids,template_fields,downlink_api_key,uplink_message,health_status," +
+		"queue,paused"
+	for _, path := range []string{"/api/v3/as/webhooks/canaries" + everything, "/api/v3/as/webhooks/canaries/erp" + everything,
+		"/api/v3/as/webhooks/canaries/local" + everything,
 		"/api/v3/as/webhook-templates", "/api/v3/applications/canaries/api-keys", "/api/v3/as/applications/canaries/devices/probe/down"} {
 		c.search(t, path, api.text(path, key))
 	}
 	var project struct{ UUID string }
 	api.call("GET", "/projects/canaries", nil, 200, &project)
-	for _, path := range []string{"/groups/" + project.UUID + "/webhooks", "/groups/" + project.UUID + "/things", "/groups/" + project.UUID, "/orgs", "/groups"} {
+	for _, path := range []string{"/groups/" + project.UUID + "/webhooks", "/groups/" + project.UUID + "/things", "/groups/" + project.UUID,
+		"/orgs", "/groups"} {
 		c.search(t, path, api.text(path, api.token))
 	}
 	conn, err := grpc.NewClient(grpcAddress, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -88,13 +92,15 @@ func (c canaries) searchDoors(t *testing.T, api *apiClient, key, grpcAddress str
 	defer func() { _ = conn.Close() }()
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+key)
 	mask := &fieldmaskpb.FieldMask{Paths: []string{"headers", "template_fields", "downlink_api_key", "uplink_message", "health_status"}}
-	hooks, err := wire.NewApplicationWebhookRegistryClient(conn).List(ctx, &wire.ListApplicationWebhooksRequest{ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: "canaries"}, FieldMask: mask})
+	hooks, err := wire.NewApplicationWebhookRegistryClient(conn).List(ctx,
+		&wire.ListApplicationWebhooksRequest{ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: "canaries"}, FieldMask: mask})
 	must(t, err)
 	if len(hooks.GetWebhooks()) < 3 {
 		t.Errorf("gRPC lists %d webhooks", len(hooks.GetWebhooks()))
 	}
 	c.search(t, "the answer by gRPC", prototext.Format(hooks))
-	_, err = wire.NewApplicationWebhookRegistryClient(conn).List(metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+c["wrong password"]),
+	_, err = wire.NewApplicationWebhookRegistryClient(conn).List(metadata.AppendToOutgoingContext(t.Context(), "authorization",
+		"Bearer "+c["wrong password"]),
 		&wire.ListApplicationWebhooksRequest{ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: "canaries"}})
 	if err == nil {
 		t.Error("a wrong key opens gRPC")

@@ -31,7 +31,8 @@ func (c canaries) search(t *testing.T, where, text string) {
 		if secret == "" {
 			t.Fatalf("the canary %q was not planted", what)
 		}
-		if strings.Contains(text, secret) || strings.Contains(text, neturl.PathEscape(secret)) || strings.Contains(text, neturl.QueryEscape(secret)) {
+		if strings.Contains(text, secret) || strings.Contains(text, neturl.PathEscape(secret)) ||
+			strings.Contains(text, neturl.QueryEscape(secret)) {
 			t.Errorf("%s holds the %s", where, what)
 		}
 	}
@@ -87,20 +88,24 @@ base-url: "`+receiver.URL+`/in/{base}"
 headers: {X-Pin: "pin {pin}"}
 paths: {uplink-message: "/up/{path}{?query}"}
 create-downlink-api-key: true
-fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: true}, {id: query, name: Query, secret: true}, {id: pin, name: Pin, secret: true}]
+fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: true}, {id: query, name: Query, secret: true}, {id: pin, `+
+		`name: Pin, secret: true}]
 `)
 	cert, certKey := filepath.Join(folder, "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	writeCertificate(t, cert, certKey, 1)
 	grpcAddress := freeAddress(t)
-	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", data, "-templates", folder, "-allow-networks", "127.0.0.0/8,::1/128", "-log-level", "debug",
+	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", data, "-templates", folder, "-allow-networks",
+		"127.0.0.0/8,::1/128", "-log-level", "debug",
 		"-grpc-listen", grpcAddress)
 	c := signIn(t, p.url)
 	const project = "/projects/canaries"
 	secrets := canaries{
 		"password": "correct horse battery", "metrics token": metricsToken, "token of the API": c.token,
 		"secret header": "canary/header value", "secret in a base URL": "canary/base", "secret in a path": "canary/path",
-		"secret in a query": "canary/query", "secret in a template's header": "canary/pin", "upstream key": "NNSXS.CANARYUPSTREAM.KEY", "header sent to the inspector": "canary-to-the-inspector",
-		"password in a URL": "canary-basic", "login in a URL": base64.StdEncoding.EncodeToString([]byte("me:canary-basic")), "short secret": "q!7zx", "secret that JSON writes otherwise": `canary"<&>\quoted`,
+		"secret in a query": "canary/query", "secret in a template's header": "canary/pin", "upstream key": "NNSXS.CANARYUPSTREAM.KEY",
+		"header sent to the inspector": "canary-to-the-inspector",
+		"password in a URL":            "canary-basic", "login in a URL": base64.StdEncoding.EncodeToString([]byte("me:canary-basic")),
+		"short secret": "q!7zx", "secret that JSON writes otherwise": `canary"<&>\quoted`,
 		"key of the store": storeKey(t, data), "password of another": "a canary for eve", "wrong password": "canary of a wrong password",
 	}
 	c.call("POST", "/projects", map[string]string{"id": "canaries", "name": "Canaries"}, 201, nil)
@@ -108,17 +113,22 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	c.call("POST", project+"/devices", map[string]string{"id": "probe"}, 201, &device)
 	c.call("POST", project+"/keys", map[string]any{"name": "all", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
 	secrets["device key"], secrets["API key"] = device.Key, key.Key
-	c.call("POST", project+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL + "/in", "type": "user", "signed": true,
-		"headers": []map[string]any{{"name": "X-Key", "value": secrets["secret header"], "secret": true}, {"name": "X-Pin", "value": secrets["short secret"], "secret": true},
+	c.call("POST", project+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL + "/in", "type": "user",
+		"signed": true,
+		"headers": []map[string]any{{"name": "X-Key", "value": secrets["secret header"], "secret": true},
+			{"name": "X-Pin", "value": secrets["short secret"], "secret": true},
 			{"name": "X-Odd", "value": secrets["secret that JSON writes otherwise"], "secret": true}}}, 201, nil)
-	c.call("POST", project+"/webhooks", map[string]any{"id": "basic", "description": "Basic", "url": strings.Replace(receiver.URL, "http://", "http://me:canary-basic@", 1) + "/login", "type": "user"}, 201, nil)
+	c.call("POST", project+"/webhooks",
+		map[string]any{"id": "basic", "description": "Basic", "url": strings.Replace(receiver.URL, "http://", "http://me:canary-basic@", 1) +
+			"/login", "type": "user"}, 201, nil)
 	var signing struct {
 		Secret string `json:"signing_secret"`
 	}
 	c.call("POST", project+"/webhooks/erp/secret", nil, 200, &signing)
 	secrets["signing secret"] = signing.Secret
 	c.call("POST", project+"/webhooks/from-template", map[string]any{"template": "local", "id": "local", "fields": map[string]string{
-		"base": secrets["secret in a base URL"], "path": secrets["secret in a path"], "query": secrets["secret in a query"], "pin": secrets["secret in a template's header"]}}, 201, nil)
+		"base": secrets["secret in a base URL"], "path": secrets["secret in a path"], "query": secrets["secret in a query"],
+		"pin": secrets["secret in a template's header"]}}, 201, nil)
 	c.call("PUT", project+"/upstream", map[string]string{"url": receiver.URL, "key": secrets["upstream key"]}, 200, nil)
 	c.call("POST", project+"/webhooks/local/test", nil, 202, nil)
 	c.call("POST", project+"/devices/probe/messages", map[string]any{"payload": 1}, 202, nil)
@@ -132,11 +142,13 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	if inspector == "" {
 		t.Fatal("the inspector has no address")
 	}
-	if status, answer := c.exchange("POST", inspector, "{}", map[string]string{"Authorization": "Bearer " + secrets["header sent to the inspector"]}); status != http.StatusOK {
+	if status, answer := c.exchange("POST", inspector, "{}",
+		map[string]string{"Authorization": "Bearer " + secrets["header sent to the inspector"]}); status != http.StatusOK {
 		t.Fatalf("the inspector answers %d %s", status, answer)
 	}
 
-	visitor(t, r.url).tries("POST", "/invitation", neturl.Values{"token": {r.invites("eve@example.org")}, "name": {"Eve"}, "password": {secrets["password of another"]}})
+	visitor(t, r.url).tries("POST", "/invitation", neturl.Values{"token": {r.invites("eve@example.org")}, "name": {"Eve"},
+		"password": {secrets["password of another"]}})
 	secrets["link of an invitation"] = r.invites("bob@example.org")
 	r.refused(secrets)
 	embed := r.makesEmbed(project)
@@ -154,7 +166,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	if n := r.searchAll(secrets, project); n < 25 {
 		t.Errorf("only %d pages were searched", n)
 	}
-	for _, path := range []string{"", "/profiles", "/devices", "/devices/probe", "/webhooks", "/webhooks/erp", "/webhooks/local", "/keys", "/messages", "/messages/export?format=ndjson", "/messages/export?format=csv",
+	for _, path := range []string{"", "/profiles", "/devices", "/devices/probe", "/webhooks", "/webhooks/erp", "/webhooks/local", "/keys",
+		"/messages", "/messages/export?format=ndjson", "/messages/export?format=csv",
 		"/deliveries", "/deliveries/export?format=ndjson", "/deliveries/export?format=csv", "/replays", "/audit", "/upstream"} {
 		secrets.search(t, "the API's "+path, c.text("/api/v1"+project+path, c.token))
 	}
@@ -172,7 +185,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	p.end(t, syscall.SIGTERM)
 	secrets.search(t, "the log", p.stderr.String())
 	// What the program prints for those who run it, also where something is wrong.
-	for _, args := range [][]string{{"check", "-data", data}, {"user", "list", "-data", data}, {"templates", "check", folder}, {"serve", "-data", data, "-tls-cert", cert, "-tls-key", cert, "-listen", "127.0.0.1:0"},
+	for _, args := range [][]string{{"check", "-data", data}, {"user", "list", "-data", data}, {"templates", "check", folder},
+		{"serve", "-data", data, "-tls-cert", cert, "-tls-key", cert, "-listen", "127.0.0.1:0"},
 		{"serve", "-data", data, "-tls-cert", certKey, "-tls-key", certKey, "-listen", "127.0.0.1:0"}, {"serve", "-h"}} {
 		_, out, complaints := run(t, "", append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), args...)
 		secrets.search(t, "the output of "+args[0], out+complaints)
@@ -181,7 +195,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 		}
 	}
 	secrets.searchFiles(t, data)
-	t.Attr("figure", fmt.Sprintf("%d kinds of secrets, in none of the pages, answers, exports, events, metrics, logs, files, backups and outputs", len(secrets)))
+	t.Attr("figure", fmt.Sprintf("%d kinds of secrets, in none of the pages, answers, exports, events, metrics, logs, files, backups and "+
+		"outputs", len(secrets)))
 	if len(secrets) < 23 {
 		t.Errorf("only %d secrets were planted", len(secrets))
 	}
@@ -199,7 +214,8 @@ func (r *reader) searchAll(secrets canaries, project string) int {
 	for len(waiting) > 0 {
 		path := html.UnescapeString(waiting[0])
 		waiting = waiting[1:]
-		if path, _, _ = strings.Cut(path, "#"); seen[path] || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/api/") || strings.HasSuffix(path, "/events") || len(seen) > 300 {
+		if path, _, _ = strings.Cut(path, "#"); seen[path] || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/api/") ||
+			strings.HasSuffix(path, "/events") || len(seen) > 300 {
 			continue
 		}
 		seen[path] = true

@@ -75,9 +75,12 @@ func (c *config) options() *options {
 	o := newOptions("serve", "", serveAbout)
 	o.validate = c.Validate
 	o.group("Where it is reached")
-	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080", "address and port to listen on; :8080 is all addresses, port 0 any free port")
-	o.add(option{name: "public-url", value: "URL", set: func(s string) error { c.HTTP.PublicURL = strings.TrimSuffix(s, "/"); return nil }, usage: "address that browsers and receivers know it by, such as https://thingpost.example.org"})
-	o.networks(&c.HTTP.Proxies, "trust-proxies", "networks of your own proxies in front of it, whose X-Forwarded-For is believed, such as 127.0.0.1")
+	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080",
+		"address and port to listen on; :8080 is all addresses, port 0 any free port")
+	o.add(option{name: "public-url", value: "URL", set: func(s string) error { c.HTTP.PublicURL = strings.TrimSuffix(s, "/"); return nil },
+		usage: "address that browsers and receivers know it by, such as https://thingpost.example.org"})
+	o.networks(&c.HTTP.Proxies, "trust-proxies", "networks of your own proxies in front of it, whose X-Forwarded-For is believed, such as "+
+		"127.0.0.1")
 	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key, https is spoken; read again on SIGHUP")
 	o.text(&c.HTTP.TLSKey, "tls-key", "FILE", "", "the certificate's private key in PEM")
 	o.text(&c.HTTP.GRPCListen, "grpc-listen", "ADDRESS", "", "address for The Things Stack's gRPC in clear text; its tools expect :1884")
@@ -85,8 +88,10 @@ func (c *config) options() *options {
 	o.group("What it keeps")
 	o.dataOptions(&c.Store.Data, &c.Store.KeyFile)
 	o.duration(&c.Store.Retention, "retention", "720h", "how long messages and ended deliveries are kept; 0 is for ever")
-	o.size(&c.Store.RetentionBytes, "retention-bytes", "4GiB", "how large the database may grow before the oldest that has ended is removed; 0 is no bound")
-	o.add(option{name: "memory", value: "SIZE", normal: "a quarter of what the machine or its cgroup has", set: func(s string) (err error) { c.Memory, err = parseSize(s); return err },
+	o.size(&c.Store.RetentionBytes, "retention-bytes", "4GiB", "how large the database may grow before the oldest that has ended is "+
+		"removed; 0 is no bound")
+	o.add(option{name: "memory", value: "SIZE", normal: "a quarter of what the machine or its cgroup has",
+		set:   func(s string) (err error) { c.Memory, err = parseSize(s); return err },
 		usage: "how much memory it uses at most, at least 96MiB; beyond that senders are told to wait"})
 	o.group("What webhooks may do")
 	o.count(&c.Webhooks.Limits.Webhooks, "max-webhooks", 5, 1, 1000, "webhooks of a project")
@@ -97,7 +102,8 @@ func (c *config) options() *options {
 	o.add(option{name: "admin-email", usage: "its email address", envOnly: true, set: func(s string) error { c.First.Email = s; return nil }})
 	o.secret(&c.First.Password, "admin-password", "its password, of at least 10 characters")
 	o.group("Further accounts")
-	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody make an account with POST /register, and organizations; otherwise people are invited by those who are there")
+	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody make an account with POST /register, and organizations; "+
+		"otherwise people are invited by those who are there")
 	o.group("Watching it")
 	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "address of its own for /metrics, without a token")
 	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")
@@ -110,7 +116,8 @@ func (c *config) options() *options {
 // dataOptions are those of all commands that work on a data folder.
 func (o *options) dataOptions(data, keyFile *string) {
 	o.text(data, "data", "DIR", "./data", "folder of the database")
-	o.text(keyFile, "secret-key-file", "FILE", "", "file with the key that secrets are encrypted with; secret.key in the data folder if not given")
+	o.text(keyFile, "secret-key-file", "FILE", "", "file with the key that secrets are encrypted with; secret.key in the data folder if "+
+		"not given")
 }
 
 // networks is an option that lists networks.
@@ -144,8 +151,10 @@ func (c *config) Validate() map[string]string {
 		}
 	}
 	check(isListenAddress(c.HTTP.Listen), "listen", "must be an address and a port, like 127.0.0.1:8080 or :8080")
-	check(c.Watch.MetricsListen == "" || isListenAddress(c.Watch.MetricsListen), "metrics-listen", "must be an address and a port, like 127.0.0.1:9100")
-	check(c.HTTP.PublicURL == "" || isOrigin(c.HTTP.PublicURL), "public-url", "must be http:// or https:// with a host and no path, like https://thingpost.example.org")
+	check(c.Watch.MetricsListen == "" || isListenAddress(c.Watch.MetricsListen), "metrics-listen",
+		"must be an address and a port, like 127.0.0.1:9100")
+	check(c.HTTP.PublicURL == "" || isOrigin(c.HTTP.PublicURL), "public-url",
+		"must be http:// or https:// with a host and no path, like https://thingpost.example.org")
 	check(c.HTTP.GRPCListen == "" || isListenAddress(c.HTTP.GRPCListen), "grpc-listen", "must be an address and a port, like 127.0.0.1:1884")
 	check(c.HTTP.GRPCTLSListen == "" || isListenAddress(c.HTTP.GRPCTLSListen), "grpc-tls-listen", "must be an address and a port, like :8884")
 	check(c.HTTP.GRPCTLSListen == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -grpc-tls-listen needs it")
@@ -153,12 +162,14 @@ func (c *config) Validate() map[string]string {
 	check(c.HTTP.TLSCert == "" || c.HTTP.TLSKey != "", "tls-key", "is missing: -tls-cert needs it")
 	check(c.Store.Data != "", "data", "must name a folder")
 	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for ever")
-	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes", "must be at least 128MiB, or 0 for no bound")
+	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes",
+		"must be at least 128MiB, or 0 for no bound")
 	check(c.Memory == 0 || c.Memory >= budget.Least, "memory", "must be at least 96MiB")
 	check(c.First.Password == "" || c.First.Email != "", "admin-email", "is missing: THINGPOST_ADMIN_PASSWORD needs it")
 	check(c.First.Email == "" || c.First.Password != "", "admin-password", "is missing: THINGPOST_ADMIN_EMAIL needs it")
 	check(c.First.Email == "" || iot.CheckEmail(c.First.Email) == nil, "admin-email", "must be an email address, like ada@example.org")
-	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password", "must have at least 10 characters")
+	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password",
+		"must have at least 10 characters")
 	check(len(c.First.Password) <= iot.MaxPassword, "admin-password", "must have at most 512 bytes")
 	check(c.Watch.MetricsToken == "" || len(c.Watch.MetricsToken) >= 16, "metrics-token", "must have at least 16 characters")
 	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == formatJSON, "log-format", "must be text or json")
@@ -178,7 +189,8 @@ func isListenAddress(s string) bool {
 
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "" && u.RawQuery == "" && u.Fragment == "" &&
+		u.User == nil
 }
 
 // secure reports whether browsers reach the server by https.

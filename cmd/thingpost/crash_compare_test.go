@@ -84,13 +84,15 @@ func (w *crashWorld) compare() {
 	d := rawDatabase(t, w.data)
 	defer func() { must(t, d.Close()) }()
 	var twice int64
-	must(t, d.QueryRowContext(t.Context(), `SELECT count(*) FROM (SELECT 1 FROM messages WHERE sender_id IS NOT NULL GROUP BY device_id, sender_id HAVING count(*) > 1)`).Scan(&twice))
+	must(t, d.QueryRowContext(t.Context(), `SELECT count(*) FROM (SELECT 1 FROM messages WHERE sender_id IS NOT NULL GROUP BY device_id, `+
+		`sender_id HAVING count(*) > 1)`).Scan(&twice))
 	if twice > 0 {
 		t.Errorf("%d messages with an id of their sender were accepted twice", twice)
 	}
 	for _, h := range w.hooks {
 		var c db.Counters
-		must(t, d.QueryRowContext(t.Context(), `SELECT made, pending, delivered, failed FROM webhook_counters WHERE webhook_id = (SELECT id FROM webhooks WHERE slug = $1)`, "hook-"+h.name).
+		must(t, d.QueryRowContext(t.Context(), `SELECT made, pending, delivered, failed FROM webhook_counters WHERE webhook_id = (SELECT id `+
+			`FROM webhooks WHERE slug = $1)`, "hook-"+h.name).
 			Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed))
 		// What was stored but not acknowledged has arrived too.
 		want := db.Counters{Made: h.arrived.size(), Delivered: h.arrived.size()}

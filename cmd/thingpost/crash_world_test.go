@@ -131,7 +131,8 @@ func crashPayload(n uint64) []byte {
 
 func crashMessage(n uint64, withID bool) []byte {
 	b := make([]byte, 0, 384)
-	b = append(b, [kinds]string{`{"type":"user"`, `{"type":"iottly","channel":"alarm"`, `{"type":"user","channel":"steps"`, `{"type":"user"`}[kindOf(n)]...)
+	b = append(b, [kinds]string{`{"type":"user"`, `{"type":"iottly","channel":"alarm"`, `{"type":"user","channel":"steps"`,
+		`{"type":"user"`}[kindOf(n)]...)
 	if withID {
 		b = append(strconv.AppendUint(append(b, `,"id":"n`...), n, 10), '"')
 	}
@@ -196,11 +197,13 @@ func newCrashWorld(t *testing.T) *crashWorld {
 			wants: func(uint64) bool { return true }},
 		{name: "alarms", settings: map[string]any{"type": "iottly", "channel": "alarm"}, fails: always,
 			wants: func(n uint64) bool { return kindOf(n) == kindAlarm }},
-		{name: "steps", settings: map[string]any{"type": "user", "channel": "steps", "settings": map[string]any{"in_order": true}}, fails: failing(1000), inOrder: true,
+		{name: "steps", settings: map[string]any{"type": "user", "channel": "steps", "settings": map[string]any{"in_order": true}},
+			fails: failing(1000), inOrder: true,
 			wants: func(n uint64) bool { return kindOf(n) == kindStep }},
 		{name: "flaky", settings: map[string]any{"type": "user", "channel": "alarm"}, fails: failing(8),
 			wants: func(n uint64) bool { return kindOf(n) == kindPayload }},
-		{name: "doomed", settings: map[string]any{"type": "iottly", "device": deviceName(0), "settings": map[string]any{"no_retry": true}}, fails: func() int { return 500 }, once: true,
+		{name: "doomed", settings: map[string]any{"type": "iottly", "device": deviceName(0), "settings": map[string]any{"no_retry": true}},
+			fails: func() int { return 500 }, once: true,
 			wants: func(n uint64) bool { return kindOf(n) == kindAlarm && senderOf(n) == 0 }},
 	}
 	w.receiver = httptest.NewServer(http.HandlerFunc(w.receive))
@@ -316,7 +319,8 @@ func (w *crashWorld) missing(h *crashHook) (count int, first uint64) {
 // and senders know where, or has ended.
 func (w *crashWorld) start() (p *process, ready <-chan struct{}) {
 	w.t.Helper()
-	p = newProcess(w.t, adminEnv(), append([]string{"serve", "-listen", "127.0.0.1:0", "-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128"}, w.args...)...)
+	p = newProcess(w.t, adminEnv(),
+		append([]string{"serve", "-listen", "127.0.0.1:0", "-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128"}, w.args...)...)
 	begin(w.t, p)
 	listens := make(chan struct{})
 	go func() {
@@ -352,7 +356,8 @@ func (w *crashWorld) setUp(p *process) *apiClient {
 		w.deviceKeys[i] = device.Key
 	}
 	var key struct{ Key string }
-	c.call("POST", "/projects/crash/keys", map[string]any{"name": "senders", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201, &key)
+	c.call("POST", "/projects/crash/keys", map[string]any{"name": "senders", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201,
+		&key)
 	w.projectKey = key.Key
 	for _, h := range w.hooks {
 		w.addHook(c, h)

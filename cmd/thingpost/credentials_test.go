@@ -66,7 +66,8 @@ func TestNoKeyMakesMoreThanItself(t *testing.T) {
 		made += w.makesDeviceKey(by)
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d requests for keys by %d makers, %d credentials made or changed: none is more than its maker", cells, len(makers), made))
+		t.Attr("figure", fmt.Sprintf("%d requests for keys by %d makers, %d credentials made or changed: none is more than its maker", cells,
+			len(makers), made))
 	}
 }
 
@@ -132,7 +133,8 @@ func (w *rolesWorld) changesKeys(by maker, lives map[string]string) (changed int
 		name     string
 		rights   iot.Rights
 		lifetime time.Duration
-	}{{"itself", by.key.Rights, 0}, {"a lasting one", iot.ManageKeys, 0}, {"a longer one", iot.ManageKeys, 2 * time.Hour}, {"a stronger one", iot.AllKeyRights, time.Hour}} {
+	}{{"itself", by.key.Rights, 0}, {"a lasting one", iot.ManageKeys, 0}, {"a longer one", iot.ManageKeys, 2 * time.Hour},
+		{"a stronger one", iot.AllKeyRights, time.Hour}} {
 		for life, at := range lives {
 			for _, rights := range []iot.Rights{iot.AllKeyRights, iot.ManageKeys} {
 				for _, door := range []string{"PUT", "GRPC"} {

@@ -58,7 +58,8 @@ func (d *demoProject) furnish(ctx context.Context) error {
 	}
 	for kind, n := range map[demoKind]int{soilProbe: 12, smokeAlarm: 3, gateway: 2} {
 		for i := range n {
-			v := demoDevice{Device: &iot.Device{ProjectID: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1), ExpectedIntervalMS: demoExpected.Milliseconds()}, key: iot.NewDeviceKey(), kind: kind}
+			v := demoDevice{Device: &iot.Device{ProjectID: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1),
+				ExpectedIntervalMS: demoExpected.Milliseconds()}, key: iot.NewDeviceKey(), kind: kind}
 			if err := d.app.db.CreateDevice(v.Device, v.key, demoActor); err != nil {
 				return err
 			}
@@ -83,8 +84,10 @@ func (d *demoProject) webhooks() []*iot.Webhook {
 	settings := iot.DefaultSettings()
 	return []*iot.Webhook{
 		{Description: "Climate dashboard", URL: d.receiver + "/climate?site={projectID}", MessageTypes: user, Settings: settings},
-		{Description: "Alarm desk", URL: d.receiver + "/alarms/{devID}", MessageTypes: user, Channel: "alarms", PayloadOnly: true, Settings: settings,
-			Headers: []iot.Header{{Name: "Authorization", Value: "Bearer example-token-of-the-alarm-desk", Secret: true}, {Name: "X-Site", Value: "{projectID}/{devID}"}}},
+		{Description: "Alarm desk", URL: d.receiver + "/alarms/{devID}", MessageTypes: user, Channel: "alarms", PayloadOnly: true,
+			Settings: settings,
+			Headers: []iot.Header{{Name: "Authorization", Value: "Bearer example-token-of-the-alarm-desk", Secret: true},
+				{Name: "X-Site", Value: "{projectID}/{devID}"}}},
 		{Description: "Fleet watch", URL: d.receiver + "/fleet", MessageTypes: agent, Settings: settings},
 		{Description: "Node-RED flows", URL: d.receiver + "/flows", MessageTypes: user, PayloadOnly: true, Settings: settings},
 	}
@@ -153,9 +156,11 @@ func (d *demoProject) message(v *demoDevice) []byte {
 	case v.kind == gateway:
 		payload = `{"CSQ":{"bit_error_rate":0,"signal":` + strconv.Itoa(8+rand.IntN(20)) + `}}`
 	default:
-		payload = `{"probe":` + strconv.Itoa(v.turn) + `,"vwc":` + number(9, 14) + `,"soil_c":` + number(12, 18) + `,"battery_v":` + number(3.1, 3.4) + `}`
+		payload = `{"probe":` + strconv.Itoa(v.turn) + `,"vwc":` + number(9, 14) + `,"soil_c":` + number(12, 18) + `,"battery_v":` +
+			number(3.1, 3.4) + `}`
 	}
-	return fmt.Appendf(nil, `{"from":%q,"to":%q,"timestamp":"%s.000","devicetimestamp":%q,"type":%q,"payload":%s}`, v.UUID, d.project.UUID, at, at, kind, payload)
+	return fmt.Appendf(nil, `{"from":%q,"to":%q,"timestamp":"%s.000","devicetimestamp":%q,"type":%q,"payload":%s}`, v.UUID, d.project.UUID, at,
+		at, kind, payload)
 }
 
 // newDemoReceiver takes messages as other people's services do: mostly well.

@@ -49,7 +49,8 @@ func TestAnErrorAtTheNthWrite(t *testing.T) {
 	if twice > 0 {
 		t.Errorf("%d messages arrived twice", twice)
 	}
-	t.Attr("figure", fmt.Sprintf("%d faults, %d messages acknowledged, 0 lost, 0 sent twice; %d refused with 503, %d with 507", faults, len(w.acked), refused[503], refused[507]))
+	t.Attr("figure", fmt.Sprintf("%d faults, %d messages acknowledged, 0 lost, 0 sent twice; %d refused with 503, %d with 507", faults,
+		len(w.acked), refused[503], refused[507]))
 }
 
 // TestADiskThatTakesNoWrites lets every write fail for a while, as on a disk that was
@@ -106,7 +107,8 @@ func TestADiskThatTakesNoWrites(t *testing.T) {
 	if twice := w.done(); twice > 0 {
 		t.Errorf("%d messages arrived twice", twice)
 	}
-	t.Attr("figure", fmt.Sprintf("%d acknowledged, 0 lost, 0 sent twice, %d sent while no outcome could be stored; recovers by itself", len(w.acked), begun))
+	t.Attr("figure", fmt.Sprintf("%d acknowledged, 0 lost, 0 sent twice, %d sent while no outcome could be stored; recovers by itself",
+		len(w.acked), begun))
 }
 
 // TestASlowDisk lets each sync take 50 ms: all is slower, and nothing is lost.
@@ -195,5 +197,6 @@ func TestAFullDisk(t *testing.T) {
 	if twice := w.done(); twice > 0 {
 		t.Errorf("%d messages arrived twice", twice)
 	}
-	t.Attr("figure", fmt.Sprintf("%d MiB stored on a full disk, then pruned there: %d acknowledged, 0 lost, 0 sent twice", acked*size>>20, len(w.acked)))
+	t.Attr("figure", fmt.Sprintf("%d MiB stored on a full disk, then pruned there: %d acknowledged, 0 lost, 0 sent twice", acked*size>>20,
+		len(w.acked)))
 }

@@ -41,9 +41,12 @@ func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
 	c.call("POST", "/projects", map[string]string{"id": "valves", "name": "Valves"}, 201, nil)
 	var device, key struct{ Key string }
 	c.call("POST", "/projects/valves/devices", map[string]string{"id": "valve-1"}, 201, &device)
-	c.call("POST", "/projects/valves/keys", map[string]any{"name": "push", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"}}, 201, &key)
-	types := map[string]any{"user": map[string]string{}, "downlink_queued": map[string]string{}, "downlink_sent": map[string]string{}, "downlink_ack": map[string]string{}}
-	c.call("POST", "/projects/valves/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL, "message_types": types, "format": "envelope",
+	c.call("POST", "/projects/valves/keys", map[string]any{"name": "push", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"}}, 201,
+		&key)
+	types := map[string]any{"user": map[string]string{}, "downlink_queued": map[string]string{}, "downlink_sent": map[string]string{},
+		"downlink_ack": map[string]string{}}
+	c.call("POST", "/projects/valves/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": receiver.URL, "message_types": types,
+		"format":       "envelope",
 		"downlink_key": key.Key}, 201, nil)
 
 	d := &apiClient{t: t, url: p.url, token: device.Key}
@@ -121,7 +124,8 @@ func TestDownlinksGoOnToAnUpstream(t *testing.T) {
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "valves", "name": "Valves"}, 201, nil)
 	c.call("POST", "/projects/valves/devices", map[string]string{"id": "valve-1"}, 201, nil)
-	c.call("PUT", "/projects/valves/upstream", map[string]string{"url": upstream.URL + "/api/v3/as/applications/app1", "key": "NNSXS.theirs"}, 200, nil)
+	c.call("PUT", "/projects/valves/upstream", map[string]string{"url": upstream.URL + "/api/v3/as/applications/app1", "key": "NNSXS.theirs"},
+		200, nil)
 	const queue = "/projects/valves/devices/valve-1/downlinks"
 	c.call("POST", queue, []byte(`[{"f_port":1},{"f_port":2}]`), 201, nil)
 	c.call("PUT", queue, []byte(`[{"f_port":3}]`), 200, nil)

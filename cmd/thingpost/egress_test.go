@@ -151,7 +151,8 @@ func newEgressWorld(t *testing.T) *egressWorld {
 		"good.example": {allowedHost}, "redirect.example": {allowedHost}, "both.example": {"127.0.0.1 " + allowedHost + " ::1"},
 		"rebind.example": {allowedHost, "127.0.0.1"}, "itself.example": {"127.0.0.1"}}}
 	proxy := "http://127.0.0.1:" + w.trap.port
-	w.env = append(adminEnv(), nameServer+"="+serveNames(t, names.addresses), "HTTP_PROXY="+proxy, "HTTPS_PROXY="+proxy, "ALL_PROXY="+proxy, "http_proxy="+proxy, "https_proxy="+proxy)
+	w.env = append(adminEnv(), nameServer+"="+serveNames(t, names.addresses), "HTTP_PROXY="+proxy, "HTTPS_PROXY="+proxy, "ALL_PROXY="+proxy,
+		"http_proxy="+proxy, "https_proxy="+proxy)
 	return w
 }
 
@@ -170,7 +171,8 @@ func (w *egressWorld) fill() {
 	w.Helper()
 	w.c.call("POST", "/projects", map[string]string{"id": "hooks", "name": "Hooks"}, 201, nil)
 	for i, host := range w.hosts {
-		w.c.call("POST", "/projects/hooks/webhooks", map[string]any{"id": "hook-" + strconv.Itoa(i), "description": host, "url": w.url(host) + "x", "type": "user"}, 201, nil)
+		w.c.call("POST", "/projects/hooks/webhooks", map[string]any{"id": "hook-" + strconv.Itoa(i), "description": host,
+			"url": w.url(host) + "x", "type": "user"}, 201, nil)
 		project := "up-" + strconv.Itoa(i/perProject)
 		if i%perProject == 0 {
 			var key struct{ Key string }
@@ -180,8 +182,10 @@ func (w *egressWorld) fill() {
 		}
 		device := "device-" + strconv.Itoa(i)
 		base := w.url(host) + "api/v3/as/applications/app/devices/" + device + "/down/"
-		status, answer := w.c.exchange("POST", w.c.url+"/in/tts/"+project, `{"end_device_ids":{"device_id":"`+device+`"},"uplink_message":{"f_port":1}}`,
-			map[string]string{"Authorization": "Bearer " + w.keys[len(w.keys)-1], "X-Downlink-Push": base + "push", "X-Downlink-Replace": base + "replace", "X-Downlink-Apikey": "NNSXS.A"})
+		status, answer := w.c.exchange("POST", w.c.url+"/in/tts/"+project, `{"end_device_ids":{"device_id":"`+device+
+			`"},"uplink_message":{"f_port":1}}`,
+			map[string]string{"Authorization": "Bearer " + w.keys[len(w.keys)-1], "X-Downlink-Push": base + "push",
+				"X-Downlink-Replace": base + "replace", "X-Downlink-Apikey": "NNSXS.A"})
 		if status != http.StatusAccepted {
 			w.Fatalf("%s as an upstream: %d %s", host, status, answer)
 		}
@@ -194,7 +198,8 @@ func (w *egressWorld) ended() map[string]string {
 	w.Helper()
 	d := rawDatabase(w.T, w.data)
 	defer func() { must(w.T, d.Close()) }()
-	rows, err := d.QueryContext(w.Context(), `SELECT w.url, w.kind, d.trigger, coalesce((SELECT a.error || ' ' || a.error_detail FROM attempts a WHERE a.delivery_id = d.id AND a.number = 1), d.status)
+	rows, err := d.QueryContext(w.Context(), `SELECT w.url, w.kind, d.trigger, coalesce((SELECT a.error || ' ' || a.error_detail FROM `+
+		`attempts a WHERE a.delivery_id = d.id AND a.number = 1), d.status)
 		FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.attempt_count > 0`)
 	must(w.T, err)
 	defer func() { _ = rows.Close() }()
@@ -234,7 +239,8 @@ func TestNoForbiddenAddressIsReached(t *testing.T) {
 	var g errgroup.Group
 	g.SetLimit(8)
 	send := func(path, body string, want int) error {
-		return postAs(t.Context(), http.DefaultClient, p.url+"/api/v1/projects/"+path, []byte(body), want, "Content-Type", "application/json", "Authorization", "Bearer "+w.c.token)
+		return postAs(t.Context(), http.DefaultClient, p.url+"/api/v1/projects/"+path, []byte(body), want, "Content-Type", "application/json",
+			"Authorization", "Bearer "+w.c.token)
 	}
 	for i := range w.hosts {
 		g.Go(func() error {
@@ -261,14 +267,16 @@ func TestNoForbiddenAddressIsReached(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	t.Attr("figure", fmt.Sprintf("%d addresses and names: %d attempts in 3 ways, %d tries to save them, %d to the server itself: all refused, 0 connections",
+	t.Attr("figure", fmt.Sprintf("%d addresses and names: %d attempts in 3 ways, %d tries to save them, %d to the server itself: all "+
+		"refused, 0 connections",
 		len(w.hosts)+len(never), len(ended), refused+len(never), own))
 }
 
 // refusesToSave tries to save the hosts in every way, and returns how often.
 func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 	w.Helper()
-	w.c.call("POST", "/projects/hooks/webhooks", map[string]any{"id": "kept", "description": "Kept", "url": "https://hooks.example.com/", "type": "user"}, 201, nil)
+	w.c.call("POST", "/projects/hooks/webhooks", map[string]any{"id": "kept", "description": "Kept", "url": "https://hooks.example.com/",
+		"type": "user"}, 201, nil)
 	var device struct{ UUID string }
 	w.c.call("GET", "/projects/hooks/devices/probe", nil, 200, &device)
 	var key struct{ Key string }
@@ -282,14 +290,16 @@ func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 			ways = append(ways, []struct{ method, path, body, token string }{
 				{"PATCH", "/api/v1/projects/hooks/webhooks/kept", fmt.Sprintf(`{"url":%q}`, url), w.c.token},
 				{"PUT", "/api/v1/projects/hooks/upstream", fmt.Sprintf(`{"url":%q,"key":"NNSXS.A"}`, url), w.c.token},
-				{"POST", "/api/v3/as/webhooks/hooks", fmt.Sprintf(`{"webhook":{"ids":{"webhook_id":"refused"},"base_url":%q,"format":"json"},"field_mask":{"paths":["base_url","format"]}}`, url), key.Key},
+				{"POST", "/api/v3/as/webhooks/hooks", fmt.Sprintf(`{"webhook":{"ids":{"webhook_id":"refused"},"base_url":%q,"format":"json"},`+
+					`"field_mask":{"paths":["base_url","format"]}}`, url), key.Key},
 				{"POST", "/things/" + device.UUID + "/webhooks", fmt.Sprintf(`[{"name":"x","url":%q}]`, url), w.c.token},
 			}...)
 		}
 		for _, v := range ways {
 			tries++
 			headers := map[string]string{"Authorization": "Bearer " + v.token, "Content-Type": "application/json"}
-			if status, answer := w.c.exchange(v.method, w.c.url+v.path, v.body, headers); status != http.StatusBadRequest || !strings.Contains(answer, "-allow-networks") {
+			if status, answer := w.c.exchange(v.method, w.c.url+v.path, v.body, headers); status != http.StatusBadRequest ||
+				!strings.Contains(answer, "-allow-networks") {
 				w.Errorf("%s %s with %s answers %d %s", v.method, v.path, host, status, answer)
 			}
 		}
@@ -305,9 +315,11 @@ func (w *egressWorld) formRefuses(host string) {
 	w.Helper()
 	browser := visitor(w.T, w.c.url)
 	browser.enters()
-	form := neturl.Values{"description": {"x"}, "url": {w.url(host)}, "type": {"user"}, "timeout": {"10"}, "give_up_after": {"24"}, "give_up_unit": {"h"}, "retry_on": {"timeout"}}
+	form := neturl.Values{"description": {"x"}, "url": {w.url(host)}, "type": {"user"}, "timeout": {"10"}, "give_up_after": {"24"},
+		"give_up_unit": {"h"}, "retry_on": {"timeout"}}
 	s := browser.tries("POST", "/projects/hooks/webhooks/new", form)
-	if s.status != http.StatusUnprocessableEntity || !strings.Contains(s.body, `id="url-error"`) || !strings.Contains(s.body, "-allow-networks 127.0.0.1/32") {
+	if s.status != http.StatusUnprocessableEntity || !strings.Contains(s.body, `id="url-error"`) ||
+		!strings.Contains(s.body, "-allow-networks 127.0.0.1/32") {
 		w.Errorf("the form answers %d without a word about %s", s.status, host)
 	}
 }
@@ -318,11 +330,13 @@ func (w *egressWorld) reachesTheAllowed() {
 	w.Helper()
 	send := func(name, path string) func() bool {
 		var made struct{ ID string }
-		w.c.call("POST", "/projects/hooks/webhooks", map[string]any{"description": name, "url": w.url(name) + path, "type": "user", "settings": map[string]bool{"no_retry": true}}, 201, &made)
+		w.c.call("POST", "/projects/hooks/webhooks", map[string]any{"description": name, "url": w.url(name) + path, "type": "user",
+			"settings": map[string]bool{"no_retry": true}}, 201, &made)
 		w.c.call("POST", "/projects/hooks/webhooks/"+made.ID+"/test", nil, 202, nil)
 		return func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.gotten["/"+path] > 0 }
 	}
-	for name, path := range map[string]string{"good.example": "good", "both.example": "both", "redirect.example": "redirect", "rebind.example": "rebind"} {
+	for name, path := range map[string]string{"good.example": "good", "both.example": "both", "redirect.example": "redirect",
+		"rebind.example": "rebind"} {
 		until(w.T, name+" is reached", send(name, path))
 	}
 	until(w.T, "the redirect is refused", func() bool {
@@ -367,7 +381,8 @@ func (w *egressWorld) ownListeners(p **process) (tries int) {
 		}
 		tries++
 		url := "http://itself.example:" + port + "/metrics" // a name that leads there
-		w.c.call("POST", "/projects/itself/webhooks", map[string]string{"id": "itself-" + port, "description": "Itself", "url": url, "type": "user"}, 201, nil)
+		w.c.call("POST", "/projects/itself/webhooks", map[string]string{"id": "itself-" + port, "description": "Itself", "url": url,
+			"type": "user"}, 201, nil)
 		w.c.call("POST", "/projects/itself/webhooks/itself-"+port+"/test", nil, 202, nil)
 		until(w.T, "the server's own port is refused by name", func() bool { return w.ended()["webhook test "+url] != "" })
 		if how := w.ended()["webhook test "+url]; !strings.HasPrefix(how, "blocked ") || !strings.Contains(how, "this server itself") {

@@ -25,7 +25,8 @@ func FuzzOptions(f *testing.F) {
 			return
 		}
 		if c.Store.Retention < 0 || c.Store.RetentionBytes < 0 || c.Webhooks.Limits.Webhooks < 1 || c.Webhooks.Limits.Webhooks > 1000 ||
-			c.Webhooks.Limits.Headers < 1 || c.Webhooks.Limits.Headers > iot.MaxTemplateHeaders || c.Store.Retention > 0 && c.Store.Retention < time.Second {
+			c.Webhooks.Limits.Headers < 1 || c.Webhooks.Limits.Headers > iot.MaxTemplateHeaders || c.Store.Retention > 0 &&
+			c.Store.Retention < time.Second {
 			t.Errorf("%q gives %+v", line, c)
 		}
 		if u := c.HTTP.PublicURL; u != "" && !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") {

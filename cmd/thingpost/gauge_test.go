@@ -48,7 +48,8 @@ func gaugeOf(t *testing.T, url string) gauge {
 	text := (&apiClient{t: t, url: url}).text("/metrics", metricsToken)
 	number := func(name string) int64 { n, _ := metricIn(text, name); return n } // absent is 0
 	g := gauge{rss: number("process_resident_memory_bytes"), goroutines: number("go_goroutines"), fds: number("process_open_fds"),
-		file: number("thingpost_database_file_bytes"), wal: number("thingpost_database_wal_bytes"), pending: number("thingpost_deliveries_pending")}
+		file: number("thingpost_database_file_bytes"), wal: number("thingpost_database_wal_bytes"),
+		pending: number("thingpost_deliveries_pending")}
 	if g.goroutines == 0 || g.file == 0 {
 		t.Fatalf("the metrics say too little: %+v", g)
 	}

@@ -64,9 +64,11 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	c.call("POST", "/projects", map[string]string{"id": "moved", "name": "Moved"}, 201, nil)
 	c.call("POST", project+"/devices", map[string]string{"id": "probe"}, 201, &device)
 	c.call("POST", project+"/keys", map[string]any{"name": "all", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
-	c.call("POST", project+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": old, "type": "user", "downlink_key": "canary-downlink",
-		"headers": []map[string]any{{"name": "X-Key", "value": "canary-header", "secret": true}}}, 201, &erp)
-	c.call("POST", project+"/webhooks/from-template", map[string]any{"template": "local", "id": "local", "fields": map[string]string{"base": "canary-base", "path": "canary-path"}}, 201, nil)
+	c.call("POST", project+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": old, "type": "user",
+		"downlink_key": "canary-downlink",
+		"headers":      []map[string]any{{"name": "X-Key", "value": "canary-header", "secret": true}}}, 201, &erp)
+	c.call("POST", project+"/webhooks/from-template",
+		map[string]any{"template": "local", "id": "local", "fields": map[string]string{"base": "canary-base", "path": "canary-path"}}, 201, nil)
 	c.call("PUT", project+"/upstream", map[string]string{"url": old, "key": "NNSXS.CANARY"}, 200, nil)
 	r := visitor(t, p.url)
 	r.enters()
@@ -74,7 +76,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 		return c.exchange(method, p.url+path, body, map[string]string{"Content-Type": "application/json", "Authorization": "Bearer " + c.token})
 	}
 	things := func(body string) (int, string) {
-		return c.exchange("PUT", p.url+"/api/v3/as/webhooks/moved/erp", body, map[string]string{"Content-Type": "application/json", "Authorization": "Bearer " + key.Key})
+		return c.exchange("PUT", p.url+"/api/v3/as/webhooks/moved/erp", body,
+			map[string]string{"Content-Type": "application/json", "Authorization": "Bearer " + key.Key})
 	}
 	post := func(page, action string, change ...string) (int, string) {
 		form := r.form(page, action)
@@ -114,7 +117,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 			return things(`{"webhook":{"base_url":"` + evil.URL + `"},"field_mask":{"paths":["base_url"]}}`)
 		},
 		"The Things Stack, mask": func() (int, string) {
-			return things(`{"webhook":{"base_url":"` + evil.URL + `","headers":{"X-Key":"` + iot.Mask + `"},"downlink_api_key":"x"},"field_mask":{"paths":["base_url","headers","downlink_api_key"]}}`)
+			return things(`{"webhook":{"base_url":"` + evil.URL + `","headers":{"X-Key":"` + iot.Mask +
+				`"},"downlink_api_key":"x"},"field_mask":{"paths":["base_url","headers","downlink_api_key"]}}`)
 		},
 		"Mainflux, URL": func() (int, string) { return api("PUT", "/webhooks/"+erp.UUID, `{"url":"`+evil.URL+`"}`) },
 		"Mainflux, mask": func() (int, string) {
@@ -162,10 +166,12 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 			return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(got, word) })
 		})
 	}
-	status, answer := api("PATCH", "/api/v1"+hook, `{"url":"`+evil.URL+`/api","downlink_key":"canary-downlink","headers":[{"name":"X-Key","value":"canary-header","secret":true}]}`)
+	status, answer := api("PATCH", "/api/v1"+hook, `{"url":"`+evil.URL+`/api","downlink_key":"canary-downlink","headers":[{"name":"X-Key",`+
+		`"value":"canary-header","secret":true}]}`)
 	entered("the API", status, answer)
 	arrives("erp", "POST /api ", "canary-header")
-	status, answer = things(`{"webhook":{"base_url":"` + old + `","headers":{"X-Key":"canary-header"},"downlink_api_key":"canary-downlink"},"field_mask":{"paths":["base_url","headers","downlink_api_key"]}}`)
+	status, answer = things(`{"webhook":{"base_url":"` + old + `","headers":{"X-Key":"canary-header"},` +
+		`"downlink_api_key":"canary-downlink"},"field_mask":{"paths":["base_url","headers","downlink_api_key"]}}`)
 	entered("The Things Stack", status, answer)
 	status, answer = post(hook, hook, "url", evil.URL+"/form", "headers.0.value", "canary-header", "downlink_key", "")
 	entered("the form", status, answer)
@@ -174,7 +180,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	entered("Mainflux", status, answer)
 	status, answer = api("PATCH", "/api/v1"+hook, `{"url":"`+old+`/elsewhere?on=it"}`)
 	entered("another path of the same host", status, answer)
-	status, answer = api("PATCH", "/api/v1/projects/moved/webhooks/local", `{"url":"`+evil.URL+`/in/anew","message_types":{"uplink_message":{"path":"/up/anew"}}}`)
+	status, answer = api("PATCH", "/api/v1/projects/moved/webhooks/local",
+		`{"url":"`+evil.URL+`/in/anew","message_types":{"uplink_message":{"path":"/up/anew"}}}`)
 	entered("the template's", status, answer)
 	arrives("local", "POST /in/anew/up/anew ")
 	form := neturl.Values{"url": {evil.URL}, "key": {"NNSXS.ANEW"}}

@@ -111,17 +111,22 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 		}
 	}
 	return []*hostile{
-		{name: "never-answers", class: iot.ErrTimeout, words: "took the request but did not answer", serve: func(c *hostileConn) { c.request(); c.hold() }},
-		{name: "trickles-head", class: iot.ErrTimeout, words: "took the request but did not answer", alike: "never-answers", serve: func(c *hostileConn) {
-			_ = c.request() && c.say(okHead+"X-Slow: ")
-			c.trickle()
-		}},
-		{name: "trickles-body", slow: true, note: "the answer's body did not end in 2 s: it stopped after ", status: 200, serve: func(c *hostileConn) {
-			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\n")
-			c.trickle()
-		}},
-		{name: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered", serve: func(c *hostileConn) { c.reset() }},
-		{name: "resets-after-request", alike: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered", serve: func(c *hostileConn) { c.request(); c.reset() }},
+		{name: "never-answers", class: iot.ErrTimeout, words: "took the request but did not answer",
+			serve: func(c *hostileConn) { c.request(); c.hold() }},
+		{name: "trickles-head", class: iot.ErrTimeout, words: "took the request but did not answer", alike: "never-answers",
+			serve: func(c *hostileConn) {
+				_ = c.request() && c.say(okHead+"X-Slow: ")
+				c.trickle()
+			}},
+		{name: "trickles-body", slow: true, note: "the answer's body did not end in 2 s: it stopped after ", status: 200,
+			serve: func(c *hostileConn) {
+				_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\n")
+				c.trickle()
+			}},
+		{name: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered",
+			serve: func(c *hostileConn) { c.reset() }},
+		{name: "resets-after-request", alike: "resets-at-connect", class: iot.ErrConnect, words: "reset the connection before it answered",
+			serve: func(c *hostileConn) { c.request(); c.reset() }},
 		{name: "resets-in-body", note: "the answer's body broke off after 7 of 1000 bytes", status: 200, serve: func(c *hostileConn) {
 			_ = c.request() && c.say(okHead+"Content-Length: 1000\r\n\r\nhalf of")
 			c.reset()
@@ -146,17 +151,21 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 		}},
 		{name: "redirect-inside", class: iot.ErrRedirect, words: "to http://" + forbidden + "/metadata: redirects are not followed", status: 307,
 			serve: answer("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://" + forbidden + "/metadata\r\nContent-Length: 0\r\n\r\n")},
-		{name: "self-signed", scheme: "https", host: "self.example", cert: ca.certificate("self.example", time.Hour, true), class: iot.ErrTLS, words: "signed by nobody this machine trusts"},
-		{name: "wrong-name", scheme: "https", host: "wrong.example", cert: ca.certificate("other.example", time.Hour, false), class: iot.ErrTLS, words: "is for another name"},
-		{name: "expired", scheme: "https", host: "expired.example", cert: ca.certificate("expired.example", -time.Hour, false), class: iot.ErrTLS, words: "has expired"},
+		{name: "self-signed", scheme: "https", host: "self.example", cert: ca.certificate("self.example", time.Hour, true), class: iot.ErrTLS,
+			words: "signed by nobody this machine trusts"},
+		{name: "wrong-name", scheme: "https", host: "wrong.example", cert: ca.certificate("other.example", time.Hour, false), class: iot.ErrTLS,
+			words: "is for another name"},
+		{name: "expired", scheme: "https", host: "expired.example", cert: ca.certificate("expired.example", -time.Hour, false), class: iot.ErrTLS,
+			words: "has expired"},
 		{name: "endless-100", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", serve: func(c *hostileConn) {
 			c.request()
 			c.flood("HTTP/1.1 100 Continue\r\n\r\n", 1<<40)
 		}},
-		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", alike: "endless-100", serve: func(c *hostileConn) {
-			c.request()
-			c.flood("HTTP/1.1 103 Early Hints\r\n"+filler+"\r\n", 1<<40)
-		}},
+		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", alike: "endless-100",
+			serve: func(c *hostileConn) {
+				c.request()
+				c.flood("HTTP/1.1 103 Early Hints\r\n"+filler+"\r\n", 1<<40)
+			}},
 		{name: "100-then-nothing", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", serve: func(c *hostileConn) {
 			_ = c.request() && c.say("HTTP/1.1 100 Continue\r\n\r\n")
 			c.hold()
@@ -164,8 +173,12 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 		// Says that it keeps the connection, and closes it.
 		{name: "lies-and-closes", status: 200, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) }},
 		// Reads what comes on the kept connection, and closes it without an answer.
-		{name: "lies-and-swallows", status: 200, resends: true, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) && c.request() }},
-		{name: "no-such-name", host: "nowhere.example", class: iot.ErrDNS, words: "nowhere.example does not exist in DNS", serve: func(*hostileConn) {}},
+		{name: "lies-and-swallows", status: 200, resends: true, serve: func(c *hostileConn) {
+			_ = c.request() && c.say(okHead+keepAlive) &&
+				c.request()
+		}},
+		{name: "no-such-name", host: "nowhere.example", class: iot.ErrDNS, words: "nowhere.example does not exist in DNS",
+			serve: func(*hostileConn) {}},
 		// Closes each connection, so that its name is looked up each time.
 		{name: "rebinds", host: "rebind.example", class: iot.ErrBlocked, words: "127.0.0.2 is ", serve: func(c *hostileConn) {
 			_ = c.request() && c.say(okHead+"Connection: close\r\nContent-Length: 0\r\n\r\n")
@@ -216,7 +229,8 @@ func (ca *hostileCA) certificate(name string, ends time.Duration, selfSigned boo
 	ca.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(ca.t, err)
-	form := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{name}, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(ends), KeyUsage: x509.KeyUsageDigitalSignature}
+	form := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{name}, NotBefore: time.Now().Add(-24 * time.Hour),
+		NotAfter: time.Now().Add(ends), KeyUsage: x509.KeyUsageDigitalSignature}
 	parent, signer := ca.cert, ca.key
 	if selfSigned {
 		parent, signer = form, key

@@ -84,7 +84,8 @@ func TestOneHostileReceiverHarmsNobody(t *testing.T) {
 	if len(groups) == len(kinds) {
 		how = fmt.Sprintf("one after the other; another webhook's p99 %.1f times its own (the worst %.1f)", median(ratios), slices.Max(ratios))
 	}
-	t.Attr("figure", fmt.Sprintf("%d kinds of receivers, %d messages each, %s: memory grew by %.1f MiB at most, no goroutine or descriptor left over, %d sentences in the log",
+	t.Attr("figure", fmt.Sprintf("%d kinds of receivers, %d messages each, %s: memory grew by %.1f MiB at most, no goroutine or descriptor "+
+		"left over, %d sentences in the log",
 		len(kinds), w.messages, how, grown, len(words)))
 }
 
@@ -93,7 +94,8 @@ func newHostileWorld(t *testing.T, authority string) *hostileWorld {
 	w := &hostileWorld{t: t, messages: hostileMessages, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	w.healthy = httptest.NewServer(http.HandlerFunc(w.arrive))
 	t.Cleanup(w.healthy.Close)
-	w.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken, nameServer+"="+serveNames(t, hostileNames()), "SSL_CERT_FILE="+authority),
+	w.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken, nameServer+"="+serveNames(t, hostileNames()),
+		"SSL_CERT_FILE="+authority),
 		"-data", filepath.Join(t.TempDir(), "data"), "-allow-networks", "127.0.0.1", "-max-webhooks", "100")
 	w.api = signIn(t, w.p.url)
 	w.api.call("POST", "/projects", map[string]string{"id": "hostile", "name": "Hostile"}, 201, nil)
@@ -106,8 +108,9 @@ func newHostileWorld(t *testing.T, authority string) *hostileWorld {
 
 func (w *hostileWorld) hook(name, url string, timeout time.Duration) {
 	w.t.Helper()
-	w.api.call("POST", "/projects/hostile/webhooks", map[string]any{"id": name, "description": name, "url": url, "type": "user", "payload_only": true,
-		"settings": map[string]any{"timeout_ms": timeout.Milliseconds()}}, 201, nil)
+	w.api.call("POST", "/projects/hostile/webhooks", map[string]any{"id": name, "description": name, "url": url, "type": "user",
+		"payload_only": true,
+		"settings":     map[string]any{"timeout_ms": timeout.Milliseconds()}}, 201, nil)
 }
 
 // arrive is the receiver that is well.
@@ -256,7 +259,8 @@ func (w *hostileWorld) list(webhook, filter string) (list []hostileDelivery) {
 			Items []hostileDelivery
 			Next  string
 		}
-		w.api.call("GET", "/projects/hostile/deliveries?limit=200&webhook="+webhook+"&"+filter+"&cursor="+neturl.QueryEscape(cursor), nil, 200, &answer)
+		w.api.call("GET", "/projects/hostile/deliveries?limit=200&webhook="+webhook+"&"+filter+"&cursor="+neturl.QueryEscape(cursor), nil, 200,
+			&answer)
 		if list = append(list, answer.Items...); answer.Next == "" {
 			return list
 		}

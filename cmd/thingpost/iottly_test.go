@@ -55,11 +55,13 @@ func TestIottlyPairs(t *testing.T) {
 	}
 	readFixture(t, "configs.json", &configs)
 	for _, w := range configs {
-		c.call("POST", "/projects/iottly/webhooks", map[string]any{"id": "config-" + strings.ToLower(w.Config), "description": "Config " + w.Config,
-			"url": receiver.URL + "/" + w.Config, "type": w.Type, "channel": w.Channel, "payload_only": w.PayloadOnly}, 201, nil)
+		c.call("POST", "/projects/iottly/webhooks", map[string]any{"id": "config-" + strings.ToLower(w.Config),
+			"description": "Config " + w.Config,
+			"url":         receiver.URL + "/" + w.Config, "type": w.Type, "channel": w.Channel, "payload_only": w.PayloadOnly}, 201, nil)
 	}
 	var key struct{ Key string }
-	c.call("POST", "/projects/iottly/keys", map[string]any{"name": "gateway", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201, &key)
+	c.call("POST", "/projects/iottly/keys", map[string]any{"name": "gateway", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201,
+		&key)
 	gateway := &apiClient{t: t, url: p.url, token: key.Key}
 
 	bodies, ids := map[string][]byte{}, map[string]string{}

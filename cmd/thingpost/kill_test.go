@@ -43,7 +43,8 @@ type killing struct {
 func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	t.Parallel()
 	kills := numberFrom(killsEnv, 4)
-	k := &killing{crashWorld: newCrashWorld(t), kills: kills, messages: int64(numberFrom(killMessagesEnv, lighter(600)*kills)), begun: time.Now()}
+	k := &killing{crashWorld: newCrashWorld(t), kills: kills, messages: int64(numberFrom(killMessagesEnv, lighter(600)*kills)),
+		begun: time.Now()}
 	k.process = k.started()
 	c := k.setUp(k.process)
 	ended := k.load(func() bool { return k.over.Load() && k.acked.size() >= k.messages })
@@ -64,7 +65,8 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	ended()
 	k.drain(c)
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d kills, %d messages acknowledged, 0 lost, 0 out of order; %d of %d arrivals were repeats", k.killed, k.acked.size(), k.repeats(), k.arrivals()))
+		t.Attr("figure", fmt.Sprintf("%d kills, %d messages acknowledged, 0 lost, 0 out of order; %d of %d arrivals were repeats", k.killed,
+			k.acked.size(), k.repeats(), k.arrivals()))
 	}
 }
 

@@ -22,10 +22,12 @@ func lockFolder(folder string) (unlock func(), err error) {
 		unlock, err = takeLock(folder)
 	}
 	if errors.Is(err, errLocked) {
-		return nil, iot.NewError(iot.Unavailable, "Another Thingpost is running on the data folder "+folder+". Stop it first, or choose another with -data.")
+		return nil, iot.NewError(iot.Unavailable, "Another Thingpost is running on the data folder "+folder+
+			". Stop it first, or choose another with -data.")
 	}
 	if err != nil {
-		return nil, &iot.Error{Code: iot.Unavailable, Message: "The data folder " + folder + " cannot be written. Check its owner and the disk, or choose another with -data.", Err: err}
+		return nil, &iot.Error{Code: iot.Unavailable, Message: "The data folder " + folder + " cannot be written. Check its owner and the " +
+			"disk, or choose another with -data.", Err: err}
 	}
 	return unlock, nil
 }

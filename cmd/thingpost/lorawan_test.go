@@ -41,7 +41,8 @@ func TestLoRaWANMessages(t *testing.T) {
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "lorawan", "name": "LoRaWAN"}, 201, nil)
 	types := map[string]any{}
-	for _, kind := range []string{"uplink_message", "uplink_normalized", "join_accept", "downlink_ack", "downlink_nack", "downlink_sent", "downlink_failed",
+	for _, kind := range []string{"uplink_message", "uplink_normalized", "join_accept", "downlink_ack", "downlink_nack", "downlink_sent",
+		"downlink_failed",
 		"downlink_queued", "downlink_queue_invalidated", "location_solved", "service_data"} {
 		types[kind] = map[string]string{"path": "/" + kind}
 	}
@@ -51,7 +52,8 @@ func TestLoRaWANMessages(t *testing.T) {
 		c.call("POST", "/projects/lorawan/webhooks", hook, 201, nil)
 	}
 	var key struct{ Key string }
-	c.call("POST", "/projects/lorawan/keys", map[string]any{"name": "tts", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201, &key)
+	c.call("POST", "/projects/lorawan/keys", map[string]any{"name": "tts", "rights": []string{"RIGHT_APPLICATION_TRAFFIC_UP_WRITE"}}, 201,
+		&key)
 
 	files, err := filepath.Glob(lorawanFixtures + "/*.json")
 	must(t, err)

@@ -218,7 +218,8 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	must(t, err)
 	defer func() { _ = conn.Close() }()
-	_, err = io.WriteString(conn, "POST /sign-in HTTP/1.1\r\nHost: "+address+"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+	_, err = io.WriteString(conn, "POST /sign-in HTTP/1.1\r\nHost: "+address+
+		"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
 	must(t, err)
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	must(t, err)

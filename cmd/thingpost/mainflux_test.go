@@ -26,7 +26,8 @@ type house struct {
 // ask calls a path of the dialect as a person and decodes the answer.
 func (c *apiClient) ask(method, path, body string, want int, into any) {
 	c.t.Helper()
-	status, answer := c.exchange(method, c.url+path, body, map[string]string{"Content-Type": "application/json", "Authorization": "Bearer " + c.token})
+	status, answer := c.exchange(method, c.url+path, body,
+		map[string]string{"Content-Type": "application/json", "Authorization": "Bearer " + c.token})
 	if status != want {
 		c.t.Fatalf("%s %s answers %d, want %d: %s", method, path, status, want, answer)
 	}
@@ -49,7 +50,8 @@ func newHouse(t *testing.T, url string) *house {
 	}
 	h.ask("POST", "/orgs/"+orgs.Orgs[0].ID+"/groups", `[{"name":"House"}]`, 201, &v)
 	h.group = v.Groups[0].ID
-	h.ask("POST", "/groups/"+h.group+"/profiles", `[{"name":"p","config":{"content_type":"application/json","write":true,"webhook":true,"smtp_id":""}}]`, 201, &v)
+	h.ask("POST", "/groups/"+h.group+"/profiles", `[{"name":"p","config":{"content_type":"application/json","write":true,"webhook":true,`+
+		`"smtp_id":""}}]`, 201, &v)
 	h.ask("POST", "/profiles/"+v.Profiles[0].ID+"/things", `[{"name":"t","type":"sensor"}]`, 201, &v)
 	h.thing, h.key = v.Things[0].ID, v.Things[0].Key
 	return h
@@ -58,7 +60,8 @@ func newHouse(t *testing.T, url string) *house {
 // publish sends a message of the thing.
 func (h *house) publish(body string) {
 	h.t.Helper()
-	status, answer := h.exchange("POST", h.url+"/http/messages", body, map[string]string{"Content-Type": "application/json", "Authorization": "Thing " + h.key})
+	status, answer := h.exchange("POST", h.url+"/http/messages", body,
+		map[string]string{"Content-Type": "application/json", "Authorization": "Thing " + h.key})
 	if status != http.StatusAccepted || answer != "" {
 		h.t.Errorf("publishing answers %d %s", status, answer)
 	}
@@ -146,7 +149,8 @@ func TestMainfluxDocument(t *testing.T) {
 		GroupID       string `json:"group_id"`
 	}
 	is := func(w webhook, url string) bool {
-		return w.ID == values["webhook_id"] && w.Name == "Data pipeline" && w.URL == url && w.Headers["X-Api-Key"] == "k-4711" && w.GroupID == h.group
+		return w.ID == values["webhook_id"] && w.Name == "Data pipeline" && w.URL == url && w.Headers["X-Api-Key"] == "k-4711" &&
+			w.GroupID == h.group
 	}
 	const url = "https://ingest.example.com/mainflux"
 	for i, want := range []struct {
@@ -209,7 +213,10 @@ func TestMainfluxWebhooksDoNotHoldEachOtherUp(t *testing.T) {
 		got[string(body)]++
 	}))
 	defer good.Close()
-	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
+	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
 	defer failing.Close()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
@@ -219,7 +226,8 @@ func TestMainfluxWebhooksDoNotHoldEachOtherUp(t *testing.T) {
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8")
 	defer p.end(t, syscall.SIGTERM)
 	h := newHouse(t, p.url)
-	h.ask("POST", "/svcwebhooks/things/"+h.thing+"/webhooks", fmt.Sprintf(`[{"name":"refused","url":%q},{"name":"failing","url":%q},{"name":"good","url":%q,"headers":{"X-Api-Key":"k"}}]`,
+	h.ask("POST", "/svcwebhooks/things/"+h.thing+"/webhooks", fmt.Sprintf(`[{"name":"refused","url":%q},{"name":"failing","url":%q},`+
+		`{"name":"good","url":%q,"headers":{"X-Api-Key":"k"}}]`,
 		refused, failing.URL, good.URL), 201, nil)
 	const messages = 20
 	for i := range messages {

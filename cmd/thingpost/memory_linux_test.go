@@ -72,7 +72,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "probes", "name": "Probes"}, 201, nil)
 	for n := range 5 {
-		c.call("POST", "/projects/probes/webhooks", map[string]any{"description": "Hook", "id": fmt.Sprint("hook-", n), "url": receiver.URL, "type": "user"}, 201, nil)
+		c.call("POST", "/projects/probes/webhooks", map[string]any{"description": "Hook", "id": fmt.Sprint("hook-", n), "url": receiver.URL,
+			"type": "user"}, 201, nil)
 	}
 	var device struct{ Key string }
 	c.call("POST", "/projects/probes/devices", map[string]string{"id": "probe-1"}, 201, &device)
@@ -80,7 +81,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	var mu sync.Mutex
 	answers := map[int]int{}
 	send := func() int {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/api/v1/projects/probes/devices/probe-1/messages", strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/api/v1/projects/probes/devices/probe-1/messages",
+			strings.NewReader(body))
 		if err != nil {
 			t.Error(err)
 			return 0

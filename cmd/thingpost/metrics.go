@@ -54,7 +54,8 @@ func newStoreMetrics(d *db.DB, hub *web.Hub, mem *budget.Budget, log *slog.Logge
 
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages, m.storing, m.refused, m.disk, m.memory, m.granted, m.unmet} {
+	for _, d := range []*prometheus.Desc{m.made, m.deliveries, m.pending, m.file, m.wal, m.free, m.pages, m.storing, m.refused, m.disk,
+		m.memory, m.granted, m.unmet} {
 		to <- d
 	}
 }
@@ -108,8 +109,10 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 // metricsHandler answers what Prometheus scrapes.
 func metricsHandler(d *db.DB, hub *web.Hub, mem *budget.Budget, log *slog.Logger) http.Handler {
 	r := prometheus.NewRegistry()
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "thingpost_build_info", Help: "Always 1; the label says what runs."}, []string{"version"})
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "thingpost_build_info", Help: "Always 1; the label says what runs."},
+		[]string{"version"})
 	build.WithLabelValues(versionName()).Set(1)
-	r.MustRegister(newStoreMetrics(d, hub, mem, log), build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(newStoreMetrics(d, hub, mem, log), build, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }

@@ -120,7 +120,8 @@ func parseSize(text string) (int64, error) {
 	if err != nil {
 		return 0, fault
 	}
-	units := map[string]float64{"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
+	units := map[string]float64{"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "kb": 1e3, "mb": 1e6, "gb": 1e9,
+		"tb": 1e12}
 	unit, ok := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
 	if bytes := n * unit; !ok || math.IsNaN(bytes) || bytes < 0 || bytes > math.MaxInt64/2 {
 		return 0, fault

@@ -29,8 +29,10 @@ func TestConfig(t *testing.T) {
 		says []string // faults; none if nil
 	}{
 		"defaults": {want: func(c *config) bool {
-			return c.HTTP.Listen == "127.0.0.1:8080" && c.Store.Data == "./data" && c.Store.Retention == 720*time.Hour && c.Store.RetentionBytes == 4<<30 &&
-				c.Webhooks.Limits.Webhooks == 5 && c.Webhooks.Limits.Headers == 5 && c.Webhooks.Allowed == nil && c.Watch.LogLevel == "info" && !c.secure()
+			return c.HTTP.Listen == "127.0.0.1:8080" && c.Store.Data == "./data" && c.Store.Retention == 720*time.Hour &&
+				c.Store.RetentionBytes == 4<<30 &&
+				c.Webhooks.Limits.Webhooks == 5 && c.Webhooks.Limits.Headers == 5 && c.Webhooks.Allowed == nil && c.Watch.LogLevel == "info" &&
+				!c.secure()
 		}},
 		"environment": {env: map[string]string{"THINGPOST_LISTEN": ":9", "THINGPOST_MAX_WEBHOOKS": "7", "THINGPOST_DATA": ""},
 			want: func(c *config) bool {
@@ -43,19 +45,28 @@ func TestConfig(t *testing.T) {
 		"sizes": {args: []string{"-retention-bytes", "1.5 GB"}, want: func(c *config) bool { return c.Store.RetentionBytes == 1_500_000_000 }},
 		"networks": {args: []string{"-allow-networks", "192.168.0.0/16, fd00::/8"},
 			want: func(c *config) bool { return len(c.Webhooks.Allowed) == 2 }},
-		"proxies":        {args: []string{"-trust-proxies", "127.0.0.1, ::1"}, want: func(c *config) bool { return len(c.HTTP.Proxies) == 2 }},
-		"https in front": {args: []string{"-public-url", "https://thingpost.example.org/"}, want: func(c *config) bool { return c.secure() && c.HTTP.PublicURL == "https://thingpost.example.org" }},
-		"http in front":  {args: []string{"-public-url", "http://x", "-tls-cert", "a", "-tls-key", "b"}, want: func(c *config) bool { return !c.secure() }},
+		"proxies": {args: []string{"-trust-proxies", "127.0.0.1, ::1"}, want: func(c *config) bool { return len(c.HTTP.Proxies) == 2 }},
+		"https in front": {args: []string{"-public-url", "https://thingpost.example.org/"},
+			want: func(c *config) bool { return c.secure() && c.HTTP.PublicURL == "https://thingpost.example.org" }},
+		"http in front": {args: []string{"-public-url", "http://x", "-tls-cert", "a", "-tls-key", "b"},
+			want: func(c *config) bool { return !c.secure() }},
 		"all faults at once": {
-			env: map[string]string{"THINGPOST_RETENTION": "soon", "THINGPOST_ADMIN_PASSWORD": "short", "THINGPOST_METRICS_TOKEN": "x", "THINGPOST_METRICS_TOKEN_FILE": secret},
-			args: []string{"-listen", "8080", "-public-url", "https://x/path", "-tls-cert", "a", "-retention-bytes", "4 gigs", "-max-webhooks", "0", "-max-headers", "51",
+			env: map[string]string{"THINGPOST_RETENTION": "soon", "THINGPOST_ADMIN_PASSWORD": "short", "THINGPOST_METRICS_TOKEN": "x",
+				"THINGPOST_METRICS_TOKEN_FILE": secret},
+			args: []string{"-listen", "8080", "-public-url", "https://x/path", "-tls-cert", "a", "-retention-bytes", "4 gigs", "-max-webhooks", "0",
+				"-max-headers", "51",
 				"-allow-networks", "10.0.0.1/8", "-log-format", "xml", "-log-level", "loud", "-metrics-listen", "9100"},
-			says: []string{"-listen (THINGPOST_LISTEN) must be an address", "-public-url", "-tls-key (THINGPOST_TLS_KEY) is missing", "-retention (THINGPOST_RETENTION) must be a duration",
-				"-retention-bytes", "-max-webhooks (THINGPOST_MAX_WEBHOOKS) must be a number from 1 to 1000.", "-max-headers", "-allow-networks", "10.0.0.0/8", "-log-format", "-log-level",
-				"-metrics-listen", "THINGPOST_ADMIN_EMAIL is missing", "THINGPOST_ADMIN_PASSWORD must have at least 10", "THINGPOST_METRICS_TOKEN must not be given twice"},
+			says: []string{"-listen (THINGPOST_LISTEN) must be an address", "-public-url", "-tls-key (THINGPOST_TLS_KEY) is missing",
+				"-retention (THINGPOST_RETENTION) must be a duration",
+				"-retention-bytes", "-max-webhooks (THINGPOST_MAX_WEBHOOKS) must be a number from 1 to 1000.", "-max-headers", "-allow-networks",
+				"10.0.0.0/8", "-log-format", "-log-level",
+				"-metrics-listen", "THINGPOST_ADMIN_EMAIL is missing", "THINGPOST_ADMIN_PASSWORD must have at least 10",
+				"THINGPOST_METRICS_TOKEN must not be given twice"},
 		},
-		"small bounds":         {args: []string{"-retention", "1s", "-retention-bytes", "1MiB"}, says: []string{"-retention (THINGPOST_RETENTION) must be at least 1h", "at least 128MiB"}},
-		"no file":              {env: map[string]string{"THINGPOST_METRICS_TOKEN_FILE": "/none"}, says: []string{"THINGPOST_METRICS_TOKEN cannot be read from its file"}},
+		"small bounds": {args: []string{"-retention", "1s", "-retention-bytes", "1MiB"},
+			says: []string{"-retention (THINGPOST_RETENTION) must be at least 1h", "at least 128MiB"}},
+		"no file": {env: map[string]string{"THINGPOST_METRICS_TOKEN_FILE": "/none"},
+			says: []string{"THINGPOST_METRICS_TOKEN cannot be read from its file"}},
 		"unknown option":       {args: []string{"-lisen", "x"}, says: []string{"flag provided but not defined: -lisen"}},
 		"secrets are no flags": {args: []string{"-admin-password", "a long password"}, says: []string{"not defined: -admin-password"}},
 		"arguments":            {args: []string{"x"}, says: []string{"the arguments do not fit"}},
@@ -95,7 +106,8 @@ func TestHelpListsEveryOptionWithItsVariable(t *testing.T) {
 	}
 	text := p.stdout.(*bytes.Buffer).String()
 	for _, v := range o.all {
-		if !strings.Contains(text, v.variable()) || !v.envOnly && !strings.Contains(text, "  -"+strings.TrimSpace(v.name+" "+v.value)+",") || v.secret && !strings.Contains(text, v.variable()+"_FILE") {
+		if !strings.Contains(text, v.variable()) || !v.envOnly && !strings.Contains(text, "  -"+strings.TrimSpace(v.name+" "+v.value)+",") ||
+			v.secret && !strings.Contains(text, v.variable()+"_FILE") {
 			t.Errorf("-h does not tell of %s", v.title())
 		}
 		if v.envOnly && strings.Contains(text, " -"+v.name) {

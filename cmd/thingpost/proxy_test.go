@@ -18,7 +18,8 @@ func TestTriesBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 	tries := 0
 	try := func(from string) int {
 		tries++
-		status, _ := c.exchange(http.MethodPost, p.url+"/api/v1/tokens", fmt.Sprintf(`{"email":"nobody-%d@example.com","password":"not the password"}`, tries),
+		status, _ := c.exchange(http.MethodPost, p.url+"/api/v1/tokens", fmt.Sprintf(`{"email":"nobody-%d@example.com","password":"not the `+
+			`password"}`, tries),
 			map[string]string{"X-Forwarded-For": from})
 		return status
 	}
@@ -59,7 +60,8 @@ func TestKnownSourcesOutliveARestart(t *testing.T) {
 	defer p.end(t, syscall.SIGTERM)
 	c := &apiClient{t: t, url: p.url}
 	token := func(from, password string) int {
-		status, _ := c.exchange(http.MethodPost, p.url+"/api/v1/tokens", `{"email":"ada@example.org","password":"`+password+`"}`, map[string]string{"X-Forwarded-For": from})
+		status, _ := c.exchange(http.MethodPost, p.url+"/api/v1/tokens", `{"email":"ada@example.org","password":"`+password+`"}`,
+			map[string]string{"X-Forwarded-For": from})
 		return status
 	}
 	guesses := 0
@@ -74,7 +76,8 @@ func TestKnownSourcesOutliveARestart(t *testing.T) {
 	if got := token("198.51.100.7", password); got != http.StatusCreated {
 		t.Errorf("the address that she used gets %d, want 201", got)
 	}
-	if s := visitor(t, p.url).tries("POST", "/sign-in", asks("ada@example.org", password), "X-Forwarded-For", "203.0.113.6", "Cookie", browser); s.sessionCookie() == nil {
+	if s := visitor(t, p.url).tries("POST", "/sign-in", asks("ada@example.org", password), "X-Forwarded-For", "203.0.113.6", "Cookie",
+		browser); s.sessionCookie() == nil {
 		t.Errorf("the browser that she used gets %d, want a session", s.status)
 	}
 }

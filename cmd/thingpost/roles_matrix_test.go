@@ -35,7 +35,8 @@ func TestRolesMatrix(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	t.Attr("figure", fmt.Sprintf("%d cells (%d routes, %d callers), %d of them refused without an effect, and %d requests with others' ids: 0 wrong",
+	t.Attr("figure", fmt.Sprintf("%d cells (%d routes, %d callers), %d of them refused without an effect, and %d requests with others' "+
+		"ids: 0 wrong",
 		cells, len(table.rows), len(w.callers), refused, foreign))
 }
 
@@ -111,7 +112,8 @@ func (w *rolesWorld) keepsApart(table *roleTable, l *ledger) (requests int) {
 		own := w.standing(row, w.here)
 		for _, swap := range swaps(row) {
 			for _, c := range w.callers {
-				if !table.lets[row.need][c.group] || !slices.Contains([]string{"session owner", "token owner", "key all", "device own", "embed own"}, c.group) {
+				if !table.lets[row.need][c.group] || !slices.Contains([]string{"session owner", "token owner", "key all", "device own", "embed own"},
+					c.group) {
 					continue
 				}
 				requests++
@@ -122,7 +124,8 @@ func (w *rolesWorld) keepsApart(table *roleTable, l *ledger) (requests int) {
 					return own(name)
 				})
 				was := fmt.Sprintf("%s for %s with their %s", row.name(), c.name, swap.by)
-				if !a.refused(row) && a.status != http.StatusBadRequest && a.status != http.StatusUnprocessableEntity && !slices.Contains(table.foreign, row) && !makesHere(row) && !deletesAnyway(row) {
+				if !a.refused(row) && a.status != http.StatusBadRequest && a.status != http.StatusUnprocessableEntity &&
+					!slices.Contains(table.foreign, row) && !makesHere(row) && !deletesAnyway(row) {
 					w.Errorf("%s answers %d, want a refusal: %.300s", was, a.status, a.body)
 				}
 				if strings.Contains(a.body, w.there.canary) {
@@ -140,7 +143,8 @@ func (w *rolesWorld) keepsApart(table *roleTable, l *ledger) (requests int) {
 // makesHere reports whether a route makes something of a name that is not known
 // here.
 func makesHere(r *roleRow) bool {
-	return strings.HasPrefix(r.pattern, "/in/tts/") || strings.HasSuffix(r.pattern, "/simulate") || strings.HasSuffix(r.pattern, "/SimulateUplink") ||
+	return strings.HasPrefix(r.pattern, "/in/tts/") || strings.HasSuffix(r.pattern, "/simulate") ||
+		strings.HasSuffix(r.pattern, "/SimulateUplink") ||
 		strings.HasSuffix(r.pattern, "/messages") || r.method == "PUT" && strings.HasPrefix(r.pattern, "/api/v3/as/webhooks/")
 }
 

@@ -24,7 +24,8 @@ func (r *roleRow) changes() bool { return r.method != "GET" && !r.idle && !r.rea
 // reads reports whether it is a call of gRPC that only reads.
 func (r *roleRow) reads() bool {
 	_, call, _ := strings.Cut(strings.TrimPrefix(r.pattern, "/"), "/")
-	return r.method == "GRPC" && (strings.HasPrefix(call, "Get") || strings.HasPrefix(call, "List") || strings.HasSuffix(call, "List") || call == "Subscribe")
+	return r.method == "GRPC" && (strings.HasPrefix(call, "Get") || strings.HasPrefix(call, "List") || strings.HasSuffix(call, "List") ||
+		call == "Subscribe")
 }
 
 // roleTable is testdata/roles.txt: which groups of callers each need lets in,
@@ -99,7 +100,8 @@ func readRow(t *testing.T, line string) *roleRow {
 	if m == nil {
 		t.Fatalf("no route: %s", line)
 	}
-	r := &roleRow{method: m[1], pattern: m[2], need: m[3], idle: m[4] == "~", whole: m[4] == "!", asValue: m[4] == "^", extra: m[4] == "+", body: m[5]}
+	r := &roleRow{method: m[1], pattern: m[2], need: m[3], idle: m[4] == "~", whole: m[4] == "!", asValue: m[4] == "^", extra: m[4] == "+",
+		body: m[5]}
 	if strings.HasPrefix(r.body, "?") {
 		r.query, r.body = r.body, ""
 	}
@@ -118,7 +120,8 @@ func (r *roleRow) variable(name string, before string) string {
 		return "own_invitation" // of the caller
 	case name == "id": // Mainflux's, which are UUIDs
 		kind := before[strings.LastIndex(strings.TrimSuffix(before, "/"), "/")+1:]
-		return map[string]string{"things/": "device_id", "groups/": "project_id", "orgs/": "organization_id", "profiles/": "profile_id", "webhooks/": "webhook_id"}[kind]
+		return map[string]string{"things/": "device_id", "groups/": "project_id", "orgs/": "organization_id", "profiles/": "profile_id",
+			"webhooks/": "webhook_id"}[kind]
 	case strings.HasSuffix(name, "application_id"), name == "application":
 		return "project"
 	case strings.HasSuffix(name, "key_id"):

@@ -76,12 +76,15 @@ func newRolesWorld(t *testing.T) *rolesWorld {
 	w := &rolesWorld{T: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	folder := t.TempDir()
-	writeFile(t, folder, "plain.yml", "template-id: plain\nname: Plain\nformat: json\nbase-url: https://erp.example/\npaths: {uplink-message: \"/up\"}\n")
-	writeFile(t, folder, "keyed.yml", "template-id: keyed\nname: Keyed\nformat: json\nbase-url: https://erp.example/\ncreate-downlink-api-key: true\npaths: {uplink-message: \"/up\"}\n")
+	writeFile(t, folder, "plain.yml", "template-id: plain\nname: Plain\nformat: json\nbase-url: https://erp.example/\npaths: "+
+		"{uplink-message: \"/up\"}\n")
+	writeFile(t, folder, "keyed.yml", "template-id: keyed\nname: Keyed\nformat: json\nbase-url: "+
+		"https://erp.example/\ncreate-downlink-api-key: true\npaths: {uplink-message: \"/up\"}\n")
 	c := testConfig(t, "-max-webhooks", "1000", "-templates", folder, "-style-page")
 	c.Watch.MetricsToken = metricsToken
 	var err error
-	w.app, err = newApp(t.Context(), c, slog.New(slog.DiscardHandler), func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) })
+	w.app, err = newApp(t.Context(), c, slog.New(slog.DiscardHandler),
+		func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) })
 	must(t, err)
 	t.Cleanup(func() { must(t, w.app.close()) })
 	s := httptest.NewServer(w.app.web.Handler())
@@ -159,9 +162,11 @@ func (w *rolesWorld) apiKey(p *iot.Project, rights iot.Rights, lifetime time.Dur
 func (w *rolesWorld) newPlace(o *iot.Organization, slug, canary string) *rolesPlace {
 	w.Helper()
 	d := w.app.db
-	p := &rolesPlace{canary: canary, organization: o, project: &iot.Project{ID: slug, Name: "Project " + canary, OrganizationKey: o.Key, AutoRegister: true}}
+	p := &rolesPlace{canary: canary, organization: o, project: &iot.Project{ID: slug, Name: "Project " + canary, OrganizationKey: o.Key,
+		AutoRegister: true}}
 	must(w.T, d.CreateProject(p.project, rolesActor))
-	p.ids = map[string]string{"organization": o.ID, "organization_id": o.UUID, "project": slug, "project_id": p.project.UUID, "template": "plain"}
+	p.ids = map[string]string{"organization": o.ID, "organization_id": o.UUID, "project": slug, "project_id": p.project.UUID,
+		"template": "plain"}
 	p.key = iot.NewDeviceKey()
 	p.sibling, p.device = w.newDevice(p, slug+"-sibling", iot.NewDeviceKey()), w.newDevice(p, slug+"-device", p.key)
 	w.newWebhook(p, slug+"-hook")
@@ -200,7 +205,8 @@ func (w *rolesWorld) newDevice(p *rolesPlace, slug string, key iot.Secret) *iot.
 
 func (w *rolesWorld) newWebhook(p *rolesPlace, slug string) *iot.Webhook {
 	w.Helper()
-	h := &iot.Webhook{ProjectID: p.project.Key, ID: slug, Description: "Hook " + p.canary, URL: "https://erp.example/" + p.canary, Format: iot.Envelope,
+	h := &iot.Webhook{ProjectID: p.project.Key, ID: slug, Description: "Hook " + p.canary, URL: "https://erp.example/" + p.canary,
+		Format:       iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}, iot.UplinkMessage: {}}, Settings: iot.DefaultSettings()}
 	if p.webhook != nil {
 		h.MessageTypes = iot.Routes{iot.ServiceData: {}} // no message is for it
@@ -299,7 +305,8 @@ func (w *rolesWorld) newFailure(p *rolesPlace) {
 
 func (w *rolesWorld) newEmbed(p *rolesPlace, lifetime time.Duration) iot.Secret {
 	w.Helper()
-	e := &iot.Embed{ProjectID: p.project.Key, Name: "Embed " + p.canary, Origins: []string{"https://portal.example"}, ExpiresAt: iot.At(w.app.now()).Add(lifetime)}
+	e := &iot.Embed{ProjectID: p.project.Key, Name: "Embed " + p.canary, Origins: []string{"https://portal.example"},
+		ExpiresAt: iot.At(w.app.now()).Add(lifetime)}
 	text, err := w.app.db.CreateEmbed(e, rolesActor)
 	must(w.T, err)
 	p.ids["embed"] = e.ID.String()
@@ -350,7 +357,8 @@ func (w *rolesWorld) newDownlink(p *rolesPlace, v *iot.Device) {
 
 func (w *rolesWorld) newInspection(p *rolesPlace) {
 	w.Helper()
-	must(w.T, w.app.db.AddInspection(&iot.Inspection{ID: w.app.db.NewID(), ProjectID: p.project.Key, At: iot.At(w.app.now()), Method: "POST", Body: []byte(p.canary), Status: 200}))
+	must(w.T, w.app.db.AddInspection(&iot.Inspection{ID: w.app.db.NewID(), ProjectID: p.project.Key, At: iot.At(w.app.now()), Method: "POST",
+		Body: []byte(p.canary), Status: 200}))
 }
 
 func (w *rolesWorld) newBackup(p *rolesPlace) {
@@ -384,10 +392,12 @@ func (w *rolesWorld) people() {
 	owner, theirs := w.account("here-owner"), w.account("there-owner")
 	must(w.T, d.CreateOrganization(here, owner))
 	must(w.T, d.CreateOrganization(there, theirs))
-	w.here, w.there, w.beside = w.newPlace(here, "in-here", "KANARIA"), w.newPlace(there, "in-there", "ZEBRANO"), w.newPlace(here, "beside", "NEXTDOOR")
+	w.here, w.there, w.beside = w.newPlace(here, "in-here", "KANARIA"), w.newPlace(there, "in-there", "ZEBRANO"),
+		w.newPlace(here, "beside", "NEXTDOOR")
 
 	member := func(group, name string, a *iot.Account, sees ...string) {
-		w.callers = append(w.callers, &roleCaller{name: "session of " + name, group: "session " + group, cookie: w.session(a), email: a.Email, sees: sees},
+		w.callers = append(w.callers, &roleCaller{name: "session of " + name, group: "session " + group, cookie: w.session(a), email: a.Email,
+			sees: sees},
 			&roleCaller{name: "token of " + name, group: "token " + group, credential: w.token(a, long), email: a.Email, sees: sees})
 	}
 	member("owner", "an owner", owner, "KANARIA", "NEXTDOOR")
@@ -411,7 +421,8 @@ func (w *rolesWorld) keys() {
 	add := func(group, name, credential string, sees ...string) {
 		w.callers = append(w.callers, &roleCaller{name: name, group: group, credential: credential, sees: sees})
 	}
-	for group, right := range map[string]iot.Rights{"up": iot.SendMessages, "down": iot.SendDownlinks, "read": iot.ReadTraffic, "set": iot.ChangeSettings,
+	for group, right := range map[string]iot.Rights{"up": iot.SendMessages, "down": iot.SendDownlinks, "read": iot.ReadTraffic,
+		"set":  iot.ChangeSettings,
 		"keys": iot.ManageKeys, "dread": iot.ReadDevices, "dwrite": iot.WriteDevices, "all": iot.AllKeyRights} {
 		text, _ := w.apiKey(w.here.project, right, 0)
 		add("key "+group, "a key with "+right.String(), text, "KANARIA")
@@ -428,7 +439,8 @@ func (w *rolesWorld) keys() {
 	add("metrics", "the token for metrics", metricsToken)
 	for group, p := range map[string]*rolesPlace{"embed own": w.here, "embed other": w.there} {
 		text := w.newEmbed(p, long).Reveal()
-		w.callers = append(w.callers, &roleCaller{name: "the link to the log of " + p.project.ID, group: group, credential: text, token: text, sees: []string{p.canary}})
+		w.callers = append(w.callers, &roleCaller{name: "the link to the log of " + p.project.ID, group: group, credential: text, token: text,
+			sees: []string{p.canary}})
 	}
 }
 

@@ -31,7 +31,8 @@ type sendConfig struct {
 func (c *sendConfig) options() *options {
 	o := newOptions("send", "PAYLOAD", sendAbout)
 	o.text(&c.url, "url", "URL", "http://127.0.0.1:8080", "address of the server")
-	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the device or of the project; the environment or a file keeps it from others on this machine",
+	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the device or of the project; the environment or a file keeps it " +
+		"from others on this machine",
 		set: func(s string) error { c.key = iot.Secret(s); return nil }})
 	o.text(&c.project, "project", "ID", "", "project, by id or UUID")
 	o.text(&c.device, "device", "ID", "", "device, by id or UUID; not needed with a device's key")

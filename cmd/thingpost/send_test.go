@@ -35,10 +35,12 @@ func TestSend(t *testing.T) {
 	if code, out := send("", `{"t": 21.50}`); code != 0 || out != "019aa5d2-8c41-7e9a-8000-0123456789ab\n" {
 		t.Errorf("%d %s", code, out)
 	}
-	if want := `{"type":"user","payload":{"t": 21.50}}`; path != "/api/v1/projects/greenhouse/messages" || key != "Bearer tpd_secret" || body != want {
+	if want := `{"type":"user","payload":{"t": 21.50}}`; path != "/api/v1/projects/greenhouse/messages" || key != "Bearer tpd_secret" ||
+		body != want {
 		t.Errorf("sent %s to %s with %s", body, path, key)
 	}
-	if code, _ := send("[1,\n2]\n", "-device", "probe 7", "-type", "iottly", "-channel", "ch", "-id", "n-1", "-"); code != 0 || path != "/api/v1/projects/greenhouse/devices/probe 7/messages" ||
+	if code, _ := send("[1,\n2]\n", "-device", "probe 7", "-type", "iottly", "-channel", "ch", "-id", "n-1", "-"); code != 0 ||
+		path != "/api/v1/projects/greenhouse/devices/probe 7/messages" ||
 		body != "{\"channel\":\"ch\",\"id\":\"n-1\",\"type\":\"iottly\",\"payload\":[1,\n2]}" {
 		t.Errorf("%d: sent %s to %s", code, body, path)
 	}
@@ -47,7 +49,8 @@ func TestSend(t *testing.T) {
 		t.Errorf("%d %s", code, out)
 	}
 	answer, status = `{"error":{"code":"unauthorized","message":"This key is unknown."}}`, http.StatusUnauthorized
-	if code, out := send("", `1`); code != exitFailed || !strings.Contains(out, "This key is unknown.") || strings.Contains(out, "tpd_secret") {
+	if code, out := send("", `1`); code != exitFailed || !strings.Contains(out, "This key is unknown.") ||
+		strings.Contains(out, "tpd_secret") {
 		t.Errorf("%d %s", code, out)
 	}
 	answer = `<html>`
@@ -57,7 +60,8 @@ func TestSend(t *testing.T) {
 	if code, out := send("", `hello`); code != exitUsage || !strings.Contains(out, "must be JSON") {
 		t.Errorf("%d %s", code, out)
 	}
-	if code, out := send("", "-url", "ftp://x", "-type", "uplink_message", `1`); code != exitUsage || !strings.Contains(out, "-url") || !strings.Contains(out, "-type") {
+	if code, out := send("", "-url", "ftp://x", "-type", "uplink_message", `1`); code != exitUsage || !strings.Contains(out, "-url") ||
+		!strings.Contains(out, "-type") {
 		t.Errorf("%d %s", code, out)
 	}
 	mu.Unlock()

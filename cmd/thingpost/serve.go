@@ -51,7 +51,8 @@ func (p *program) serveWith(ctx context.Context, c config, log *slog.Logger) err
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(a.budget.Heap)
 	}
-	log.Info("started", slog.Int64("memory", a.budget.Total), slog.String("version", versionName()), slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
+	log.Info("started", slog.Int64("memory", a.budget.Total), slog.String("version", versionName()),
+		slog.String("address", a.main.Addr().String()), slog.String("data", c.Store.Data))
 	b := newBanner(p, c.Watch)
 	b.say("Thingpost "+versionName()+" listens on", a.url())
 	if link := a.setUpURL(); link != "" {

@@ -101,12 +101,15 @@ func newSoak(t *testing.T) *soak {
 	s.fill(64)
 	s.receiver = httptest.NewServer(http.HandlerFunc(s.receive))
 	t.Cleanup(s.receiver.Close)
-	s.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", filepath.Join(t.TempDir(), "data"), "-allow-networks", "127.0.0.0/8,::1/128",
+	s.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", filepath.Join(t.TempDir(), "data"), "-allow-networks",
+		"127.0.0.0/8,::1/128",
 		"-retention", "1h", "-retention-bytes", strconv.Itoa(soakLimit))
 	s.api = signIn(t, s.p.url)
 	s.api.call("POST", "/projects", map[string]string{"id": "soak", "name": "Soak"}, 201, nil)
 	for name := range s.arrived {
-		s.api.call("POST", "/projects/soak/webhooks", map[string]any{"id": "hook-" + name, "description": name, "url": s.receiver.URL + "/" + name, "type": "user", "payload_only": true}, 201, nil)
+		s.api.call("POST", "/projects/soak/webhooks",
+			map[string]any{"id": "hook-" + name, "description": name, "url": s.receiver.URL + "/" + name, "type": "user", "payload_only": true}, 201,
+			nil)
 	}
 	var device struct{ Key string }
 	s.api.call("POST", "/projects/soak/devices", map[string]string{"id": "probe-1"}, 201, &device)
@@ -205,7 +208,8 @@ func (s *soak) look() {
 	for _, path := range []string{"", "/deliveries", "/webhooks/hook-flaky", "/messages"} {
 		s.pages.wire("/projects/soak" + path)
 	}
-	for _, path := range []string{"/messages", "/deliveries?status=pending,failed", "/deliveries?webhook=hook-flaky&code=500-599", "/webhooks"} {
+	for _, path := range []string{"/messages", "/deliveries?status=pending,failed", "/deliveries?webhook=hook-flaky&code=500-599",
+		"/webhooks"} {
 		s.api.call("GET", "/projects/soak"+path, nil, 200, nil)
 	}
 }
@@ -291,7 +295,8 @@ func (s *soak) run(duration time.Duration, rate int) (samples []gauge) {
 		samples = append(samples, gaugeOf(s.t, s.p.url))
 		if i%3 == 0 {
 			n := s.acked.size()
-			s.t.Logf("%6.0f s  %6.0f accepted/s  %s", time.Since(s.began).Seconds(), float64(n-acked)/(duration/20).Seconds(), samples[len(samples)-1])
+			s.t.Logf("%6.0f s  %6.0f accepted/s  %s", time.Since(s.began).Seconds(), float64(n-acked)/(duration/20).Seconds(),
+				samples[len(samples)-1])
 			acked = n
 			s.look()
 		}
@@ -350,8 +355,10 @@ func (s *soak) judge(duration time.Duration, rate int, before, after gauge, samp
 	if code := s.p.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("it stopped with status %d: %s", code, s.p.stderr.String())
 	}
-	t.Attr("figure", fmt.Sprintf("%v at %d messages/s, %d messages, 0 lost; memory %.0f MiB %+.1f %% from the middle to the end, at most %.0f MiB on disk with a limit of %d that is looked at each 10 s, %+d goroutines, %+d descriptors",
-		duration, rate, s.acked.size(), end/mib, growth, float64(largest)/mib, soakLimit/mib, after.goroutines-before.goroutines, after.fds-before.fds))
+	t.Attr("figure", fmt.Sprintf("%v at %d messages/s, %d messages, 0 lost; memory %.0f MiB %+.1f %% from the middle to the end, at most "+
+		"%.0f MiB on disk with a limit of %d that is looked at each 10 s, %+d goroutines, %+d descriptors",
+		duration, rate, s.acked.size(), end/mib, growth, float64(largest)/mib, soakLimit/mib, after.goroutines-before.goroutines,
+		after.fds-before.fds))
 }
 
 // judgeLong judges what a short soak cannot show.

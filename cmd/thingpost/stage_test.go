@@ -75,7 +75,8 @@ func newStage(t *testing.T, data string, prepare func(*machine), env ...string) 
 	w.start()
 	w.api = signIn(t, w.p.url)
 	w.api.call("POST", "/projects", map[string]string{"id": "probes", "name": "Probes"}, 201, nil)
-	w.api.call("POST", "/projects/probes/webhooks", map[string]any{"id": "hook", "description": "Hook", "url": receiver.URL, "type": "user", "payload_only": true}, 201, nil)
+	w.api.call("POST", "/projects/probes/webhooks", map[string]any{"id": "hook", "description": "Hook", "url": receiver.URL, "type": "user",
+		"payload_only": true}, 201, nil)
 	var device struct{ Key string }
 	w.api.call("POST", "/projects/probes/devices", map[string]string{"id": "probe-1"}, 201, &device)
 	w.key = device.Key

@@ -41,7 +41,8 @@ func TestEveryLineIsOfTheLog(t *testing.T) {
 	writeCertificate(t, certFile, keyFile, 1)
 	grpcAddress, grpcTLSAddress := freeAddress(t), freeAddress(t)
 	env := append(adminEnv(), panicsBeside+"="+file)
-	p := newProcess(t, env, "serve", "-listen", "127.0.0.1:0", "-data", t.TempDir(), "-log-format", "json", "-log-level", "debug", "-tls-cert", certFile, "-tls-key", keyFile,
+	p := newProcess(t, env, "serve", "-listen", "127.0.0.1:0", "-data", t.TempDir(), "-log-format", "json", "-log-level", "debug", "-tls-cert",
+		certFile, "-tls-key", keyFile,
 		"-grpc-listen", grpcAddress, "-grpc-tls-listen", grpcTLSAddress, "-allow-networks", "127.0.0.0/8")
 	begin(t, p)
 	if !p.out.Scan() {
@@ -155,7 +156,8 @@ func unsolicited(t *testing.T, p *process, secure *tls.Config) {
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "valves", "name": "Valves"}, 201, nil)
 	c.call("POST", "/projects/valves/devices", map[string]string{"id": "valve-1"}, 201, nil)
-	c.call("POST", "/projects/valves/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": "http://" + l.Addr().String(), "type": "user"}, 201, nil)
+	c.call("POST", "/projects/valves/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": "http://" + l.Addr().String(),
+		"type": "user"}, 201, nil)
 	c.call("POST", "/projects/valves/messages", []byte(`{"from":"valve-1","payload":1}`), 202, nil)
 }
 

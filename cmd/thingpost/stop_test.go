@@ -17,7 +17,8 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	w := newCrashWorld(t)
 	w.args = []string{"-max-webhooks", "6"}
 	w.broken = func(err error) { w.fault("an answer broke off: %v", err) }
-	silent := &crashHook{name: "silent", settings: map[string]any{"type": "iottly", "device": deviceName(1), "settings": map[string]any{"timeout_ms": 30_000}}, fails: func() int { return 0 },
+	silent := &crashHook{name: "silent", settings: map[string]any{"type": "iottly", "device": deviceName(1),
+		"settings": map[string]any{"timeout_ms": 30_000}}, fails: func() int { return 0 },
 		wants: func(n uint64) bool { return kindOf(n) == kindAlarm && senderOf(n) == 1 }}
 	w.hooks = append(w.hooks, silent)
 	w.process = w.started()
@@ -70,7 +71,8 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	ended()
 	w.drain(c)
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d stops under load, one cut off after its grace and one by a second SIGTERM: %d messages acknowledged, 0 lost, 0 answers broken off, 0 attempts counted of what was cut", stops, w.acked.size()))
+		t.Attr("figure", fmt.Sprintf("%d stops under load, one cut off after its grace and one by a second SIGTERM: %d messages acknowledged, "+
+			"0 lost, 0 answers broken off, 0 attempts counted of what was cut", stops, w.acked.size()))
 	}
 }
 
@@ -82,8 +84,10 @@ func (w *crashWorld) mustNotCount(h *crashHook) {
 	d := rawDatabase(t, w.data)
 	defer func() { must(t, d.Close()) }()
 	var pending, tried, attempts, failed int64
-	must(t, d.QueryRowContext(t.Context(), `SELECT count(*) FILTER (WHERE status = 'pending'), coalesce(sum(attempt_count) FILTER (WHERE status = 'pending'), 0),
-		(SELECT count(*) FROM attempts WHERE error IS NOT NULL AND delivery_id IN (SELECT id FROM deliveries WHERE webhook_id = w.id)), count(*) FILTER (WHERE status = 'failed')
+	must(t, d.QueryRowContext(t.Context(), `SELECT count(*) FILTER (WHERE status = 'pending'), coalesce(sum(attempt_count) FILTER (WHERE `+
+		`status = 'pending'), 0),
+		(SELECT count(*) FROM attempts WHERE error IS NOT NULL AND delivery_id IN (SELECT id FROM deliveries WHERE webhook_id = w.id)), `+
+		`count(*) FILTER (WHERE status = 'failed')
 		FROM deliveries JOIN webhooks w ON w.id = webhook_id WHERE w.slug = $1`, "hook-"+h.name).Scan(&pending, &tried, &attempts, &failed))
 	if pending == 0 || tried != 0 || attempts != 0 || failed != 0 {
 		t.Errorf("of those nobody answered %d are pending and %d failed, with %d attempts counted and %d kept", pending, failed, tried, attempts)

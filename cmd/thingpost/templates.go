@@ -68,7 +68,8 @@ func templatesCheckCommand(_ context.Context, p *program, args []string) error {
 			wrong++
 		}
 	}
-	p.say("%s, %s, %s.", plural(offered, "template is offered", "templates are offered"), plural(wrong, "error", "errors"), plural(len(remarks)-wrong, "warning", "warnings"))
+	p.say("%s, %s, %s.", plural(offered, "template is offered", "templates are offered"), plural(wrong, "error", "errors"),
+		plural(len(remarks)-wrong, "warning", "warnings"))
 	if wrong > 0 {
 		return errTold
 	}
@@ -117,7 +118,8 @@ func templatesListCommand(_ context.Context, p *program, args []string) error {
 
 // templatesOption is that of all commands that read templates.
 func (o *options) templatesOption(folder *string) {
-	o.text(folder, "templates", "DIR", "", "folder of webhook templates that are offered beside the built-in ones, such as a checkout of a public collection; read at the start")
+	o.text(folder, "templates", "DIR", "", "folder of webhook templates that are offered beside the built-in ones, such as a checkout of a "+
+		"public collection; read at the start")
 }
 
 const templatesUseAbout = `Make a webhook of a TEMPLATE on a running server. Fields that are not given have the
@@ -135,7 +137,8 @@ func (c *templateUse) options() *options {
 	o := newOptions("templates use", "TEMPLATE", templatesUseAbout)
 	c.fields = map[string]string{}
 	o.text(&c.url, "url", "URL", "http://127.0.0.1:8080", "address of the server")
-	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the project, or a person's token; the environment or a file keeps it from others on this machine",
+	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the project, or a person's token; the environment or a file keeps " +
+		"it from others on this machine",
 		set: func(s string) error { c.key = iot.Secret(s); return nil }})
 	o.text(&c.project, "project", "ID", "", "project, by id or UUID")
 	o.text(&c.id, "id", "ID", "", "id of the webhook; made from the template's name if not given")
@@ -196,7 +199,8 @@ func (c *templateUse) ask(p *program, t *iot.Template) error {
 		}
 		value, err := p.readField(f)
 		if err != nil {
-			return &iot.Error{Code: iot.Invalid, Message: "The template needs a value for " + f.ID + ". Type it, give it as a line of standard input, or with -field.", Err: err}
+			return &iot.Error{Code: iot.Invalid, Message: "The template needs a value for " + f.ID +
+				". Type it, give it as a line of standard input, or with -field.", Err: err}
 		}
 		c.fields[f.ID] = value
 	}

@@ -42,7 +42,8 @@ fields: [{id: key, name: Key, secret: true}, {id: pin, name: Pin, secret: true, 
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "greenhouse", "name": "Greenhouse"}, 201, nil)
 	const project, secret = "/projects/greenhouse", "s3cr3t/key"
-	c.call("POST", project+"/webhooks/from-template", map[string]any{"template": "local", "id": "local", "fields": map[string]string{"key": secret, "pin": "1234"}}, 201, nil)
+	c.call("POST", project+"/webhooks/from-template",
+		map[string]any{"template": "local", "id": "local", "fields": map[string]string{"key": secret, "pin": "1234"}}, 201, nil)
 	var test struct{ Delivery string }
 	c.call("POST", project+"/webhooks/local/test", nil, 202, &test)
 	var v struct {
@@ -64,7 +65,8 @@ fields: [{id: key, name: Key, secret: true}, {id: pin, name: Pin, secret: true, 
 	if want := "/in/s3cr3t%2Fkey/up/" + device + "?key=s3cr3t%2Fkey"; device == "" || got.RequestURI != want {
 		t.Errorf("received %s of device %q, want %s", got.RequestURI, device, want)
 	}
-	if got.Header.Get("X-Pin") != "pin 1234" || !strings.HasPrefix(got.Header.Get("X-Downlink-Apikey"), "NNSXS.") || got.Header.Get("Content-Type") != "application/json" {
+	if got.Header.Get("X-Pin") != "pin 1234" || !strings.HasPrefix(got.Header.Get("X-Downlink-Apikey"), "NNSXS.") ||
+		got.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("received %v", got.Header)
 	}
 	if !strings.Contains(body, `"device_id"`) || strings.Contains(body, "received_at") {

@@ -30,18 +30,22 @@ func writeFile(t *testing.T, folder, name, text string) {
 func TestTemplatesCheck(t *testing.T) {
 	folder := t.TempDir()
 	writeFile(t, folder, "abc.yml", goodTemplate)
-	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 0 || out != "1 template is offered, 0 errors, 0 warnings.\n" {
+	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 0 ||
+		out != "1 template is offered, 0 errors, 0 warnings.\n" {
 		t.Errorf("a good folder: %d %s", status, out)
 	}
 	writeFile(t, folder, "abc.yml", goodTemplate+"verb: post\n")
-	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 0 || !strings.HasPrefix(out, `abc.yml:11: warning: The key "verb"`) {
+	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 0 ||
+		!strings.HasPrefix(out, `abc.yml:11: warning: The key "verb"`) {
 		t.Errorf("a warning: %d %s", status, out)
 	}
 	writeFile(t, folder, "bad.yml", "name: Bad\nformat: json\n")
-	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 1 || !strings.Contains(out, "\nbad.yml: error: There is no base-url.\n") {
+	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 1 ||
+		!strings.Contains(out, "\nbad.yml: error: There is no base-url.\n") {
 		t.Errorf("an error: %d %s", status, out)
 	}
-	if status, _, complaint := run(t, "", nil, "templates", "check", filepath.Join(folder, "none")); status != 1 || !strings.Contains(complaint, "cannot be read") {
+	if status, _, complaint := run(t, "", nil, "templates", "check", filepath.Join(folder, "none")); status != 1 ||
+		!strings.Contains(complaint, "cannot be read") {
 		t.Errorf("no folder: %d %s", status, complaint)
 	}
 	if status, _, complaint := run(t, "", nil, "templates", "check"); status != 2 {
@@ -53,13 +57,15 @@ func TestTemplatesList(t *testing.T) {
 	folder := t.TempDir()
 	writeFile(t, folder, "abc.yml", goodTemplate)
 	status, out, _ := run(t, "", []string{"THINGPOST_TEMPLATES=" + folder}, "templates", "list")
-	if lines := strings.Split(out, "\n"); status != 0 || len(lines) < 14 || strings.Join(strings.Fields(lines[1]), " ") != "abc Abc key*" || !strings.Contains(out, "ttnmapper") {
+	if lines := strings.Split(out, "\n"); status != 0 || len(lines) < 14 || strings.Join(strings.Fields(lines[1]), " ") != "abc Abc key*" ||
+		!strings.Contains(out, "ttnmapper") {
 		t.Errorf("%d\n%s", status, out)
 	}
 }
 
 func TestServeRefusesAFolderOfTemplatesThatIsNotThere(t *testing.T) {
-	status, _, complaint := run(t, "", nil, "serve", "-listen", "127.0.0.1:0", "-data", t.TempDir(), "-templates", filepath.Join(t.TempDir(), "none"))
+	status, _, complaint := run(t, "", nil, "serve", "-listen", "127.0.0.1:0", "-data", t.TempDir(), "-templates",
+		filepath.Join(t.TempDir(), "none"))
 	if status != 1 || !strings.Contains(complaint, "The folder of templates") {
 		t.Errorf("%d %s", status, complaint)
 	}
@@ -74,19 +80,23 @@ func TestTemplatesUse(t *testing.T) {
 	c := signIn(t, p.url)
 	c.call("POST", "/projects", map[string]string{"id": "greenhouse", "name": "Greenhouse"}, 201, nil)
 	use := func(stdin string, args ...string) (int, string, string) {
-		return run(t, stdin, []string{"THINGPOST_KEY=" + c.token}, append([]string{"templates", "use", "-url", p.url, "-project", "greenhouse"}, args...)...)
+		return run(t, stdin, []string{"THINGPOST_KEY=" + c.token}, append([]string{"templates", "use", "-url", p.url, "-project", "greenhouse"},
+			args...)...)
 	}
 	const secret = "s3cr3t-of-the-template"
-	if status, out, complaint := use(secret+"\n", "abc", "-id", "first"); status != 0 || out != "Made the webhook first, to https://h/•••\n" {
+	if status, out, complaint := use(secret+"\n", "abc", "-id", "first"); status != 0 ||
+		out != "Made the webhook first, to https://h/•••\n" {
 		t.Errorf("%d %q %s", status, out, complaint)
 	}
-	if status, out, complaint := use("", "tagoio", "-field", "auth="+secret); status != 0 || out != "Made the webhook tagoio, to https://ttn.middleware.tago.io\n" {
+	if status, out, complaint := use("", "tagoio", "-field", "auth="+secret); status != 0 ||
+		out != "Made the webhook tagoio, to https://ttn.middleware.tago.io\n" {
 		t.Errorf("%d %q %s", status, out, complaint)
 	}
 	if status, _, complaint := use("", "abc"); status != 1 || !strings.Contains(complaint, "needs a value for key") {
 		t.Errorf("without a value: %d %s", status, complaint)
 	}
-	if status, _, complaint := use("", "abc", "-field", "key=•••"); status != 1 || !strings.Contains(complaint, "key: is only the mask") {
+	if status, _, complaint := use("", "abc", "-field", "key=•••"); status != 1 ||
+		!strings.Contains(complaint, "key: is only the mask") {
 		t.Errorf("a bad value: %d %s", status, complaint)
 	}
 	if status, _, complaint := use("", "nope"); status != 1 || !strings.Contains(complaint, "There is no such template.") {

@@ -34,19 +34,27 @@ const oldRows = `
 INSERT INTO accounts (id, email, name, password_hash, created_at) VALUES (1, 'ada@example.org', 'Ada', 'x', %[2]d);
 INSERT INTO organizations (id, slug, uuid, name, created_at) VALUES (1, 'works', '00000000-0000-4000-8000-000000000001', 'Works', %[2]d);
 INSERT INTO members VALUES (1, 1, 'owner', %[2]d);
-INSERT INTO projects (id, organization_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'old', '00000000-0000-4000-8000-000000000002', 'Old', %[2]d, %[2]d);
-INSERT INTO profiles (id, project_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'default', '00000000-0000-4000-8000-000000000003', 'Default', %[2]d, %[2]d);
-INSERT INTO webhooks (id, project_id, slug, uuid, description, url, message_types, channel, payload_only, headers, format, field_mask, downlink_key, signed, signing_secrets, settings, created_at, updated_at)
-	VALUES (1, 1, 'erp', '00000000-0000-4000-8000-000000000007', 'ERP', '%[3]s', '{"user":{"path":""}}', '', 1, x'', 'envelope', '[]', x'', 0, x'', '{"timeout_ms":10000,"give_up_after_ms":86400000,"retry_on":[]}', %[2]d, %[2]d);
+INSERT INTO projects (id, organization_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'old', ` +
+	`'00000000-0000-4000-8000-000000000002', 'Old', %[2]d, %[2]d);
+INSERT INTO profiles (id, project_id, slug, uuid, name, created_at, updated_at) VALUES (1, 1, 'default', ` +
+	`'00000000-0000-4000-8000-000000000003', 'Default', %[2]d, %[2]d);
+INSERT INTO webhooks (id, project_id, slug, uuid, description, url, message_types, channel, payload_only, headers, format, field_mask, ` +
+	`downlink_key, signed, signing_secrets, settings, created_at, updated_at)
+	VALUES (1, 1, 'erp', '00000000-0000-4000-8000-000000000007', 'ERP', '%[3]s', '{"user":{"path":""}}', '', 1, x'', 'envelope', '[]', x'',` +
+	` 0, x'', '{"timeout_ms":10000,"give_up_after_ms":86400000,"retry_on":[]}', %[2]d, %[2]d);
 INSERT INTO webhook_counters (webhook_id, made, delivered, pending) VALUES (1, %[4]d, %[4]d - %[5]d, %[5]d);
 CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %[4]d - 1) SELECT i FROM n;
 INSERT INTO devices (id, project_id, profile_id, slug, uuid, name, key_hash, key_sealed, created_at, updated_at)
-	SELECT i + 1, 1, 1, 'probe-' || i, printf('00000000-0000-4000-8000-1%%011d', i), 'Probe', CAST(i AS BLOB), x'', %[2]d, %[2]d FROM n WHERE i < %[4]d / 10;
+	SELECT i + 1, 1, 1, 'probe-' || i, printf('00000000-0000-4000-8000-1%%011d', i), 'Probe', CAST(i AS BLOB), x'', %[2]d, %[2]d FROM n ` +
+	`WHERE i < %[4]d / 10;
 INSERT INTO messages (id, project_id, device_id, type, channel, payload, received_at, transient)
 	SELECT %[1]d + 2 * i, 1, i %% (%[4]d / 10) + 1, 'user', '', CAST('{"n":' || i || '}' AS BLOB), %[2]d, 0 FROM n;
-INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at, attempt_count, ended_at)
-	SELECT 1, %[1]d + 2 * i + 1, %[1]d + 2 * i, 1, i %% (%[4]d / 10) + 1, 'user', '', iif(i < %[5]d, 'pending', 'delivered'), 'message', 0, 9, %[2]d, %[2]d, iif(i < %[5]d, 0, 1), iif(i < %[5]d, 0, %[2]d) FROM n;
-INSERT INTO audit (id, project_id, actor, action, subject, detail) SELECT %[1]d - 1 - i, 1, 'ada@example.org', 'webhook.update', 'erp', '' FROM n;
+INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at,` +
+	` created_at, attempt_count, ended_at)
+	SELECT 1, %[1]d + 2 * i + 1, %[1]d + 2 * i, 1, i %% (%[4]d / 10) + 1, 'user', '', iif(i < %[5]d, 'pending', 'delivered'), 'message', 0,` +
+	` 9, %[2]d, %[2]d, iif(i < %[5]d, 0, 1), iif(i < %[5]d, 0, %[2]d) FROM n;
+INSERT INTO audit (id, project_id, actor, action, subject, detail) SELECT %[1]d - 1 - i, 1, 'ada@example.org', 'webhook.update', 'erp', ` +
+	`'' FROM n;
 `
 
 // oldFolder is a data folder with a large database of the first schema, whose
@@ -106,7 +114,10 @@ func TestKilledWhileMigratingTheNextStartGoesOn(t *testing.T) {
 		p := newProcess(t, nil, args...)
 		begin(t, p)
 		began := time.Now()
-		until(t, "it has come to migrate "+strconv.FormatInt(version, 10), func() bool { return schemaIn(t.Context(), beside) >= version && lockedBy(folder, p) })
+		until(t, "it has come to migrate "+strconv.FormatInt(version, 10), func() bool {
+			return schemaIn(t.Context(), beside) >= version &&
+				lockedBy(folder, p)
+		})
 		<-time.After(rand.N(time.Since(began)/4 + time.Millisecond))
 		p.end(t, syscall.SIGKILL)
 		kills++
@@ -136,7 +147,8 @@ func TestKilledWhileMigratingTheNextStartGoesOn(t *testing.T) {
 		}
 	}
 	if !t.Failed() {
-		t.Attr("figure", fmt.Sprintf("%d kills while %d migrations changed %d messages and as many deliveries; the next start finished, 0 rows lost", kills, len(versions)-1, oldMessages()))
+		t.Attr("figure", fmt.Sprintf("%d kills while %d migrations changed %d messages and as many deliveries; the next start finished, 0 "+
+			"rows lost", kills, len(versions)-1, oldMessages()))
 	}
 }
 

@@ -165,7 +165,8 @@ func userRoleCommand(ctx context.Context, p *program, args []string) error {
 				return err
 			}
 			if now == "" {
-				return iot.NewError(iot.Forbidden, "Nobody has confirmed that "+a.Email+" is this account's own email: somebody else may have made it. Set its password with thingpost user password, which confirms it, or invite them on the page Members.")
+				return iot.NewError(iot.Forbidden, "Nobody has confirmed that "+a.Email+" is this account's own email: somebody else may have made "+
+					"it. Set its password with thingpost user password, which confirms it, or invite them on the page Members.")
 			}
 		}
 		if err := d.SetMember(org.Key, a.Key, role, commandActor); err != nil {
@@ -242,7 +243,8 @@ func findOrganization(ctx context.Context, d *db.DB, name string) (*iot.Organiza
 func (p *program) newPassword(ctx context.Context, email string) (iot.Secret, error) {
 	text, err := p.readPassword()
 	if err != nil {
-		return "", &iot.Error{Code: iot.Invalid, Message: "There is no password to read. Type it, or give it as the first line of standard input.", Err: err}
+		return "", &iot.Error{Code: iot.Invalid,
+			Message: "There is no password to read. Type it, or give it as the first line of standard input.", Err: err}
 	}
 	return iot.NewPasswords().Hash(ctx, text, email)
 }

@@ -22,7 +22,9 @@ import (
 // plant is text that breaks out of an attribute, a text, a title, a textarea, a
 // comment and a script, if anything lets it. Each field has a number of its own.
 func plant(n int) string {
-	return fmt.Sprintf(`p%d'"><x-planted data-planted=%d onpointerover=planted=1></textarea></title></script>--><script>planted=1</script><img src=x onerror=planted=1>{{planted}}<a href="javascript:planted=1">`, n, n)
+	return fmt.Sprintf(`p%d'"><x-planted data-planted=%d `+
+		`onpointerover=planted=1></textarea></title></script>--><script>planted=1</script><img src=x onerror=planted=1>{{planted}}<a `+
+		`href="javascript:planted=1">`, n, n)
 }
 
 // planter makes a project whose every field that takes text holds markup; it counts
@@ -66,7 +68,8 @@ func (p *planter) plants() {
 	form("/settings/name", "name", p.text())
 	form("/settings/organizations", "organization", p.text())
 	eve := visitor(p.t, p.url)
-	if s := eve.tries("POST", "/invitation", neturl.Values{"token": {p.invites("eve'\"`{}&$@example.org")}, "name": {p.text()}, "password": {"a long password"}}); s.status != http.StatusSeeOther {
+	if s := eve.tries("POST", "/invitation", neturl.Values{"token": {p.invites("eve'\"`{}&$@example.org")}, "name": {p.text()},
+		"password": {"a long password"}}); s.status != http.StatusSeeOther {
 		p.t.Errorf("joining answers %d: %s", s.status, s.body)
 	}
 	p.invites("bob'\"`{}&$@example.org")
@@ -77,25 +80,36 @@ func (p *planter) plants() {
 	form(at+"/embeds", "name", p.text(), "origins", "https://portal.example", "days", "30")
 	channel := p.text()
 	for _, id := range []string{"works", "fails"} {
-		p.api.call("POST", at+"/webhooks", map[string]any{"id": id, "description": p.text(), "url": receiver.URL + "/" + id + "/" + p.address() + "?q=" + p.address(), "type": "user",
+		p.api.call("POST", at+"/webhooks", map[string]any{"id": id, "description": p.text(), "url": receiver.URL + "/" + id + "/" + p.address() +
+			"?q=" + p.address(), "type": "user",
 			"downlink_key": p.text()[:100], "headers": []map[string]any{{"name": "X-Planted", "value": p.text()}}}, 201, nil)
 	}
-	p.api.call("POST", at+"/webhooks", map[string]any{"id": "channel", "description": p.text(), "url": receiver.URL, "type": "iottly", "channel": channel}, 201, nil)
+	p.api.call("POST", at+"/webhooks", map[string]any{"id": "channel", "description": p.text(), "url": receiver.URL, "type": "iottly",
+		"channel": channel}, 201, nil)
 	p.api.call("POST", at+"/webhooks/channel/pause", map[string]string{"reason": p.text()}, 200, nil)
-	p.api.call("POST", at+"/webhooks/from-template", map[string]any{"template": "datacake", "id": "made", "fields": map[string]string{"token": p.text()}}, 201, nil)
-	message := map[string]any{"payload": map[string]any{p.text(): p.text(), "deep": []any{p.text()}}, "channel": channel, "id": p.text()[:100], "devicetimestamp": p.text()[:50], "to": p.text()[:50]}
+	p.api.call("POST", at+"/webhooks/from-template",
+		map[string]any{"template": "datacake", "id": "made", "fields": map[string]string{"token": p.text()}}, 201, nil)
+	message := map[string]any{"payload": map[string]any{p.text(): p.text(), "deep": []any{p.text()}}, "channel": channel, "id": p.text()[:100],
+		"devicetimestamp": p.text()[:50], "to": p.text()[:50]}
 	p.api.call("POST", at+"/devices/probe/messages", message, 202, nil)
-	p.api.call("POST", at+"/devices/probe/messages", map[string]any{"payload": p.text(), "type": "iottly", "channel": "=HYPERLINK(\"http://evil.example\")"}, 202, nil)
-	status, answer := p.api.exchange("POST", p.url+"/in/tts/world", `{"end_device_ids":{"device_id":"lora","dev_eui":"0004A30B001C0530"},"uplink_message":{"f_port":1,"decoded_payload":{"x":`+quoted(p.text())+`},"locations":{"user":{"source":"SOURCE_GPS"}}},"x":`+quoted(p.text())+`}`,
+	p.api.call("POST", at+"/devices/probe/messages", map[string]any{"payload": p.text(), "type": "iottly",
+		"channel": "=HYPERLINK(\"http://evil.example\")"}, 202, nil)
+	status, answer := p.api.exchange("POST", p.url+"/in/tts/world", `{"end_device_ids":{"device_id":"lora","dev_eui":"0004A30B001C0530"},`+
+		`"uplink_message":{"f_port":1,"decoded_payload":{"x":`+quoted(p.text())+`},"locations":{"user":{"source":"SOURCE_GPS"}}},"x":`+
+		quoted(p.text())+`}`,
 		map[string]string{"Authorization": "Bearer " + p.key, "Content-Type": "application/json"})
 	if status != http.StatusOK && status != http.StatusAccepted {
 		p.t.Errorf("the uplink answers %d %s", status, answer)
 	}
-	p.api.call("POST", at+"/devices/probe/downlinks", map[string]any{"downlinks": []map[string]any{{"f_port": 1, "decoded_payload": map[string]string{"x": p.text()}, "correlation_ids": []string{p.text()[:80]}}}}, 201, nil)
-	if inspector := regexp.MustCompile(`http://[^"<\s]+/inspect/[^"<\s]+`).FindString(p.tries("GET", at+"/inspector", nil).body); inspector == "" {
+	p.api.call("POST", at+"/devices/probe/downlinks",
+		map[string]any{"downlinks": []map[string]any{{"f_port": 1, "decoded_payload": map[string]string{"x": p.text()},
+			"correlation_ids": []string{p.text()[:80]}}}}, 201, nil)
+	if inspector := regexp.MustCompile(`http://[^"<\s]+/inspect/[^"<\s]+`).FindString(p.tries("GET", at+"/inspector",
+		nil).body); inspector == "" {
 		p.t.Error("the inspector has no address")
 	} else {
-		p.api.exchange("POST", inspector+"/"+neturl.PathEscape(p.text())+"?"+neturl.QueryEscape(p.text())+"="+neturl.QueryEscape(p.text()), p.text(), map[string]string{"Content-Type": p.text(), "X-Planted": p.text()})
+		p.api.exchange("POST", inspector+"/"+neturl.PathEscape(p.text())+"?"+neturl.QueryEscape(p.text())+"="+neturl.QueryEscape(p.text()),
+			p.text(), map[string]string{"Content-Type": p.text(), "X-Planted": p.text()})
 	}
 	until(p.t, "deliveries have ended or failed", func() bool {
 		ended := 0
@@ -124,12 +138,15 @@ func TestStoredMarkupIsText(t *testing.T) {
 	p.plants()
 	pages, shown, exports := 0, map[string]bool{}, 0
 	number := regexp.MustCompile(`p(\d+)'`)
-	waiting, seenPaths := []string{"/projects/world", "/settings", "/settings/organizations/my-organization/members", "/templates", p.embed, "/projects/world/nothing-here?" + neturl.QueryEscape(plant(0)),
-		"/projects/world/deliveries?q=" + neturl.QueryEscape(plant(0)) + "&channel=" + neturl.QueryEscape(plant(0)), "/sign-in?next=/" + neturl.PathEscape(plant(0)), "/projects/" + neturl.PathEscape(plant(0))}, map[string]bool{}
+	waiting, seenPaths := []string{"/projects/world", "/settings", "/settings/organizations/my-organization/members", "/templates", p.embed,
+		"/projects/world/nothing-here?" + neturl.QueryEscape(plant(0)),
+		"/projects/world/deliveries?q=" + neturl.QueryEscape(plant(0)) + "&channel=" + neturl.QueryEscape(plant(0)),
+		"/sign-in?next=/" + neturl.PathEscape(plant(0)), "/projects/" + neturl.PathEscape(plant(0))}, map[string]bool{}
 	for len(waiting) > 0 && len(seenPaths) < 130 {
 		path, _, _ := strings.Cut(waiting[0], "#")
 		waiting = waiting[1:]
-		if seenPaths[path] || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/api/") || strings.HasSuffix(path, "/events") {
+		if seenPaths[path] || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "/static/") || strings.HasPrefix(path, "/api/") ||
+			strings.HasSuffix(path, "/events") {
 			continue
 		}
 		seenPaths[path] = true
@@ -163,7 +180,8 @@ func TestStoredMarkupIsText(t *testing.T) {
 	if pages < 150 || exports < 4 || len(shown) < int(p.fields.Load())*2/3 {
 		t.Errorf("%d pages, %d exports, %d of %d fields were seen", pages, exports, len(shown), p.fields.Load())
 	}
-	t.Attr("figure", fmt.Sprintf("%d fields with markup, %d of them shown on %d pages and sections and %d exports: all text", p.fields.Load(), len(shown), pages, exports))
+	t.Attr("figure", fmt.Sprintf("%d fields with markup, %d of them shown on %d pages and sections and %d exports: all text", p.fields.Load(),
+		len(shown), pages, exports))
 }
 
 // isClean fails for markup that was planted, and returns where the page leads.
@@ -174,13 +192,15 @@ func (p *planter) isClean(path, body string) (links []string) {
 	doc.Find("*").Each(func(_ int, e *goquery.Selection) {
 		name := goquery.NodeName(e)
 		_, src := e.Attr("src")
-		if name == "x-planted" || name == "style" || name == "base" || name == "iframe" || name == "object" || name == "embed" || name == "script" && (!src || strings.TrimSpace(e.Text()) != "") {
+		if name == "x-planted" || name == "style" || name == "base" || name == "iframe" || name == "object" || name == "embed" ||
+			name == "script" && (!src || strings.TrimSpace(e.Text()) != "") {
 			p.t.Errorf("%s has an element %s: %.200s", path, name, e.Text())
 		}
 		for _, a := range e.Get(0).Attr {
 			value := strings.ToLower(strings.TrimSpace(a.Val))
 			switch {
-			case a.Key == "data-planted" || strings.HasPrefix(a.Key, "on") || strings.HasPrefix(a.Key, "hx-on") || a.Key == "style" || a.Key == "srcdoc":
+			case a.Key == "data-planted" || strings.HasPrefix(a.Key, "on") || strings.HasPrefix(a.Key, "hx-on") || a.Key == "style" ||
+				a.Key == "srcdoc":
 				p.t.Errorf("%s has an attribute %s=%q", path, a.Key, a.Val)
 			case slices.Contains([]string{"href", "src", "action", "formaction", "hx-get", "hx-post", "data", "poster", "xlink:href"}, a.Key) &&
 				(strings.HasPrefix(value, "javascript:") || strings.HasPrefix(value, "data:") || strings.HasPrefix(value, "vbscript:")):
@@ -221,7 +241,8 @@ func TestBrowserRunsNothingPlanted(t *testing.T) {
 	b.signsIn("correct horse battery")
 	b.at("/projects/world")
 	paths := []string{p.embed, "/settings/organizations/my-organization/members", "/settings/organizations/my-organization/audit"}
-	for _, path := range []string{"", "/deliveries", "/messages", "/devices/probe", "/webhooks", "/webhooks/works", "/webhooks/channel", "/inspector", "/profiles/quiet", "/keys", "/audit"} {
+	for _, path := range []string{"", "/deliveries", "/messages", "/devices/probe", "/webhooks", "/webhooks/works", "/webhooks/channel",
+		"/inspector", "/profiles/quiet", "/keys", "/audit"} {
 		paths = append(paths, "/projects/world"+path)
 	}
 	for _, list := range []string{"/deliveries", "/messages"} {
@@ -233,7 +254,8 @@ func TestBrowserRunsNothingPlanted(t *testing.T) {
 	}
 	for _, path := range paths {
 		must(t, chromedp.Do(b.ctx, chromedp.Navigate(p.url+path)))
-		if value[bool](b, `typeof planted !== "undefined" || document.querySelector("x-planted,[data-planted],script:not([src]),[onerror]") !== null`) {
+		if value[bool](b, `typeof planted !== "undefined" || document.querySelector("x-planted,[data-planted],script:not([src]),[onerror]") `+
+			`!== null`) {
 			t.Errorf("%s runs or holds what was planted", path)
 		}
 		if !value[bool](b, `document.querySelector("main") !== null`) {

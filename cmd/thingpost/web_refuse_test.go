@@ -35,7 +35,8 @@ func newWebWorld(t *testing.T, args ...string) *webWorld {
 	w.api.call("POST", "/projects", map[string]string{"id": "world", "name": "World"}, 201, nil)
 	w.api.call("POST", at+"/devices", map[string]string{"id": "probe"}, 201, nil)
 	w.api.call("POST", at+"/profiles", map[string]any{"id": "quiet", "name": "Quiet"}, 201, nil)
-	w.api.call("POST", at+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": "http://127.0.0.1:1/in", "type": "user"}, 201, nil)
+	w.api.call("POST", at+"/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": "http://127.0.0.1:1/in", "type": "user"}, 201,
+		nil)
 	var key struct{ ID, Key string }
 	w.api.call("POST", at+"/keys", map[string]any{"name": "all", "rights": []string{"RIGHT_APPLICATION_ALL"}}, 201, &key)
 	w.key = key.Key
@@ -48,8 +49,10 @@ func newWebWorld(t *testing.T, args ...string) *webWorld {
 	w.api.call("GET", "/organizations", nil, 200, &organizations)
 	w.tries("POST", "/projects/world/inspector", neturl.Values{})
 	w.embed = w.makesEmbed(at)
-	w.fill = strings.NewReplacer("{$}", "", "{project}", "world", "{organization}", organizations.Items[0].ID, "{member}", iot.ID{}.String(), "{invitation}", iot.ID{}.String(), "{device}", "probe", "{webhook}", "erp",
-		"{profile}", "quiet", "{key}", key.ID, "{delivery}", deliveries.Items[0].ID, "{message}", sent.ID, "{token}", strings.TrimPrefix(w.embed, "/embed/"), "{template}", "datacake", "{rest...}", "x")
+	w.fill = strings.NewReplacer("{$}", "", "{project}", "world", "{organization}", organizations.Items[0].ID, "{member}", iot.ID{}.String(),
+		"{invitation}", iot.ID{}.String(), "{device}", "probe", "{webhook}", "erp",
+		"{profile}", "quiet", "{key}", key.ID, "{delivery}", deliveries.Items[0].ID, "{message}", sent.ID, "{token}",
+		strings.TrimPrefix(w.embed, "/embed/"), "{template}", "datacake", "{rest...}", "x")
 	return w
 }
 
@@ -65,16 +68,18 @@ func TestOtherSitesChangeNothingByAnyRoute(t *testing.T) {
 		}
 		routes++
 		for name, from := range map[string][]string{
-			"cross-site":       {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
-			"same-site":        {"Sec-Fetch-Site", "same-site", "Origin", "http://other.127.0.0.1"},
-			"older browser":    {"Origin", "https://evil.example"},
-			"frame or file":    {"Origin", "null"},
-			"another port":     {"Origin", "http://127.0.0.1:1"},
-			"htmx":             {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "HX-Request", "true"},
-			"with an override": {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "X-HTTP-Method-Override", "GET", "X-Forwarded-Host", "evil.example"},
+			"cross-site":    {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
+			"same-site":     {"Sec-Fetch-Site", "same-site", "Origin", "http://other.127.0.0.1"},
+			"older browser": {"Origin", "https://evil.example"},
+			"frame or file": {"Origin", "null"},
+			"another port":  {"Origin", "http://127.0.0.1:1"},
+			"htmx":          {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "HX-Request", "true"},
+			"with an override": {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example", "X-HTTP-Method-Override", "GET",
+				"X-Forwarded-Host", "evil.example"},
 		} {
 			tries++
-			if s := w.tries(method, w.fill.Replace(path), neturl.Values{"name": {"x"}, "_method": {"GET"}}, from...); s.status != http.StatusForbidden || !strings.Contains(s.body, "from another site") {
+			if s := w.tries(method, w.fill.Replace(path), neturl.Values{"name": {"x"}, "_method": {"GET"}},
+				from...); s.status != http.StatusForbidden || !strings.Contains(s.body, "from another site") {
 				t.Errorf("%s from %s answers %d", pattern, name, s.status)
 			}
 		}
@@ -87,7 +92,8 @@ func TestOtherSitesChangeNothingByAnyRoute(t *testing.T) {
 	// No method is taken from anywhere but the request line, and pages change nothing.
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		w.tries("GET", "/projects/world/webhooks/erp/delete?_method=POST", nil, name, "POST")
-		w.tries("POST", "/api/v1/projects/world/webhooks/erp?_method=DELETE", neturl.Values{}, name, "DELETE", "Authorization", "Bearer "+w.api.token)
+		w.tries("POST", "/api/v1/projects/world/webhooks/erp?_method=DELETE", neturl.Values{}, name, "DELETE", "Authorization",
+			"Bearer "+w.api.token)
 	}
 	w.api.call("GET", "/projects/world/webhooks/erp", nil, 200, nil)
 	t.Attr("figure", fmt.Sprintf("%d actions, %d requests of other sites, all refused", routes, tries))
@@ -97,7 +103,8 @@ func TestOtherSitesChangeNothingByAnyRoute(t *testing.T) {
 // the headers of each answer, whatever its status.
 func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 	w := newWebWorld(t)
-	paths := []string{"/nowhere", "/projects/nowhere", "/static/nowhere.js", "/api/v1/nowhere", "/v3/x", "/inspect/nowhere", "/embed/wrong", "/metrics", "/setup?token=wrong", "/projects/world?" + strings.Repeat("x", 3000)}
+	paths := []string{"/nowhere", "/projects/nowhere", "/static/nowhere.js", "/api/v1/nowhere", "/v3/x", "/inspect/nowhere", "/embed/wrong",
+		"/metrics", "/setup?token=wrong", "/projects/world?" + strings.Repeat("x", 3000)}
 	for _, pattern := range dashboard.Patterns() {
 		if method, path, _ := strings.Cut(pattern, " "); method == http.MethodGet {
 			paths = append(paths, w.fill.Replace(path))
@@ -127,7 +134,8 @@ func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 		if strings.HasPrefix(name, w.embed) && s.status == http.StatusOK {
 			ancestors = "https://portal.example"
 		}
-		if policy["default-src"] != "'none'" || policy["script-src"] != "'self'" || policy["style-src"] != "'self'" || policy["base-uri"] != "'none'" ||
+		if policy["default-src"] != "'none'" || policy["script-src"] != "'self'" || policy["style-src"] != "'self'" ||
+			policy["base-uri"] != "'none'" ||
 			strings.Contains(fmt.Sprint(policy), "unsafe") || !slices.Contains([]string{"'self'", "'none'"}, policy["form-action"]) {
 			t.Errorf("%s (%d): the policy is %v", name, s.status, policy)
 		}
@@ -156,7 +164,8 @@ func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 	if status := w.tries("GET", w.embed, nil).status; status != http.StatusOK {
 		t.Errorf("the embedded log answers %d", status)
 	}
-	t.Attr("figure", fmt.Sprintf("%d answers in HTML of %d addresses: strict policy, no frame but the embedded log's own site", pages, len(paths)))
+	t.Attr("figure", fmt.Sprintf("%d answers in HTML of %d addresses: strict policy, no frame but the embedded log's own site", pages,
+		len(paths)))
 }
 
 // TestNobodyIsSentElsewhere tries addresses of other sites as all that leads on, and
@@ -170,8 +179,10 @@ func TestNobodyIsSentElsewhere(t *testing.T) {
 	// What is kept are paths of this site; beside them, where they lead.
 	kept := map[string]string{"/%09/evil.example": "/%09/evil.example", "/..//evil.example": "/evil.example"}
 	wayBack := regexp.MustCompile(`^/sign-in(\?next=%2F(%25|[^%]).*)?$`) // to a path that begins with one slash
-	for _, next := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/%09/evil.example", "/\t/evil.example", "javascript:alert(1)", "data:text/html,x", "https:evil.example",
-		"http:///evil.example", "/..//evil.example", "///evil.example", " //evil.example", "\x01https://evil.example", "/\n/evil.example", "@evil.example", "hooks.example.evil.example"} {
+	for _, next := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/%09/evil.example",
+		"/\t/evil.example", "javascript:alert(1)", "data:text/html,x", "https:evil.example",
+		"http:///evil.example", "/..//evil.example", "///evil.example", " //evil.example", "\x01https://evil.example", "/\n/evil.example",
+		"@evil.example", "hooks.example.evil.example"} {
 		v, want, leadsTo := visitor(t, url), "/", "/"
 		if to, ok := kept[next]; ok {
 			want, leadsTo = next, to
@@ -195,18 +206,25 @@ func TestNobodyIsSentElsewhere(t *testing.T) {
 		}
 	}
 	r := visitor(t, url)
-	jar := visitor(t, url).tries("POST", "/sign-in", asks("ada@example.org", "correct horse battery"), "X-Forwarded-Host", "evil.example").sessionCookie()
-	cookie := []string{"Cookie", jar.Name + "=" + jar.Value, "Host", "evil.example", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "gopher", "Forwarded", "host=evil.example"}
+	jar := visitor(t, url).tries("POST", "/sign-in", asks("ada@example.org", "correct horse battery"), "X-Forwarded-Host",
+		"evil.example").sessionCookie()
+	cookie := []string{"Cookie", jar.Name + "=" + jar.Value, "Host", "evil.example", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto",
+		"gopher", "Forwarded", "host=evil.example"}
 	r.tries("POST", "/projects/new", neturl.Values{"name": {"World"}, "id": {"world"}}, cookie[:2]...)
-	for _, path := range []string{"/", "/sign-in", "/settings", "/projects/world", "/projects/world/devices", "/projects/world/settings", "/projects/world/inspector", "/projects/world/embeds", "/nowhere", "//evil.example", "/static", "/projects/world/"} {
+	for _, path := range []string{"/", "/sign-in", "/settings", "/projects/world", "/projects/world/devices", "/projects/world/settings",
+		"/projects/world/inspector", "/projects/world/embeds", "/nowhere", "//evil.example", "/static", "/projects/world/"} {
 		s := r.tries("GET", path, nil, cookie...)
 		to := s.header.Get("Location")
-		if tries++; path != "//evil.example" && strings.Contains(s.body+to, "evil.example") || to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//")) {
+		if tries++; path != "//evil.example" && strings.Contains(s.body+to, "evil.example") || to != "" &&
+			(!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//")) {
 			t.Errorf("%s tells another host's name, or leads to %q", path, to)
 		}
 	}
-	for _, path := range []string{"/static/../thingpost.db", "/static/..%2f..%2fsecret.key", "/static/%2e%2e/%2e%2e/etc/passwd", "/static//etc/passwd", "/static/..\\..\\secret.key", "/settings/storage/backups/..%2fthingpost.db", "/settings/storage/backups/../../secret.key",
-		"/templates/..%2f..%2fsecret.key", "/settings/storage/backups/%2e%2e%2fsecret.key", "/settings/storage/backups/thingpost.db", "/static/%00", "/templates/%2e%2e%2f%2e%2e%2fetc%2fpasswd"} {
+	for _, path := range []string{"/static/../thingpost.db", "/static/..%2f..%2fsecret.key", "/static/%2e%2e/%2e%2e/etc/passwd",
+		"/static//etc/passwd", "/static/..\\..\\secret.key", "/settings/storage/backups/..%2fthingpost.db",
+		"/settings/storage/backups/../../secret.key",
+		"/templates/..%2f..%2fsecret.key", "/settings/storage/backups/%2e%2e%2fsecret.key", "/settings/storage/backups/thingpost.db",
+		"/static/%00", "/templates/%2e%2e%2f%2e%2e%2fetc%2fpasswd"} {
 		if tries++; r.tries("GET", path, nil, cookie[:2]...).status == http.StatusOK {
 			t.Errorf("%s is answered", path)
 		}

@@ -72,7 +72,8 @@ func TestSessionsCannotBeFixedStolenOrOutlived(t *testing.T) {
 	}
 	// A changed password ends all other sessions, and tokens.
 	mine, elsewhere, token := in(), in(), signIn(t, p.url)
-	s := visitor(t, p.url).tries("POST", "/settings/password", neturl.Values{"current": {password}, "password": {other}}, "Cookie", "thingpost="+mine.Value)
+	s := visitor(t, p.url).tries("POST", "/settings/password", neturl.Values{"current": {password}, "password": {other}}, "Cookie",
+		"thingpost="+mine.Value)
 	if s.status != http.StatusSeeOther || !opens(t, p.url, mine) || opens(t, p.url, elsewhere) {
 		t.Errorf("after the password was changed (%d) other sessions go on", s.status)
 	}
@@ -120,7 +121,8 @@ func TestSessionCookiesAreForThisHostAndHTTPSAlone(t *testing.T) {
 		s := r.tries("POST", "/sign-in", asks("ada@example.org", "correct horse battery"))
 		theme := r.tries("POST", "/theme", neturl.Values{"theme": {"dark"}})
 		cookie := s.sessionCookie()
-		if cookie == nil || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Secure != c.secure || cookie.Path != "/" || cookie.Domain != "" ||
+		if cookie == nil || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Secure != c.secure || cookie.Path != "/" ||
+			cookie.Domain != "" ||
 			len(cookie.Value) < 40 || strings.HasPrefix(cookie.Name, "__Host-") != c.secure {
 			t.Errorf("%s: the session's cookie is %v", name, cookie)
 		}
@@ -146,14 +148,17 @@ func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 	r, c := visitor(t, p.url), &apiClient{t: t, url: p.url}
 	doors := []func(email, password string, n int) seen{
 		func(email, password string, n int) seen {
-			return r.tries("POST", "/sign-in", asks(email, password), "X-Forwarded-For", fmt.Sprint("203.0.113.", n), "X-Real-IP", fmt.Sprint("203.0.113.", n), "Forwarded", fmt.Sprint("for=203.0.113.", n))
+			return r.tries("POST", "/sign-in", asks(email, password), "X-Forwarded-For", fmt.Sprint("203.0.113.", n), "X-Real-IP",
+				fmt.Sprint("203.0.113.", n), "Forwarded", fmt.Sprint("for=203.0.113.", n))
 		},
 		func(email, password string, n int) seen {
-			status, body := c.exchange("POST", p.url+"/api/v1/tokens", fmt.Sprintf(`{"email":%q,"password":%q}`, email, password), map[string]string{"Content-Type": "application/json", "X-Forwarded-For": fmt.Sprint("198.51.100.", n)})
+			status, body := c.exchange("POST", p.url+"/api/v1/tokens", fmt.Sprintf(`{"email":%q,"password":%q}`, email, password),
+				map[string]string{"Content-Type": "application/json", "X-Forwarded-For": fmt.Sprint("198.51.100.", n)})
 			return seen{status: status, body: body}
 		},
 		func(email, password string, n int) seen {
-			status, body := c.exchange("POST", p.url+"/tokens", fmt.Sprintf(`{"email":%q,"password":%q}`, email, password), map[string]string{"Content-Type": "application/json", "X-Forwarded-For": fmt.Sprint("198.51.100.", n)})
+			status, body := c.exchange("POST", p.url+"/tokens", fmt.Sprintf(`{"email":%q,"password":%q}`, email, password),
+				map[string]string{"Content-Type": "application/json", "X-Forwarded-For": fmt.Sprint("198.51.100.", n)})
 			return seen{status: status, body: body}
 		},
 	}
@@ -165,7 +170,8 @@ func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 		}
 	}
 	for _, word := range []string{"short", "1234567890", "password123", "eve@example.org", "qwertyuiop"} {
-		if status, body := c.exchange("POST", p.url+"/register", fmt.Sprintf(`{"user":{"email":"eve@example.org","password":%q}}`, word), map[string]string{"Content-Type": "application/json"}); status != 400 || !strings.Contains(body, "password") {
+		if status, body := c.exchange("POST", p.url+"/register", fmt.Sprintf(`{"user":{"email":"eve@example.org","password":%q}}`, word),
+			map[string]string{"Content-Type": "application/json"}); status != 400 || !strings.Contains(body, "password") {
 			t.Errorf("the password %s is taken: %d %s", word, status, body)
 		}
 	}
@@ -190,5 +196,6 @@ func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 	if tries > 12 || accounts > 60 {
 		t.Errorf("%d tries at an account, %d accounts from an address", tries, accounts)
 	}
-	t.Attr("figure", fmt.Sprintf("%d tries at an account by 3 doors together, %d from an address, then 429; same words for accounts that do not exist", tries, accounts))
+	t.Attr("figure", fmt.Sprintf("%d tries at an account by 3 doors together, %d from an address, then 429; same words for accounts that "+
+		"do not exist", tries, accounts))
 }

@@ -53,36 +53,38 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 	whole := fmt.Sprintf("Content-Length: %d\r\n", len(hidden))
 	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)
 	cases := map[string]string{
-		"length and chunks":         head + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
-		"chunks and length":         head + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + hidden,
-		"two lengths":               head + "Content-Length: 0\r\n" + whole + "\r\n" + hidden,
-		"two lengths, turned":       head + whole + "Content-Length: 0\r\n\r\n" + hidden,
-		"a list of lengths":         head + "Content-Length: 0, 5\r\n\r\n" + hidden,
-		"a signed length":           head + "Content-Length: +0\r\n\r\n" + hidden,
-		"a negative length":         head + "Content-Length: -1\r\n\r\n" + hidden,
-		"a hexadecimal length":      head + "Content-Length: 0x0\r\n\r\n" + hidden,
-		"an empty length":           head + "Content-Length: \r\n\r\n" + hidden,
-		"space before the colon":    head + "Content-Length : 0\r\n\r\n" + hidden,
-		"obsolete folding":          head + "X-A: b\r\n Content-Length: 0\r\n" + whole + "\r\n" + hidden,
-		"folded chunks":             head + "Transfer-Encoding:\r\n chunked\r\n\r\n" + chunk,
-		"unknown coding":            head + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden,
-		"chunked twice":             head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
-		"identity and chunked":      head + "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n" + hidden,
-		"chunked with a tab":        head + "Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + hidden,
-		"chunks in HTTP/1.0":        "POST /api/v1/projects/world/messages HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n0\r\n\r\n" + hidden,
-		"body of HTTP/1.0":          "POST /api/v1/projects/world/messages HTTP/1.0\r\nHost: x\r\n\r\n" + hidden,
-		"extension with a line":     head + "Transfer-Encoding: chunked\r\n\r\n0;a=\"\n\"\r\n\r\n" + hidden,
-		"huge chunk":                head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + hidden,
-		"overflowing chunk":         head + "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n" + hidden,
-		"chunk without its end":     head + "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n" + hidden,
-		"no host":                   "POST /api/v1/x HTTP/1.1\r\n\r\n",
-		"two hosts":                 "GET /api/v1/x HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-		"a host with a path":        "GET /api/v1/x HTTP/1.1\r\nHost: x/y\r\n\r\n",
-		"a space in the target":     "GET /api/v1/x y HTTP/1.1\r\nHost: x\r\n\r\n",
-		"control in a value":        "GET /api/v1/x HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
-		"return alone in a value":   "GET /api/v1/x HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
-		"another version":           "GET /api/v1/x HTTP/3.0\r\nHost: x\r\n\r\n",
-		"upgrade":                   head + "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n" + whole + "\r\n" + hidden,
+		"length and chunks":      head + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
+		"chunks and length":      head + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + hidden,
+		"two lengths":            head + "Content-Length: 0\r\n" + whole + "\r\n" + hidden,
+		"two lengths, turned":    head + whole + "Content-Length: 0\r\n\r\n" + hidden,
+		"a list of lengths":      head + "Content-Length: 0, 5\r\n\r\n" + hidden,
+		"a signed length":        head + "Content-Length: +0\r\n\r\n" + hidden,
+		"a negative length":      head + "Content-Length: -1\r\n\r\n" + hidden,
+		"a hexadecimal length":   head + "Content-Length: 0x0\r\n\r\n" + hidden,
+		"an empty length":        head + "Content-Length: \r\n\r\n" + hidden,
+		"space before the colon": head + "Content-Length : 0\r\n\r\n" + hidden,
+		"obsolete folding":       head + "X-A: b\r\n Content-Length: 0\r\n" + whole + "\r\n" + hidden,
+		"folded chunks":          head + "Transfer-Encoding:\r\n chunked\r\n\r\n" + chunk,
+		"unknown coding":         head + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + hidden,
+		"chunked twice":          head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk,
+		"identity and chunked":   head + "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n" + hidden,
+		"chunked with a tab":     head + "Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + hidden,
+		"chunks in HTTP/1.0": "POST /api/v1/projects/world/messages HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: " +
+			"keep-alive\r\n\r\n0\r\n\r\n" + hidden,
+		"body of HTTP/1.0":        "POST /api/v1/projects/world/messages HTTP/1.0\r\nHost: x\r\n\r\n" + hidden,
+		"extension with a line":   head + "Transfer-Encoding: chunked\r\n\r\n0;a=\"\n\"\r\n\r\n" + hidden,
+		"huge chunk":              head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + hidden,
+		"overflowing chunk":       head + "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n\r\n" + hidden,
+		"chunk without its end":   head + "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n" + hidden,
+		"no host":                 "POST /api/v1/x HTTP/1.1\r\n\r\n",
+		"two hosts":               "GET /api/v1/x HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+		"a host with a path":      "GET /api/v1/x HTTP/1.1\r\nHost: x/y\r\n\r\n",
+		"a space in the target":   "GET /api/v1/x y HTTP/1.1\r\nHost: x\r\n\r\n",
+		"control in a value":      "GET /api/v1/x HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+		"return alone in a value": "GET /api/v1/x HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+		"another version":         "GET /api/v1/x HTTP/3.0\r\nHost: x\r\n\r\n",
+		"upgrade": head +
+			"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n" + whole + "\r\n" + hidden,
 		"body that nobody asked":    "GET /healthz HTTP/1.1\r\nHost: x\r\n" + whole + "\r\n" + hidden,
 		"body of what is not there": "POST /nowhere HTTP/1.1\r\nHost: x\r\n" + whole + "\r\n" + hidden,
 		"connect":                   "CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n" + whole + "\r\n" + hidden,
@@ -93,7 +95,8 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 		if n := strings.Count(answer, "HTTP/1."); n > 1 {
 			t.Errorf("%s has %d answers: %s", name, n, answer)
 		}
-		if strings.HasPrefix(answer, "HTTP/1.1 4") || answer == "" || strings.HasPrefix(answer, "HTTP/1.0 4") || strings.HasPrefix(answer, "HTTP/1.1 5") {
+		if strings.HasPrefix(answer, "HTTP/1.1 4") || answer == "" || strings.HasPrefix(answer, "HTTP/1.0 4") ||
+			strings.HasPrefix(answer, "HTTP/1.1 5") {
 			refused++
 		}
 	}
@@ -139,13 +142,16 @@ func TestBodiesAndHeadsAreBounded(t *testing.T) {
 			body = "name=" + strings.Repeat("x", 17<<20)
 		}
 		status, answer := w.api.exchange(method, w.url+at, body, headers)
-		said := status == http.StatusRequestEntityTooLarge || strings.HasPrefix(at, "/api/v3/") && status == 400 && strings.Contains(answer, "request_body_too_large") // as that system says it
+		// as that system says it
+		said := status == http.StatusRequestEntityTooLarge || strings.HasPrefix(at, "/api/v3/") && status == 400 &&
+			strings.Contains(answer, "request_body_too_large")
 		if n++; !said {
 			t.Errorf("%s answers %d to 17 MiB: %.200s", path, status, answer)
 		}
 	}
 	for _, path := range []string{"/", "/api/v1/projects", "/in/tts/world", "/tokens", "/static/x", "/inspect/x", "/healthz"} {
-		for name, head := range map[string]string{"a long head": "X-Long: " + strings.Repeat("x", 80<<10), "many lines": strings.TrimSuffix(strings.Repeat("X-Many: 1\r\n", 8000), "\r\n"), "a long address": ""} {
+		for name, head := range map[string]string{"a long head": "X-Long: " + strings.Repeat("x", 80<<10),
+			"many lines": strings.TrimSuffix(strings.Repeat("X-Many: 1\r\n", 8000), "\r\n"), "a long address": ""} {
 			target := path
 			if head == "" {
 				target, head = path+"?"+strings.Repeat("x", 80<<10), "X: y"
@@ -170,7 +176,8 @@ func TestSlowRequestsKeepNobodyOut(t *testing.T) {
 		t.Fatal("the bound is set with a shell: ", err)
 	}
 	receiver := newHoarder(t)
-	p := newProcess(t, adminEnv(), "-c", `ulimit -n 256 && exec "$0" "$@"`, os.Args[0], "serve", "-listen", "127.0.0.1:0", "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8")
+	p := newProcess(t, adminEnv(), "-c", `ulimit -n 256 && exec "$0" "$@"`, os.Args[0], "serve", "-listen", "127.0.0.1:0", "-data",
+		t.TempDir(), "-allow-networks", "127.0.0.0/8")
 	p.Path = shell
 	begin(t, p)
 	if !p.out.Scan() {

@@ -21,5 +21,6 @@ func (s *server) listAudit(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusOK, handlers.First(found.Items, page.Limit, func(e iot.AuditEntry) string { return e.ID.String() }))
+	return handlers.WriteJSON(w, http.StatusOK,
+		handlers.First(found.Items, page.Limit, func(e iot.AuditEntry) string { return e.ID.String() }))
 }

@@ -96,7 +96,8 @@ func (s *server) identify(c *caller, r *http.Request, who Who) (err error) {
 		return err
 	}
 	if who&DeviceKey == 0 {
-		return iot.NewError(iot.Forbidden, "A device's key can only send messages as its device and take its downlinks. Use a person's token or an API key.")
+		return iot.NewError(iot.Forbidden, "A device's key can only send messages as its device and take its downlinks. Use a person's token "+
+			"or an API key.")
 	}
 	return ownProject(r, c.project)
 }
@@ -164,7 +165,8 @@ func lacks(c *caller, oneOf iot.Rights) error {
 	}
 	message := "This needs the role " + string(least) + "; yours here is " + string(c.role) + "."
 	if needed != "" {
-		message = "This needs the right " + needed + ", which the role " + string(c.role) + " does not have; the role " + string(least) + " has it."
+		message = "This needs the right " + needed + ", which the role " + string(c.role) + " does not have; the role " + string(least) +
+			" has it."
 	}
 	return iot.NewError(iot.Forbidden, message)
 }

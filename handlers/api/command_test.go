@@ -37,7 +37,8 @@ func TestCommandsShowTheirProgress(t *testing.T) {
 		t.Errorf("the first page is %+v", page)
 	}
 	w.ok(200, "GET", base+"/commands?limit=1&cursor="+page.Next, w.viewer, "").into(w, &page)
-	if want := (commandAnswer{first.ID, `{"open":true}`, "running", 121, 100}); len(page.Items) != 1 || page.Items[0] != want || page.Next != "" {
+	if want := (commandAnswer{first.ID, `{"open":true}`, "running", 121, 100}); len(page.Items) != 1 || page.Items[0] != want ||
+		page.Next != "" {
 		t.Errorf("the second page is %+v, want %+v", page, want)
 	}
 	var v commandAnswer

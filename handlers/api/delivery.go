@@ -27,7 +27,8 @@ func (s *server) listDeliveries(w http.ResponseWriter, r *http.Request, c *calle
 	if err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusOK, handlers.List[iot.Delivery]{Items: found.Items, Next: found.Next.String(), LookedBackTo: found.LookedBackTo})
+	return handlers.WriteJSON(w, http.StatusOK, handlers.List[iot.Delivery]{Items: found.Items, Next: found.Next.String(),
+		LookedBackTo: found.LookedBackTo})
 }
 
 // deliveryID returns the path's delivery id.

@@ -90,7 +90,8 @@ func TestDeliveriesAreFiltered(t *testing.T) {
 			Error    struct{ Class string }
 		}
 	}
-	if a.into(t, &d); d.Code != 503 || len(d.Attempts) != 1 || d.Attempts[0].Response.Body != "well" || d.Attempts[0].Error.Class != "http_5xx" {
+	if a.into(t, &d); d.Code != 503 || len(d.Attempts) != 1 || d.Attempts[0].Response.Body != "well" ||
+		d.Attempts[0].Error.Class != "http_5xx" {
 		t.Errorf("%s", a.body)
 	}
 }
@@ -103,7 +104,8 @@ func TestBadFiltersAreNamed(t *testing.T) {
 	w := newWorld(t)
 	list := base + "/deliveries"
 	for query, field := range map[string]string{
-		"status=failing": "status", "status=failed,,pending": "status", "webhook=nope-nope": "webhook", "device=nope-nope": "device", "type=x": "type",
+		"status=failing": "status", "status=failed,,pending": "status", "webhook=nope-nope": "webhook", "device=nope-nope": "device",
+		"type=x":   "type",
 		"code=abc": "code", "code=599-500": "code", "code=99": "code", "code=700": "code", "code=500-": "code", "error=http": "error",
 		"since=yesterday": "since", "until=5": "until", "message=5": "message", "colour=red": "colour", "limit=0": "limit", "limit=201": "limit",
 		"limit=x": "limit", "limit=": "limit", "cursor=x": "cursor", "status=failed&status=pending": "status",

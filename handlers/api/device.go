@@ -21,7 +21,8 @@ func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) 
 	if silent != "" && silent != "true" {
 		return iot.FieldError("silent", "must be true, or left out.")
 	}
-	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: c.project.Key, Search: q.Get("search"), Silent: silent != "", After: page.Cursor, Limit: page.Limit + 1})
+	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: c.project.Key, Search: q.Get("search"), Silent: silent != "",
+		After: page.Cursor, Limit: page.Limit + 1})
 	if err != nil {
 		return err
 	}
@@ -41,9 +42,11 @@ type deviceWithKey struct {
 func (c *caller) mayHoldDeviceKey() error {
 	switch by := c.made(); {
 	case !by.Rights.Has(iot.SendMessages):
-		return iot.NewError(iot.Forbidden, "A device's key sends messages, which takes the right "+iot.SendMessages.String()+". This API key does not have it.")
+		return iot.NewError(iot.Forbidden, "A device's key sends messages, which takes the right "+iot.SendMessages.String()+
+			". This API key does not have it.")
 	case by.ExpiresAt != 0:
-		return iot.NewError(iot.Forbidden, "A device's key has no end, and this API key has one. Use an API key without an end, a person's token, or the device's page.")
+		return iot.NewError(iot.Forbidden, "A device's key has no end, and this API key has one. Use an API key without an end, a person's "+
+			"token, or the device's page.")
 	}
 	return nil
 }
@@ -67,7 +70,8 @@ func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller)
 		return iot.FieldError("id", "is missing; a name alone will do, the id is made from it.")
 	}
 	d := &iot.Device{ProjectID: c.project.Key, ID: body.ID, UUID: body.UUID, Name: body.Name, Profile: body.Profile,
-		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr), ExpectedIntervalMS: body.ExpectedIntervalMS}
+		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr),
+		ExpectedIntervalMS: body.ExpectedIntervalMS}
 	key := iot.NewDeviceKey()
 	if err := s.DB.CreateDevice(d, key, c.actor()); err != nil {
 		return err

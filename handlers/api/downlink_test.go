@@ -42,7 +42,8 @@ func TestDownlinksFromPushToAck(t *testing.T) {
 	w := newWorld(t)
 	w.pushed(`{"f_port":1,"frm_payload":"vu8="}`)
 	w.pushed(`[{"payload":{"valve":"open"}},{"f_port":3,"confirmed":true,"decoded_payload":{"n":1.50}}]`)
-	w.pushed(`{"downlinks":[{"f_port":4,"priority":"HIGHEST","class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"roof-gw-1"}}],"absolute_time":"2026-03-14T09:40:00Z"}}]}`)
+	w.pushed(`{"downlinks":[{"f_port":4,"priority":"HIGHEST","class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"roof-gw-1"}}],` +
+		`"absolute_time":"2026-03-14T09:40:00Z"}}]}`)
 	w.pushed(`[]`)
 	list := w.queueOf("queued")
 	if len(list) != 4 || list[0].FPort != 1 || list[1].Payload == nil || list[3].FPort != 4 {
@@ -154,8 +155,10 @@ func TestProjectNamesItsUpstream(t *testing.T) {
 	w.refused(iot.NotFound, "GET", path, w.owner, "")
 	w.refused(iot.Invalid, "PUT", path, w.owner, `{"url":"ftp://x","key":""}`, "url", "key")
 	w.refused(iot.Invalid, "PUT", path, w.owner, `{"url":"https://tts.example/{devID}","key":"`+key+`"}`, "url")
-	for _, body := range []string{`{"url":"https://tts.example/api/v3/as/applications/app1/","key":"` + key + `"}`, `{"url":"https://tts.example/api/v3/as/applications/app1","key":"•••"}`} {
-		if a := w.ok(200, "PUT", path, w.owner, body); strings.Contains(a.body, key) || !strings.Contains(a.body, `"url":"https://tts.example/api/v3/as/applications/app1","key":"•••"`) {
+	for _, body := range []string{`{"url":"https://tts.example/api/v3/as/applications/app1/","key":"` + key + `"}`,
+		`{"url":"https://tts.example/api/v3/as/applications/app1","key":"•••"}`} {
+		if a := w.ok(200, "PUT", path, w.owner, body); strings.Contains(a.body, key) ||
+			!strings.Contains(a.body, `"url":"https://tts.example/api/v3/as/applications/app1","key":"•••"`) {
 			t.Error(a.body)
 		}
 	}

@@ -43,7 +43,8 @@ func (s *server) exportDeliveries(w http.ResponseWriter, r *http.Request, c *cal
 		return err
 	}
 	f.Limit = exportDeliveries
-	e := handlers.Export[iot.Delivery]{Name: c.project.ID + "-deliveries", Format: format, Columns: handlers.DeliveryColumns(), Cells: handlers.DeliveryCells, Now: s.Now(), Clock: s.Now,
+	e := handlers.Export[iot.Delivery]{Name: c.project.ID + "-deliveries", Format: format, Columns: handlers.DeliveryColumns(),
+		Cells: handlers.DeliveryCells, Now: s.Now(), Clock: s.Now,
 		Next: func(ctx context.Context) ([]iot.Delivery, bool, error) {
 			page, err := s.DB.Deliveries(ctx, f)
 			f.Before = page.Next
@@ -62,7 +63,8 @@ func (s *server) exportMessages(w http.ResponseWriter, r *http.Request, c *calle
 		return err
 	}
 	f.Limit = exportMessages
-	e := handlers.Export[iot.Message]{Name: c.project.ID + "-messages", Format: format, Columns: handlers.MessageColumns(), Cells: handlers.MessageCells, Now: s.Now(), Clock: s.Now,
+	e := handlers.Export[iot.Message]{Name: c.project.ID + "-messages", Format: format, Columns: handlers.MessageColumns(),
+		Cells: handlers.MessageCells, Now: s.Now(), Clock: s.Now,
 		Next: func(ctx context.Context) ([]iot.Message, bool, error) {
 			page, err := s.DB.Messages(ctx, f)
 			f.Before = page.Next

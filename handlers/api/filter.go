@@ -92,8 +92,9 @@ func messageFilterOf(q url.Values) messageFilter {
 // parse is as of deliveryFilter.
 func (f messageFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.MessageFilter, error) {
 	p := filterParser{s: s, project: project, prefix: prefix}
-	out := db.MessageFilter{ProjectID: project, DeviceID: p.device(ctx, string(f.Device)), Channel: string(f.Channel), Nobody: f.Webhooks == "none",
-		Since: p.instant("since", string(f.Since)), Until: p.instant("until", string(f.Until))}
+	out := db.MessageFilter{ProjectID: project, DeviceID: p.device(ctx, string(f.Device)), Channel: string(f.Channel),
+		Nobody: f.Webhooks == "none",
+		Since:  p.instant("since", string(f.Since)), Until: p.instant("until", string(f.Until))}
 	p.faults.Check(f.Webhooks == "" || f.Webhooks == "none", prefix+"webhooks", "can only be none: messages that no webhook has got.")
 	if types := p.types(string(f.Type)); len(types) == 1 {
 		out.Type = types[0]

@@ -51,14 +51,16 @@ func FuzzFilter(f *testing.F) {
 
 // A body changes a webhook or names its faults; a secret value that is a mask stays one.
 func FuzzWebhookBody(f *testing.F) {
-	f.Add(`{"url":"https://h","headers":[{"name":"X-Key","value":"•••"}],"message_types":{"user":{"path":"/a"}},"settings":{"retry_on":["dns"]}}`)
+	f.Add(`{"url":"https://h","headers":[{"name":"X-Key","value":"•••"}],"message_types":{"user":{"path":"/a"}},` +
+		`"settings":{"retry_on":["dns"]}}`)
 	f.Add(`{"type":"user","headers":[{"name":" x-KEY ","value":"•••","secret":false}],"downlink_key":"•••"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var body webhookBody
 		if json.Unmarshal([]byte(text), &body) != nil {
 			return
 		}
-		w := &iot.Webhook{URL: "https://h", MessageTypes: iot.Routes{iot.User: {}}, Headers: []iot.Header{{Name: "X-Key", Value: "s3cr3t", Secret: true}}, DownlinkKey: "k3y"}
+		w := &iot.Webhook{URL: "https://h", MessageTypes: iot.Routes{iot.User: {}},
+			Headers: []iot.Header{{Name: "X-Key", Value: "s3cr3t", Secret: true}}, DownlinkKey: "k3y"}
 		w.MaskSecrets()
 		var faults iot.Faults
 		body.apply(w, &faults)

@@ -38,11 +38,13 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"POST", "/webhooks", hook + `,"colour":1,"settings":{"foo":1,"timeout_ms":"5"},"headers":[{"name":"a","value":"b","foo":1}]}`,
 			[]string{"colour", "settings.foo", "settings.timeout_ms", "headers.0.foo"}},
 		{"POST", "/webhooks", hook + `,"message_types":{"user":{"foo":1}}}`, []string{"message_types.user.foo"}},
-		{"POST", "/webhooks", hook + `,"channel":null,"payload_only":"yes","headers":{},"field_mask":[1]}`, []string{"channel", "payload_only", "headers", "field_mask.0"}},
+		{"POST", "/webhooks", hook + `,"channel":null,"payload_only":"yes","headers":{},"field_mask":[1]}`,
+			[]string{"channel", "payload_only", "headers", "field_mask.0"}},
 		{"POST", "/webhooks", hook + `,"channel":"a","channel":"b"}`, []string{"channel"}},
 		{"POST", "/webhooks", hook + `,"message_types":{"user":{}}}`, []string{"type"}},
 		{"POST", "/webhooks", `{"description":"d","url":"ftp://a.example/","type":"nonsense"}`, []string{"url", "type"}},
-		{"POST", "/webhooks", `{"description":"d","url":"https://{devID}/","message_types":{"nonsense":{}}}`, []string{"url", "message_types.nonsense"}},
+		{"POST", "/webhooks", `{"description":"d","url":"https://{devID}/","message_types":{"nonsense":{}}}`,
+			[]string{"url", "message_types.nonsense"}},
 		{"POST", "/webhooks", hook + `,"headers":[{"name":"A","value":"1\r\nB: 2"}]}`, []string{"headers.0.value"}},
 		{"POST", "/webhooks", hook + `,"headers":[` + strings.Repeat(`{"name":"A","value":"1"},`, 5) + `{"name":"B","value":"1"}]}`,
 			[]string{"headers", "headers.1.name", "headers.2.name", "headers.3.name", "headers.4.name"}},
@@ -50,7 +52,8 @@ func TestBadInputIsNamed(t *testing.T) {
 		{"POST", "/webhooks", hook + `,"device":"nobody-here"}`, []string{"device"}},
 		{"POST", "/webhooks", hook + `,"id":"UPPER"}`, []string{"id"}},
 		{"POST", "/webhooks", hook + `,"settings":{"timeout_ms":999,"max_in_flight":1.5}}`, []string{"settings.max_in_flight"}},
-		{"POST", "/webhooks", hook + `,"settings":{"timeout_ms":999,"max_in_flight":65}}`, []string{"settings.timeout_ms", "settings.max_in_flight"}},
+		{"POST", "/webhooks", hook + `,"settings":{"timeout_ms":999,"max_in_flight":65}}`,
+			[]string{"settings.timeout_ms", "settings.max_in_flight"}},
 		{"PATCH", "/webhooks/erp", `{"url":"","headers":"x"}`, []string{"headers"}},
 		{"POST", "/webhooks/erp/pause", `{"why":"x"}`, []string{"why"}},
 		{"POST", "/webhooks/erp/pause", `{"reason":"a\nb"}`, []string{"reason"}},
@@ -101,7 +104,8 @@ func (w *world) counts() (n [5]int) {
 func TestTakenNamesConflict(t *testing.T) {
 	w := newWorld(t)
 	w.webhook("erp", "")
-	w.refused(iot.Conflict, "POST", base+"/webhooks", w.editor, `{"id":"erp","description":"d","url":"https://a.example/","type":"user"}`, "id")
+	w.refused(iot.Conflict, "POST", base+"/webhooks", w.editor, `{"id":"erp","description":"d","url":"https://a.example/","type":"user"}`,
+		"id")
 	w.refused(iot.Conflict, "POST", base+"/devices", w.editor, `{"id":"soil-probe-07"}`, "id")
 	w.refused(iot.Conflict, "POST", base+"/devices", w.editor, `{"id":"new-one","uuid":"`+w.device.UUID+`"}`, "uuid")
 	w.refused(iot.Conflict, "POST", base+"/profiles", w.editor, `{"id":"default","name":"x"}`, "id")
@@ -113,8 +117,10 @@ func TestSettingsAreMadeAndChanged(t *testing.T) {
 	w := newWorld(t)
 	var d struct{ ID, UUID, DevEUI, Profile, Key string }
 	w.ok(201, "POST", base+"/profiles", w.editor, `{"name":"Quiet ones","webhook":false}`)
-	a := w.ok(201, "POST", base+"/devices", w.editor, `{"name":"Boiler 3","uuid":"7D1C3C5E-9B0A-4A37-8D51-0B6F6F6F6F02","dev_eui":"00ff00ff00ff00ff","profile":"quiet-ones"}`)
-	if a.into(t, &d); d.ID != "boiler-3" || d.UUID != "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f02" || d.Profile != "quiet-ones" || !strings.HasPrefix(d.Key, "tpd_") || !strings.Contains(a.body, `"00FF00FF00FF00FF"`) {
+	a := w.ok(201, "POST", base+"/devices", w.editor, `{"name":"Boiler 3","uuid":"7D1C3C5E-9B0A-4A37-8D51-0B6F6F6F6F02",`+
+		`"dev_eui":"00ff00ff00ff00ff","profile":"quiet-ones"}`)
+	if a.into(t, &d); d.ID != "boiler-3" || d.UUID != "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f02" || d.Profile != "quiet-ones" ||
+		!strings.HasPrefix(d.Key, "tpd_") || !strings.Contains(a.body, `"00FF00FF00FF00FF"`) {
 		t.Errorf("%s", a.body)
 	}
 	if a := w.ok(200, "GET", base+"/devices/"+d.UUID, w.viewer, ""); strings.Contains(a.body, d.Key) {

@@ -18,7 +18,8 @@ func TestStoredBytesThatAreNotUTF8(t *testing.T) {
 	w.message(`{"payload":"grün"}`)
 	s, err := w.db.ProjectSettings(t.Context(), w.project.Key)
 	w.must(err)
-	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User, Channel: "fr\xfch", SenderID: "n\xba 7",
+	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User,
+		Channel: "fr\xfch", SenderID: "n\xba 7",
 		Fields: []byte("{\"to\":\"gr\xfcn\"}"), Payload: []byte("{\"a\":\"gr\xfcn\",\"\xe2\x82\":\"\xff\xfe\"}"), ReceivedAt: iot.At(w.clock())}
 	old := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: s.Version}
 	w.must(w.db.Accept(old))
@@ -41,7 +42,8 @@ func TestStoredBytesThatAreNotUTF8(t *testing.T) {
 	a := w.ok(200, "GET", base+"/messages/export?format=csv", w.viewer, "")
 	rows, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
 	w.must(err)
-	if !utf8.ValidString(a.body) || len(rows) != 3 || rows[0][7] != "invalid_utf8" || rows[1][6] != payload || rows[1][7] != "true" || rows[2][7] != "" {
+	if !utf8.ValidString(a.body) || len(rows) != 3 || rows[0][7] != "invalid_utf8" || rows[1][6] != payload || rows[1][7] != "true" ||
+		rows[2][7] != "" {
 		t.Errorf("%q", rows)
 	}
 }

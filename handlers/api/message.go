@@ -25,7 +25,8 @@ func (s *server) listMessages(w http.ResponseWriter, r *http.Request, c *caller)
 	if err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusOK, handlers.List[iot.Message]{Items: found.Items, Next: found.Next.String(), LookedBackTo: found.LookedBackTo})
+	return handlers.WriteJSON(w, http.StatusOK, handlers.List[iot.Message]{Items: found.Items, Next: found.Next.String(),
+		LookedBackTo: found.LookedBackTo})
 }
 
 // messageAnswer is a message alone.

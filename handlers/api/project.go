@@ -82,7 +82,8 @@ func (s *server) organization(ctx context.Context, a *iot.Account, name string) 
 	case 0:
 		return nil, iot.FieldError("organization", "You own no organization. Name one in which you are an admin.")
 	}
-	return nil, iot.FieldError("organization", "You own several organizations. Name the one that the project is for: "+strings.Join(owned, ", ")+".")
+	return nil, iot.FieldError("organization", "You own several organizations. Name the one that the project is for: "+strings.Join(owned,
+		", ")+".")
 }
 
 func (s *server) showProject(w http.ResponseWriter, _ *http.Request, c *caller) error {

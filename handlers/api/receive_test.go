@@ -73,18 +73,21 @@ func TestManyMessages(t *testing.T) {
 		codes             []iot.Code // "" for a stored one
 		message           string     // in the error of the whole
 	}{
-		"one":              {good, "", []iot.Code{""}, ""},
-		"one bad":          {bad, "", []iot.Code{iot.Invalid}, "payload: is missing."},
-		"no message":       {`5`, "", []iot.Code{iot.Invalid}, "A message is a JSON object"},
-		"no JSON":          {`{"payload":`, "", []iot.Code{iot.Invalid}, "not valid JSON (byte 11"},
-		"one of nobody":    {`{"from":"nobody-here","payload":1}`, "", []iot.Code{iot.NotFound}, "There is no device"},
-		"array":            {`[` + good + `, ` + bad + `,` + good + `]`, "", []iot.Code{"", iot.Invalid, ""}, ""},
-		"one in an array":  {`[` + bad + `]`, "", []iot.Code{iot.Invalid}, "payload: is missing."},
-		"empty array":      {` [ ] `, "", nil, ""},
-		"lines":            {good + "\n\n" + `{"from":` + "\n" + good + "\r\n", "application/x-ndjson", []iot.Code{"", iot.Invalid, ""}, ""},
-		"bad lines":        {bad + "\nnonsense\n", "application/ndjson", []iot.Code{iot.Invalid, iot.Invalid}, "None of the 2 messages was stored"},
-		"unknown device":   {`[{"from":"nobody-here","payload":1},{"payload":1}]`, "", []iot.Code{iot.NotFound, iot.Invalid}, "None of the 2 messages was stored"},
-		"one of them deep": {`[` + good + `,{"payload":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}]`, "", []iot.Code{"", iot.Invalid}, ""},
+		"one":             {good, "", []iot.Code{""}, ""},
+		"one bad":         {bad, "", []iot.Code{iot.Invalid}, "payload: is missing."},
+		"no message":      {`5`, "", []iot.Code{iot.Invalid}, "A message is a JSON object"},
+		"no JSON":         {`{"payload":`, "", []iot.Code{iot.Invalid}, "not valid JSON (byte 11"},
+		"one of nobody":   {`{"from":"nobody-here","payload":1}`, "", []iot.Code{iot.NotFound}, "There is no device"},
+		"array":           {`[` + good + `, ` + bad + `,` + good + `]`, "", []iot.Code{"", iot.Invalid, ""}, ""},
+		"one in an array": {`[` + bad + `]`, "", []iot.Code{iot.Invalid}, "payload: is missing."},
+		"empty array":     {` [ ] `, "", nil, ""},
+		"lines":           {good + "\n\n" + `{"from":` + "\n" + good + "\r\n", "application/x-ndjson", []iot.Code{"", iot.Invalid, ""}, ""},
+		"bad lines": {bad + "\nnonsense\n", "application/ndjson", []iot.Code{iot.Invalid, iot.Invalid},
+			"None of the 2 messages was stored"},
+		"unknown device": {`[{"from":"nobody-here","payload":1},{"payload":1}]`, "", []iot.Code{iot.NotFound, iot.Invalid},
+			"None of the 2 messages was stored"},
+		"one of them deep": {`[` + good + `,{"payload":` + strings.Repeat("[", 600) + strings.Repeat("]", 600) + `}]`, "",
+			[]iot.Code{"", iot.Invalid}, ""},
 	}
 	for name, c := range cases {
 		before := w.stored()

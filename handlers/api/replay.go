@@ -16,7 +16,8 @@ type replayAnswer struct {
 }
 
 // startReplay counts what is chosen, and begins to send it unless it is a dry run.
-func (s *server) startReplay(w http.ResponseWriter, r *http.Request, c *caller, spec db.ReplaySpec, wants db.Wants, rate int, dryRun bool) error {
+func (s *server) startReplay(w http.ResponseWriter, r *http.Request, c *caller, spec db.ReplaySpec, wants db.Wants, rate int,
+	dryRun bool) error {
 	spec = spec.Until(s.DB.NewID())
 	n, _, err := s.DB.CountReplay(r.Context(), spec, wants, 0)
 	if err != nil {

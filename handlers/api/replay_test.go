@@ -25,7 +25,8 @@ func (w *world) replay(id iot.ID) {
 		if len(list) != 1 || list[0].ID != id {
 			w.Fatalf("there run %+v, want %s", list, id)
 		}
-		_, ended, err = w.db.ReplayStep(w.Context(), &list[0], func(m *iot.Message, p *iot.Profile) bool { return p.Webhook && m.Channel == "" }, 2)
+		_, ended, err = w.db.ReplayStep(w.Context(), &list[0], func(m *iot.Message, p *iot.Profile) bool { return p.Webhook && m.Channel == "" },
+			2)
 		w.must(err)
 	}
 }
@@ -59,7 +60,8 @@ func TestMessagesAreReplayedToAWebhook(t *testing.T) {
 	w.ok(202, "POST", path, w.editor, `{"filter":{"webhooks":"none"},"webhook":"erp","missing":true,"wanted":true}`).into(t, &s)
 	var job iot.Replay
 	w.ok(200, "GET", base+"/replays/"+s.ID.String(), w.viewer, "").into(t, &job)
-	if job.State != iot.ReplayRunning || job.Source != iot.FromMessages || job.Webhook != "erp" || job.Count != int64(s.Count) || job.CreatedBy != "the-editor@example.org" {
+	if job.State != iot.ReplayRunning || job.Source != iot.FromMessages || job.Webhook != "erp" || job.Count != int64(s.Count) ||
+		job.CreatedBy != "the-editor@example.org" {
 		t.Errorf("it is %+v", job)
 	}
 	w.replay(s.ID)
@@ -141,7 +143,8 @@ func TestExports(t *testing.T) {
 		w.message(`{"payload":{"text":"two\nlines"}}`)
 	}
 	a := w.ok(200, "GET", base+"/deliveries/export?format=csv&webhook=erp", w.viewer, "")
-	if got := a.header.Get("Content-Disposition"); got != `attachment; filename="greenhouse-north-deliveries-2026-11-02.csv"` || a.header.Get("Content-Type") != "text/csv; charset=utf-8" {
+	if got := a.header.Get("Content-Disposition"); got != `attachment; filename="greenhouse-north-deliveries-2026-11-02.csv"` ||
+		a.header.Get("Content-Type") != "text/csv; charset=utf-8" {
 		t.Errorf("%v", a.header)
 	}
 	rows, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()

@@ -30,7 +30,8 @@ func TestTemplatesAreListed(t *testing.T) {
 	}
 	var one iot.Template
 	w.ok(200, "GET", "/api/v1/templates/mclimate", w.key(w.project, iot.ReadTraffic), "").into(t, &one)
-	if one.Name != "MClimate" || !one.CreateDownlinkKey || one.Format != iot.JSON || one.MessageTypes[iot.JoinAccept].Path != "/join-tti" || len(one.Fields) != 1 || !one.Fields[0].Secret {
+	if one.Name != "MClimate" || !one.CreateDownlinkKey || one.Format != iot.JSON || one.MessageTypes[iot.JoinAccept].Path != "/join-tti" ||
+		len(one.Fields) != 1 || !one.Fields[0].Secret {
 		t.Errorf("%+v", one)
 	}
 	w.refused(iot.NotFound, "GET", "/api/v1/templates/nope", w.viewer, "")
@@ -52,7 +53,8 @@ func TestWebhookFromTemplate(t *testing.T) {
 		Fields            map[string]string `json:"template_fields"`
 	}
 	hidden(w.ok(201, "POST", from, w.editor, `{"template":"akenza","id":"to-akenza","fields":{"uplink_secret":"`+secret+`"}}`)).into(t, &h)
-	if h.ID != "to-akenza" || h.Template != "akenza" || h.URL != "https://data-gateway.akenza.io" || h.Types[iot.UplinkMessage].Path != "/v3/capture?secret=•••" || h.Fields["uplink_secret"] != iot.Mask {
+	if h.ID != "to-akenza" || h.Template != "akenza" || h.URL != "https://data-gateway.akenza.io" ||
+		h.Types[iot.UplinkMessage].Path != "/v3/capture?secret=•••" || h.Fields["uplink_secret"] != iot.Mask {
 		t.Errorf("%+v", h)
 	}
 	const hook = base + "/webhooks/to-akenza"
@@ -68,7 +70,8 @@ func TestWebhookFromTemplate(t *testing.T) {
 		t.Errorf("stored is %s", got)
 	}
 	// What comes back masked leaves what is stored, wherever it stands.
-	hidden(w.ok(200, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/v4/capture?secret=•••"}},"description":"New"}`))
+	hidden(w.ok(200, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/v4/capture?secret=•••"}},`+
+		`"description":"New"}`))
 	if got := stored(); got != "/v4/capture?secret=s3cr3t%2Ftok-en" {
 		t.Errorf("stored is %s", got)
 	}
@@ -80,7 +83,8 @@ func TestWebhookFromTemplate(t *testing.T) {
 	if a := w.ok(200, "GET", base+"/audit", w.admin, ""); strings.Contains(a.body, "s3cr3t") || !strings.Contains(a.body, "to-akenza") {
 		t.Errorf("the audit log: %s", a.body)
 	}
-	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/•••/•••"}}}`, "message_types.uplink_message.path")
+	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/•••/•••"}}}`,
+		"message_types.uplink_message.path")
 	w.ok(200, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/v3/capture?secret=new"}}}`)
 	if got := stored(); got != "/v3/capture?secret=new" {
 		t.Errorf("stored is %s", got)
@@ -96,7 +100,8 @@ func TestFaultsOfTemplatesNameTheirFields(t *testing.T) {
 	w.refused(iot.Invalid, "POST", from, w.editor, `{"template":"datacake","fields":{"token":"a","other":"b"}}`, "fields.other")
 	w.refused(iot.Invalid, "POST", from, w.editor, `{"template":"datacake","id":"No","fields":{"token":"a"}}`, "id")
 	w.refused(iot.Invalid, "POST", from, w.editor, `{"template":"datacake","fields":{"token":1}}`, "fields.token")
-	w.refused(iot.Invalid, "POST", from, w.editor, `{"template":"blockbax","fields":{"token":"a","endpoint":"example.com"}}`, "fields.endpoint")
+	w.refused(iot.Invalid, "POST", from, w.editor, `{"template":"blockbax","fields":{"token":"a","endpoint":"example.com"}}`,
+		"fields.endpoint")
 	hooks, err := w.db.Webhooks(t.Context(), w.project.Key)
 	w.must(err)
 	if len(hooks) != 0 {
@@ -110,7 +115,8 @@ func TestDownlinkKeyOfATemplate(t *testing.T) {
 	if a := w.send(http.MethodPost, from, w.key(w.project, iot.ChangeSettings), body); a.status != 403 {
 		t.Errorf("a key that may not send downlinks makes one that may: %d %s", a.status, a.body)
 	}
-	if a := w.ok(201, "POST", from, w.key(w.project, iot.ChangeSettings|iot.SendDownlinks), body); !strings.Contains(a.body, `"downlink_key":"•••"`) || strings.Contains(a.body, "NNSXS") {
+	if a := w.ok(201, "POST", from, w.key(w.project, iot.ChangeSettings|iot.SendDownlinks), body); !strings.Contains(a.body,
+		`"downlink_key":"•••"`) || strings.Contains(a.body, "NNSXS") {
 		t.Errorf("%s", a.body)
 	}
 	keys := func() (named int) {
@@ -134,10 +140,12 @@ func TestDownlinkKeyOfATemplate(t *testing.T) {
 
 func TestManyHeadersOfATemplateStay(t *testing.T) {
 	w := newWorld(t)
-	w.ok(201, "POST", base+"/webhooks/from-template", w.editor, `{"template":"uib","id":"uib","fields":{"application_key":"the-app-key","phone_number":"1,2","template_id":"t","template_name":"n","template_variables":"v"}}`)
+	w.ok(201, "POST", base+"/webhooks/from-template", w.editor, `{"template":"uib","id":"uib","fields":{"application_key":"the-app-key",`+
+		`"phone_number":"1,2","template_id":"t","template_name":"n","template_variables":"v"}}`)
 	const hook = base + "/webhooks/uib"
 	w.ok(200, "PATCH", hook, w.editor, `{"description":"Chat"}`)
-	six := `{"name":"x-application-key","value":"•••"},{"name":"X-B","value":"1"},{"name":"X-C","value":"1"},{"name":"X-D","value":"1"},{"name":"X-E","value":"1"},{"name":"X-F","value":"1"}`
+	six := `{"name":"x-application-key","value":"•••"},{"name":"X-B","value":"1"},{"name":"X-C","value":"1"},{"name":"X-D",` +
+		`"value":"1"},{"name":"X-E","value":"1"},{"name":"X-F","value":"1"}`
 	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"headers":[`+six+`,{"name":"X-G","value":"1"}]}`, "headers")
 	w.ok(200, "PATCH", hook, w.editor, `{"headers":[`+six+`]}`)
 	w.ok(200, "PATCH", hook, w.editor, `{"headers":[{"name":"X-B","value":"1"}]}`)

@@ -57,9 +57,11 @@ func TestKeyCannotMakeAStrongerOne(t *testing.T) {
 	w := newWorld(t)
 	weak := w.key(w.project, iot.ManageKeys|iot.ReadTraffic)
 	w.refused(iot.Forbidden, "POST", base+"/keys", weak, `{"name":"k","rights":["RIGHT_APPLICATION_ALL"]}`, "rights")
-	w.refused(iot.Forbidden, "POST", base+"/keys", weak, `{"name":"k","rights":["RIGHT_APPLICATION_TRAFFIC_READ","RIGHT_APPLICATION_DEVICES_READ"]}`, "rights")
+	w.refused(iot.Forbidden, "POST", base+"/keys", weak, `{"name":"k","rights":["RIGHT_APPLICATION_TRAFFIC_READ",`+
+		`"RIGHT_APPLICATION_DEVICES_READ"]}`, "rights")
 	var v struct{ ID, Key string }
-	w.ok(201, "POST", base+"/keys", weak, `{"name":"k","rights":["RIGHT_APPLICATION_TRAFFIC_READ"],"expires_at":"2026-11-02T09:00:00Z"}`).into(t, &v)
+	w.ok(201, "POST", base+"/keys", weak, `{"name":"k","rights":["RIGHT_APPLICATION_TRAFFIC_READ"],"expires_at":"2026-11-02T09:00:00Z"}`).into(
+		t, &v)
 	if _, _, ok := iot.ParseAPIKey(v.Key); !ok {
 		t.Fatalf("%q is no API key", v.Key)
 	}

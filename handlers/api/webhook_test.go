@@ -25,7 +25,8 @@ func TestSixthWebhookIsRefused(t *testing.T) {
 func TestSecretsAreMaskedAndAMaskKeepsThem(t *testing.T) {
 	w := newWorld(t)
 	const secret, key = "s3cr3t-value", "downlink-key-value"
-	w.webhook("erp", `,"headers":[{"name":"X-Key","value":"`+secret+`","secret":true},{"name":"X-Open","value":"open"}],"downlink_key":"`+key+`"`)
+	w.webhook("erp", `,"headers":[{"name":"X-Key","value":"`+secret+`","secret":true},{"name":"X-Open","value":"open"}],"downlink_key":"`+key+
+		`"`)
 	hook := base + "/webhooks/erp"
 	hidden := func(a answer) {
 		t.Helper()
@@ -35,7 +36,8 @@ func TestSecretsAreMaskedAndAMaskKeepsThem(t *testing.T) {
 	}
 	hidden(w.ok(200, "GET", hook, w.viewer, ""))
 	hidden(w.ok(200, "GET", base+"/webhooks", w.viewer, ""))
-	hidden(w.ok(200, "PATCH", hook, w.editor, `{"headers":[{"name":"x-key","value":"•••"},{"name":"X-More","value":"1"}],"downlink_key":"•••"}`))
+	hidden(w.ok(200, "PATCH", hook, w.editor, `{"headers":[{"name":"x-key","value":"•••"},{"name":"X-More","value":"1"}],`+
+		`"downlink_key":"•••"}`))
 	hidden(w.ok(200, "POST", hook+"/preview", w.editor, ""))
 	stored := func() *iot.Webhook {
 		h, err := w.db.Webhook(t.Context(), w.project.Key, "erp")
@@ -63,7 +65,8 @@ func TestSigningSecretIsShownOnce(t *testing.T) {
 		Until         *iot.Instant `json:"old_secret_until"`
 		Signed        bool
 	}
-	a := w.ok(201, "POST", base+"/webhooks", w.editor, `{"id":"erp","description":"ERP","url":"https://erp.example/hook","type":"user","signed":true}`)
+	a := w.ok(201, "POST", base+"/webhooks", w.editor, `{"id":"erp","description":"ERP","url":"https://erp.example/hook","type":"user",`+
+		`"signed":true}`)
 	a.into(t, &v)
 	first := v.SigningSecret
 	if !strings.HasPrefix(first, "whsec_") || !v.Signed {
@@ -106,7 +109,8 @@ func TestPartialChangeLeavesTheRest(t *testing.T) {
 		Types       map[string]struct{ Path string } `json:"message_types"`
 		Settings    iot.Settings
 	}
-	w.ok(200, "PATCH", base+"/webhooks/erp", w.editor, `{"message_types":{"iottly":{"path":"/a"},"user":{}},"settings":{"in_order":true}}`).into(t, &v)
+	w.ok(200, "PATCH", base+"/webhooks/erp", w.editor,
+		`{"message_types":{"iottly":{"path":"/a"},"user":{}},"settings":{"in_order":true}}`).into(t, &v)
 	if v.Channel != "c" || !v.PayloadOnly || v.Types["iottly"].Path != "/a" || len(v.Types) != 2 || v.Settings.TimeoutMS != 5000 ||
 		!v.Settings.InOrder || len(v.Settings.RetryOn) != 1 || v.Settings.GiveUpAfterMS != iot.DefaultSettings().GiveUpAfterMS {
 		t.Errorf("%+v", v)
@@ -168,7 +172,8 @@ func TestPreview(t *testing.T) {
 	}
 	v = preview{}
 	w.ok(200, "POST", path, w.editor, `{"message":"`+id.String()+`","url":"https://mes.example/{devID}"}`).into(t, &v)
-	if v.Request == nil || v.Request.URL != "https://mes.example/soil-probe-07" || v.Request.Body != `{"t": 21.50}` || *v.Message != id || len(v.Checks) != 5 {
+	if v.Request == nil || v.Request.URL != "https://mes.example/soil-probe-07" || v.Request.Body != `{"t": 21.50}` || *v.Message != id ||
+		len(v.Checks) != 5 {
 		t.Errorf("of changes: %+v", v)
 	}
 	v = preview{}

@@ -226,7 +226,8 @@ func (w *world) agrees(r *http.Request, body string, a answer) {
 			w.Errorf("%s %s was taken, but the document refuses %s: %v", r.Method, r.URL, body, err)
 		}
 	}
-	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)), Options: in.Options}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: a.status, Header: a.header,
+		Body: io.NopCloser(strings.NewReader(a.body)), Options: in.Options}
 	if err := openapi3filter.ValidateResponse(w.Context(), out); err != nil {
 		w.Errorf("%s %s answers other than the document says: %v\n%s", r.Method, r.URL, err, a.body)
 	}

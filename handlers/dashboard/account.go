@@ -112,11 +112,14 @@ func (s *site) mayNotSetUp(r *http.Request, token string) error {
 	}
 	switch {
 	case has && handlers.Account(r.Context()) != nil:
-		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. As you are signed in, there is nothing to do here; more people are invited by an admin, on the page Members.")
+		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. As you are signed in, there is nothing to do here; more people "+
+			"are invited by an admin, on the page Members.")
 	case has:
-		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. Sign in instead; more people are invited by an admin, on the page Members.")
+		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. Sign in instead; more people are invited by an admin, on the "+
+			"page Members.")
 	case s.SetupToken == "" || subtle.ConstantTimeCompare([]byte(token), []byte(s.SetupToken.Reveal())) != 1:
-		return iot.NewError(iot.Forbidden, "This set-up link is not the right one. The server prints a new one each time it starts, until it is set up.")
+		return iot.NewError(iot.Forbidden, "This set-up link is not the right one. The server prints a new one each time it starts, until it "+
+			"is set up.")
 	}
 	return nil
 }

@@ -14,8 +14,10 @@ func TestSignIn(t *testing.T) {
 	w := openWorld(t)
 	c := w.anonymous()
 	p := c.get("/sign-in").is(200)
-	p.has("h1", "Sign in to Thingpost").has("main", "hooks.veldhuis.example").has("footer .status", "Accepting messages").has("footer", "Thingpost 1.2.3").lacks(".rail")
-	refused := c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").faulty("password", "Email and password do not go together.")
+	p.has("h1", "Sign in to Thingpost").has("main", "hooks.veldhuis.example").has("footer .status", "Accepting messages").has("footer",
+		"Thingpost 1.2.3").lacks(".rail")
+	refused := c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").faulty("password",
+		"Email and password do not go together.")
 	if got := refused.Find(`[name="email"]`).AttrOr("value", ""); got != w.owner.Email {
 		t.Errorf("the email is %q after a refusal", got)
 	}
@@ -63,7 +65,8 @@ func TestSignInLeadsToLocalPagesOnly(t *testing.T) {
 
 func TestSignInByHTMXOfWhoIsNotSignedIn(t *testing.T) {
 	w := openWorld(t)
-	p := w.anonymous().get("/projects/greenhouse-north", "HX-Request", "true", "HX-Target", "figures", "HX-Current-URL", "https://hooks.veldhuis.example/projects/greenhouse-north")
+	p := w.anonymous().get("/projects/greenhouse-north", "HX-Request", "true", "HX-Target", "figures", "HX-Current-URL",
+		"https://hooks.veldhuis.example/projects/greenhouse-north")
 	if p.is(401).header.Get("HX-Redirect") != "/sign-in?next=%2Fprojects%2Fgreenhouse-north" {
 		t.Errorf("leads to %q", p.header.Get("HX-Redirect"))
 	}
@@ -103,7 +106,8 @@ func TestSignInIsThrottledByAccountAndAddress(t *testing.T) {
 	at.remote = "203.0.113.78:1" // a new address, but a browser that has signed in
 	at.post("/sign-out").leadsTo("/sign-in")
 	at.post("/sign-in", "email", w.owner.Email, "password", password).leadsTo("/")
-	at.post("/settings/password", "current", "wrong password", "password", "a quite new one").is(422) // nor does a session stand in line with them
+	// nor does a session stand in line with them
+	at.post("/settings/password", "current", "wrong password", "password", "a quite new one").is(422)
 
 	w.clock.advance(addressBurst * time.Second)
 	for i := range addressBurst {
@@ -124,7 +128,8 @@ func TestSetUp(t *testing.T) {
 	c.get("/setup").is(403)
 	c.get("/setup?token=guess").is(403).has("main", "set-up link")
 	c.get("/setup?token=" + setUpToken).is(200)
-	good := []string{"token", setUpToken, "name", "Marit Veldhuis", "email", "marit@veldhuis.example", "password", password, "organization", "Veldhuis Growers", "project", "Greenhouse North"}
+	good := []string{"token", setUpToken, "name", "Marit Veldhuis", "email", "marit@veldhuis.example", "password", password, "organization",
+		"Veldhuis Growers", "project", "Greenhouse North"}
 	for field, bad := range map[string]string{"name": "", "email": "marit", "password": "short", "organization": " ", "project": ""} {
 		form := append([]string(nil), good...)
 		for i := 0; i < len(form); i += 2 {
@@ -174,7 +179,8 @@ func TestChangePassword(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	c.get("/settings").is(200).has("h1", "Account").has("table", "Veldhuis Growers")
-	c.post("/settings/password", "current", "wrong password", "password", "another long one").faulty("current", "This is not your present password.")
+	c.post("/settings/password", "current", "wrong password", "password", "another long one").faulty("current",
+		"This is not your present password.")
 	c.post("/settings/password", "current", password, "password", "short").faulty("password", "Must have at least 10 characters.")
 	c.post("/settings/password", "current", password, "password", "another long one").leadsTo("/settings")
 	c.get("/settings").has("#toasts .toast", "The password is changed")

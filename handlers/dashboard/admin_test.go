@@ -20,7 +20,8 @@ func TestAPIKeys(t *testing.T) {
 	c.post(keysPath+"/new", "name", "", "days", "0", "rights", "RIGHT_APPLICATION_ALL").faulty("name", "Is needed.")
 	c.post(keysPath+"/new", "name", "Barn", "days", "-1", "rights", "RIGHT_APPLICATION_ALL").faulty("days", "Must be 0 to 3,650 days.")
 	c.post(keysPath+"/new", "name", "Barn", "days", "0", "rights", "RIGHT_TO_ALL").is(422)
-	c.post(keysPath+"/new", "name", "Barn", "days", "30", "rights", "RIGHT_APPLICATION_TRAFFIC_UP_WRITE", "rights", "RIGHT_APPLICATION_DEVICES_READ").leadsTo(keysPath)
+	c.post(keysPath+"/new", "name", "Barn", "days", "30", "rights", "RIGHT_APPLICATION_TRAFFIC_UP_WRITE", "rights",
+		"RIGHT_APPLICATION_DEVICES_READ").leadsTo(keysPath)
 	p := c.get(keysPath).is(200).has("table", "Send messages, Read devices").has(".once", "it is not shown again")
 	text := p.Find("#new-key").AttrOr("value", "")
 	id, secret, ok := iot.ParseAPIKey(text)
@@ -55,7 +56,8 @@ func TestProfiles(t *testing.T) {
 	c.post(profilesPath+"/new", "name", "Other", "id", "default").faulty("id", "This id is taken.")
 	c.post(profilesPath+"/new", "name", "Test bench", "write", "on").leadsTo(profilesPath)
 	c.get(profilesPath).has("table", "Sent to no webhook").has("#toasts", "Test bench is added.")
-	c.get(profilesPath+"/test-bench").is(200).has("h1", "Test bench").lacks(`[name="webhook"][checked]`).has(`a[href="/projects/greenhouse-north/profiles/test-bench/delete"]`, "Delete")
+	c.get(profilesPath+"/test-bench").is(200).has("h1", "Test bench").lacks(`[name="webhook"][checked]`).
+		has(`a[href="/projects/greenhouse-north/profiles/test-bench/delete"]`, "Delete")
 	c.post(profilesPath+"/test-bench", "name", "", "webhook", "on").faulty("name", "Must have 1 to 1024 characters.")
 	c.post(profilesPath+"/test-bench", "name", "Bench", "webhook", "on").leadsTo(profilesPath)
 	p, err := w.db.Profile(t.Context(), w.project.Key, "test-bench")
@@ -83,7 +85,8 @@ func TestMembers(t *testing.T) {
 
 	c.post(membersPath, "email", "bram", "role", "viewer").faulty("email", "Must be an email address")
 	c.post(membersPath, "email", "bram@veldhuis.example", "role", "king").faulty("role", "Choose a role.")
-	c.post(membersPath, "email", "bram@veldhuis.example", "role", "viewer", "password", password).leadsTo(membersPath) // a password is none of the inviter's business
+	// a password is none of the inviter's business
+	c.post(membersPath, "email", "bram@veldhuis.example", "role", "viewer", "password", password).leadsTo(membersPath)
 	link := w.linkOf(c)
 	if w.role("bram@veldhuis.example") != "" {
 		t.Error("somebody is a member unasked")
@@ -148,13 +151,15 @@ func TestAuditOfOrganizationAndInstance(t *testing.T) {
 	other := &iot.Organization{Name: "Elsewhere"}
 	w.must(w.db.CreateOrganization(other, carla))
 	const mine = "/settings/organizations/veldhuis-growers/audit"
-	p := w.as(carla).get(mine).is(200).has("tbody", "Member given a role").has("tbody", "carla@veldhuis.example").has("tbody", "Webhook added").has("tbody", "greenhouse-north")
+	p := w.as(carla).get(mine).is(200).has("tbody", "Member given a role").has("tbody", "carla@veldhuis.example").has("tbody",
+		"Webhook added").has("tbody", "greenhouse-north")
 	if text := words(p.Find("tbody").Text()); strings.Contains(text, "elsewhere") || strings.Contains(text, "eve@") {
 		t.Errorf("an organization sees what is others': %s", text)
 	}
 	p.has(`.rail a[aria-current="page"]`, "Audit").lacks(`.rail a[href^="/settings/storage"]`)
 	w.as(w.member("ed@veldhuis.example", iot.Editor)).get(mine).is(403)
-	all := w.as(w.owner).get("/settings/audit?project=greenhouse-north").is(200).has("tbody", "elsewhere").has("tbody", "eve@elsewhere.example").has("tbody", "Organization added")
+	all := w.as(w.owner).get("/settings/audit?project=greenhouse-north").is(200).has("tbody", "elsewhere").has("tbody",
+		"eve@elsewhere.example").has("tbody", "Organization added")
 	all.has(`.rail a[aria-current="page"]`, "All changes").has(".rail", "Configure webhooks")
 	if hidden := all.Find(`.filters input[name="project"]`).AttrOr("value", ""); hidden != "greenhouse-north" {
 		t.Errorf("the filter would lose the project: %q", hidden)
@@ -169,14 +174,19 @@ func TestProfilePreviewIsWhatADeviceWouldGet(t *testing.T) {
 	send := func(fields ...string) *page {
 		return c.post(profilesPath+"/preview", append([]string{"name", "x"}, fields...)...)
 	}
-	send("content_type", "application/json", "transformer.data_field", "data", "transformer.data_filters", "humidity", "transformer.time_field", "time").
+	send("content_type", "application/json", "transformer.data_field", "data", "transformer.data_filters", "humidity",
+		"transformer.time_field", "time").
 		is(200).has("#preview-made", `{ "humidity": 40 }`).has("#profile-preview", "2023-11-14T22:13:20Z")
-	send("content_type", "application/json", "transformer.data_field", "nothing").has("#profile-preview", "would be refused").has("#profile-preview", "at nothing")
+	send("content_type", "application/json", "transformer.data_field", "nothing").has("#profile-preview",
+		"would be refused").has("#profile-preview", "at nothing")
 	send("content_type", "application/senml+json").has("#preview-made", "greenhouse:temperature")
 	send("content_type", "application/json", "transformer.time_format", "no layout").has("#profile-preview", "Not yet")
-	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a..b").is(422).has("#profile-form [role=alert]", "Must be names joined by dots")
-	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a\nb.c", "transformer.time_zone", "").leadsTo(profilesPath)
-	c.get(profilesPath+"/extract").is(200).has(`[name="transformer.data_filters"]`, "b.c").has(`option[value="application/json"][selected]`, "JSON objects")
+	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters",
+		"a..b").is(422).has("#profile-form [role=alert]", "Must be names joined by dots")
+	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a\nb.c",
+		"transformer.time_zone", "").leadsTo(profilesPath)
+	c.get(profilesPath+"/extract").is(200).has(`[name="transformer.data_filters"]`, "b.c").has(`option[value="application/json"][selected]`,
+		"JSON objects")
 
 	// What a profile has made of a message is not shown as one that is refused.
 	standard, err := w.db.Profile(t.Context(), w.project.Key, iot.DefaultProfile)

@@ -23,8 +23,9 @@ func (s *site) listAudit(w http.ResponseWriter, r *http.Request, v *visit) error
 // projects.
 func (s *site) listOrganizationAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
 	o := membersOf(v)
-	return s.auditPage(w, r, v, db.AuditFilter{OrganizationID: v.organization.Key}, pages.AuditPage{Path: o.Audit, Here: o.Audit(), WithProject: true,
-		Lead: "Who changed what in " + v.organization.Name + ": its members, and all of its projects."})
+	return s.auditPage(w, r, v, db.AuditFilter{OrganizationID: v.organization.Key},
+		pages.AuditPage{Path: o.Audit, Here: o.Audit(), WithProject: true,
+			Lead: "Who changed what in " + v.organization.Name + ": its members, and all of its projects."})
 }
 
 // listInstanceAudit lists all changes of this host.

@@ -122,7 +122,8 @@ func (s *site) serve(rt route) http.Handler {
 				return err
 			}
 			return rt.handle(w, r, v)
-		}, handlers.HTMLOptions{Log: s.Log, Page: s.failure(v), Toast: failureToast, ToastsID: ui.ToastsID, SignIn: pages.SignInPath}).ServeHTTP(w, r)
+		}, handlers.HTMLOptions{Log: s.Log, Page: s.failure(v), Toast: failureToast, ToastsID: ui.ToastsID, SignIn: pages.SignInPath}).ServeHTTP(
+			w, r)
 	})
 }
 

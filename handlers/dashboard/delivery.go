@@ -68,7 +68,8 @@ func (s *site) listDeliveries(w http.ResponseWriter, r *http.Request, v *visit) 
 		}
 		return handlers.Render(w, r, status, pages.DeliveryLog(p))
 	}
-	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Deliveries", here: v.in().Deliveries(), wide: true, live: p.Query.Before == ""}); err != nil {
+	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Deliveries", here: v.in().Deliveries(), wide: true,
+		live: p.Query.Before == ""}); err != nil {
 		return err
 	}
 	return handlers.Render(w, r, status, pages.Deliveries(p))
@@ -292,9 +293,10 @@ func (s *site) confirmCancelDelivery(w http.ResponseWriter, r *http.Request, v *
 	if err != nil {
 		return err
 	}
-	return s.question(w, r, v, shellFor{title: "Cancel a delivery", here: v.in().Deliveries()}, http.StatusOK, func(inDialog bool) templ.Component {
-		return pages.CancelDeliveryQuestion(pages.DeliveryConfirm{Project: v.in(), Delivery: d, InDialog: inDialog})
-	})
+	return s.question(w, r, v, shellFor{title: "Cancel a delivery", here: v.in().Deliveries()}, http.StatusOK,
+		func(inDialog bool) templ.Component {
+			return pages.CancelDeliveryQuestion(pages.DeliveryConfirm{Project: v.in(), Delivery: d, InDialog: inDialog})
+		})
 }
 
 // cancelDelivery ends a pending delivery.

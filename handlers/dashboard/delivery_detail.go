@@ -29,7 +29,8 @@ func (s *site) showDelivery(w http.ResponseWriter, r *http.Request, v *visit) er
 	case ui.DrawerID:
 		return handlers.Render(w, r, http.StatusOK, pages.DeliveryDrawer(p))
 	}
-	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Delivery to " + p.To(), here: v.in().Deliveries(), live: !d.Status.Ended()}); err != nil {
+	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Delivery to " + p.To(), here: v.in().Deliveries(),
+		live: !d.Status.Ended()}); err != nil {
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.Delivery(p))

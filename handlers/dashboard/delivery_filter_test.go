@@ -58,8 +58,10 @@ func TestLogFiltersByAddress(t *testing.T) {
 func TestLogNamesWhatItDoesNotUnderstand(t *testing.T) {
 	w := openWorld(t)
 	w.mixed()
-	p := w.as(w.owner).get(deliveryLog + "?status=lost&code=9xx&error=bad&attempt=none&time=1y&since=tomorrow&before=x&message=%3Cscript%3E").is(200)
-	p.reads(".alert", "Left out, as it was not understood: message “<script>”, before “x”, time “1y”, since “tomorrow”, status “lost”, error “bad”, code “9xx”, attempt “none”.")
+	p := w.as(w.owner).get(deliveryLog +
+		"?status=lost&code=9xx&error=bad&attempt=none&time=1y&since=tomorrow&before=x&message=%3Cscript%3E").is(200)
+	p.reads(".alert", "Left out, as it was not understood: message “<script>”, before “x”, time “1y”, since “tomorrow”, "+
+		"status “lost”, error “bad”, code “9xx”, attempt “none”.")
 	if len(p.rows()) != 7 {
 		t.Errorf("%d rows", len(p.rows()))
 	}
@@ -68,8 +70,10 @@ func TestLogNamesWhatItDoesNotUnderstand(t *testing.T) {
 func TestAddressHoldsTheWholeFilter(t *testing.T) {
 	for _, q := range []pages.DeliveryQuery{
 		{},
-		{ID: "x&y=z", Time: "24h", Webhook: "erp", Device: "soil-probe-07", Statuses: []string{"failed", "skipped"}, Codes: "5xx,404, 300-307", Errors: []string{"dns", "tls"}, Attempt: "2", MS: "1000"},
-		{Since: "2026-11-21T10:00", Until: "2026-11-21T11:00", Statuses: []string{"retrying"}, Message: "019aa5d2-8c41-7e9a-8000-0123456789ab", Before: "019aa5d2-8c41-7e9a-8000-0123456789ac"},
+		{ID: "x&y=z", Time: "24h", Webhook: "erp", Device: "soil-probe-07", Statuses: []string{"failed", "skipped"}, Codes: "5xx,404, 300-307",
+			Errors: []string{"dns", "tls"}, Attempt: "2", MS: "1000"},
+		{Since: "2026-11-21T10:00", Until: "2026-11-21T11:00", Statuses: []string{"retrying"}, Message: "019aa5d2-8c41-7e9a-8000-0123456789ab",
+			Before: "019aa5d2-8c41-7e9a-8000-0123456789ac"},
 	} {
 		u, err := url.Parse(pages.In("p").Deliveries(q.Pairs()...))
 		if err != nil {
@@ -125,7 +129,8 @@ func TestFilterOfAQuery(t *testing.T) {
 			t.Errorf("%s makes %+v, want %+v (none %v, left out %q, %v)", query, got, want, none, ignored, err)
 		}
 	}
-	for _, bad := range []string{"code=9xx", "code=500-400", "code=99", "code=600", "code=x", "code=" + strings.Repeat("404,", 30), "attempt=0", "attempt=-1", "ms=0", "ms=fast", "since=0001-01-01T00:00", "until=9999-01-01T00:00"} {
+	for _, bad := range []string{"code=9xx", "code=500-400", "code=99", "code=600", "code=x", "code=" + strings.Repeat("404,", 30),
+		"attempt=0", "attempt=-1", "ms=0", "ms=fast", "since=0001-01-01T00:00", "until=9999-01-01T00:00"} {
 		values, _ := url.ParseQuery(bad)
 		if q, ignored := deliveryQuery(values); len(ignored) != 1 || q.Filtered() {
 			t.Errorf("%s is understood as %+v, left out %q", bad, q, ignored)

@@ -54,7 +54,8 @@ func (w *world) attempted(d *iot.Delivery, a *iot.Attempt, status iot.Status, du
 // goodAttempt is one that the receiver took.
 func goodAttempt() *iot.Attempt {
 	return &iot.Attempt{Number: 1, DurationMS: 12, Timings: iot.Timings{DNS: 900, Connect: 1000, TLS: 4000, FirstByte: 5000, Total: 12_000},
-		Request:  iot.Request{Method: "POST", URL: "https://erp.veldhuis.example/hook", Headers: iot.HeaderLines{{Name: "Authorization", Value: iot.Mask}, {Name: "Content-Type", Value: "application/json"}}},
+		Request: iot.Request{Method: "POST", URL: "https://erp.veldhuis.example/hook",
+			Headers: iot.HeaderLines{{Name: "Authorization", Value: iot.Mask}, {Name: "Content-Type", Value: "application/json"}}},
 		Response: &iot.Response{Status: 200, Headers: iot.HeaderLines{{Name: "Content-Type", Value: "text/plain"}}, Body: "ok"}}
 }
 
@@ -122,7 +123,8 @@ func TestLogShowsEachState(t *testing.T) {
 			t.Errorf("%s reads %q, want %q", name, row, want)
 		}
 	}
-	p.reads(".tabs-line", "All 7 Failed 1 Retrying 2").reads("#deliveries", "7 deliveries").reads("#deliveries .actions", "Replay all… Cancel pending…").reads("#deliveries figure", "now")
+	p.reads(".tabs-line", "All 7 Failed 1 Retrying 2").reads("#deliveries", "7 deliveries").reads("#deliveries .actions",
+		"Replay all… Cancel pending…").reads("#deliveries figure", "now")
 	w.as(w.member("vic@veldhuis.example", iot.Viewer)).get(deliveryLog).is(200).lacks(`#deliveries .actions a[hx-get]`)
 }
 
@@ -212,7 +214,8 @@ func TestReplayCountsFirst(t *testing.T) {
 	c.get(deliveryLog+"/replay?webhook=nobody").is(200).reads("h1", "Nothing to replay")
 	c.get(deliveryLog+"/replay?status=delivered").is(200).reads("h1", "Replay 1 delivery?")
 	p := c.fragment(deliveryLog+"/replay?webhook=erp-goods-in", "dialog").is(200)
-	p.reads("h2", "Replay 3 deliveries?").reads("form", "Delivered ones are left out").reads("li:contains(Failed)", "1").reads("button", "Replay 3")
+	p.reads("h2", "Replay 3 deliveries?").reads("form", "Delivered ones are left out").reads("li:contains(Failed)", "1").reads("button",
+		"Replay 3")
 	action := p.Find("form").AttrOr("action", "")
 	// What comes after the count is not replayed.
 	w.attempted(w.deliveryOf(w.send(`{"payload":"late"}`), w.webhook), failedAttempt(1, 410, "gone"), iot.Failed, 0)
@@ -297,28 +300,35 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	w.attempted(d, first, iot.Pending, iot.At(w.clock.Now()).Add(time.Second))
 	w.clock.advance(10 * time.Second)
 	d = w.deliveryOf(id, w.webhook)
-	w.attempted(d, failedAttempt(2, 0, "No answer in 10 s: the receiver took the request but did not answer."), iot.Pending, iot.At(w.clock.Now()).Add(2*time.Hour))
+	w.attempted(d, failedAttempt(2, 0, "No answer in 10 s: the receiver took the request but did not answer."), iot.Pending,
+		iot.At(w.clock.Now()).Add(2*time.Hour))
 	c := w.as(w.owner)
 	one := deliveryLog + "/" + d.ID.String()
 	p := c.get(one).is(200)
 	p.reads("h1", "soil-probe-07 to ERP goods-in").reads(".page-head", "A user message of 10:04:00, channel alarms").
-		reads(".stats", "Status Retrying last error timeout Next try in 2 h at 12:04:10 Attempts 2 gives up at 22 Nov 10:04 Waiting for 10.0 s since 10:04:00")
+		reads(".stats", "Status Retrying last error timeout Next try in 2 h at 12:04:10 Attempts 2 gives up at 22 Nov 10:04 Waiting for 10.0 "+
+			"s since 10:04:00")
 	if got := p.Find(".timeline > li").Length(); got != 5 {
 		t.Errorf("%d lines", got)
 	}
-	p.reads(".timeline > li:nth-child(1)", "Attempt 3 in 2 h, at 12:04:10").reads(".timeline > li:nth-child(2) details[open]", "Attempt 2").reads("#attempt-1:not([open])", "503 Service Unavailable").
+	p.reads(".timeline > li:nth-child(1)", "Attempt 3 in 2 h, at 12:04:10").reads(".timeline > li:nth-child(2) details[open]",
+		"Attempt 2").reads("#attempt-1:not([open])", "503 Service Unavailable").
 		reads("#attempt-2", "No answer in time. No answer in 10 s").reads(".timeline", "Stored").reads(".timeline", "Received").
-		reads("#response-1", "<script>alert(1)</script>").reads("#attempt-1", "Truncated at 64 KiB").reads("#attempt-1", "Sent twice. The receiver closed the connection").reads("#response-1", "X-<i>: <u>").
-		reads("#request-1", `"vwc": 11.420`).reads("#request-1", "Authorization: •••").reads("#curl-1", `-H 'Authorization: …'`).reads("#curl-1", `it'\''s`)
+		reads("#response-1", "<script>alert(1)</script>").reads("#attempt-1", "Truncated at 64 KiB").reads("#attempt-1",
+		"Sent twice. The receiver closed the connection").reads("#response-1", "X-<i>: <u>").
+		reads("#request-1", `"vwc": 11.420`).reads("#request-1", "Authorization: •••").reads("#curl-1",
+		`-H 'Authorization: …'`).reads("#curl-1", `it'\''s`)
 	p.reads("#attempt-1", "The answer is not whole. The answer's body broke off after 7 of <b>100</b> bytes.")
-	p.lacks("main script").lacks("#attempt-2:contains('not whole')").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks("#response-2")
+	p.lacks("main script").lacks("#attempt-2:contains('not whole')").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks(
+		"#response-2")
 	if strings.ContainsAny(p.body, "\x1b\u202e") {
 		t.Error("control characters come through")
 	}
 	if strings.Contains(p.body, headerSecret) {
 		t.Error("the secret is on the page")
 	}
-	p.reads(".card:contains('Why it goes here')", "The webhook takes user messages.").reads(".card:contains('What comes next')", "Timeout is tried again in 2 h. Then after 2 min, 10 min and 30 min, until 22 November 2026, 10:04:00.")
+	p.reads(".card:contains('Why it goes here')", "The webhook takes user messages.").reads(".card:contains('What comes next')",
+		"Timeout is tried again in 2 h. Then after 2 min, 10 min and 30 min, until 22 November 2026, 10:04:00.")
 	if p.Find("#delivery").Is(":not([hx-get])") {
 		t.Error("it does not refresh itself")
 	}
@@ -341,7 +351,8 @@ func TestDeliverySaysWhatIsNext(t *testing.T) {
 	next("pending", "The first try comes now")
 	w.must(w.db.PauseWebhook(w.webhook, "Sam", "", w.owner.Email))
 	p := next("retrying", "The webhook must be resumed first. It was paused by Sam.")
-	p.reads(".stats", "when resumed").reads(".timeline", "when the webhook is resumed").reads(`.page-head button[disabled]`, "Retry now").reads(".card:contains('wants it no more')", "The webhook is paused by Sam")
+	p.reads(".stats", "when resumed").reads(".timeline", "when the webhook is resumed").reads(`.page-head button[disabled]`,
+		"Retry now").reads(".card:contains('wants it no more')", "The webhook is paused by Sam")
 }
 
 func TestDeliveryOfAChangedOrDeletedWebhook(t *testing.T) {
@@ -354,10 +365,12 @@ func TestDeliveryOfAChangedOrDeletedWebhook(t *testing.T) {
 	h := w.stored(w.webhook.ID)
 	h.PayloadOnly, h.Channel = true, "other"
 	w.must(w.db.UpdateWebhook(h, w.owner.Email, ""))
-	c.get(one).reads("#attempt-1", "The webhook was changed since").reads(".card:contains('wants it no more') [data-no]", "The webhook takes the channel “other”")
+	c.get(one).reads("#attempt-1", "The webhook was changed since").reads(".card:contains('wants it no more') [data-no]",
+		"The webhook takes the channel “other”")
 	w.must(w.db.DeleteWebhook(h, w.owner.Email))
 	p := c.get(one).is(200)
-	p.reads("h1", "soil-probe-07 to erp-goods-in").reads("#attempt-1", "The webhook was deleted").reads(".card:contains('Why it goes here')", "its rules are not known any more").lacks(`button:contains("Send again")`)
+	p.reads("h1", "soil-probe-07 to erp-goods-in").reads("#attempt-1", "The webhook was deleted").reads(".card:contains('Why it goes here')",
+		"its rules are not known any more").lacks(`button:contains("Send again")`)
 	c.get(deliveryLog).is(200).reads("table", "erp-goods-in")
 }
 

@@ -33,7 +33,8 @@ func (s *site) listDevices(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	p := pages.DeviceList{In: v.in(), Search: search, Silent: f.Silent, Until: f.Until, After: after, Now: s.now(), MayChange: v.may(iot.WriteDevices)}
+	p := pages.DeviceList{In: v.in(), Search: search, Silent: f.Silent, Until: f.Until, After: after, Now: s.now(),
+		MayChange: v.may(iot.WriteDevices)}
 	if err := s.deviceCounts(r, v, &p); err != nil {
 		return err
 	}
@@ -92,7 +93,8 @@ func (s *site) deviceForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 	if err != nil {
 		return err
 	}
-	return handlers.Render(w, r, status, pages.DeviceForm(pages.DeviceFormPage{Shell: shell, In: v.in(), Title: title, Form: f, Device: d, Profiles: profiles}))
+	return handlers.Render(w, r, status,
+		pages.DeviceForm(pages.DeviceFormPage{Shell: shell, In: v.in(), Title: title, Form: f, Device: d, Profiles: profiles}))
 }
 
 // createDevice adds a device; its page shows the key.
@@ -162,7 +164,8 @@ func (s *site) updateDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	text := func(field string) *string { t := f.Value(field); return &t }
-	u := iot.DeviceUpdate{Name: text("name"), Profile: text("profile"), DevEUI: text("dev_eui"), JoinEUI: text("join_eui"), DevAddr: text("dev_addr")}
+	u := iot.DeviceUpdate{Name: text("name"), Profile: text("profile"), DevEUI: text("dev_eui"), JoinEUI: text("join_eui"),
+		DevAddr: text("dev_addr")}
 	var faults iot.Faults
 	interval := formInterval(f, &faults)
 	u.ExpectedIntervalMS = &interval
@@ -208,7 +211,8 @@ func (s *site) showDevice(w http.ResponseWriter, r *http.Request, v *visit) erro
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.Device(pages.DevicePage{
-		Shell: shell, In: v.in(), Device: d, URL: s.publicURL(r), Key: s.shown.take(v.account.Key, deviceKeySubject(d)).Reveal(), Traffic: traffic, Now: traffic.Now,
+		Shell: shell, In: v.in(), Device: d, URL: s.publicURL(r), Key: s.shown.take(v.account.Key, deviceKeySubject(d)).Reveal(),
+		Traffic: traffic, Now: traffic.Now,
 		MayChange: v.may(iot.WriteDevices), MaySend: v.may(iot.SendMessages), MayProfiles: v.may(iot.ChangeSettings),
 	}))
 }
@@ -288,8 +292,10 @@ func (s *site) confirmRotateKey(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Replace the key", here: v.in().Devices()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Replace the key of " + d.ID + "?", Lead: "The old key opens nothing from that moment on: the device cannot send until it has the new one.",
-		Action: v.in().DeviceKey(d.ID), Confirm: "Replace the key", Icon: ui.IconRotate, Danger: true, Keep: "Keep the old one", Back: v.in().Device(d.ID),
+		Title: "Replace the key of " + d.ID + "?", Lead: "The old key opens nothing from that moment on: the device cannot send until it has " +
+			"the new one.",
+		Action: v.in().DeviceKey(d.ID), Confirm: "Replace the key", Icon: ui.IconRotate, Danger: true, Keep: "Keep the old one",
+		Back: v.in().Device(d.ID),
 	})
 }
 
@@ -387,7 +393,8 @@ func (s *site) confirmDeleteDevice(w http.ResponseWriter, r *http.Request, v *vi
 	if err != nil {
 		return err
 	}
-	n, capped, err := s.DB.CountDeliveries(r.Context(), db.DeliveryFilter{ProjectID: v.project.Key, DeviceID: d.Key, Statuses: []iot.Status{iot.Pending}}, maxCounted)
+	n, capped, err := s.DB.CountDeliveries(r.Context(), db.DeliveryFilter{ProjectID: v.project.Key, DeviceID: d.Key,
+		Statuses: []iot.Status{iot.Pending}}, maxCounted)
 	if err != nil {
 		return err
 	}
@@ -400,7 +407,8 @@ func (s *site) confirmDeleteDevice(w http.ResponseWriter, r *http.Request, v *vi
 	}
 	return s.confirm(w, r, v, shellFor{title: "Delete device", here: v.in().Devices()}, http.StatusOK, ui.ConfirmProps{
 		Title: "Delete " + d.ID + "?", Lead: lead + ".",
-		Action: v.in().DeleteDevice(d.ID), Confirm: "Delete the device", Icon: ui.IconTrash, Danger: true, Keep: "Keep it", Back: v.in().Device(d.ID),
+		Action: v.in().DeleteDevice(d.ID), Confirm: "Delete the device", Icon: ui.IconTrash, Danger: true, Keep: "Keep it",
+		Back: v.in().Device(d.ID),
 	})
 }
 

@@ -16,7 +16,8 @@ func TestListDevices(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	for i := range devicesPerPage {
-		w.must(w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: fmt.Sprintf("door-%02d", i), DevEUI: fmt.Sprintf("70B3D57ED00000%02X", i)}, iot.NewDeviceKey(), w.owner.Email))
+		w.must(w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: fmt.Sprintf("door-%02d", i),
+			DevEUI: fmt.Sprintf("70B3D57ED00000%02X", i)}, iot.NewDeviceKey(), w.owner.Email))
 	}
 	p := c.get("/projects/greenhouse-north/devices").is(200)
 	if rows := p.Find("tbody tr").Length(); rows != devicesPerPage {
@@ -28,7 +29,8 @@ func TestListDevices(t *testing.T) {
 	}
 	c.get(next).is(200).has("tbody", "soil-probe-07").has(`.pager a[href="/projects/greenhouse-north/devices"]`, "First page")
 	c.get("/projects/greenhouse-north/devices?q=d0000010").is(200).has("tbody", "door-16").has(`input[name="q"][value="d0000010"]`, "")
-	c.get("/projects/greenhouse-north/devices?q="+url.QueryEscape("<none>")).is(200).has(".empty", "Nothing has <none> in its id").has(`.empty a`, "Clear the search")
+	c.get("/projects/greenhouse-north/devices?q="+url.QueryEscape("<none>")).is(200).has(".empty",
+		"Nothing has <none> in its id").has(`.empty a`, "Clear the search")
 	part := c.fragment("/projects/greenhouse-north/devices?q=bay+3", "device-list").is(200)
 	part.has("#device-list tbody", "soil-probe-07").lacks(".rail").lacks("input")
 	empty := &iot.Project{Name: "Cold Store", OrganizationKey: w.organization.Key}
@@ -55,7 +57,8 @@ func TestCreateDevice(t *testing.T) {
 	c.get("/projects/greenhouse-north/devices/aa:bb:CC.dd_1").is(200).has("h1", mac)
 	c.get("/projects/greenhouse-north/devices").is(200).has(`tbody a[href="`+at+`"]`, mac)
 	c.get("/projects/greenhouse-north/devices?q=BB:CC").is(200).has("tbody", mac)
-	c.post(add, "name", "Door sensor", "profile", "default", "dev_eui", "70b3d57ed0051a2b").leadsTo("/projects/greenhouse-north/devices/door-sensor")
+	c.post(add, "name", "Door sensor", "profile", "default", "dev_eui", "70b3d57ed0051a2b").
+		leadsTo("/projects/greenhouse-north/devices/door-sensor")
 	d := w.deviceOf(w.project, "door-sensor")
 	if d.DevEUI != "70B3D57ED0051A2B" || d.Profile != iot.DefaultProfile {
 		t.Errorf("added %+v", d)
@@ -63,7 +66,8 @@ func TestCreateDevice(t *testing.T) {
 	key, err := w.db.DeviceKey(t.Context(), d)
 	w.must(err)
 	p := c.get("/projects/greenhouse-north/devices/door-sensor").is(200)
-	p.has("#device-key", key.Reveal()).has("#send-command", key.Reveal()).has("#send-command", "https://hooks.veldhuis.example/api/v1/projects/greenhouse-north/devices/door-sensor/messages")
+	p.has("#device-key", key.Reveal()).has("#send-command", key.Reveal()).has("#send-command",
+		"https://hooks.veldhuis.example/api/v1/projects/greenhouse-north/devices/door-sensor/messages")
 	again := c.get("/projects/greenhouse-north/devices/door-sensor").is(200).has("#send-command", "$DEVICE_KEY")
 	if strings.Contains(again.body, key.Reveal()) {
 		t.Error("the key is shown again")
@@ -73,7 +77,8 @@ func TestCreateDevice(t *testing.T) {
 func TestDeviceKeyIsShownOnPurposeOnly(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	for _, path := range []string{devicePath, devicePath + "/edit", devicePath + "/key", devicePath + "/test", "/projects/greenhouse-north/devices", "/projects/greenhouse-north/audit", "/projects/greenhouse-north"} {
+	for _, path := range []string{devicePath, devicePath + "/edit", devicePath + "/key", devicePath + "/test",
+		"/projects/greenhouse-north/devices", "/projects/greenhouse-north/audit", "/projects/greenhouse-north"} {
 		if p := c.get(path).is(200); strings.Contains(p.body, deviceSecret) || strings.Contains(p.body, headerSecret) {
 			t.Errorf("a secret is in %s", path)
 		}
@@ -117,11 +122,13 @@ func TestDevicePageShowsItsTraffic(t *testing.T) {
 	w.send(`{"type":"iottly","payload":"not wanted"}`)
 	w.send("{\"payload\":{\n  \"long\": \"" + strings.Repeat("é", 400) + "\"}}")
 	p := c.fragment(devicePath, "device-traffic").is(200).lacks("h1")
-	p.has(".chip", "alarms").has("tbody", `{"vwc":11.42}`).has("tbody", "1 webhook").has("tbody", "nobody").has("tbody", "…").has("tbody", "Delivered").has("tbody", "200")
+	p.has(".chip", "alarms").has("tbody", `{"vwc":11.42}`).has("tbody", "1 webhook").has("tbody", "nobody").has("tbody", "…").has("tbody",
+		"Delivered").has("tbody", "200")
 	if strings.Contains(p.body, "\ufffd") {
 		t.Error("a payload is cut within a character")
 	}
-	c.fragment(devicePath, "device-now").is(200).lacks("h1").lacks("tbody").has(`.stats a[href="/projects/greenhouse-north/deliveries?device=soil-probe-07&status=pending"]`, "show them")
+	c.fragment(devicePath, "device-now").is(200).lacks("h1").lacks("tbody").has(
+		`.stats a[href="/projects/greenhouse-north/deliveries?device=soil-probe-07&status=pending"]`, "show them")
 }
 
 func TestSendTestMessage(t *testing.T) {
@@ -162,7 +169,8 @@ func (w *world) silence(d *iot.Device, seen iot.Instant) {
 	s, err := w.db.ProjectSettings(w.t.Context(), w.project.Key)
 	w.must(err)
 	now := iot.At(w.clock.Now())
-	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.Iottly, Payload: []byte(`{"connectionstatus":"silent"}`), ReceivedAt: now}
+	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.Iottly,
+		Payload: []byte(`{"connectionstatus":"silent"}`), ReceivedAt: now}
 	w.must(w.db.Accept(&db.Accept{Message: m, Device: d, Project: w.project, Version: s.Version, Silence: &db.Silence{LastSeenAt: seen}}))
 }
 
@@ -170,9 +178,11 @@ func TestASilentDeviceIsSeen(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	add := "/projects/greenhouse-north/devices/new"
-	c.post(add, "name", "Smoke alarm", "expected_interval", "5", "expected_unit", "s").faulty("expected_interval", "Must be 10 seconds to 30 days, or empty.")
+	c.post(add, "name", "Smoke alarm", "expected_interval", "5", "expected_unit", "s").faulty("expected_interval",
+		"Must be 10 seconds to 30 days, or empty.")
 	c.post(add, "name", "Smoke alarm", "expected_interval", "31", "expected_unit", "d").faulty("expected_interval", "Must be 10 seconds")
-	c.post(add, "name", "Smoke alarm", "expected_interval", "1,5", "expected_unit", "h").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
+	c.post(add, "name", "Smoke alarm", "expected_interval", "1,5", "expected_unit",
+		"h").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
 	d := w.deviceOf(w.project, "smoke-alarm")
 	if d.ExpectedIntervalMS != 90*60*1000 {
 		t.Errorf("expected every %d ms", d.ExpectedIntervalMS)
@@ -190,9 +200,12 @@ func TestASilentDeviceIsSeen(t *testing.T) {
 	if rows := p.Find("tbody tr").Length(); rows != 1 {
 		t.Errorf("%d silent devices", rows)
 	}
-	c.get("/projects/greenhouse-north/devices/smoke-alarm").is(200).has(".alert", "Silent since").has(".alert", "expected every 90 minutes").has(".alert", "a grace of 45 minutes").
+	c.get("/projects/greenhouse-north/devices/smoke-alarm").is(200).has(".alert", "Silent since").has(".alert",
+		"expected every 90 minutes").has(".alert", "a grace of 45 minutes").
 		has("dl.rows", "every 90 minutes")
-	c.fragment("/projects/greenhouse-north", "figures").is(200).has(`a.need[href="/projects/greenhouse-north/devices/smoke-alarm"]`, "smoke-alarm has gone silent")
-	c.post(edit, "name", "Smoke alarm", "profile", "default", "expected_interval", "").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
+	c.fragment("/projects/greenhouse-north", "figures").is(200).has(`a.need[href="/projects/greenhouse-north/devices/smoke-alarm"]`,
+		"smoke-alarm has gone silent")
+	c.post(edit, "name", "Smoke alarm", "profile", "default", "expected_interval",
+		"").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
 	c.get(list+"?silent=1").is(200).has(".empty", "No device is silent")
 }

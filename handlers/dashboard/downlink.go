@@ -174,8 +174,10 @@ func (s *site) confirmClearDownlinks(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Clear the queue", here: v.in().Devices()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Clear the queue of " + d.ID + "?", Lead: ui.Plural(int64(n), "downlink that waits", "downlinks that wait") + " for the device will not reach it. Webhooks that want to know get a message of what was removed.",
-		Action: v.in().ClearDownlinks(d.ID), Confirm: "Clear the queue", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: v.in().Device(d.ID),
+		Title: "Clear the queue of " + d.ID + "?", Lead: ui.Plural(int64(n), "downlink that waits", "downlinks that wait") +
+			" for the device will not reach it. Webhooks that want to know get a message of what was removed.",
+		Action: v.in().ClearDownlinks(d.ID), Confirm: "Clear the queue", Icon: ui.IconTrash, Danger: true, Keep: "Keep them",
+		Back: v.in().Device(d.ID),
 	})
 }
 

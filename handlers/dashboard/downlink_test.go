@@ -11,15 +11,18 @@ import (
 func TestQueueOnTheDevicePage(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	c.get(devicePath).is(200).has("#device-traffic", "No downlinks").has(`a[href="`+devicePath+`/downlinks"]`, "Push downlink").lacks(`a[href="` + devicePath + `/downlinks/clear"]`)
+	c.get(devicePath).is(200).has("#device-traffic", "No downlinks").has(`a[href="`+devicePath+`/downlinks"]`,
+		"Push downlink").lacks(`a[href="` + devicePath + `/downlinks/clear"]`)
 	queues := downlink.New(downlink.Options{DB: w.db, Ingest: w.ingest, Now: w.clock.Now})
-	_, err := queues.Push(t.Context(), w.project, w.device, []downlink.Order{{FPort: 15, FRMPayload: []byte{0xbe, 0xef}, Priority: "HIGH", Confirmed: true},
-		{Payload: []byte(`{"interval_s":900,"t":"<b>"}`)}}, false)
+	_, err := queues.Push(t.Context(), w.project, w.device,
+		[]downlink.Order{{FPort: 15, FRMPayload: []byte{0xbe, 0xef}, Priority: "HIGH", Confirmed: true},
+			{Payload: []byte(`{"interval_s":900,"t":"<b>"}`)}}, false)
 	w.must(err)
 	_, err = queues.Take(t.Context(), w.project, w.device, 0)
 	w.must(err)
 	p := c.fragment(devicePath, "device-traffic").is(200).lacks("h1")
-	p.has("tbody tr:first-child", "vu8=").has("tbody tr:first-child", "High").has("tbody tr:first-child", "Sent").has("tbody", `{"interval_s":900,"t":"<b>"}`).has("tbody", "Waiting")
+	p.has("tbody tr:first-child", "vu8=").has("tbody tr:first-child", "High").has("tbody tr:first-child", "Sent").has("tbody",
+		`{"interval_s":900,"t":"<b>"}`).has("tbody", "Waiting")
 	c.fragment(devicePath, "device-now").has(".stats", "oldest")
 	p.has(`a[href="`+devicePath+`/downlinks/clear"]`, "Clear queue")
 	remove := p.Find(`form[action$="/remove"]`)
@@ -40,12 +43,15 @@ func TestPushDownlinkByForm(t *testing.T) {
 	form := devicePath + "/downlinks"
 	c.get(form).is(200).has("h1", "Push a downlink to soil-probe-07")
 	c.fragment(form, "dialog").is(200).has("#dialog-title", "Push a downlink").lacks("h1").lacks(".rail")
-	c.post(form, "payload", `{"valve":`, "as", "json", "priority", "LOW", "f_port", "15").faulty("payload", "Must be JSON").has(`[name="f_port"][value="15"]`, "").has("textarea", `{"valve":`)
+	c.post(form, "payload", `{"valve":`, "as", "json", "priority", "LOW", "f_port", "15").faulty("payload",
+		"Must be JSON").has(`[name="f_port"][value="15"]`, "").has("textarea", `{"valve":`)
 	c.post(form, "payload", "bee", "as", "hex", "priority", "LOW", "f_port", "224").faulty("payload", "Must be hex digits")
 	c.post(form, "payload", "be ef", "as", "hex", "priority", "LOW", "f_port", "224").faulty("f_port", "Must be 1 to 255, but not 224.")
-	c.post(form, "payload", strings.Repeat("be", 256), "as", "hex", "priority", "LOW", "f_port", "1").faulty("payload", "Must have at most 255 bytes.")
+	c.post(form, "payload", strings.Repeat("be", 256), "as", "hex", "priority", "LOW", "f_port", "1").faulty("payload",
+		"Must have at most 255 bytes.")
 	c.post(form, "payload", "[1]", "as", "decoded", "priority", "LOW", "f_port", "1").faulty("payload", "Must be an object.")
-	c.post(form, "payload", "?", "as", "base64", "priority", "LOW", "f_port", "x").faulty("payload", "Must be base64").faulty("f_port", "Must be a number")
+	c.post(form, "payload", "?", "as", "base64", "priority", "LOW", "f_port", "x").faulty("payload", "Must be base64").faulty("f_port",
+		"Must be a number")
 	c.post(form, "payload", "1", "as", "morse", "priority", "URGENT").faulty("as", "Is none").faulty("priority", "Is none")
 	for _, as := range [][2]string{{"hex", "BE ef"}, {"base64", "vu8="}, {"decoded", `{"n":1.50}`}, {"json", ` "open" `}} {
 		c.post(form, "payload", as[1], "as", as[0], "priority", "HIGHEST", "f_port", "15", "confirmed", "on").leadsTo(devicePath)
@@ -82,7 +88,8 @@ func TestFormOfWhatGoesOnToAnUpstream(t *testing.T) {
 	c := w.as(w.owner)
 	form := devicePath + "/downlinks"
 	c.post(form, "payload", `{"valve":"open"}`, "as", "decoded", "priority", "LOW").faulty("f_port", "Must be 1 to 255")
-	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/my-app", Key: "NNSXS.A"}, w.owner.Email))
+	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/my-app", Key: "NNSXS.A"},
+		w.owner.Email))
 	c.post(form, "payload", `{"valve":"open"}`, "as", "decoded", "priority", "LOW").leadsTo(devicePath)
 	c.post(form, "payload", "[1]", "as", "decoded", "priority", "LOW").faulty("payload", "Cannot be read")
 }

@@ -35,7 +35,8 @@ type embedVisit struct {
 
 // embedded finds what the link shows. It answers in words for whoever opened it
 // also where that is nothing.
-func (s *site) embedded(handle func(w http.ResponseWriter, r *http.Request, v *embedVisit) error) func(http.ResponseWriter, *http.Request, *visit) error {
+func (s *site) embedded(handle func(w http.ResponseWriter, r *http.Request, v *embedVisit) error) func(http.ResponseWriter, *http.Request,
+	*visit) error {
 	return func(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		v := &embedVisit{path: pages.EmbedPath{Token: r.PathValue("token"), Theme: layout.ParseTheme(r.URL.Query().Get(pages.ParamTheme))}}
 		e, err := s.DB.EmbedByToken(r.Context(), v.path.Token)
@@ -73,7 +74,8 @@ func (s *site) frameHeaders(w http.ResponseWriter, r *http.Request, e *iot.Embed
 		ancestors = strings.Join(e.Origins, " ")
 		h.Del("X-Frame-Options") // it cannot name sites
 	}
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "+
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "+
+		"connect-src 'self'; "+
 		"form-action 'none'; base-uri 'none'; frame-ancestors "+ancestors)
 	h.Set("Referrer-Policy", "no-referrer") // the address is the secret
 	h.Set("Cache-Control", "no-store")

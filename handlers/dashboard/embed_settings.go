@@ -113,7 +113,8 @@ func (s *site) confirmRevokeEmbed(w http.ResponseWriter, r *http.Request, v *vis
 	}
 	return s.confirm(w, r, v, shellFor{title: "Revoke link", here: v.in().Settings()}, http.StatusOK, ui.ConfirmProps{
 		Title: "Revoke " + e.Name + "?", Lead: "The sites that show it show a sentence instead, from that moment on. This cannot be undone.",
-		Action: v.in().RevokeEmbed(e.ID.String()), Confirm: "Revoke the link", Icon: ui.IconBan, Danger: true, Keep: "Keep it", Back: v.in().Embeds(),
+		Action: v.in().RevokeEmbed(e.ID.String()), Confirm: "Revoke the link", Icon: ui.IconBan, Danger: true, Keep: "Keep it",
+		Back: v.in().Embeds(),
 	})
 }
 

@@ -17,7 +17,8 @@ const embedsPath = "/projects/greenhouse-north/embeds"
 // link makes a link by the form and returns its path.
 func (w *world) link(c *client, webhook string) string {
 	w.t.Helper()
-	c.post(embedsPath, "name", "Customer portal", "webhook", webhook, "origins", "https://portal.example http://localhost:8000", "days", "7").leadsTo(embedsPath)
+	c.post(embedsPath, "name", "Customer portal", "webhook", webhook, "origins", "https://portal.example http://localhost:8000", "days",
+		"7").leadsTo(embedsPath)
 	p := c.get(embedsPath).is(200)
 	address := p.Find("#new-embed").AttrOr("value", "")
 	path, ok := strings.CutPrefix(address, "https://hooks.veldhuis.example")
@@ -37,11 +38,14 @@ func TestAnEmbeddedLogReadsOnly(t *testing.T) {
 	c := w.as(w.owner)
 	path := w.link(c, "")
 	p := w.anonymous().get(path + "?theme=dark").is(200)
-	p.has("h1", "Customer portal").has("table", "soil-probe-07").has(".tabs-line", "All Delivered Failed Retrying Pending").lacks("form").lacks(".rail").lacks("button")
-	if p.Find("html").AttrOr("data-theme", "") != "dark" || !strings.Contains(p.Find(".tabs-line a").First().AttrOr("href", ""), "theme=dark") {
+	p.has("h1", "Customer portal").has("table", "soil-probe-07").has(".tabs-line",
+		"All Delivered Failed Retrying Pending").lacks("form").lacks(".rail").lacks("button")
+	if p.Find("html").AttrOr("data-theme", "") != "dark" || !strings.Contains(p.Find(".tabs-line a").First().AttrOr("href", ""),
+		"theme=dark") {
 		t.Error("it forgets the theme")
 	}
-	if csp := p.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "frame-ancestors https://portal.example http://localhost:8000") || strings.Contains(csp, "unsafe") {
+	if csp := p.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp,
+		"frame-ancestors https://portal.example http://localhost:8000") || strings.Contains(csp, "unsafe") {
 		t.Errorf("the policy is %s", csp)
 	}
 	if p.header.Get("Referrer-Policy") != "no-referrer" || len(p.header.Values("Set-Cookie")) > 0 || p.header.Get("X-Frame-Options") != "" {
@@ -66,7 +70,8 @@ func TestAnEmbeddedLogReadsOnly(t *testing.T) {
 
 func TestAnEmbeddedLogOfAWebhookShowsNoOther(t *testing.T) {
 	w := openWorld(t)
-	other := &iot.Webhook{ProjectID: w.project.Key, Description: "Archive", URL: "https://archive.example", Format: iot.Envelope, MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings()}
+	other := &iot.Webhook{ProjectID: w.project.Key, Description: "Archive", URL: "https://archive.example", Format: iot.Envelope,
+		MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings()}
 	w.must(w.db.CreateWebhook(other, w.owner.Email))
 	mine := w.deliveryOf(w.send(`{"payload":1}`), w.webhook)
 	theirs := w.deliveryOf(w.send(`{"payload":1,"type":"iottly"}`), other)
@@ -135,8 +140,10 @@ func TestASandboxedFrameHearsOfDeliveriesAlone(t *testing.T) {
 	w.clock.advance(time.Since(w.clock.Now())) // the connection's deadlines are in the system's time
 	path := w.link(w.as(w.owner), "")
 	for _, part := range []string{"", "?status=failed", "/deliveries/x", "/events"} {
-		p := w.anonymous().do(httptest.NewRequest(http.MethodOptions, path+part, nil), []string{"Origin", "null", "Access-Control-Request-Headers", "hx-request"})
-		if p.status != http.StatusNoContent || p.header.Get("Access-Control-Allow-Origin") != "null" || !strings.Contains(p.header.Get("Access-Control-Allow-Headers"), "HX-Request") {
+		p := w.anonymous().do(httptest.NewRequest(http.MethodOptions, path+part, nil),
+			[]string{"Origin", "null", "Access-Control-Request-Headers", "hx-request"})
+		if p.status != http.StatusNoContent || p.header.Get("Access-Control-Allow-Origin") != "null" ||
+			!strings.Contains(p.header.Get("Access-Control-Allow-Headers"), "HX-Request") {
 			t.Errorf("%s: %d, %v", part, p.status, p.header)
 		}
 	}
@@ -147,7 +154,8 @@ func TestASandboxedFrameHearsOfDeliveriesAlone(t *testing.T) {
 	if p = w.anonymous().get(path, "Origin", "https://evil.example"); p.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("another site may fetch it")
 	}
-	if p = w.anonymous().get(path, "Origin", "null", "HX-Request", "true", "HX-Target", pages.EmbedListID); p.header.Get("Access-Control-Allow-Origin") != "null" {
+	if p = w.anonymous().get(path, "Origin", "null", "HX-Request", "true", "HX-Target",
+		pages.EmbedListID); p.header.Get("Access-Control-Allow-Origin") != "null" {
 		t.Error("a frame of no origin may not fetch its section")
 	}
 	s := httptest.NewServer(w.handler)

@@ -43,7 +43,8 @@ func (s *site) exportDeliveries(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	none, f.Limit = none || q.ID != "", exportedDeliveries
-	e := handlers.Export[iot.Delivery]{Name: v.project.ID + "-deliveries", Format: format, Columns: handlers.DeliveryColumns(), Cells: handlers.DeliveryCells, Now: s.Now(), Clock: s.Now,
+	e := handlers.Export[iot.Delivery]{Name: v.project.ID + "-deliveries", Format: format, Columns: handlers.DeliveryColumns(),
+		Cells: handlers.DeliveryCells, Now: s.Now(), Clock: s.Now,
 		Next: func(ctx context.Context) ([]iot.Delivery, bool, error) {
 			if none {
 				return nil, false, nil
@@ -70,7 +71,8 @@ func (s *site) exportMessages(w http.ResponseWriter, r *http.Request, v *visit) 
 		return err
 	}
 	f.Limit = exportedMessages
-	e := handlers.Export[iot.Message]{Name: v.project.ID + "-messages", Format: format, Columns: handlers.MessageColumns(), Cells: handlers.MessageCells, Now: s.Now(), Clock: s.Now,
+	e := handlers.Export[iot.Message]{Name: v.project.ID + "-messages", Format: format, Columns: handlers.MessageColumns(),
+		Cells: handlers.MessageCells, Now: s.Now(), Clock: s.Now,
 		Next: func(ctx context.Context) ([]iot.Message, bool, error) {
 			if none {
 				return nil, false, nil

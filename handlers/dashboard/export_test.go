@@ -20,7 +20,8 @@ func TestListsAreExported(t *testing.T) {
 	}
 	file := c.get(href).is(200)
 	lines := strings.Split(strings.TrimSpace(file.body), "\r\n")
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "id,created_at,") || !strings.Contains(lines[1], ",failed,") || strings.Contains(file.body, headerSecret) {
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "id,created_at,") || !strings.Contains(lines[1], ",failed,") ||
+		strings.Contains(file.body, headerSecret) {
 		t.Errorf("the file is %q", file.body)
 	}
 	if got := file.header.Get("Content-Disposition"); got != `attachment; filename="greenhouse-north-deliveries-2026-11-21.csv"` {

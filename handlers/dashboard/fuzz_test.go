@@ -42,7 +42,8 @@ func FuzzDeliveryQuery(f *testing.F) {
 
 // A posted form becomes a webhook within bounds, whatever is in it.
 func FuzzWebhookForm(f *testing.F) {
-	f.Add("description=D&url=https://h&type=both&headers.0.name=A&headers.0.value=b&header_rows=1&timeout=2,5&give_up_after=1&give_up_unit=d&retry_on=dns")
+	f.Add("description=D&url=https://h&type=both&headers.0.name=A&headers.0.value=b&header_rows=1&timeout=2," +
+		"5&give_up_after=1&give_up_unit=d&retry_on=dns")
 	f.Add("header_rows=1000000000&timeout=NaN&give_up_after=1e309&max_in_flight=-1&only_lorawan=on")
 	f.Fuzz(func(t *testing.T, text string) {
 		values, err := url.ParseQuery(text)
@@ -53,7 +54,8 @@ func FuzzWebhookForm(f *testing.F) {
 		for name, v := range values {
 			form.Set(name, v...)
 		}
-		stored := &iot.Webhook{URL: "https://h", Headers: []iot.Header{{Name: "A", Value: "s3cr3t", Secret: true}}, Settings: iot.DefaultSettings()}
+		stored := &iot.Webhook{URL: "https://h", Headers: []iot.Header{{Name: "A", Value: "s3cr3t", Secret: true}},
+			Settings: iot.DefaultSettings()}
 		h := stored.Clone()
 		h.MaskSecrets()
 		var faults iot.Faults

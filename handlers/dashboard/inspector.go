@@ -189,7 +189,8 @@ func (s *site) confirmClearInspector(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Clear the inspector", here: v.in().Inspector()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Clear the inspector?", Lead: ui.Plural(int64(len(list)), "request is", "requests are") + " forgotten. Messages and deliveries stay, and so does the address.",
+		Title: "Clear the inspector?", Lead: ui.Plural(int64(len(list)), "request is", "requests are") +
+			" forgotten. Messages and deliveries stay, and so does the address.",
 		Action: v.in().ClearInspector(), Confirm: "Clear", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: v.in().Inspector(),
 	})
 }

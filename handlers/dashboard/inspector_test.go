@@ -43,7 +43,8 @@ func TestInspectorURLGetsNoWordAboutTheNetworkPolicy(t *testing.T) {
 	i, err := w.db.Inspector(t.Context(), w.project.Key)
 	w.must(err)
 	preview := func(url string) string {
-		return words(c.post("/projects/greenhouse-north/webhooks/preview", "description", "x", "url", url, "message_types", "user").is(200).Find("main").Text())
+		return words(c.post("/projects/greenhouse-north/webhooks/preview", "description", "x", "url", url, "message_types",
+			"user").is(200).Find("main").Text())
 	}
 	if text := preview("http://127.0.0.1:8080" + i.Path() + "/below"); strings.Contains(text, "-allow-networks") {
 		t.Error("the inspector is said to be out of reach")
@@ -58,19 +59,23 @@ func TestInspectorShowsWhatArrives(t *testing.T) {
 	c := w.as(w.owner)
 	c.post(inspectorPath).leadsTo(inspectorPath)
 	delivery := w.db.NewID()
-	first := &iot.Inspection{ProjectID: w.project.Key, DeliveryID: delivery, Method: "POST", Path: "/up", Query: "x=1", Status: 200, Body: []byte(`{"vwc":11.42}`), SizeBytes: 13,
+	first := &iot.Inspection{ProjectID: w.project.Key, DeliveryID: delivery, Method: "POST", Path: "/up", Query: "x=1", Status: 200,
+		Body: []byte(`{"vwc":11.42}`), SizeBytes: 13,
 		Headers: iot.HeaderLines{{Name: "Authorization", Value: iot.Mask}, {Name: "Content-Type", Value: "application/json"}}}
 	w.must(w.db.AddInspection(first))
-	second := &iot.Inspection{ProjectID: w.project.Key, Remote: "192.0.2.9", Method: "GET", Status: 503, DelayMS: 5000, Body: []byte{0xff, 0x00, 0x10}, SizeBytes: 3}
+	second := &iot.Inspection{ProjectID: w.project.Key, Remote: "192.0.2.9", Method: "GET", Status: 503, DelayMS: 5000,
+		Body: []byte{0xff, 0x00, 0x10}, SizeBytes: 3}
 	w.must(w.db.AddInspection(second))
 
-	p := c.get(inspectorPath).is(200).has("#inspections", "2 requests").has(`#inspections .need[aria-current]`, "GET /").has("#inspections", "outside, 192.0.2.9")
+	p := c.get(inspectorPath).is(200).has("#inspections", "2 requests").has(`#inspections .need[aria-current]`, "GET /").has("#inspections",
+		"outside, 192.0.2.9")
 	p.has("#inspections", "503 Service Unavailable after 5 s").has("#inspection-body", "ff 00 10").has("#inspections .status", "Following")
 	if trigger := p.Find("#inspections").AttrOr("data-hears", ""); !strings.Contains(trigger, "inspector") {
 		t.Errorf("the section listens to %q", trigger)
 	}
 	at := inspectorPath + "?request=" + first.ID.String()
-	p = c.get(at).is(200).has("#inspection-body", `"vwc": 11.42`).has("#inspection-raw", `{"vwc":11.42}`).has("#inspection-head", "Authorization: "+iot.Mask).has("#inspections", "Follow the newest")
+	p = c.get(at).is(200).has("#inspection-body", `"vwc": 11.42`).has("#inspection-raw", `{"vwc":11.42}`).has("#inspection-head",
+		"Authorization: "+iot.Mask).has("#inspections", "Follow the newest")
 	p.has(`#inspections a[href="/projects/greenhouse-north/deliveries/`+delivery.String()+`"]`, "delivery")
 	if url := p.Find("#inspections").AttrOr("hx-get", ""); url != at {
 		t.Errorf("the section would be refreshed from %q", url)

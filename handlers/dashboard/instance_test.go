@@ -25,8 +25,10 @@ func (w *world) lastChange() iot.AuditEntry {
 
 func withHost(o *Options) {
 	o.Backups = o.DB.NewBackups()
-	o.Host = Host{StartedAt: iot.At(o.Now().Add(-26 * time.Hour)), Retention: 30 * 24 * time.Hour, RetentionBytes: 4 << 30, LivePages: func() int { return 3 },
-		Options: []pages.HostOption{{Heading: "Where", Name: "-listen", Value: ":8080", Given: true}, {Heading: "Watching it", Name: "THINGPOST_METRICS_TOKEN", Value: "set", Given: true}}}
+	o.Host = Host{StartedAt: iot.At(o.Now().Add(-26 * time.Hour)), Retention: 30 * 24 * time.Hour, RetentionBytes: 4 << 30,
+		LivePages: func() int { return 3 },
+		Options: []pages.HostOption{{Heading: "Where", Name: "-listen", Value: ":8080", Given: true},
+			{Heading: "Watching it", Name: "THINGPOST_METRICS_TOKEN", Value: "set", Given: true}}}
 }
 
 func TestPagesOfTheInstanceAreForItsAdministrator(t *testing.T) {
@@ -49,7 +51,8 @@ func TestPagesOfTheInstanceAreForItsAdministrator(t *testing.T) {
 	admin.get("/").lacks(`.rail a[href^="/settings/storage"]`)
 	w.as(w.owner).get("/settings").has(".rail", "Storage").has(".rail", "System")
 	w.as(w.owner).get("/projects/greenhouse-north").has(`.rail a[href="/settings/storage?project=greenhouse-north"]`, "Storage")
-	w.as(w.owner).get("/settings/storage?project=greenhouse-north").is(200).has(".rail", "Configure webhooks").has(`.rail a[aria-current="page"]`, "Storage")
+	w.as(w.owner).get("/settings/storage?project=greenhouse-north").is(200).has(".rail",
+		"Configure webhooks").has(`.rail a[aria-current="page"]`, "Storage")
 }
 
 func TestStorage(t *testing.T) {
@@ -110,7 +113,8 @@ func TestBackupByPage(t *testing.T) {
 	c := w.as(w.owner)
 	c.post("/settings/storage/backups").leadsTo("/settings/storage")
 	c.post("/settings/storage/backups").is(409)
-	c.get("/settings/storage").has("#backups", "A backup is being made.").has(`#backups[hx-trigger="every 1s"]`, "").has("button[disabled]", "Back up now")
+	c.get("/settings/storage").has("#backups", "A backup is being made.").has(`#backups[hx-trigger="every 1s"]`, "").has("button[disabled]",
+		"Back up now")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- backups.Run(ctx) }()
@@ -128,7 +132,8 @@ func TestBackupByPage(t *testing.T) {
 	p := c.fragment("/settings/storage", "backups").is(200).has("#backups", name).lacks("#backups[hx-trigger]").lacks("h1")
 	href := p.Find(`a[aria-label="Download `+name+`"]`).AttrOr("href", "")
 	got := c.get(href).is(200)
-	if !strings.HasPrefix(got.body, "SQLite format 3") || !strings.Contains(got.header.Get("Content-Disposition"), name) || got.header.Get("Cache-Control") != "no-store" {
+	if !strings.HasPrefix(got.body, "SQLite format 3") || !strings.Contains(got.header.Get("Content-Disposition"), name) ||
+		got.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("downloaded %d bytes as %q", len(got.body), got.header.Get("Content-Disposition"))
 	}
 	for _, secret := range []string{deviceSecret, "very-secret-header", password} {
@@ -139,7 +144,8 @@ func TestBackupByPage(t *testing.T) {
 	if e := w.lastChange(); e.Action != "backup.download" {
 		t.Errorf("audit says %+v", e)
 	}
-	for _, bad := range []string{"thingpost.db", "secret.key", "..%2Fsecret.key", "thingpost-20261121-100400.db.txt", "thingpost-20990101-000000.db"} {
+	for _, bad := range []string{"thingpost.db", "secret.key", "..%2Fsecret.key", "thingpost-20261121-100400.db.txt",
+		"thingpost-20990101-000000.db"} {
 		c.get("/settings/storage/backups/" + bad).is(404)
 		c.post("/settings/storage/backups/" + bad + "/delete").is(404)
 	}
@@ -164,7 +170,8 @@ func TestPruneByPage(t *testing.T) {
 func TestSystem(t *testing.T) {
 	w := openWorld(t, withHost)
 	p := w.as(w.owner).get("/settings/system").is(200)
-	p.has(".stats", "Accepting").has(".stats", "26h").has(".rows", "1.2.3").has(".rows", "go1.").has(".checks", "A row is on disk").has(".checks", "People reach it as https://hooks.veldhuis.example")
+	p.has(".stats", "Accepting").has(".stats", "26h").has(".rows", "1.2.3").has(".rows", "go1.").has(".checks",
+		"A row is on disk").has(".checks", "People reach it as https://hooks.veldhuis.example")
 	p.has("tbody", ":8080").has("tbody", "THINGPOST_METRICS_TOKEN").has("main", "/readyz").has(`main a[href^="/static/LICENSES"]`, "Licences")
 	insecure := openWorld(t, withHost, func(o *Options) { o.PublicURL = "http://hooks.veldhuis.example" })
 	insecure.as(insecure.owner).get("/settings/system").has(".checks [data-no]", "without TLS")
@@ -184,7 +191,8 @@ func TestOwnName(t *testing.T) {
 
 func TestRevealedKeyIsAudited(t *testing.T) {
 	w := openWorld(t)
-	w.as(w.owner).post("/projects/greenhouse-north/devices/soil-probe-07/key", "do", pages.RevealKey).leadsTo("/projects/greenhouse-north/devices/soil-probe-07")
+	w.as(w.owner).post("/projects/greenhouse-north/devices/soil-probe-07/key", "do",
+		pages.RevealKey).leadsTo("/projects/greenhouse-north/devices/soil-probe-07")
 	if e := w.lastChange(); e.Action != "device.reveal_key" || e.Subject != "soil-probe-07" || e.Actor != w.owner.Email {
 		t.Errorf("audit says %+v", e)
 	}
@@ -251,7 +259,8 @@ func TestStorageNamesWhoHoldsTheLog(t *testing.T) {
 	}
 	c.get("/settings/storage").is(200).lacks(".alert")
 	held(true)
-	c.get("/settings/storage").is(200).has(".alert", "The write-ahead log cannot shrink.").has(".alert", "Let a backup finish; end another program.").has(".stats", "held, see above")
+	c.get("/settings/storage").is(200).has(".alert", "The write-ahead log cannot shrink.").has(".alert",
+		"Let a backup finish; end another program.").has(".stats", "held, see above")
 	w.must(tx.Rollback())
 	held(false)
 	c.get("/settings/storage").is(200).lacks(".alert")

@@ -49,7 +49,8 @@ func TestInvitationOfSomebodyNew(t *testing.T) {
 	c.get(membersPath).has("table", "bram@veldhuis.example").has("table", "28 Nov")
 	c.get(invitationPath(token)).is(403).has("main", "This invitation is not yours.")
 	bram := w.anonymous()
-	p := bram.get(invitationPath(token)).is(200).has("h1", "Join Veldhuis Growers").has("main", "bram@veldhuis.example").has("main", w.owner.Email).has("main", "Editor")
+	p := bram.get(invitationPath(token)).is(200).has("h1", "Join Veldhuis Growers").has("main", "bram@veldhuis.example").has("main",
+		w.owner.Email).has("main", "Editor")
 	p.lacks(`input[name="email"]`)
 	bram.post("/invitation", "token", token, "name", "", "password", password).faulty("name", "Is needed.")
 	bram.post("/invitation", "token", token, "name", "Bram", "password", "short").faulty("password", "Must have at least 10 characters.")
@@ -109,7 +110,8 @@ func TestInvitationOfAnAccount(t *testing.T) {
 	// On her own pages, without the link.
 	w.invite(c, carla.Email, iot.Editor)
 	hers := w.as(carla)
-	action := hers.get("/").is(200).has("main", "You are invited").has("main", "Veldhuis Growers").Find(`form[action^="/settings/invitations/"]`).AttrOr("action", "")
+	action := hers.get("/").is(200).has("main", "You are invited").has("main",
+		"Veldhuis Growers").Find(`form[action^="/settings/invitations/"]`).AttrOr("action", "")
 	hers.get("/settings").has("main", "You are invited")
 	other.post(action, "answer", "accept").is(404)
 	w.anonymous().post(action, "answer", "accept").leadsTo("/sign-in")
@@ -202,7 +204,8 @@ func TestAcceptingKeepsTheHigherRole(t *testing.T) {
 	}
 	editor := w.member("ed@veldhuis.example", iot.Editor)
 	for _, by := range []*iot.Account{editor, w.member("alone@elsewhere.example", "")} {
-		if err := w.db.CreateInvitations(w.organization, []*iot.Invitation{{Email: "x@veldhuis.example", Role: iot.Viewer}}, by); iot.CodeOf(err) != iot.Forbidden {
+		if err := w.db.CreateInvitations(w.organization, []*iot.Invitation{{Email: "x@veldhuis.example", Role: iot.Viewer}},
+			by); iot.CodeOf(err) != iot.Forbidden {
 			t.Errorf("%s invites: %v", by.Email, err)
 		}
 	}

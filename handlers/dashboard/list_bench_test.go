@@ -103,7 +103,8 @@ func (w *world) listPages(b *testing.B, down int) []listPage {
 		{name: "deliveries, all at once", path: base + "/deliveries?status=failed&code=500-599&error=http_5xx&attempt=2&webhook=erp-goods-in"},
 	}
 	for i := range list {
-		for _, filter := range []string{"type=service", "channel=none", "=skipped", "=cancelled", "code=", "error=dns", "attempt=9", "webhook=early-bird&device", "webhook=webhook-3"} {
+		for _, filter := range []string{"type=service", "channel=none", "=skipped", "=cancelled", "code=", "error=dns", "attempt=9",
+			"webhook=early-bird&device", "webhook=webhook-3"} {
 			list[i].searching = list[i].searching || strings.Contains(list[i].path, filter)
 		}
 	}
@@ -148,7 +149,8 @@ func (w *world) fill(b *testing.B, rows, senders int, from, to time.Time) {
 	}
 	exec(fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1)
 		INSERT INTO devices (project_id, profile_id, slug, uuid, name, key_hash, key_sealed, created_at, updated_at)
-		SELECT %d, d.profile_id, printf('bench-%%06d', i), printf('00000000-0000-4000-8000-%%012d', i), 'Bench', randomblob(32), x'00', 1, 1 FROM n, devices d WHERE d.id = %d`,
+		SELECT %d, d.profile_id, printf('bench-%%06d', i), printf('00000000-0000-4000-8000-%%012d', i), 'Bench', randomblob(32), x'00', 1, 1 `+
+		`FROM n, devices d WHERE d.id = %d`,
 		benchDevices, w.project.Key, w.device.Key))
 	exec(fmt.Sprintf(`INSERT OR REPLACE INTO device_seen SELECT id, %d FROM devices`, to.UnixMilli()))
 	indexes := w.dropIndexes(b, raw)
@@ -157,13 +159,17 @@ func (w *world) fill(b *testing.B, rows, senders int, from, to time.Time) {
 		series := fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1), r AS (SELECT i,
 			(%d + i * %d) AS at, ((%d + i * %d) << 21) AS key, %d + CASE WHEN i %% 10 = 9 THEN 7 ELSE i %% %d END AS device,
 			CASE WHEN i < 2000 THEN %d WHEN i %% 100 = 7 THEN %d WHEN i %% 3 = 0 THEN %d WHEN i %% 3 = 1 THEN %d ELSE %d END AS hook FROM n) `,
-			first, min(first+fillStep, rows), from.UnixMilli(), step, from.UnixMilli(), step, w.device.Key+1, senders, keys[4], keys[2], keys[0], keys[1], keys[3])
+			first, min(first+fillStep, rows), from.UnixMilli(), step, from.UnixMilli(), step, w.device.Key+1, senders, keys[4], keys[2], keys[0],
+			keys[1], keys[3])
 		exec(series + fmt.Sprintf(`INSERT INTO messages (id, project_id, device_id, type, channel, payload, received_at, transient)
 			SELECT key + 1, %d, device, 'user', '', CAST('{"n":' || i || '}' AS BLOB), at, 0 FROM r`, w.project.Key))
-		exec(series + fmt.Sprintf(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order, size_bytes, due_at, created_at,
+		exec(series + fmt.Sprintf(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, `+
+			`in_order, size_bytes, due_at, created_at,
 				attempt_count, code, error, error_detail, duration_ms, ended_at)
-			SELECT %d, key + 2, key + 1, hook, device, 'user', '', CASE WHEN i %% 100 = 7 THEN 'pending' WHEN i %% 50 = 3 THEN 'failed' ELSE 'delivered' END, 'message', 0, 12,
-				CASE WHEN i %% 100 = 7 THEN %d ELSE at END, at, CASE WHEN i %% 200 = 7 THEN 0 ELSE 1 END, CASE WHEN i %% 200 = 7 THEN 0 WHEN i %% 50 IN (3, 7) THEN 503 ELSE 200 END,
+			SELECT %d, key + 2, key + 1, hook, device, 'user', '', CASE WHEN i %% 100 = 7 THEN 'pending' WHEN i %% 50 = 3 THEN 'failed' ELSE `+
+			`'delivered' END, 'message', 0, 12,
+				CASE WHEN i %% 100 = 7 THEN %d ELSE at END, at, CASE WHEN i %% 200 = 7 THEN 0 ELSE 1 END, CASE WHEN i %% 200 = 7 THEN 0 WHEN i %% `+
+			`50 IN (3, 7) THEN 503 ELSE 200 END,
 				CASE WHEN i %% 200 = 7 THEN NULL WHEN i %% 50 IN (3, 7) THEN 'http_5xx' END, CASE WHEN i %% 50 = 3 THEN 'It answered 503.' END, 61,
 				CASE WHEN i %% 100 = 7 THEN 0 ELSE at + 61 END FROM r`, w.project.Key, to.UnixMilli()))
 		exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
@@ -173,13 +179,20 @@ func (w *world) fill(b *testing.B, rows, senders int, from, to time.Time) {
 		exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
 	}
 	for _, query := range []string{
-		`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed) SELECT webhook_id, count(*), sum(status = 'pending'), sum(status = 'delivered'), sum(status = 'failed')
-			FROM deliveries GROUP BY webhook_id ON CONFLICT DO UPDATE SET made = excluded.made, pending = excluded.pending, delivered = excluded.delivered, failed = excluded.failed`,
-		`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried) SELECT webhook_id, created_at / 3600000 * 3600000, sum(status = 'delivered'), sum(status = 'failed'), 0 FROM deliveries GROUP BY 1, 2`,
-		`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) SELECT webhook_id, hour_at, 24 + webhook_id % 4, delivered FROM webhook_hours WHERE true`,
-		fmt.Sprintf(`INSERT INTO project_hours (project_id, hour_at, messages) SELECT %d, received_at / 3600000 * 3600000, count(*) FROM messages GROUP BY 2`, w.project.Key),
-		`INSERT INTO device_days (day_at, device_id, messages) SELECT received_at / 86400000 * 86400000, device_id, count(*) FROM messages GROUP BY 1, 2`,
-		fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) INSERT INTO audit (id, project_id, actor, action, subject, detail)
+		`INSERT INTO webhook_counters (webhook_id, made, pending, delivered, failed) SELECT webhook_id, count(*), sum(status = 'pending'), ` +
+			`sum(status = 'delivered'), sum(status = 'failed')
+			FROM deliveries GROUP BY webhook_id ON CONFLICT DO UPDATE SET made = excluded.made, pending = excluded.pending, delivered = ` +
+			`excluded.delivered, failed = excluded.failed`,
+		`INSERT INTO webhook_hours (webhook_id, hour_at, delivered, failed, retried) SELECT webhook_id, created_at / 3600000 * 3600000, ` +
+			`sum(status = 'delivered'), sum(status = 'failed'), 0 FROM deliveries GROUP BY 1, 2`,
+		`INSERT INTO webhook_durations (webhook_id, hour_at, bucket, count) SELECT webhook_id, hour_at, 24 + webhook_id % 4, delivered FROM ` +
+			`webhook_hours WHERE true`,
+		fmt.Sprintf(`INSERT INTO project_hours (project_id, hour_at, messages) SELECT %d, received_at / 3600000 * 3600000, count(*) FROM `+
+			`messages GROUP BY 2`, w.project.Key),
+		`INSERT INTO device_days (day_at, device_id, messages) SELECT received_at / 86400000 * 86400000, device_id, count(*) FROM messages ` +
+			`GROUP BY 1, 2`,
+		fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) INSERT INTO audit (id, project_id, `+
+			`actor, action, subject, detail)
 			SELECT ((%d + i * 1000) << 21), %d, 'marit@veldhuis.example', 'device.update', 'bench', '' FROM n`, from.UnixMilli(), w.project.Key),
 		`PRAGMA wal_checkpoint(TRUNCATE)`, // as the writer does when it is idle
 	} {
@@ -191,7 +204,8 @@ func (w *world) fill(b *testing.B, rows, senders int, from, to time.Time) {
 // them again: sorted at once, they take a fraction of the time.
 func (w *world) dropIndexes(b *testing.B, raw *sql.DB) (again []string) {
 	b.Helper()
-	rows, err := raw.QueryContext(b.Context(), `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('messages', 'deliveries') AND sql IS NOT NULL`)
+	rows, err := raw.QueryContext(b.Context(), `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('messages', `+
+		`'deliveries') AND sql IS NOT NULL`)
 	w.must(err)
 	defer func() { _ = rows.Close() }()
 	var drop []string

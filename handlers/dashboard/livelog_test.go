@@ -74,9 +74,11 @@ func TestDeliveryInTheDrawer(t *testing.T) {
 	c := w.as(w.owner)
 	at := func(name string) string { return deliveryLog + "/" + list[name].ID.String() }
 	p := c.fragment(at("retrying"), ui.DrawerID).is(200).lacks("h1").lacks(".rail").has("h2#drawer-title", "soil-probe-07 to ERP goods-in")
-	p.has("#delivery-drawer[data-hears=deliveries]", "503").has(`a[href="`+at("retrying")+`"]`, "").has(`form[hx-target="#drawer"][data-retry-form]`, "Retry now")
+	p.has("#delivery-drawer[data-hears=deliveries]", "503").has(`a[href="`+at("retrying")+`"]`,
+		"").has(`form[hx-target="#drawer"][data-retry-form]`, "Retry now")
 	c.fragment(at("retrying"), pages.DeliveryDrawerID).is(200).has("#delivery-drawer", "Attempt 1").lacks(".drawer-body")
-	c.get(at("retrying")).is(200).has("h1", "soil-probe-07").lacks("#drawer-title").has(".legend", "Body").has("form[data-retry-form]:not([hx-post])", "Retry now")
+	c.get(at("retrying")).is(200).has("h1", "soil-probe-07").lacks("#drawer-title").has(".legend",
+		"Body").has("form[data-retry-form]:not([hx-post])", "Retry now")
 
 	retry := func(name, target string) *page {
 		r := httptest.NewRequest(http.MethodPost, at(name)+"/retry", nil)
@@ -104,7 +106,8 @@ func TestChartIsOfWhatIsShown(t *testing.T) {
 	w.mixed()
 	c := w.as(w.owner)
 	for query, want := range map[string]string{
-		"": "Attempts by hour, the last 24 hours", "status=failed": "Attempts by hour, the last 24 hours", "time=24h": "Attempts by hour, the last 24 hours",
+		"": "Attempts by hour, the last 24 hours", "status=failed": "Attempts by hour, the last 24 hours",
+		"time=24h":             "Attempts by hour, the last 24 hours",
 		"webhook=erp-goods-in": "Attempts of erp-goods-in by hour, the last 24 hours", "device=soil-probe-07": "", "time=1h": "", "error=dns": "",
 	} {
 		if got := c.get(deliveryLog+"?"+query).is(200).Find("#deliveries svg.chart").AttrOr("aria-label", ""); got != want {
@@ -117,7 +120,8 @@ func TestRangeIsShownInTheReadersZone(t *testing.T) {
 	w := openWorld(t)
 	w.mixed()
 	p := w.as(w.owner).get(deliveryLog + "?since=2026-11-21T09:00&until=2026-11-21T11:30").is(200)
-	p.has(`[popovertarget="filter-time"] time[datetime^="2026-11-21T09:00"][data-time=point]`, "21 Nov 09:00").has(`[popovertarget="filter-time"]`, "to 21 Nov 11:30")
+	p.has(`[popovertarget="filter-time"] time[datetime^="2026-11-21T09:00"][data-time=point]`,
+		"21 Nov 09:00").has(`[popovertarget="filter-time"]`, "to 21 Nov 11:30")
 	p.has("#filter-time [data-zone]", "UTC")
 	if got := p.Find(`input[name=since][data-utc]`).AttrOr("value", ""); got != "2026-11-21T09:00" {
 		t.Errorf("the field holds %q", got)

@@ -101,7 +101,8 @@ func (s *site) confirmRemoveMember(w http.ResponseWriter, r *http.Request, v *vi
 	}
 	o := membersOf(v)
 	return s.confirm(w, r, v, shellFor{title: "Remove member", here: o.Members()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Remove " + m.Account.Email + "?", Lead: "They can no longer see the projects of " + v.organization.Name + ". Their account stays, and API keys that they made go on working.",
+		Title: "Remove " + m.Account.Email + "?", Lead: "They can no longer see the projects of " + v.organization.Name +
+			". Their account stays, and API keys that they made go on working.",
 		Action: o.RemoveMember(m.Account.ID.String()), Confirm: "Remove", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: o.Members(),
 	})
 }

@@ -72,7 +72,8 @@ func (s *site) listMessages(w http.ResponseWriter, r *http.Request, v *visit) er
 		}
 		return handlers.Render(w, r, status, pages.MessageLog(p))
 	}
-	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Messages", here: v.in().Messages(), wide: true, live: p.Query.Before == ""}); err != nil {
+	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Messages", here: v.in().Messages(), wide: true,
+		live: p.Query.Before == ""}); err != nil {
 		return err
 	}
 	return handlers.Render(w, r, status, pages.Messages(p))

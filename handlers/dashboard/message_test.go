@@ -110,14 +110,17 @@ func TestMessageShowsWhyAndPayload(t *testing.T) {
 	w := openWorld(t)
 	w.newWebhook("Alarms", func(h *iot.Webhook) { h.Channel = "alarms" })
 	gone := w.newWebhook("Old one")
-	id := w.send(`{"payload":{"vwc":11.420,"evil":"</pre><script>alert(1)</script>"},"id":"<b>7","timestamp":"2018-01-26T10:25:47.142","channel":"<i>"}`)
+	id := w.send(`{"payload":{"vwc":11.420,"evil":"</pre><script>alert(1)</script>"},"id":"<b>7","timestamp":"2018-01-26T10:25:47.142",` +
+		`"channel":"<i>"}`)
 	w.must(w.db.DeleteWebhook(gone, w.owner.Email))
 	d := w.deliveryOf(id, w.webhook)
 	w.attempted(d, goodAttempt(), iot.Delivered, 0)
 	p := w.as(w.owner).get(messageLog + "/" + id.String()).is(200)
-	p.reads("h1", "Message of soil-probe-07").reads("#payload-pretty", `"vwc": 11.420,`).reads("#payload-raw", `{"vwc":11.420,"evil":"</pre><script>alert(1)</script>"}`).
+	p.reads("h1", "Message of soil-probe-07").reads("#payload-pretty", `"vwc": 11.420,`).reads("#payload-raw",
+		`{"vwc":11.420,"evil":"</pre><script>alert(1)</script>"}`).
 		reads(".rows", "Sender's id <b>7").reads(`.card:contains("Came with it")`, "timestamp 2018-01-26T10:25:47.142 channel <i>").
-		reads(`article:contains("ERP goods-in")`, "Delivered").reads(`article:contains("Alarms")`, "Not wanted").reads(`article:contains("Alarms") [data-no]`, "The webhook takes the channel “alarms”").
+		reads(`article:contains("ERP goods-in")`, "Delivered").reads(`article:contains("Alarms")`,
+		"Not wanted").reads(`article:contains("Alarms") [data-no]`, "The webhook takes the channel “alarms”").
 		reads(`article:contains("old-one")`, "The webhook was deleted since.")
 	p.lacks("main script").lacks("main pre + script").lacks(".rows i").lacks(".rows b")
 	if got := p.Find(`article:contains("ERP goods-in") a`).AttrOr("href", ""); got != deliveryLog+"/"+d.ID.String() {
@@ -137,7 +140,8 @@ func TestMessageThatCameBeforeItsWebhook(t *testing.T) {
 	c.get(messageLog+"/"+id.String()).is(200).reads("main", "This project has no webhook, so the message went nowhere.")
 	c.get(messageLog).reads("td", "there is no webhook")
 	w.newWebhook("Later")
-	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "As the webhook is now, it would get the message; when the message came, it did not.").has(`a:contains("Send to webhook")`, "")
+	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "As the webhook is now, it would get the message; when the "+
+		"message came, it did not.").has(`a:contains("Send to webhook")`, "")
 	c.get(messageLog).reads("td", "would be wanted now")
 	c.post(messageLog+"/"+id.String()+"/send", "webhook", "later").is(http.StatusSeeOther)
 	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "Pending")

@@ -30,7 +30,8 @@ func (s *site) numbers(v *visit, st *db.Stats, hooks []*iot.Webhook, each map[in
 		}
 	}
 	ended := day.Delivered + day.Failed + day.Retried
-	success := ui.Stat{Label: "Success, last hour", Parts: []ui.Part{ui.PercentPart(r.delivered, r.delivered+r.failed)}, Note: ui.Percent(day.Delivered, ended) + " in 24 h"}
+	success := ui.Stat{Label: "Success, last hour", Parts: []ui.Part{ui.PercentPart(r.delivered, r.delivered+r.failed)},
+		Note: ui.Percent(day.Delivered, ended) + " in 24 h"}
 	if r.failed*20 > r.delivered+r.failed {
 		success.Tone = ui.Danger // more than 5 % of the attempts
 	}
@@ -46,7 +47,8 @@ func (s *site) numbers(v *visit, st *db.Stats, hooks []*iot.Webhook, each map[in
 	}
 	return []ui.Stat{
 		{Label: "Messages in", Parts: []ui.Part{r.perSecond(r.messages)}, Note: ui.Count(day.Messages) + " in 24 h"},
-		{Label: "Deliveries out", Parts: []ui.Part{r.perSecond(r.delivered)}, Note: ui.Count(int64(active)) + " of " + ui.Plural(int64(len(hooks)), "webhook", "webhooks")},
+		{Label: "Deliveries out", Parts: []ui.Part{r.perSecond(r.delivered)}, Note: ui.Count(int64(active)) + " of " +
+			ui.Plural(int64(len(hooks)), "webhook", "webhooks")},
 		success, p95, oldestStat(st, hooks, each, now), pending,
 		{Label: "Disk", Parts: []ui.Part{s.diskUse()}, Note: "the whole database"},
 	}
@@ -100,12 +102,14 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 	for _, w := range f.hooks {
 		switch {
 		case w.Paused && w.PausedBy == iot.PausedByThingpost:
-			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused", Text: "It answered 410 Gone " + ui.AgoText(w.PausedAt, f.now), Href: in.Webhooks()})
+			waiting = append(waiting, ui.NeedProps{Tone: ui.Warning, Shape: ui.Dash, Title: w.Description + " is paused",
+				Text: "It answered 410 Gone " + ui.AgoText(w.PausedAt, f.now), Href: in.Webhooks()})
 		case !w.Paused && w.Health.Status == iot.Failing:
 			failing = append(failing, failingNeed(in, w, f.each[w.Key], f.now))
 		}
 		if left := w.OldSecretUntil.Sub(f.now); w.OldSecretUntil > f.now && left < soonExpires {
-			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends", Text: w.Description + ", in " + ui.Span(left), Href: in.Webhook(w.ID)})
+			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends",
+				Text: w.Description + ", in " + ui.Span(left), Href: in.Webhook(w.ID)})
 		}
 	}
 	if n, ok := troubleNeed(v, s.DB.Trouble(), f.now); ok {
@@ -166,7 +170,8 @@ func failingNeed(in pages.In, w *iot.Webhook, st *db.Stats, now iot.Instant) ui.
 	if st != nil && st.NextDueAt > now {
 		text += ", next try in " + ui.Span(st.NextDueAt.Sub(now))
 	}
-	return ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: w.Description + " is failing", Text: text, Href: in.Deliveries("webhook", w.ID)}
+	return ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: w.Description + " is failing", Text: text,
+		Href: in.Deliveries("webhook", w.ID)}
 }
 
 // backlogNeed is about what waits: that it grows, or that it is old.
@@ -217,7 +222,8 @@ func (s *site) silentNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.Nee
 	}
 	all, err := s.DB.CountSilent(r.Context(), v.project.Key, maxCounted)
 	if more := all - len(list); more > 0 {
-		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: ui.Plural(int64(more), "more device is silent", "more devices are silent"), Text: "See which", Href: v.in().Devices("silent", "1")})
+		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: ui.Plural(int64(more), "more device is silent", "more devices are silent"),
+			Text: "See which", Href: v.in().Devices("silent", "1")})
 	}
 	return needs, err
 }
@@ -235,7 +241,8 @@ func (s *site) keyNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.NeedPr
 		if k.ExpiresAt <= now || left >= soonExpires || k.ExpiresAt.Sub(k.CreatedAt) <= soonExpires || len(needs) == maxNeeds {
 			continue
 		}
-		needs = append(needs, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "The API key “" + k.Name + "” ends in " + ui.Span(left), Text: "Make another and change over before that", Href: v.in().Keys()})
+		needs = append(needs, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "The API key “" + k.Name + "” ends in " + ui.Span(left),
+			Text: "Make another and change over before that", Href: v.in().Keys()})
 	}
 	return needs, err
 }

@@ -13,7 +13,8 @@ func TestALowDiskWantsAttention(t *testing.T) {
 	for _, c := range []struct {
 		disk db.Disk
 		want bool
-	}{{db.Disk{Free: lowBytes, Total: 1 << 40, Known: true}, false}, {db.Disk{Free: lowBytes - 1, Total: 1 << 40, Known: true}, true}, {db.Disk{}, false}} {
+	}{{db.Disk{Free: lowBytes, Total: 1 << 40, Known: true}, false}, {db.Disk{Free: lowBytes - 1, Total: 1 << 40, Known: true}, true},
+		{db.Disk{}, false}} {
 		if _, ok := diskNeed(v, c.disk); ok != c.want {
 			t.Errorf("with %+v: %v", c.disk, ok)
 		}
@@ -31,7 +32,8 @@ func TestALowDiskWantsAttention(t *testing.T) {
 func TestAFailureIsToldWithoutAdvice(t *testing.T) {
 	v := &visit{account: &iot.Account{}, project: &iot.Project{ID: "greenhouse"}}
 	for said, want := range map[string]string{
-		"erp.example refused the connection; check that the receiver is running and that the port is right.":   "erp.example refused the connection, for 7 s",
+		"erp.example refused the connection; check that the receiver is running and that the port is right.": "erp.example refused the " +
+			"connection, for 7 s",
 		"No answer in 10 s: erp.example took the request but did not answer; let the receiver answer earlier.": "No answer in 10 s, for 7 s",
 		"503 Service Unavailable": "503 Service Unavailable, for 7 s",
 	} {

@@ -47,7 +47,8 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err != nil {
 		return err
 	}
-	return handlers.Render(w, r, http.StatusOK, pages.Overview(pages.OverviewPage{Shell: shell, Project: v.project, Figures: f, MaySend: v.may(iot.SendMessages)}))
+	return handlers.Render(w, r, http.StatusOK,
+		pages.Overview(pages.OverviewPage{Shell: shell, Project: v.project, Figures: f, MaySend: v.may(iot.SendMessages)}))
 }
 
 // hasMessages reports whether the project ever had a message.
@@ -166,7 +167,8 @@ func (s *site) firstSteps(w http.ResponseWriter, r *http.Request, v *visit, key 
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.FirstSteps(pages.FirstStepsPage{
-		Shell: shell, Project: v.project, State: state, URL: s.publicURL(r), Key: key.Reveal(), KeyHours: strconv.Itoa(int(firstKeyLifetime.Hours())),
-		MayKey: v.may(iot.ManageKeys), MayChange: v.may(iot.WriteDevices | iot.ChangeSettings), MaySend: v.may(iot.SendMessages),
+		Shell: shell, Project: v.project, State: state, URL: s.publicURL(r), Key: key.Reveal(),
+		KeyHours: strconv.Itoa(int(firstKeyLifetime.Hours())),
+		MayKey:   v.may(iot.ManageKeys), MayChange: v.may(iot.WriteDevices | iot.ChangeSettings), MaySend: v.may(iot.SendMessages),
 	}))
 }

@@ -19,7 +19,8 @@ func (s *site) listProfiles(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	return handlers.Render(w, r, http.StatusOK, pages.Profiles(pages.ProfilesPage{Shell: shell, In: v.in(), Profiles: profiles, MayChange: v.may(iot.ChangeSettings)}))
+	return handlers.Render(w, r, http.StatusOK,
+		pages.Profiles(pages.ProfilesPage{Shell: shell, In: v.in(), Profiles: profiles, MayChange: v.may(iot.ChangeSettings)}))
 }
 
 // newProfile shows the empty form.
@@ -41,7 +42,8 @@ func (s *site) profileForm(w http.ResponseWriter, r *http.Request, v *visit, sta
 	if err != nil {
 		return err
 	}
-	return handlers.Render(w, r, status, pages.ProfileForm(pages.ProfileFormPage{Shell: shell, In: v.in(), Title: title, Form: f, Profile: p, Preview: preview}))
+	return handlers.Render(w, r, status,
+		pages.ProfileForm(pages.ProfileFormPage{Shell: shell, In: v.in(), Title: title, Form: f, Profile: p, Preview: preview}))
 }
 
 // createProfile adds a profile.
@@ -50,7 +52,8 @@ func (s *site) createProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	p := &iot.Profile{ProjectID: v.project.Key, ID: f.Value("id"), Name: f.Value("name"), Webhook: f.Checked("webhook"), Write: f.Checked("write")}
+	p := &iot.Profile{ProjectID: v.project.Key, ID: f.Value("id"), Name: f.Value("name"), Webhook: f.Checked("webhook"),
+		Write: f.Checked("write")}
 	var faults iot.Faults
 	checkText(&faults, "name", p.Name)
 	p.ExpectedIntervalMS = formInterval(f, &faults)
@@ -130,7 +133,8 @@ func (s *site) confirmDeleteProfile(w http.ResponseWriter, r *http.Request, v *v
 func (s *site) askDeleteProfile(w http.ResponseWriter, r *http.Request, v *visit, status int, p *iot.Profile, why string) error {
 	return s.confirm(w, r, v, shellFor{title: "Delete profile", here: v.in().Profiles()}, status, ui.ConfirmProps{
 		Title: "Delete " + p.Name + "?", Lead: "It can be deleted while no device has it. No message is lost.",
-		Action: v.in().DeleteProfile(p.ID), Confirm: "Delete the profile", Icon: ui.IconTrash, Danger: true, Keep: "Keep it", Back: v.in().Profiles(), Error: why,
+		Action: v.in().DeleteProfile(p.ID), Confirm: "Delete the profile", Icon: ui.IconTrash, Danger: true, Keep: "Keep it",
+		Back: v.in().Profiles(), Error: why,
 	})
 }
 

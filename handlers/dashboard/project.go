@@ -32,7 +32,8 @@ func (s *site) home(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	return handlers.Render(w, r, http.StatusOK, pages.Projects(pages.ProjectsPage{
-		Shell: shell, Projects: projects, Organizations: names(organizations), Invitations: invitations, MayCreate: len(owned(organizations)) > 0, Now: s.now(),
+		Shell: shell, Projects: projects, Organizations: names(organizations), Invitations: invitations, MayCreate: len(owned(organizations)) > 0,
+		Now: s.now(),
 	}))
 }
 

@@ -31,7 +31,8 @@ func TestCreateProject(t *testing.T) {
 	c.post("/projects/new", "organization", organization, "name", "X", "id", w.project.ID).faulty("id", "This id is taken.")
 	c.post("/projects/new", "organization", "elsewhere", "name", "X").faulty("organization", "Choose an organization")
 	c.post("/projects/new", "organization", organization, "name", "Cold Store", "auto_register", "on").leadsTo("/projects/cold-store")
-	c.get("/projects/cold-store").is(200).has("h1", "Welcome to Cold Store").has("#add-device", "https://hooks.veldhuis.example/api/v1/projects/cold-store/devices").has("#toasts", "Cold Store is made.").has("#first-key", "")
+	c.get("/projects/cold-store").is(200).has("h1", "Welcome to Cold Store").has("#add-device",
+		"https://hooks.veldhuis.example/api/v1/projects/cold-store/devices").has("#toasts", "Cold Store is made.").has("#first-key", "")
 	keys, err := w.db.APIKeys(t.Context(), w.projectOf("cold-store").Key)
 	w.must(err)
 	if len(keys) != 1 || keys[0].Rights.Has(iot.ManageKeys) || keys[0].ExpiresAt.Sub(iot.At(w.clock.Now())) != 24*time.Hour {
@@ -66,9 +67,11 @@ func TestDeleteProjectSaysWhatIsLost(t *testing.T) {
 	w.send(`{"payload":2}`)
 	c := w.as(w.owner)
 	page := c.get("/projects/greenhouse-north/delete").is(200)
-	page.has("h1", "Delete Greenhouse North?").has("main", "1 device with their keys, 1 webhook").has("main", "2 deliveries that are still pending will not be sent").has(".rail", "")
+	page.has("h1", "Delete Greenhouse North?").has("main", "1 device with their keys, 1 webhook").has("main",
+		"2 deliveries that are still pending will not be sent").has(".rail", "")
 	dialog := c.fragment("/projects/greenhouse-north/delete", "dialog").is(200)
-	dialog.has("#dialog-title", "Delete Greenhouse North?").has(`form[method="post"][action="/projects/greenhouse-north/delete"]`, "").lacks("h1").lacks(".rail")
+	dialog.has("#dialog-title", "Delete Greenhouse North?").has(`form[method="post"][action="/projects/greenhouse-north/delete"]`,
+		"").lacks("h1").lacks(".rail")
 	c.post("/projects/greenhouse-north/delete").leadsTo("/?all=1")
 	c.get("/projects/greenhouse-north").is(404)
 }
@@ -81,7 +84,8 @@ func TestFirstStepsFollowAlong(t *testing.T) {
 	c.get("/projects/cold-store").is(200).has(".steps li[data-now] h2", "Add a device").has("#first-state", "Waiting for the first message").
 		has("#add-device", "$API_KEY").lacks("#first-key").has(`.app[data-events="/projects/cold-store/events"]`, "")
 	w.must(w.db.CreateDevice(&iot.Device{ProjectID: p.Key, ID: "door-1"}, iot.NewDeviceKey(), w.owner.Email))
-	c.get("/projects/cold-store").has(".steps li[data-now] h2", "Add a webhook").has(".steps li[data-done] h2", "Add a device").has("#send-message", "/devices/door-1/messages")
+	c.get("/projects/cold-store").has(".steps li[data-now] h2", "Add a webhook").has(".steps li[data-done] h2",
+		"Add a device").has("#send-message", "/devices/door-1/messages")
 	c.post("/projects/cold-store/first-key").leadsTo("/projects/cold-store")
 	c.get("/projects/cold-store").has("#add-webhook", "NNSXS.").has("#first-state", "Listening")
 	w.project, w.device = p, w.deviceOf(p, "door-1")
@@ -134,7 +138,8 @@ func TestOverview(t *testing.T) {
 	stats := map[string]string{}
 	p.Find("#figures .stats > div").Each(func(_ int, s *goquery.Selection) { stats[words(s.Find("dt").Text())] = words(s.Find("dd").Text()) })
 	for label, want := range map[string]string{
-		"Success, last hour": "90.0%", "Pending": "1", "Deliveries out": "of 1 webhook", "Messages in": "10 in 24 h", "Oldest undelivered": "next try in 1 min", "Disk": "iB",
+		"Success, last hour": "90.0%", "Pending": "1", "Deliveries out": "of 1 webhook", "Messages in": "10 in 24 h",
+		"Oldest undelivered": "next try in 1 min", "Disk": "iB",
 	} {
 		if !strings.Contains(stats[label], want) {
 			t.Errorf("%s is %q, want %q in it", label, stats[label], want)
@@ -149,12 +154,14 @@ func TestOverview(t *testing.T) {
 	part.has("#figures", "ERP goods-in").lacks(".rail").lacks("h1")
 
 	w.clock.advance(20 * time.Minute)
-	c.fragment("/projects/greenhouse-north", "figures").has("#figures", "Deliveries are waiting").has("#figures", "1 pending, the oldest for 20 min")
+	c.fragment("/projects/greenhouse-north", "figures").has("#figures", "Deliveries are waiting").has("#figures",
+		"1 pending, the oldest for 20 min")
 	gone := refused(0)
 	gone.Status, gone.PauseReason = iot.Failed, "It answered 410 Gone."
 	w.finish(w.send(`{"payload":1}`), gone)
 	w.clock.advance(3 * time.Minute)
-	c.fragment("/projects/greenhouse-north", "figures").has("#figures", "ERP goods-in is paused").has("#figures", "It answered 410 Gone 3 min ago").has("#figures", "0 of 1 webhook")
+	c.fragment("/projects/greenhouse-north", "figures").has("#figures", "ERP goods-in is paused").has("#figures",
+		"It answered 410 Gone 3 min ago").has("#figures", "0 of 1 webhook")
 }
 
 func TestRecentFiguresDoNotFallAtTheFullHour(t *testing.T) {
@@ -164,7 +171,8 @@ func TestRecentFiguresDoNotFallAtTheFullHour(t *testing.T) {
 		st.Hours[i] = db.Hour{At: at.Add(time.Duration(i-23) * time.Hour), Messages: 3600, Delivered: 1800, Retried: 180, Failed: 20}
 	}
 	st.Hours[23].Messages, st.Hours[23].Delivered = 1, 0
-	if r := recentOf(st, at.Add(-time.Hour), at.Add(time.Second)); r.messages != 3600 || r.delivered != 1800 || r.failed != 400 || r.seconds != 3600 {
+	if r := recentOf(st, at.Add(-time.Hour), at.Add(time.Second)); r.messages != 3600 || r.delivered != 1800 || r.failed != 400 ||
+		r.seconds != 3600 {
 		t.Errorf("recent figures %+v", r)
 	}
 	// Half of the hour before lies in the last sixty minutes; the project is ten minutes old.
@@ -174,7 +182,8 @@ func TestRecentFiguresDoNotFallAtTheFullHour(t *testing.T) {
 	}
 	r.seconds = 3601
 	for n, want := range map[int64]ui.Part{
-		0: {Value: "0", Unit: "/s"}, 1: {Value: "1.0", Unit: "/h"}, 40: {Value: "0.7", Unit: "/min"}, 3601: {Value: "1.0", Unit: "/s"}, 3601 * 1204: {Value: "1,204", Unit: "/s"},
+		0: {Value: "0", Unit: "/s"}, 1: {Value: "1.0", Unit: "/h"}, 40: {Value: "0.7", Unit: "/min"}, 3601: {Value: "1.0", Unit: "/s"},
+		3601 * 1204: {Value: "1,204", Unit: "/s"},
 	} {
 		if got := r.perSecond(n); got != want {
 			t.Errorf("%d is %+v, want %+v", n, got, want)
@@ -192,7 +201,8 @@ func TestDeliveryBarsCountBackFromNow(t *testing.T) {
 		st.Hours[i] = db.Hour{At: at.Add(time.Duration(i-23) * time.Hour), Delivered: int64(i), Retried: 2, Failed: 1}
 	}
 	bars := deliveryBars(st)
-	if b := bars[23]; b.Label != "now" || !b.Partial || b.Name != "This hour" || b.At != at || b.Values[0] != 23 || b.Values[1] != 2 || b.Values[2] != 1 {
+	if b := bars[23]; b.Label != "now" || !b.Partial || b.Name != "This hour" || b.At != at || b.Values[0] != 23 || b.Values[1] != 2 ||
+		b.Values[2] != 1 {
 		t.Errorf("the last bar is %+v", b)
 	}
 	if b := bars[2]; b.Label != "−21 h" || b.Name != "21 h ago" || b.Partial {
@@ -205,8 +215,9 @@ func TestDeliveryBarsCountBackFromNow(t *testing.T) {
 
 func TestHostOf(t *testing.T) {
 	for url, want := range map[string]string{
-		"https://erp.example/hook?key=secret": "erp.example", "http://192.168.4.20:1880/tp": "192.168.4.20:1880", "https://u:p@erp.example/x": "erp.example",
-		"https://erp.example{?x}": "erp.example", "https://[2001:db8::1]:8443/x": "[2001:db8::1]:8443", "nonsense": "",
+		"https://erp.example/hook?key=secret": "erp.example", "http://192.168.4.20:1880/tp": "192.168.4.20:1880",
+		"https://u:p@erp.example/x": "erp.example",
+		"https://erp.example{?x}":   "erp.example", "https://[2001:db8::1]:8443/x": "[2001:db8::1]:8443", "nonsense": "",
 	} {
 		if got := hostOf(url); got != want {
 			t.Errorf("%s: %s", url, got)
@@ -219,7 +230,8 @@ func TestOverviewSaysWhatEndsSoonAndWhatGrows(t *testing.T) {
 	c := w.as(w.owner)
 	for name, days := range map[string]int{"Old receiver": 6, "New receiver": 40} {
 		id, secret, _ := iot.NewAPIKey()
-		k := &iot.APIKey{ID: id, ProjectID: w.project.Key, Name: name, Rights: iot.ReadTraffic, ExpiresAt: iot.At(w.clock.Now()).Add(time.Duration(days) * 24 * time.Hour)}
+		k := &iot.APIKey{ID: id, ProjectID: w.project.Key, Name: name, Rights: iot.ReadTraffic,
+			ExpiresAt: iot.At(w.clock.Now()).Add(time.Duration(days) * 24 * time.Hour)}
 		w.must(w.db.CreateAPIKey(k, secret, w.owner.Email))
 	}
 	w.clock.advance(time.Hour)
@@ -227,7 +239,8 @@ func TestOverviewSaysWhatEndsSoonAndWhatGrows(t *testing.T) {
 		w.send(`{"payload":1}`)
 	}
 	p := c.fragment("/projects/greenhouse-north", "figures").is(200)
-	p.has("#figures", "The backlog is growing").has("#figures", "100 pending, 100 of them since an hour ago").has("#figures", "+100 in the last hour")
+	p.has("#figures", "The backlog is growing").has("#figures", "100 pending, 100 of them since an hour ago").has("#figures",
+		"+100 in the last hour")
 	p.lacks(`a.need[href$="/keys"]`) // made for six days
 	w.clock.advance(35 * 24 * time.Hour)
 	p = c.fragment("/projects/greenhouse-north", "figures").is(200)

@@ -37,7 +37,8 @@ func TestAReplayShowsItsProgressAndStops(t *testing.T) {
 	c.get(replaysPath).is(200).has(".empty", "No replays")
 	c.get(deliveryLog).lacks("#" + pages.RunningReplaysID + " .card")
 	job := &iot.Replay{Rate: 1, Count: 400, Counted: true}
-	w.must(w.db.CreateReplay(t.Context(), job, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, Statuses: []iot.Status{iot.Failed}}}, w.owner.Email))
+	w.must(w.db.CreateReplay(t.Context(), job,
+		db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, Statuses: []iot.Status{iot.Failed}}}, w.owner.Email))
 	list, err := w.db.RunningReplays(t.Context())
 	w.must(err)
 	w.clock.advance(10e9)
@@ -45,7 +46,8 @@ func TestAReplayShowsItsProgressAndStops(t *testing.T) {
 	w.must(err)
 	one := replaysPath + "/" + job.ID.String()
 	p := c.get(one).is(200)
-	p.has(".stats", "Running").has(".stats", "1of 400").has(".stats", "at most 1/s").has(".stats", "0.1/s").has("dl.rows", "status failed").has("form[action$='/stop'] button", "Stop")
+	p.has(".stats", "Running").has(".stats", "1of 400").has(".stats", "at most 1/s").has(".stats", "0.1/s").has("dl.rows",
+		"status failed").has("form[action$='/stop'] button", "Stop")
 	if p.Find("#"+pages.ReplayID).AttrOr("data-hears", "") != "replays" {
 		t.Error("it does not refresh itself")
 	}
@@ -86,7 +88,8 @@ func TestMessagesAreSentToOneWebhook(t *testing.T) {
 	}
 	c.get(list+"/send?type=user&webhook=").faulty("webhook", "Choose a webhook.")
 	c.get(list+"/send?webhook=erp-goods-in&type=join_accept").is(200).has("h1", "Nothing to send")
-	for query, want := range map[string]string{"missing=1&wanted=1": "3 messages", "missing=1": "4 messages", "": "5 messages", "wanted=1": "4 messages"} {
+	for query, want := range map[string]string{"missing=1&wanted=1": "3 messages", "missing=1": "4 messages", "": "5 messages",
+		"wanted=1": "4 messages"} {
 		c.get(list+"/send?webhook=erp-goods-in&"+query).is(200).has("h1", "Send "+want+" to erp-goods-in?").has("form", "is paused")
 	}
 	p = c.get(list + "/send?webhook=erp-goods-in&missing=1&wanted=1").is(200)

@@ -82,6 +82,7 @@ func (s *site) routes() []route {
 		{post, p + "/profiles/{profile}", inProject, iot.ChangeSettings, s.updateProfile},
 		{get, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.confirmDeleteProfile},
 		{post, p + "/profiles/{profile}/delete", inProject, iot.ChangeSettings, s.deleteProfile},
-	}, s.webhookRoutes(), s.deliveryRoutes(), s.messageRoutes(), s.inspectorRoutes(), s.replayRoutes(), s.exportRoutes(), s.downlinkRoutes(), s.commandRoutes(),
+	}, s.webhookRoutes(), s.deliveryRoutes(), s.messageRoutes(), s.inspectorRoutes(), s.replayRoutes(), s.exportRoutes(), s.downlinkRoutes(),
+		s.commandRoutes(),
 		s.embedRoutes(), s.invitationRoutes(), s.embedSettingsRoutes(), s.upstreamRoutes())
 }

@@ -13,7 +13,8 @@ import (
 func (w *world) address(pattern string) string {
 	return strings.NewReplacer("{$}", "", "{project}", w.project.ID, "{organization}", w.organization.ID, "{member}", w.owner.ID.String(),
 		"{device}", w.device.ID, "{webhook}", w.webhook.ID, "{profile}", iot.DefaultProfile, "{key}", strings.Repeat("A", 39),
-		"{delivery}", w.db.NewID().String(), "{message}", w.db.NewID().String(), "{replay}", w.db.NewID().String(), "{command}", w.db.NewID().String(), "{embed}", w.db.NewID().String()).Replace(pattern)
+		"{delivery}", w.db.NewID().String(), "{message}", w.db.NewID().String(), "{replay}", w.db.NewID().String(), "{command}",
+		w.db.NewID().String(), "{embed}", w.db.NewID().String()).Replace(pattern)
 }
 
 func routesOf(w *world) []route { return (&site{Options: Options{DB: w.db}}).routes() }

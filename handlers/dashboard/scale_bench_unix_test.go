@@ -55,8 +55,10 @@ func BenchmarkScale(b *testing.B) {
 		lots.store(1)
 	}
 	for _, n := range []int{1, 32, 256} {
-		row(fmt.Sprintf("enqueue, %d at once", n), 150, func() time.Duration { return few.store(n).enqueue }, func() time.Duration { return lots.store(n).enqueue })
-		row(fmt.Sprintf("finish, %d at once", n), 150, func() time.Duration { return few.store(n).finish }, func() time.Duration { return lots.store(n).finish })
+		row(fmt.Sprintf("enqueue, %d at once", n), 150, func() time.Duration { return few.store(n).enqueue },
+			func() time.Duration { return lots.store(n).enqueue })
+		row(fmt.Sprintf("finish, %d at once", n), 150, func() time.Duration { return few.store(n).finish },
+			func() time.Duration { return lots.store(n).finish })
 	}
 	pages := lots.listPages(b, 20*50)
 	for i, p := range pages {
@@ -149,9 +151,11 @@ func (w *scaled) store(n int) pair {
 	for i := range list {
 		w.sent++
 		d := w.senders[w.sent%len(w.senders)]
-		m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.User, ReceivedAt: at, Payload: fmt.Appendf(nil, `{"n":%d}`, w.sent)}
+		m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.User, ReceivedAt: at,
+			Payload: fmt.Appendf(nil, `{"n":%d}`, w.sent)}
 		list[i] = &db.Accept{Message: m, Device: d, Project: w.project, Version: s.Version, InOrder: []bool{false},
-			Deliveries: []*iot.Delivery{{ID: w.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.webhook.Key, DeviceID: d.Key, Type: m.Type,
+			Deliveries: []*iot.Delivery{{ID: w.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.webhook.Key, DeviceID: d.Key,
+				Type:   m.Type,
 				Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(m.Payload)), DueAt: at, CreatedAt: at}}}
 	}
 	began := time.Now()

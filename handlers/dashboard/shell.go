@@ -43,7 +43,8 @@ func (s *site) shell(w http.ResponseWriter, r *http.Request, v *visit, f shellFo
 // bareShell needs no store, so that it can stand around any error.
 func (s *site) bareShell(r *http.Request, v *visit, title string) layout.Props {
 	p := layout.Props{Title: title, Theme: theme(r), Home: pages.HomePath, Status: s.accepting(r)}
-	p.Account = layout.Account{Name: v.name(), Note: v.account.Email, Theme: pages.ThemePath, SignOut: pages.SignOutPath, Back: r.URL.RequestURI(),
+	p.Account = layout.Account{Name: v.name(), Note: v.account.Email, Theme: pages.ThemePath, SignOut: pages.SignOutPath,
+		Back: r.URL.RequestURI(),
 		Links: []ui.MenuItem{
 			{Label: "Account and organizations", Icon: ui.IconUser, Href: pages.AccountPath},
 			{Label: "Documentation of the API", Icon: ui.IconBookOpen, Href: pages.DocumentationPath},

@@ -71,7 +71,8 @@ func (c *clock) advance(d time.Duration) {
 // bareWorld is a dashboard that nobody has set up.
 func bareWorld(t testing.TB, options ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 21, 10, 4, 0, 0, time.UTC)}, hub: newTestHub(), log: &bytes.Buffer{}, accepting: true}
+	w := &world{t: t, clock: &clock{t: time.Date(2026, 11, 21, 10, 4, 0, 0, time.UTC)}, hub: newTestHub(), log: &bytes.Buffer{},
+		accepting: true}
 	var in *ingest.Ingest
 	var mu sync.Mutex
 	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: w.clock.Now, OnCommit: func(c iot.Commit) {
@@ -88,7 +89,8 @@ func bareWorld(t testing.TB, options ...func(*Options)) *world {
 	mu.Unlock()
 	w.db, w.ingest = d, in
 	sessions := &testSessions{db: d, kept: map[string]int64{}}
-	o := Options{DB: d, Ingest: in, Downlinks: downlink.New(downlink.Options{DB: d, Ingest: in, Now: w.clock.Now}), Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
+	o := Options{DB: d, Ingest: in, Downlinks: downlink.New(downlink.Options{DB: d, Ingest: in, Now: w.clock.Now}),
+		Passwords: iot.NewPasswords(), Sessions: sessions, Hub: w.hub, Policy: egress.NewPolicy(nil),
 		SetupToken: setUpToken, PublicURL: "https://hooks.veldhuis.example", Version: "1.2.3", Now: w.clock.Now,
 		Accepting: func(context.Context) bool { return w.accepting }, Log: slog.New(slog.NewTextHandler(w.log, nil))}
 	for _, set := range options {
@@ -109,8 +111,10 @@ func openWorld(t testing.TB, options ...func(*Options)) *world {
 	w.must(w.db.CreateProject(w.project, w.owner.Email))
 	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07", Name: "Soil probe, bay 3 south"}
 	w.must(w.db.CreateDevice(w.device, deviceSecret, w.owner.Email))
-	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP goods-in", URL: "https://erp.veldhuis.example/hook", Format: iot.Envelope,
-		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(), Headers: []iot.Header{{Name: "Authorization", Value: headerSecret, Secret: true}}}
+	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP goods-in", URL: "https://erp.veldhuis.example/hook",
+		Format:       iot.Envelope,
+		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(),
+		Headers: []iot.Header{{Name: "Authorization", Value: headerSecret, Secret: true}}}
 	w.must(w.db.CreateWebhook(w.webhook, w.owner.Email))
 	return w
 }

@@ -69,7 +69,8 @@ func (s *site) storagePage(r *http.Request, v *visit) (pages.StoragePage, error)
 	}
 	p.File, p.WAL, p.FreeInside = size.File, size.WAL, size.Free
 	if t := s.DB.Trouble(); t != nil {
-		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again; nothing that was accepted is lost. The data folder is " + filepath.Dir(s.DB.Path()) + "."
+		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again; nothing that was accepted is lost. The data folder is " +
+			filepath.Dir(s.DB.Path()) + "."
 	}
 	if h := s.DB.WALHold(); h != nil {
 		p.HeldBy, p.HeldSince = h.By, h.Since
@@ -218,7 +219,8 @@ func (s *site) deleteBackup(w http.ResponseWriter, r *http.Request, v *visit) er
 func (s *site) confirmPrune(w http.ResponseWriter, r *http.Request, v *visit) error {
 	i := instanceOf(v)
 	return s.confirm(w, r, v, shellFor{title: "Prune now", here: i.Storage()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Prune now?", Lead: "What is " + pages.RetentionText(s.Host.Retention, s.Host.RetentionBytes) + " is removed now rather than within five minutes, and free space is given back to the disk. Pending deliveries and their messages stay.",
+		Title: "Prune now?", Lead: "What is " + pages.RetentionText(s.Host.Retention, s.Host.RetentionBytes) +
+			" is removed now rather than within five minutes, and free space is given back to the disk. Pending deliveries and their messages stay.",
 		Action: i.Prune(), Confirm: "Prune now", Icon: ui.IconTrash, Danger: true, Keep: "Wait", Back: i.Storage(),
 	}, pages.PruneChoice(s.Host.Retention))
 }

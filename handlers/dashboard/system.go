@@ -15,7 +15,8 @@ import (
 
 // showSystem shows version, health and options of this host.
 func (s *site) showSystem(w http.ResponseWriter, r *http.Request, v *visit) error {
-	p := pages.SystemPage{Now: s.now(), Version: s.Version, StartedAt: s.Host.StartedAt, Options: s.Host.Options, URL: s.publicURL(r), LivePages: -1}
+	p := pages.SystemPage{Now: s.now(), Version: s.Version, StartedAt: s.Host.StartedAt, Options: s.Host.Options, URL: s.publicURL(r),
+		LivePages: -1}
 	if s.Host.LivePages != nil {
 		p.LivePages = s.Host.LivePages()
 	}
@@ -28,8 +29,10 @@ func (s *site) showSystem(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if err != nil {
 		return err
 	}
-	p.Software = []ui.Fact{{Term: "Thingpost", Value: s.Version, Mono: true}, {Term: "Go", Value: runtime.Version(), Mono: true}, {Term: "SQLite", Value: sqlite, Mono: true},
-		{Term: "Schema", Value: strconv.FormatInt(schema, 10), Mono: true}, {Term: "Machine", Value: runtime.GOOS + "/" + runtime.GOARCH + ", " + ui.Plural(int64(runtime.NumCPU()), "core", "cores")}}
+	p.Software = []ui.Fact{{Term: "Thingpost", Value: s.Version, Mono: true}, {Term: "Go", Value: runtime.Version(), Mono: true},
+		{Term: "SQLite", Value: sqlite, Mono: true},
+		{Term: "Schema", Value: strconv.FormatInt(schema, 10), Mono: true},
+		{Term: "Machine", Value: runtime.GOOS + "/" + runtime.GOARCH + ", " + ui.Plural(int64(runtime.NumCPU()), "core", "cores")}}
 	p.Checks, p.Healthy = s.health(r)
 	if p.Shell, err = s.shell(w, r, v, shellFor{title: "System", here: instanceOf(v).System()}); err != nil {
 		return err
@@ -74,7 +77,8 @@ func (s *site) addressCheck(r *http.Request) ui.Check {
 	if err == nil && (u.Scheme == "https" || isOwnMachine(u.Hostname())) {
 		return ui.Check{Text: "People reach it as " + u.Scheme + "://" + u.Host}
 	}
-	return ui.Check{No: true, Text: "People reach it without TLS", Note: "Passwords and keys travel in clear. Give it a certificate with -tls-cert, or a proxy that has one and -public-url."}
+	return ui.Check{No: true, Text: "People reach it without TLS", Note: "Passwords and keys travel in clear. Give it a certificate with " +
+		"-tls-cert, or a proxy that has one and -public-url."}
 }
 
 // isOwnMachine reports whether a host's name never leaves the machine.

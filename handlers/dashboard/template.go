@@ -49,7 +49,8 @@ func (s *site) listTemplates(w http.ResponseWriter, r *http.Request, v *visit) e
 		return err
 	}
 	all := s.Templates.Templates()
-	p := pages.TemplatesPage{Project: v.in(), Search: search, Kind: kind, Kinds: s.Templates.Kinds(), All: len(all), CanEdit: v.may(iot.ChangeSettings)}
+	p := pages.TemplatesPage{Project: v.in(), Search: search, Kind: kind, Kinds: s.Templates.Kinds(), All: len(all),
+		CanEdit: v.may(iot.ChangeSettings)}
 	for _, t := range s.Templates.Search(search, kind) {
 		p.Cards = append(p.Cards, pages.TemplateCard{Template: t, Hue: slices.Index(all, t),
 			InUse: slices.ContainsFunc(hooks, func(h *iot.Webhook) bool { return h.Template == t.ID })})
@@ -85,7 +86,8 @@ func (s *site) templatePage(w http.ResponseWriter, r *http.Request, v *visit, st
 	if err != nil {
 		return err
 	}
-	p := pages.TemplatePage{Project: v.in(), Template: t, Hue: slices.Index(s.Templates.Templates(), t), Form: f, CanEdit: v.may(iot.ChangeSettings), Limit: s.Limits.Webhooks,
+	p := pages.TemplatePage{Project: v.in(), Template: t, Hue: slices.Index(s.Templates.Templates(), t), Form: f,
+		CanEdit: v.may(iot.ChangeSettings), Limit: s.Limits.Webhooks,
 		Full: len(hooks) >= s.Limits.Webhooks}
 	if p.Preview, err = s.templatePreview(r, v, t, f); err != nil {
 		return err

@@ -48,7 +48,8 @@ func TestTemplateFormMakesAWebhook(t *testing.T) {
 	if got := p.Find(`[name="description"]`).AttrOr("value", ""); got != "akenza" {
 		t.Errorf("the description is %q", got)
 	}
-	c.post(akenza, p.values()...).is(http.StatusUnprocessableEntity).reads("#field-0-error", "Must not be empty.").has(`#field-0[aria-invalid="true"][autofocus]`, "")
+	c.post(akenza, p.values()...).is(http.StatusUnprocessableEntity).reads("#field-0-error",
+		"Must not be empty.").has(`#field-0[aria-invalid="true"][autofocus]`, "")
 
 	filled := with(p.values(), "fields.uplink_secret", secret, "description", "To akenza")
 	preview := c.postAs(akenza+"/preview", pages.WebhookPreviewID, filled...).is(200)
@@ -96,7 +97,8 @@ func TestTemplateDefaultsAndOptionalFields(t *testing.T) {
 	if got := p.Find(`[name="fields.server_instance"]`).AttrOr("value", ""); got != "gear.cloud.studio" {
 		t.Errorf("the default is %q", got)
 	}
-	c.post(gallery+"/cloud-studio-plugin", with(p.values(), "fields.access_token", "t", "fields.server_instance", "evil.example/a@b")...).is(http.StatusUnprocessableEntity).
+	c.post(gallery+"/cloud-studio-plugin", with(p.values(), "fields.access_token", "t", "fields.server_instance",
+		"evil.example/a@b")...).is(http.StatusUnprocessableEntity).
 		reads("#field-0-error", "Must be a host name")
 	p = c.get(gallery+"/wonderland").is(200).reads("main", "User name (optional)").reads("main", "an API key that may send downlinks")
 	c.post(gallery+"/wonderland", p.values()...).leadsTo("/projects/greenhouse-north/webhooks")
@@ -112,7 +114,8 @@ func TestTemplatesWhereNoWebhookFitsOrNobodyMay(t *testing.T) {
 	w := openWorld(t)
 	viewer := w.as(w.member("viewer@veldhuis.example", iot.Viewer))
 	viewer.get(gallery).is(200).lacks(`a[href$="/webhooks/new"]`)
-	viewer.get(gallery+"/datacake").is(200).reads("main", "an editor of the project can make a webhook of it").has("main fieldset[disabled]", "").lacks(`#webhook-form .btn`)
+	viewer.get(gallery+"/datacake").is(200).reads("main", "an editor of the project can make a webhook of it").has("main fieldset[disabled]",
+		"").lacks(`#webhook-form .btn`)
 	viewer.post(gallery+"/datacake", "description", "x", "fields.token", "t").is(http.StatusForbidden)
 
 	c := w.as(w.owner)

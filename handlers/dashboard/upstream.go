@@ -70,7 +70,8 @@ func (s *site) confirmRemoveUpstream(w http.ResponseWriter, r *http.Request, v *
 	return s.confirm(w, r, v, shellFor{title: "Remove the upstream", here: v.in().Settings()}, http.StatusOK, ui.ConfirmProps{
 		Title:  "Keep downlinks here?",
 		Lead:   "They go on to " + hostOf(h.URL) + " no longer, and what has not reached it yet is not sent. Devices take new ones here.",
-		Action: v.in().RemoveUpstream(), Confirm: "Remove the upstream", Icon: ui.IconTrash, Danger: true, Keep: "Keep it", Back: v.in().Settings(),
+		Action: v.in().RemoveUpstream(), Confirm: "Remove the upstream", Icon: ui.IconTrash, Danger: true, Keep: "Keep it",
+		Back: v.in().Settings(),
 	})
 }
 

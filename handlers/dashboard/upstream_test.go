@@ -13,9 +13,11 @@ func TestUpstreamOfAProject(t *testing.T) {
 	c := w.as(w.owner)
 	const settings = "/projects/greenhouse-north/settings"
 	const app = "https://tts.example/api/v3/as/applications/my-app"
-	c.get(settings).is(200).has(`form[action="`+settings+`/upstream"] [name="key"][type="password"][required]`, "").lacks(`a[href="` + settings + `/upstream/remove"]`)
+	c.get(settings).is(200).has(`form[action="`+settings+`/upstream"] [name="key"][type="password"][required]`,
+		"").lacks(`a[href="` + settings + `/upstream/remove"]`)
 	c.get(settings + "/upstream/remove").is(404)
-	c.post(settings+"/upstream", "url", "tts.example", "key", "").is(422).faulty("url", "Must be the http or https address").faulty("key", "Must be an API key.").has(`[name="name"][value="Greenhouse North"]`, "")
+	c.post(settings+"/upstream", "url", "tts.example", "key", "").is(422).faulty("url", "Must be the http or https address").faulty("key",
+		"Must be an API key.").has(`[name="name"][value="Greenhouse North"]`, "")
 	c.post(settings+"/upstream", "url", app, "key", "NNSXS.A.B").leadsTo(settings)
 	stored := func() *iot.Webhook {
 		h, err := w.db.Upstream(t.Context(), w.project)
@@ -25,8 +27,10 @@ func TestUpstreamOfAProject(t *testing.T) {
 	if h := stored(); h.URL != app || h.Headers[0].Value != "Bearer NNSXS.A.B" {
 		t.Errorf("stored %s with %s", h.URL, h.Headers[0].Value.Reveal())
 	}
-	c.get(settings).has("#toasts", "Downlinks go on to tts.example now.").has(`[name="url"][value="`+app+`"]`, "").has("main", "A key is stored").lacks(`[name="key"][value]:not([value=""])`)
-	c.post(settings+"/upstream", "url", "http://tts.example/api/v3/as/applications/my-app", "key", "").is(422).faulty("key", "goes to no other host")
+	c.get(settings).has("#toasts", "Downlinks go on to tts.example now.").has(`[name="url"][value="`+app+`"]`, "").has("main",
+		"A key is stored").lacks(`[name="key"][value]:not([value=""])`)
+	c.post(settings+"/upstream", "url", "http://tts.example/api/v3/as/applications/my-app", "key", "").is(422).faulty("key",
+		"goes to no other host")
 	c.post(settings+"/upstream", "url", app+"2", "key", "").leadsTo(settings)
 	if h := stored(); h.URL != app+"2" || h.Headers[0].Value != "Bearer NNSXS.A.B" {
 		t.Errorf("stored %s with %s", h.URL, h.Headers[0].Value.Reveal())
@@ -41,7 +45,8 @@ func TestUpstreamOfAProject(t *testing.T) {
 	if len(sent.Items) != 1 || sent.Items[0].WebhookID != stored().Key {
 		t.Fatalf("the deliveries are %+v", sent.Items)
 	}
-	c.get(deliveryLog+"/"+sent.Items[0].ID.String()).is(200).has("main", "Upstream").lacks(`main a[href^="/projects/greenhouse-north/webhooks/"]`)
+	c.get(deliveryLog+"/"+sent.Items[0].ID.String()).is(200).has("main", "Upstream").
+		lacks(`main a[href^="/projects/greenhouse-north/webhooks/"]`)
 
 	c.get(settings+"/upstream/remove").is(200).has("main", "tts.example")
 	c.post(settings + "/upstream/remove").leadsTo(settings)

@@ -49,7 +49,8 @@ func (s *site) listWebhooks(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	p := pages.WebhooksPage{Project: v.in(), Now: s.now(), Limit: s.Limits.Webhooks, CanEdit: v.may(iot.ChangeSettings), Reader: v.name(), Series: deliverySeries()}
+	p := pages.WebhooksPage{Project: v.in(), Now: s.now(), Limit: s.Limits.Webhooks, CanEdit: v.may(iot.ChangeSettings), Reader: v.name(),
+		Series: deliverySeries()}
 	for _, h := range hooks {
 		row, err := s.webhookRow(r, h, figures[h.Key])
 		if err != nil {
@@ -79,7 +80,8 @@ func (s *site) webhookRow(r *http.Request, h *iot.Webhook, st *db.Stats) (pages.
 	if h.Health.Status != iot.Failing || h.Paused {
 		return row, nil
 	}
-	last, err := s.DB.Deliveries(r.Context(), db.DeliveryFilter{ProjectID: h.ProjectID, WebhookID: h.Key, Errors: iot.ErrorClasses(), Limit: 1})
+	last, err := s.DB.Deliveries(r.Context(), db.DeliveryFilter{ProjectID: h.ProjectID, WebhookID: h.Key, Errors: iot.ErrorClasses(),
+		Limit: 1})
 	if err != nil {
 		return row, err
 	}
@@ -107,7 +109,8 @@ func maskedURL(h *iot.Webhook) string {
 
 // question asks before something is done: in the dialog if that is what asks,
 // else on a page.
-func (s *site) question(w http.ResponseWriter, r *http.Request, v *visit, f shellFor, status int, body func(inDialog bool) templ.Component) error {
+func (s *site) question(w http.ResponseWriter, r *http.Request, v *visit, f shellFor, status int,
+	body func(inDialog bool) templ.Component) error {
 	if handlers.IsFragment(r, ui.DialogID) {
 		return handlers.Render(w, r, status, body(true))
 	}
@@ -141,10 +144,11 @@ func (s *site) confirmDeleteWebhook(w http.ResponseWriter, r *http.Request, v *v
 	if err != nil {
 		return err
 	}
-	return s.question(w, r, v, shellFor{title: "Delete " + c.Webhook.Description, here: v.in().Webhooks()}, http.StatusOK, func(inDialog bool) templ.Component {
-		c.InDialog = inDialog
-		return pages.DeleteWebhook(c)
-	})
+	return s.question(w, r, v, shellFor{title: "Delete " + c.Webhook.Description, here: v.in().Webhooks()}, http.StatusOK,
+		func(inDialog bool) templ.Component {
+			c.InDialog = inDialog
+			return pages.DeleteWebhook(c)
+		})
 }
 
 // deleteWebhook removes a webhook and cancels what it owes.
@@ -169,10 +173,11 @@ func (s *site) confirmPauseWebhook(w http.ResponseWriter, r *http.Request, v *vi
 }
 
 func (s *site) pauseQuestion(w http.ResponseWriter, r *http.Request, v *visit, status int, c pages.WebhookConfirm) error {
-	return s.question(w, r, v, shellFor{title: "Pause " + c.Webhook.Description, here: v.in().Webhooks()}, status, func(inDialog bool) templ.Component {
-		c.InDialog = inDialog
-		return pages.PauseWebhook(c)
-	})
+	return s.question(w, r, v, shellFor{title: "Pause " + c.Webhook.Description, here: v.in().Webhooks()}, status,
+		func(inDialog bool) templ.Component {
+			c.InDialog = inDialog
+			return pages.PauseWebhook(c)
+		})
 }
 
 // pauseWebhook stops a webhook, with a person's name and reason.

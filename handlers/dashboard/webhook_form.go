@@ -228,7 +228,8 @@ func (s *site) webhookHeaders(w http.ResponseWriter, r *http.Request, v *visit, 
 }
 
 func (s *site) webhookFormPage(v *visit, e webhookEdit) pages.WebhookFormPage {
-	p := pages.WebhookFormPage{Project: v.in(), Form: e.form, Webhook: e.webhook, Reader: v.name(), Now: s.now(), CanEdit: v.may(iot.ChangeSettings),
+	p := pages.WebhookFormPage{Project: v.in(), Form: e.form, Webhook: e.webhook, Reader: v.name(), Now: s.now(),
+		CanEdit:     v.may(iot.ChangeSettings),
 		HeaderLimit: s.Limits.Headers, HeaderFocus: e.added, MaskFocus: e.path,
 		MaskPaths: lorawan.MaskPaths(), Schedule: webhook.Schedule()}
 	for _, x := range webhook.Variables() {

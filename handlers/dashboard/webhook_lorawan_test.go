@@ -14,7 +14,8 @@ func TestPathsOfTheFieldMaskAreAdded(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	p := c.get(panel+"/new").is(200).has(`datalist option[value="up.uplink_message.f_port"]`, "")
-	form := with(p.values(), "description", "ERP uplinks", "url", "https://erp.example/", "only_lorawan", "on", "message_types", "uplink_message", "mask_path", "received_at")
+	form := with(p.values(), "description", "ERP uplinks", "url", "https://erp.example/", "only_lorawan", "on", "message_types",
+		"uplink_message", "mask_path", "received_at")
 	lines := func(p *page) string { return strings.TrimSpace(p.Find("textarea[name=field_mask]").Text()) }
 	p = c.post(panel+"/new", with(form, "add_path", "on")...).is(200).has(`input[name="mask_path"][value=""]`, "").has("h1", "Add a webhook")
 	if got := lines(p); got != "received_at" {
@@ -42,7 +43,8 @@ func TestTheDownlinkKeyOfAWebhook(t *testing.T) {
 	if h := w.stored(w.webhook.ID); h.DownlinkKey != key {
 		t.Errorf("a mask that was left made it %q", h.DownlinkKey.Reveal())
 	}
-	c.post(one, with(c.get(one).values(), "downlink_key", strings.Repeat("x", 129))...).is(422).faulty("downlink_key", "Must have at most 128 characters.")
+	c.post(one, with(c.get(one).values(), "downlink_key", strings.Repeat("x", 129))...).is(422).faulty("downlink_key",
+		"Must have at most 128 characters.")
 	c.post(one, append(with(c.get(one).values(), "downlink_key", ""), "downlink_key", "")...).leadsTo(panel)
 	if h := w.stored(w.webhook.ID); h.DownlinkKey != "" {
 		t.Errorf("an empty field left %q", h.DownlinkKey.Reveal())
@@ -52,9 +54,11 @@ func TestTheDownlinkKeyOfAWebhook(t *testing.T) {
 func TestWebhookOfATemplateSaysSo(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Idle", URL: "https://h/", Format: iot.JSON, MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings(), Template: "gone"}
+	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Idle", URL: "https://h/", Format: iot.JSON, MessageTypes: iot.Routes{},
+		Settings: iot.DefaultSettings(), Template: "gone"}
 	w.must(w.db.CreateWebhook(h, w.owner.Email))
-	c.get(panel+"/idle").is(200).has("main", "from the template gone").has("main", "It sends nothing, as it has no message types").lacks(`a[href$="/templates/gone"]`)
+	c.get(panel+"/idle").is(200).has("main", "from the template gone").has("main",
+		"It sends nothing, as it has no message types").lacks(`a[href$="/templates/gone"]`)
 	c.get(panel).has("#webhook-idle", "none, so it sends nothing").has("#webhook-idle", "gone")
 	for _, k := range iot.MessageTypes() {
 		h.MessageTypes[k] = iot.Route{}

@@ -57,7 +57,8 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 
 // previewOf completes a preview of the webhook that a form describes. fault is
 // what is wrong with the form.
-func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form *handlers.Form, h *iot.Webhook, fault error) (pages.WebhookPreview, error) {
+func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form *handlers.Form, h *iot.Webhook,
+	fault error) (pages.WebhookPreview, error) {
 	list, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectID: v.project.Key, Limit: previewMessages})
 	if err != nil {
 		return p, err
@@ -144,7 +145,8 @@ func (s *site) messageOptions(list []iot.Message, chosen string) []pages.Message
 	for i := range list {
 		m := &list[i]
 		words := []string{ui.AgoText(m.ReceivedAt, s.now()), m.Device, string(m.Type), pages.Plain(m.Channel)}
-		o := pages.MessageOption{ID: m.ID.String(), Label: strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", "), Chosen: m.ID.String() == chosen}
+		o := pages.MessageOption{ID: m.ID.String(), Label: strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", "),
+			Chosen: m.ID.String() == chosen}
 		sample = sample && !o.Chosen
 		options = append(options, o)
 	}

@@ -13,11 +13,13 @@ func TestPreviewShowsWhatWouldBeSent(t *testing.T) {
 	w := openWorld(t)
 	id := w.send(`{"payload":{"vwc":11.420,"site":"<b>"},"channel":"alarms"}`)
 	c := w.as(w.owner)
-	form := with(c.get(panel+"/"+w.webhook.ID).values(), "url", "https://erp.veldhuis.example/{deviceID}", "payload_only", "on", "header_rows", "2",
+	form := with(c.get(panel+"/"+w.webhook.ID).values(), "url", "https://erp.veldhuis.example/{deviceID}", "payload_only", "on", "header_rows",
+		"2",
 		"headers.1.name", "X-Site", "headers.1.value", "{projectID}/{channel}", "message", id.String())
 	p := c.postAs(preview, pages.WebhookPreviewID, form...).is(200)
 	p.lacks("h1").reads("#webhook-preview", "It matches").reads("#preview-url", "POST https://erp.veldhuis.example/soil-probe-07").
-		reads("#preview-body", `"vwc": 11.420`).reads("#webhook-preview", "27 bytes").reads("#webhook-preview", "X-Site greenhouse-north/alarms").reads("#webhook-preview", "Authorization •••").
+		reads("#preview-body", `"vwc": 11.420`).reads("#webhook-preview", "27 bytes").reads("#webhook-preview",
+		"X-Site greenhouse-north/alarms").reads("#webhook-preview", "Authorization •••").
 		reads("#webhook-preview .checks", "The webhook takes every channel.")
 	if strings.Contains(p.body, headerSecret) {
 		t.Error("the secret is in the preview")
@@ -43,14 +45,19 @@ func TestPreviewSaysWhyThereIsNone(t *testing.T) {
 	}
 	sent("url", "ftp://x").reads("#webhook-preview", "Not yet").reads("#webhook-preview li", "URL: ").lacks("#preview-url")
 	sent("url", "https://x.example/", "device", "nobody").reads("#webhook-preview li", "There is no such device").lacks("#preview-url")
-	sent("url", "https://x.example/", "header_rows", "2", "headers.1.name", "Host", "timeout", "99", "message_types", "join_accept", "path.join_accept", "//x").
-		reads("#webhook-preview li:nth-child(1)", "Headers: Thingpost sets Host itself.").reads("#webhook-preview li:nth-child(2)", "Path of join_accept: ").reads("#webhook-preview li:nth-child(3)", "Timeout: must be 1 to 30 seconds.")
+	sent("url", "https://x.example/", "header_rows", "2", "headers.1.name", "Host", "timeout", "99", "message_types", "join_accept",
+		"path.join_accept", "//x").
+		reads("#webhook-preview li:nth-child(1)", "Headers: Thingpost sets Host itself.").reads("#webhook-preview li:nth-child(2)",
+		"Path of join_accept: ").reads("#webhook-preview li:nth-child(3)", "Timeout: must be 1 to 30 seconds.")
 	p := sent("url", "https://x.example/")
-	p.reads("#webhook-preview", "It matches").reads("#preview-body", "This is a test from Thingpost.").reads("#preview-message option[selected]", "A test message")
+	p.reads("#webhook-preview", "It matches").reads("#preview-body", "This is a test from Thingpost.").reads("#preview-message "+
+		"option[selected]", "A test message")
 	p.lacks(".alert")
-	sent("url", "http://127.0.0.1:1880/x").reads(".alert[data-tone=warning]", "is not reached unless the operator allows it").reads("#preview-url", "127.0.0.1:1880")
+	sent("url", "http://127.0.0.1:1880/x").reads(".alert[data-tone=warning]",
+		"is not reached unless the operator allows it").reads("#preview-url", "127.0.0.1:1880")
 	w.send(`{"payload":{"webhook_channel":"alarms"}}`)
-	sent("url", "https://x.example/", "channel", "alarms", "payload_only", "on").reads("#webhook-preview", "It matches, and is skipped").reads(".alert", "Nothing is sent: ").lacks("#preview-url")
+	sent("url", "https://x.example/", "channel", "alarms", "payload_only", "on").reads("#webhook-preview",
+		"It matches, and is skipped").reads(".alert", "Nothing is sent: ").lacks("#preview-url")
 }
 
 func TestPreviewChoosesAMessageThatMatches(t *testing.T) {
@@ -88,5 +95,6 @@ func TestPreviewWithoutScripts(t *testing.T) {
 func TestPreviewOfAPausedWebhookSaysSo(t *testing.T) {
 	w := openWorld(t)
 	w.must(w.db.PauseWebhook(w.webhook, "Sam", "broken", w.owner.Email))
-	w.as(w.owner).get(panel+"/"+w.webhook.ID).reads(".checks [data-no]", "The webhook is paused by Sam: broken.").reads(".badge", "Paused by Sam")
+	w.as(w.owner).get(panel+"/"+w.webhook.ID).reads(".checks [data-no]", "The webhook is paused by Sam: broken.").reads(".badge",
+		"Paused by Sam")
 }

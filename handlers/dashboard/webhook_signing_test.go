@@ -23,7 +23,8 @@ func TestSigningSaysWhichLibrariesCannotVerify(t *testing.T) {
 		{"protobuf", []string{"format", "protobuf"}, ""},
 		{"signed protobuf", []string{"signed", "on", "format", "protobuf"}, "they refuse Protocol Buffers whatever their options"},
 		{"signed payload", []string{"signed", "on", "payload_only", "on"}, ""},
-		{"signed payload of uplinks", []string{"signed", "on", "payload_only", "on", "message_types", "uplink_message", "format", "json"}, "the bytes of an uplink without a decoded payload"},
+		{"signed payload of uplinks", []string{"signed", "on", "payload_only", "on", "message_types", "uplink_message", "format", "json"},
+			"the bytes of an uplink without a decoded payload"},
 		{"signed json of uplinks", []string{"signed", "on", "message_types", "uplink_message", "format", "json"}, ""},
 	} {
 		p := c.postAs(preview, pages.WebhookPreviewID, with(form, k.changes...)...).is(200)

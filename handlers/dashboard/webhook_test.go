@@ -112,9 +112,11 @@ func TestPanelShowsEachWebhookAsItIs(t *testing.T) {
 	p.reads("h1", "Configure webhooks").reads("#webhooks", "3 of 5 webhooks").reads(".page-head .actions", "Add webhook")
 	first := "#webhook-erp-goods-in"
 	p.reads(first+" h2", "ERP goods-in").reads(first+" .badge", "No deliveries yet").reads(first, "https://erp.veldhuis.example/hook").
-		reads(first+" .facts", "Type user Channel * Body Envelope Headers 1, secret").reads(first+" .contents", "Backlog 1").reads(first+" .menu", "Delete…")
+		reads(first+" .facts", "Type user Channel * Body Envelope Headers 1, secret").reads(first+" .contents", "Backlog 1").reads(first+" .menu",
+		"Delete…")
 	p.reads("#webhook-node-red-flows .facts", "Channel alarms Body Payload only Headers none Signed yes")
-	p.reads("#webhook-pager .badge", "Paused by you").reads("#webhook-pager .alert", "Paused by Marit Veldhuis on 21 November 2026, 10:04:00: “flows move to the new Pi”.").
+	p.reads("#webhook-pager .badge", "Paused by you").reads("#webhook-pager .alert",
+		"Paused by Marit Veldhuis on 21 November 2026, 10:04:00: “flows move to the new Pi”.").
 		reads("#webhook-pager .actions", "Resume")
 	if strings.Contains(p.body, headerSecret) || strings.Contains(p.body, signingSecret) {
 		t.Error("a secret is on the page")
@@ -122,26 +124,31 @@ func TestPanelShowsEachWebhookAsItIs(t *testing.T) {
 	editor := w.as(w.member("sam@veldhuis.example", iot.Editor)).get(panel)
 	editor.reads("#webhook-pager .badge", "Paused by Marit Veldhuis")
 	viewer := w.as(w.member("vic@veldhuis.example", iot.Viewer)).get(panel).is(200)
-	viewer.lacks("#webhooks form").lacks(`a[href$="/delete"]`).lacks(`a[href$="/webhooks/new"]`).reads("#webhook-pager .menu", "Its deliveries")
+	viewer.lacks("#webhooks form").lacks(`a[href$="/delete"]`).lacks(`a[href$="/webhooks/new"]`).reads("#webhook-pager .menu",
+		"Its deliveries")
 }
 
 func TestPanelOfFailingAndPausedByThingpost(t *testing.T) {
 	w := openWorld(t)
 	id := w.send(`{"payload":{"n":1}}`)
 	d := w.deliveryOf(id, w.webhook)
-	w.attempted(d, failedAttempt(1, 503, "The receiver answered 503 Service Unavailable: check that it is running."), iot.Pending, iot.At(w.clock.Now()).Add(time.Minute))
+	w.attempted(d, failedAttempt(1, 503, "The receiver answered 503 Service Unavailable: check that it is running."), iot.Pending,
+		iot.At(w.clock.Now()).Add(time.Minute))
 	p := w.as(w.owner).get(panel).is(200)
 	p.reads(".badge", "Failing").reads(".alert strong", "The receiver answered 503 Service Unavailable").
-		reads(".alert", "check that it is running. Once, at 10:04:00.").reads(".alert", "Next try in 1 min, at 10:05:00. Nothing is lost: it goes on trying for 24 hours.")
+		reads(".alert", "check that it is running. Once, at 10:04:00.").reads(".alert",
+		"Next try in 1 min, at 10:05:00. Nothing is lost: it goes on trying for 24 hours.")
 	if got := p.Find(".alert a").AttrOr("href", ""); got != "/projects/greenhouse-north/deliveries/"+d.ID.String() {
 		t.Errorf("the last attempt is at %s", got)
 	}
 	d = w.deliveryOf(id, w.webhook)
-	o := &iot.Outcome{Delivery: d, Attempt: failedAttempt(2, 410, "The receiver answered 410 Gone: it wants no more messages here."), Status: iot.Failed, PauseReason: "It answered 410 Gone."}
+	o := &iot.Outcome{Delivery: d, Attempt: failedAttempt(2, 410, "The receiver answered 410 Gone: it wants no more messages here."),
+		Status: iot.Failed, PauseReason: "It answered 410 Gone."}
 	o.Attempt.At = iot.At(w.clock.Now())
 	w.outcome(o)
 	p = w.as(w.owner).get(panel)
-	p.reads(".badge", "Paused: 410 Gone").reads(".alert", "It answered 410 Gone on 21 November 2026, 10:04:00, which asks us to stop. Check the address before you resume. New messages are kept")
+	p.reads(".badge", "Paused: 410 Gone").reads(".alert", "It answered 410 Gone on 21 November 2026, 10:04:00, which asks us to stop. "+
+		"Check the address before you resume. New messages are kept")
 }
 
 func TestPanelSectionAlone(t *testing.T) {
@@ -168,10 +175,12 @@ func TestSixthWebhookIsRefused(t *testing.T) {
 		w.newWebhook("Webhook " + strconv.Itoa(i))
 	}
 	p := c.get(panel).is(200)
-	p.reads("#webhooks", "5 of 5 webhooks This host allows five for each project. Delete one to add another, or ask the operator to raise -max-webhooks.")
+	p.reads("#webhooks", "5 of 5 webhooks This host allows five for each project. Delete one to add another, or ask the operator to raise "+
+		"-max-webhooks.")
 	p.lacks(`a[href$="/webhooks/new"]`).lacks(`a[href*="copy="]`)
 	c.get(panel+"/new").is(http.StatusConflict).reads("main", "This project has 5 of 5 webhooks")
-	c.post(panel+"/new", with(form, "description", "One too many", "url", "https://x.example/")...).is(http.StatusConflict).reads("main", "all that this host allows")
+	c.post(panel+"/new", with(form, "description", "One too many", "url", "https://x.example/")...).is(http.StatusConflict).reads("main",
+		"all that this host allows")
 	if hooks, err := w.db.Webhooks(t.Context(), w.project.Key); err != nil || len(hooks) != 5 {
 		t.Errorf("there are %d webhooks: %v", len(hooks), err)
 	}
@@ -181,16 +190,21 @@ func TestNewWebhookIsStoredAsTyped(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	form := c.get(panel + "/new").is(200).values()
-	c.post(panel+"/new", with(form, "description", " Alarm desk ", "url", "https://desk.example/{deviceID}?site={projectID}", "type", "iottly", "channel", "alarms", "payload_only", "on",
-		"header_rows", "3", "headers.0.name", "X-Site", "headers.0.value", "{projectID}", "headers.1.name", "", "headers.2.name", "Authorization", "headers.2.value", "Bearer 1", "headers.2.secret", "on",
-		"device", w.device.ID, "timeout", "2.5", "give_up_after", "3", "give_up_unit", "d", "max_in_flight", "7", "max_per_second", "20", "in_order", "on", "path.iottly", "/agent")...).leadsTo(panel)
+	c.post(panel+"/new", with(form, "description", " Alarm desk ", "url", "https://desk.example/{deviceID}?site={projectID}", "type", "iottly",
+		"channel", "alarms", "payload_only", "on",
+		"header_rows", "3", "headers.0.name", "X-Site", "headers.0.value", "{projectID}", "headers.1.name", "", "headers.2.name", "Authorization",
+		"headers.2.value", "Bearer 1", "headers.2.secret", "on",
+		"device", w.device.ID, "timeout", "2.5", "give_up_after", "3", "give_up_unit", "d", "max_in_flight", "7", "max_per_second", "20",
+		"in_order", "on", "path.iottly", "/agent")...).leadsTo(panel)
 	h := w.stored("alarm-desk")
-	want := iot.Settings{TimeoutMS: 2500, GiveUpAfterMS: (3 * 24 * time.Hour).Milliseconds(), InOrder: true, MaxInFlight: 7, MaxPerSecond: 20, RetryOn: []iot.ErrorClass{}}
+	want := iot.Settings{TimeoutMS: 2500, GiveUpAfterMS: (3 * 24 * time.Hour).Milliseconds(), InOrder: true, MaxInFlight: 7, MaxPerSecond: 20,
+		RetryOn: []iot.ErrorClass{}}
 	if !reflect.DeepEqual(h.Settings, want) {
 		t.Errorf("settings %+v", h.Settings)
 	}
 	headers := []iot.Header{{Name: "X-Site", Value: "{projectID}"}, {Name: "Authorization", Value: "Bearer 1", Secret: true}}
-	if h.Description != "Alarm desk" || h.Channel != "alarms" || !h.PayloadOnly || h.Device != w.device.ID || !reflect.DeepEqual(h.Headers, headers) ||
+	if h.Description != "Alarm desk" || h.Channel != "alarms" || !h.PayloadOnly || h.Device != w.device.ID ||
+		!reflect.DeepEqual(h.Headers, headers) ||
 		!reflect.DeepEqual(h.MessageTypes, iot.Routes{iot.Iottly: {Path: "/agent"}}) || h.Format != iot.Envelope {
 		t.Errorf("%+v", h)
 	}
@@ -201,13 +215,15 @@ func TestTheFormatAndTheFieldMask(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	form := c.get(panel+"/new").is(200).reads("select[name=format] option[selected]", "By message type").values()
-	c.post(panel+"/new", with(form, "description", "ERP uplinks", "url", "https://erp.example/", "only_lorawan", "on", "message_types", "uplink_message",
+	c.post(panel+"/new", with(form, "description", "ERP uplinks", "url", "https://erp.example/", "only_lorawan", "on", "message_types",
+		"uplink_message",
 		"field_mask", " end_device_ids \r\n\r\nup.uplink_message.f_port,received_at")...).leadsTo(panel)
 	h := w.stored("erp-uplinks")
 	if h.Format != iot.JSON || !slices.Equal(h.FieldMask, []string{"end_device_ids", "up.uplink_message.f_port", "received_at"}) {
 		t.Errorf("%s %q", h.Format, h.FieldMask)
 	}
-	p := c.get(panel+"/erp-uplinks").is(200).reads("select[name=format] option[selected]", "JSON of The Things Stack").lacks("select[name=format] option[value='']")
+	p := c.get(panel+"/erp-uplinks").is(200).reads("select[name=format] option[selected]",
+		"JSON of The Things Stack").lacks("select[name=format] option[value='']")
 	if got := p.Find("textarea[name=field_mask]").Text(); strings.TrimSpace(got) != "end_device_ids\nup.uplink_message.f_port\nreceived_at" {
 		t.Errorf("the form shows %q", got)
 	}
@@ -216,15 +232,19 @@ func TestTheFormatAndTheFieldMask(t *testing.T) {
 		t.Errorf("%s %q", h.Format, h.FieldMask)
 	}
 	edit := c.get(panel + "/erp-uplinks").values()
-	c.post(panel+"/erp-uplinks", with(edit, "field_mask", "up.uplink_message.rx_metadata.rssi")...).is(http.StatusUnprocessableEntity).faulty("field_mask", "stays or goes as a whole")
-	c.post(panel+"/erp-uplinks", with(edit, "format", "envelope")...).is(http.StatusUnprocessableEntity).faulty("field_mask", "Works with the formats json and protobuf only")
-	c.post(panel+"/erp-uplinks", with(edit, "payload_only", "on", "field_mask", "")...).is(http.StatusUnprocessableEntity).reads("main", "works with the formats envelope and json")
+	c.post(panel+"/erp-uplinks", with(edit, "field_mask", "up.uplink_message.rx_metadata.rssi")...).is(http.StatusUnprocessableEntity).faulty(
+		"field_mask", "stays or goes as a whole")
+	c.post(panel+"/erp-uplinks", with(edit, "format", "envelope")...).is(http.StatusUnprocessableEntity).faulty("field_mask",
+		"Works with the formats json and protobuf only")
+	c.post(panel+"/erp-uplinks", with(edit, "payload_only", "on", "field_mask", "")...).is(http.StatusUnprocessableEntity).reads("main",
+		"works with the formats envelope and json")
 }
 
 func TestBadFieldsOfAWebhookAreNamed(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	form := with(c.get(panel+"/new").values(), "description", "Alarm desk", "url", "https://desk.example/in", "header_rows", "1", "headers.0.name", "X-Site", "headers.0.value", "north")
+	form := with(c.get(panel+"/new").values(), "description", "Alarm desk", "url", "https://desk.example/in", "header_rows", "1",
+		"headers.0.name", "X-Site", "headers.0.value", "north")
 	for _, tt := range []struct {
 		name   string
 		change []string
@@ -235,9 +255,11 @@ func TestBadFieldsOfAWebhookAreNamed(t *testing.T) {
 		{"no URL", []string{"url", ""}, "url", "Must not be empty"},
 		{"a URL of another kind", []string{"url", "ftp://x.example/"}, "url", "http"},
 		{"a long channel", []string{"channel", strings.Repeat("x", 255)}, "channel", "Must have at most 254 characters."},
-		{"a header of ours", []string{"headers.0.name", "Content-Length"}, "headers.0.name", "Thingpost sets Content-Length itself. Remove it, or use another name."},
+		{"a header of ours", []string{"headers.0.name", "Content-Length"}, "headers.0.name",
+			"Thingpost sets Content-Length itself. Remove it, or use another name."},
 		{"a line break in a header", []string{"headers.0.value", "a\r\nX-Evil: 1"}, "headers.0.value", "line breaks"},
-		{"a mask of nothing", []string{"headers.0.value", iot.Mask, "headers.0.secret", "on"}, "headers.0.value", "only the mask of a stored value"},
+		{"a mask of nothing", []string{"headers.0.value", iot.Mask, "headers.0.secret", "on"}, "headers.0.value",
+			"only the mask of a stored value"},
 		{"a device that is not there", []string{"device", "nobody"}, "device", "There is no such device in this project."},
 		{"words for a timeout", []string{"timeout", "soon"}, "timeout", "Must be 1 to 30 seconds."},
 		{"a long timeout", []string{"timeout", "31"}, "timeout", "Must be 1 to 30 seconds."},
@@ -291,7 +313,8 @@ func TestSeveralFaultsFocusTheFirst(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	form := c.get(panel + "/new").values()
-	p := c.post(panel+"/new", with(form, "description", "x", "url", "nowhere", "channel", strings.Repeat("x", 255), "timeout", "0")...).is(http.StatusUnprocessableEntity)
+	p := c.post(panel+"/new", with(form, "description", "x", "url", "nowhere", "channel", strings.Repeat("x", 255), "timeout",
+		"0")...).is(http.StatusUnprocessableEntity)
 	p.reads("form", "Three fields need a change")
 	if focused := p.Find("[autofocus]"); focused.Length() != 1 || focused.AttrOr("name", "") != "url" {
 		t.Errorf("focused: %d, %s", focused.Length(), focused.AttrOr("name", ""))
@@ -307,15 +330,18 @@ func TestHeadersComeAndGoWithoutScripts(t *testing.T) {
 	if got := p.Find(`[name="description"]`).AttrOr("value", ""); got != "Kept" {
 		t.Errorf("the description is %q", got)
 	}
-	form = with(p.values(), "header_rows", "3", "headers.0.name", "A", "headers.1.name", "B", "headers.1.value", "2", "headers.1.secret", "on", "headers.2.name", "C", "remove", "0")
+	form = with(p.values(), "header_rows", "3", "headers.0.name", "A", "headers.1.name", "B", "headers.1.value", "2", "headers.1.secret", "on",
+		"headers.2.name", "C", "remove", "0")
 	p = c.post(panel+"/new", form...).is(200)
 	p.reads("#webhook-headers", "2 of 5")
-	if got := []string{p.Find(`[name="headers.0.name"]`).AttrOr("value", ""), p.Find(`[name="headers.0.value"]`).AttrOr("type", ""), p.Find(`[name="headers.1.name"]`).AttrOr("value", "")}; !slices.Equal(got, []string{"B", "password", "C"}) {
+	if got := []string{p.Find(`[name="headers.0.name"]`).AttrOr("value", ""), p.Find(`[name="headers.0.value"]`).AttrOr("type", ""),
+		p.Find(`[name="headers.1.name"]`).AttrOr("value", "")}; !slices.Equal(got, []string{"B", "password", "C"}) {
 		t.Errorf("left are %q", got)
 	}
 	full := with(p.values(), "header_rows", "5", "add", "header")
 	p = c.post(panel+"/new", full...).is(200)
-	p.reads("#webhook-headers", "5 of 5").reads("#webhook-headers", "This host allows five headers for each webhook.").lacks(`[name="add"]`).lacks(`[name="headers.5.name"]`)
+	p.reads("#webhook-headers", "5 of 5").reads("#webhook-headers",
+		"This host allows five headers for each webhook.").lacks(`[name="add"]`).lacks(`[name="headers.5.name"]`)
 
 	for _, forged := range []string{"-1", "7", "x", "99999999999999999999"} {
 		c.post(panel+"/new", with(full, "add", "", "remove", forged)...)
@@ -374,7 +400,8 @@ func TestStoredSecretsStayWhereTheyAre(t *testing.T) {
 		t.Error("the value is lost when the name's case changes")
 	}
 	form = c.get(edit).values()
-	for name, change := range map[string][]string{"another name": {"headers.0.name", "X-Other"}, "no longer secret": {"headers.0.secret", ""}} {
+	for name, change := range map[string][]string{"another name": {"headers.0.name", "X-Other"},
+		"no longer secret": {"headers.0.secret", ""}} {
 		p := c.post(edit, with(form, change...)...).is(http.StatusUnprocessableEntity)
 		if p.Find(`[name="headers.0.value"][aria-invalid="true"]`).Length() != 1 || strings.Contains(p.body, headerSecret) {
 			t.Errorf("%s: the value is not refused", name)
@@ -444,7 +471,8 @@ func TestViewerLooksAtAWebhook(t *testing.T) {
 	second := w.send(`{"payload":{"n":2},"type":"iottly"}`)
 	c := w.as(w.member("vic@veldhuis.example", iot.Viewer))
 	p := c.get(panel + "/" + w.webhook.ID).is(200)
-	p.reads(".alert", "an editor of the project can change it").reads("fieldset[disabled]", "Destination").lacks(`button:contains("Save")[data-variant]`)
+	p.reads(".alert", "an editor of the project can change it").reads("fieldset[disabled]",
+		"Destination").lacks(`button:contains("Save")[data-variant]`)
 	p.reads("#webhook-preview", "It matches")
 	if p.Find("#webhook-preview").Is("[hx-post]") || p.Find("#preview-message").AttrOr("form", "") != "webhook-look" {
 		t.Error("the preview asks for what a viewer may not")

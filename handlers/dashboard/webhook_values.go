@@ -86,7 +86,8 @@ func setHeader(f *handlers.Form, i int, h headerRow) {
 func headerRows(f *handlers.Form) []headerRow {
 	rows := make([]headerRow, pages.HeaderRows(f))
 	for i := range rows {
-		rows[i] = headerRow{f.Value(pages.HeaderField(i, "name")), f.Raw(pages.HeaderField(i, "value")), f.Checked(pages.HeaderField(i, "secret"))}
+		rows[i] = headerRow{f.Value(pages.HeaderField(i, "name")), f.Raw(pages.HeaderField(i, "value")),
+			f.Checked(pages.HeaderField(i, "secret"))}
 	}
 	return rows
 }

@@ -11,7 +11,8 @@ import (
 
 func TestFormHoldsAllThatItShows(t *testing.T) {
 	usual := func(change func(*iot.Webhook)) *iot.Webhook {
-		h := &iot.Webhook{ID: "w", Description: "D", URL: "https://x.example/{channel}", MessageTypes: iot.Routes{iot.User: {}}, Headers: []iot.Header{},
+		h := &iot.Webhook{ID: "w", Description: "D", URL: "https://x.example/{channel}", MessageTypes: iot.Routes{iot.User: {}},
+			Headers:  []iot.Header{},
 			Settings: iot.DefaultSettings(), Format: iot.Envelope, FieldMask: []string{}}
 		h.Settings.RetryOn = nil
 		change(h)
@@ -31,7 +32,8 @@ func TestFormHoldsAllThatItShows(t *testing.T) {
 			h.Headers = []iot.Header{{Name: "A", Value: " v "}, {Name: "B", Value: "s3cr3t", Secret: true}, {Name: "C", Value: ""}}
 		}),
 		"odd settings": usual(func(h *iot.Webhook) {
-			h.Settings = iot.Settings{TimeoutMS: 1234, GiveUpAfterMS: 90_500, InOrder: true, MaxInFlight: 3, MaxPerSecond: 10_000, RetryOn: []iot.ErrorClass{iot.ErrDNS, iot.ErrHTTP5xx}}
+			h.Settings = iot.Settings{TimeoutMS: 1234, GiveUpAfterMS: 90_500, InOrder: true, MaxInFlight: 3, MaxPerSecond: 10_000,
+				RetryOn: []iot.ErrorClass{iot.ErrDNS, iot.ErrHTTP5xx}}
 		}),
 		"from elsewhere": usual(func(h *iot.Webhook) {
 			h.Format, h.FieldMask, h.Template, h.DownlinkKey = iot.JSON, []string{"up"}, "acme", "key"

@@ -243,9 +243,11 @@ func (s *server) noMethod(w http.ResponseWriter, r *http.Request, allowed string
 
 // health says that the service is there.
 func (s *server) health(w http.ResponseWriter, r *http.Request, _ *caller) error {
-	service := map[string]string{"svcthings": "things", "svcauth": "auth", "svcusers": "users", "http": "http", "svchttp": "http"}[prefixOf(r.Context())]
+	service := map[string]string{"svcthings": "things", "svcauth": "auth", "svcusers": "users", "http": "http",
+		"svchttp": "http"}[prefixOf(r.Context())]
 	if service == "" {
 		service = "webhooks"
 	}
-	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"status": "pass", "version": s.Version, "commit": "", "description": service + " service", "build_time": ""})
+	return handlers.WriteJSON(w, http.StatusOK, map[string]string{"status": "pass", "version": s.Version, "commit": "",
+		"description": service + " service", "build_time": ""})
 }

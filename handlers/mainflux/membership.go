@@ -99,7 +99,8 @@ func (s *server) showMembership(w http.ResponseWriter, r *http.Request, c *calle
 	if err != nil {
 		return err
 	}
-	return handlers.WriteJSON(w, http.StatusOK, membershipJSON{MemberID: m.Account.ID, OrgID: o.UUID, Email: m.Account.Email, Role: m.Role, CreatedAt: m.AddedAt, UpdatedAt: m.AddedAt})
+	return handlers.WriteJSON(w, http.StatusOK, membershipJSON{MemberID: m.Account.ID, OrgID: o.UUID, Email: m.Account.Email, Role: m.Role,
+		CreatedAt: m.AddedAt, UpdatedAt: m.AddedAt})
 }
 
 // membershipsBody is what is given of members: by email or id, viewers unless

@@ -18,7 +18,8 @@ func TestPublish(t *testing.T) {
 	const payload = ` {"n": 12345678901234567890, "h":"<&>", "n":1.10 } `
 	for path, channel := range map[string]string{
 		"/http/messages": "", "/http/messages/": "", "/messages": "", "/messages/": "", "/svchttp/messages": "",
-		"/messages/a": "a", "/http/messages/a/b": "a.b", "/messages//a//b/": "a.b", "/messages/a.b": "a.b", "/messages/a%2Fb": "a.b", "/messages/Ä": "Ä", "/messages/*": "*",
+		"/messages/a": "a", "/http/messages/a/b": "a.b", "/messages//a//b/": "a.b", "/messages/a.b": "a.b", "/messages/a%2Fb": "a.b",
+		"/messages/Ä": "Ä", "/messages/*": "*",
 	} {
 		if a := w.publish(path, "application/json", payload); a.body != "" {
 			t.Errorf("%s answers %s", path, a.body)
@@ -62,7 +63,8 @@ func TestErrorsOfPublishing(t *testing.T) {
 		w.refused(400, "unable to parse JSON object", "POST", "/messages", "", body, as(thing, "application/senml+json"))
 	}
 	w.refused(400, "failed to decode senml", "POST", "/messages", "", `[{"n":"a","v":1}]`, as(thing, "application/senml+cbor"))
-	w.refused(413, "The body has more than 1048576 bytes.", "POST", "/messages", "", `"`+strings.Repeat("x", iot.MaxMessageBytes)+`"`, as(thing, kind))
+	w.refused(413, "The body has more than 1048576 bytes.", "POST", "/messages", "", `"`+strings.Repeat("x", iot.MaxMessageBytes)+`"`,
+		as(thing, kind))
 	w.refused(405, "method not allowed", "GET", "/messages", "", "", as(thing, kind))
 	if n := w.queuedCount(); n != 0 {
 		t.Errorf("%d deliveries are made of what was refused", n)
@@ -86,11 +88,16 @@ func TestProfilesTreatWhatIsPublished(t *testing.T) {
 	w.hooks(`[{"name":"all","url":"https://a.example"}]`)
 	const senml = "application/senml+json"
 	for name, c := range map[string]struct{ config, kind, payload, want string }{
-		"JSON":    {`{"content_type":"application/json","webhook":true,"write":true}`, "application/json", `{ "n":12345678901234567890,"h":"<&>"}`, `{ "n":12345678901234567890,"h":"<&>"}`},
-		"a list":  {`{"content_type":"application/json","webhook":true}`, "application/json", `[{"a":1}, {"a":2}]`, `[{"a":1}, {"a":2}]`},
-		"filters": {`{"content_type":"application/json","webhook_enabled":true,"transformer":{"data_filters":["b.c"],"data_field":"d"}}`, "application/json", `{"d":{"a":1,"b":{"c":1.10,"x":2}}}`, `{"b":{"c":1.10}}`},
-		"Created": {`{"content_type":"application/json","webhook_enabled":true,"transformer":{"time_field":"t","time_format":"unix_ms"}}`, "application/json", `[{"t":1700000000123}]`, `[{"t":1700000000123,"Created":1700000000123000000}]`},
-		"SenML":   {`{"content_type":"application/senml+json","webhook_enabled":true}`, senml, `[{"bn":"dev1:","bt":1700000000,"n":"temp","u":"Cel","v":21.5}]`, `[{"name":"dev1:temp","unit":"Cel","time":1700000000000000000,"value":21.5}]`},
+		"JSON": {`{"content_type":"application/json","webhook":true,"write":true}`, "application/json",
+			`{ "n":12345678901234567890,"h":"<&>"}`, `{ "n":12345678901234567890,"h":"<&>"}`},
+		"a list": {`{"content_type":"application/json","webhook":true}`, "application/json", `[{"a":1}, {"a":2}]`, `[{"a":1}, {"a":2}]`},
+		"filters": {`{"content_type":"application/json","webhook_enabled":true,"transformer":{"data_filters":["b.c"],"data_field":"d"}}`,
+			"application/json", `{"d":{"a":1,"b":{"c":1.10,"x":2}}}`, `{"b":{"c":1.10}}`},
+		"Created": {`{"content_type":"application/json","webhook_enabled":true,"transformer":{"time_field":"t","time_format":"unix_ms"}}`,
+			"application/json", `[{"t":1700000000123}]`, `[{"t":1700000000123,"Created":1700000000123000000}]`},
+		"SenML": {`{"content_type":"application/senml+json","webhook_enabled":true}`, senml,
+			`[{"bn":"dev1:","bt":1700000000,"n":"temp","u":"Cel","v":21.5}]`, `[{"name":"dev1:temp","unit":"Cel","time":1700000000000000000,` +
+				`"value":21.5}]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.T = t
@@ -128,7 +135,8 @@ func TestProfilesTreatWhatIsPublished(t *testing.T) {
 	if q := w.last(); !q.Message.Transient {
 		t.Error("a message of a profile with write off is kept")
 	}
-	w.refused(400, "unable to parse JSON object", "POST", "/messages", "", `5`, func(r *http.Request) { r.Header.Set("Authorization", "Thing "+thingKey) })
+	w.refused(400, "unable to parse JSON object", "POST", "/messages", "", `5`,
+		func(r *http.Request) { r.Header.Set("Authorization", "Thing "+thingKey) })
 }
 
 func TestCommandsAreDownlinks(t *testing.T) {
@@ -152,7 +160,8 @@ func TestCommandsAreDownlinks(t *testing.T) {
 		}
 		return body
 	}
-	if got := [4]string{take(w.device), take(w.device), take(w.device), take(second)}; got != [4]string{`{"open":true} to valve.open`, `[1,2]`, "nothing", `[1,2]`} {
+	if got := [4]string{take(w.device), take(w.device), take(w.device), take(second)}; got != [4]string{`{"open":true} to valve.open`, `[1,2]`,
+		"nothing", `[1,2]`} {
 		t.Errorf("taken: %q", got)
 	}
 	w.refused(403, "failed to perform authorization over the entity", "POST", thing, w.viewer, `{}`)
@@ -162,7 +171,8 @@ func TestCommandsAreDownlinks(t *testing.T) {
 	w.refused(400, "unable to parse JSON object", "POST", thing, w.editor, `{`)
 	w.refused(400, "malformed subtopic", "POST", thing+"/a*", w.editor, `{}`)
 	w.refused(401, "missing or invalid bearer user token", "POST", thing, "", `{}`)
-	w.refused(415, "unsupported content type", "POST", thing, w.editor, `{}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
+	w.refused(415, "unsupported content type", "POST", thing, w.editor, `{}`,
+		func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
 }
 
 // TestCommandThatGoesOnToAnUpstream gives a command that is too large for our own
@@ -194,5 +204,6 @@ func TestGroupCommandIsAJob(t *testing.T) {
 	if want := "/api/v1/projects/" + w.project.ID + "/commands/" + jobs[0].ID.String(); a.header.Get("Location") != want {
 		t.Errorf("it is said to be at %s, want %s", a.header.Get("Location"), want)
 	}
-	w.refused(400, "malformed entity specification", "POST", "/groups/"+w.project.UUID+"/commands", w.editor, `"`+strings.Repeat("x", 65<<10)+`"`)
+	w.refused(400, "malformed entity specification", "POST", "/groups/"+w.project.UUID+"/commands", w.editor,
+		`"`+strings.Repeat("x", 65<<10)+`"`)
 }

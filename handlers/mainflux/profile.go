@@ -90,7 +90,8 @@ func (s *server) createProfiles(w http.ResponseWriter, r *http.Request, c *calle
 		if err := checkName(body.Name.value, iot.MaxThingName); err != nil {
 			return err
 		}
-		p := &iot.Profile{ProjectID: g.Key, UUID: body.ID, Name: body.Name.value, Webhook: true, Write: true, Metadata: string(body.Metadata.value)}
+		p := &iot.Profile{ProjectID: g.Key, UUID: body.ID, Name: body.Name.value, Webhook: true, Write: true,
+			Metadata: string(body.Metadata.value)}
 		if body.Config.value != nil {
 			body.Config.value.apply(p, true)
 		}
@@ -218,7 +219,8 @@ func (s *server) updateProfile(w http.ResponseWriter, r *http.Request, c *caller
 	if config := body.Config.value; config != nil {
 		v := *p
 		config.apply(&v, false)
-		u.ContentType, u.Transformer, u.Write, u.Webhook, u.Rules, u.SMTPID = &v.ContentType, &v.Transformer, &v.Write, &v.Webhook, &v.Rules, &v.SMTPID
+		u.ContentType, u.Transformer, u.Write, u.Webhook, u.Rules, u.SMTPID = &v.ContentType, &v.Transformer, &v.Write, &v.Webhook, &v.Rules,
+			&v.SMTPID
 	}
 	if err := s.DB.UpdateProfile(p, u, c.actor()); err != nil {
 		return malformedOf(err)

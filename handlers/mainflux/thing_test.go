@@ -35,8 +35,10 @@ func TestRecordedCalls(t *testing.T) {
 		Orgs                 []map[string]any
 	}
 	w.ok(200, "GET", auth+"/orgs?limit=100&offset=0&total=0", token.Token, "").into(t, &orgs)
-	if orgs.Total != 1 || orgs.Limit != 100 || orgs.Order != "id" || orgs.Dir != "desc" || a.header.Get("Location") != "/orgs/"+orgs.Orgs[0]["id"].(string) ||
-		orgs.Orgs[0]["owner_id"] != strings.TrimPrefix(register.header.Get("Location"), "/users/") || orgs.Orgs[0]["name"] != "o1" || orgs.Orgs[0]["created_at"] == nil || orgs.Orgs[0]["updated_at"] == nil {
+	if orgs.Total != 1 || orgs.Limit != 100 || orgs.Order != "id" || orgs.Dir != "desc" ||
+		a.header.Get("Location") != "/orgs/"+orgs.Orgs[0]["id"].(string) ||
+		orgs.Orgs[0]["owner_id"] != strings.TrimPrefix(register.header.Get("Location"), "/users/") || orgs.Orgs[0]["name"] != "o1" ||
+		orgs.Orgs[0]["created_at"] == nil || orgs.Orgs[0]["updated_at"] == nil {
 		t.Errorf("orgs are %+v at %s", orgs, a.header.Get("Location"))
 	}
 	org := orgs.Orgs[0]["id"].(string)
@@ -48,7 +50,8 @@ func TestRecordedCalls(t *testing.T) {
 		t.Errorf("groups are %v", groups)
 	}
 	var profiles struct{ Profiles []map[string]any }
-	w.ok(201, "POST", things+"/groups/"+group+"/profiles", token.Token, `[{"name":"p1","config":{"content_type":"application/json","write":true,"webhook":true}}]`).into(t, &profiles)
+	w.ok(201, "POST", things+"/groups/"+group+"/profiles", token.Token, `[{"name":"p1","config":{"content_type":"application/json",`+
+		`"write":true,"webhook":true}}]`).into(t, &profiles)
 	profile := profiles.Profiles[0]["id"].(string)
 	var made struct {
 		Things []struct{ ID, GroupID, Name, Type, Key string }
@@ -60,7 +63,8 @@ func TestRecordedCalls(t *testing.T) {
 	}
 
 	var hooks struct{ Webhooks []hook }
-	w.ok(201, "POST", webhooks+"/things/"+thing.ID+"/webhooks", token.Token, `[{"id":"","group_id":"","name":"w1","url":"https://a.example/hook","headers":{"X-Key":"v"}}]`).into(t, &hooks)
+	w.ok(201, "POST", webhooks+"/things/"+thing.ID+"/webhooks", token.Token,
+		`[{"id":"","group_id":"","name":"w1","url":"https://a.example/hook","headers":{"X-Key":"v"}}]`).into(t, &hooks)
 	id := hooks.Webhooks[0].ID
 	for _, path := range []string{"/things/" + thing.ID + "/webhooks", "/groups/" + group + "/webhooks"} {
 		var page struct {
@@ -73,7 +77,8 @@ func TestRecordedCalls(t *testing.T) {
 		}
 	}
 	w.ok(200, "GET", webhooks+"/webhooks/"+id, token.Token, "")
-	w.ok(200, "PUT", webhooks+"/webhooks/"+id, token.Token, `{"id":"","group_id":"","name":"w2","url":"https://a.example/hook","headers":null}`)
+	w.ok(200, "PUT", webhooks+"/webhooks/"+id, token.Token,
+		`{"id":"","group_id":"","name":"w2","url":"https://a.example/hook","headers":null}`)
 	for _, path := range []string{"/messages/", "/messages/sub/topic"} {
 		w.ok(202, "POST", adapter+path, "", `{"t":1}`, func(r *http.Request) {
 			r.Header.Set("Authorization", "Thing "+thing.Key)
@@ -83,7 +88,8 @@ func TestRecordedCalls(t *testing.T) {
 	if q := w.last(); q.Message.Channel != "sub.topic" || string(q.Message.Payload) != `{"t":1}` {
 		t.Errorf("queued is %+v", q.Message)
 	}
-	for _, path := range []string{things + "/things?limit=100&offset=0&total=0", things + "/profiles?limit=100&offset=0&total=0", "/groups?limit=100&offset=0"} {
+	for _, path := range []string{things + "/things?limit=100&offset=0&total=0", things + "/profiles?limit=100&offset=0&total=0",
+		"/groups?limit=100&offset=0"} {
 		if a := w.ok(200, "GET", path, token.Token, ""); !strings.Contains(a.body, `"limit":100`) {
 			t.Errorf("%s: %s", path, a.body)
 		}
@@ -105,8 +111,10 @@ func TestTokensAndRegistration(t *testing.T) {
 	w.must(w.db.SetPassword(a.Key, hash, nil, email))
 	const good = `{"user":{"email":"new@example.org","password":"` + password + `"}}`
 	w.refused(403, "failed to perform authorization over the entity", "POST", "/register", "", good)
-	w.refused(401, "failed to perform authentication over the entity", "POST", "/tokens", "", `{"email":"ada@example.org","password":"wrong password"}`)
-	w.refused(401, "failed to perform authentication over the entity", "POST", "/tokens", "", `{"email":"nobody@example.org","password":"`+password+`"}`)
+	w.refused(401, "failed to perform authentication over the entity", "POST", "/tokens", "",
+		`{"email":"ada@example.org","password":"wrong password"}`)
+	w.refused(401, "failed to perform authentication over the entity", "POST", "/tokens", "", `{"email":"nobody@example.org","password":"`+
+		password+`"}`)
 	w.refused(400, "missing email", "POST", "/tokens", "", `{}`)
 	w.refused(400, "missing password", "POST", "/tokens", "", `{"email":"a"}`)
 	w.refused(400, "malformed entity specification", "POST", "/tokens", "", `[]`)
@@ -116,7 +124,8 @@ func TestTokensAndRegistration(t *testing.T) {
 	for range 10 {
 		w.send("POST", "/tokens", "", `{"email":"ada@example.org","password":"wrong password"}`)
 	}
-	if a := w.send("POST", "/tokens", "", `{"email":"ada@example.org","password":"`+password+`"}`); a.status != 429 || a.header.Get("Retry-After") == "" {
+	if a := w.send("POST", "/tokens", "", `{"email":"ada@example.org","password":"`+password+`"}`); a.status != 429 ||
+		a.header.Get("Retry-After") == "" {
 		t.Errorf("after ten wrong ones: %d %s", a.status, a.body)
 	}
 
@@ -136,7 +145,8 @@ func TestOrgsAndMemberships(t *testing.T) {
 	w := newWorld(t)
 	path := "/orgs/" + w.org.UUID
 	w.ok(200, "PUT", path, w.admin, `{"name":"Works 2","description":"d","metadata":{"a":1}}`)
-	if a := w.ok(200, "GET", path, w.viewer, ""); !strings.Contains(a.body, `"name":"Works 2"`) || !strings.Contains(a.body, `"description":"d"`) || !strings.Contains(a.body, `"metadata":{"a":1}`) {
+	if a := w.ok(200, "GET", path, w.viewer, ""); !strings.Contains(a.body, `"name":"Works 2"`) ||
+		!strings.Contains(a.body, `"description":"d"`) || !strings.Contains(a.body, `"metadata":{"a":1}`) {
 		t.Errorf("shown: %s", a.body)
 	}
 	w.refused(400, "invalid name size", "POST", "/orgs", w.viewer, `{"name":""}`)
@@ -153,8 +163,10 @@ func TestOrgsAndMemberships(t *testing.T) {
 		w.must(err)
 		return string(r)
 	}
-	w.refused(403, "failed to perform authorization over the entity", "POST", members, w.editor, `{"org_memberships":[{"email":"new@example.org"}]}`)
-	w.refused(403, "failed to perform authorization over the entity", "POST", members, w.admin, `{"org_memberships":[{"email":"new@example.org","role":"owner"}]}`)
+	w.refused(403, "failed to perform authorization over the entity", "POST", members, w.editor,
+		`{"org_memberships":[{"email":"new@example.org"}]}`)
+	w.refused(403, "failed to perform authorization over the entity", "POST", members, w.admin,
+		`{"org_memberships":[{"email":"new@example.org","role":"owner"}]}`)
 	w.refused(404, "entity not found", "POST", members, w.admin, `{"org_memberships":[{"member_id":"`+newcomer.ID.String()+`"}]}`)
 	var invited struct {
 		Invitations []struct {
@@ -164,8 +176,10 @@ func TestOrgsAndMemberships(t *testing.T) {
 			Link  string
 		} `json:"org_invitations"`
 	}
-	w.ok(200, "POST", members, w.admin, `{"org_memberships":[{"email":"new@example.org"},{"email":"nobody@example.org","role":"editor"}]}`).into(t, &invited)
-	if len(invited.Invitations) != 2 || invited.Invitations[0].Role != iot.Viewer || invited.Invitations[1].Email != "nobody@example.org" || invited.Invitations[0].OrgID != w.org.UUID {
+	w.ok(200, "POST", members, w.admin,
+		`{"org_memberships":[{"email":"new@example.org"},{"email":"nobody@example.org","role":"editor"}]}`).into(t, &invited)
+	if len(invited.Invitations) != 2 || invited.Invitations[0].Role != iot.Viewer || invited.Invitations[1].Email != "nobody@example.org" ||
+		invited.Invitations[0].OrgID != w.org.UUID {
 		t.Errorf("the answer is %+v", invited)
 	}
 	if role() != "" {
@@ -185,8 +199,10 @@ func TestOrgsAndMemberships(t *testing.T) {
 	if role() != "editor" {
 		t.Errorf("the role is %q", role())
 	}
-	w.refused(403, "failed to perform authorization over the entity", "PUT", members, w.admin, `{"org_memberships":[{"email":"new@example.org","role":"owner"}]}`)
-	w.refused(403, "failed to perform authorization over the entity", "PUT", members, w.editor, `{"org_memberships":[{"email":"new@example.org","role":"viewer"}]}`)
+	w.refused(403, "failed to perform authorization over the entity", "PUT", members, w.admin,
+		`{"org_memberships":[{"email":"new@example.org","role":"owner"}]}`)
+	w.refused(403, "failed to perform authorization over the entity", "PUT", members, w.editor,
+		`{"org_memberships":[{"email":"new@example.org","role":"viewer"}]}`)
 	w.refused(400, "invalid role", "PUT", members, w.admin, `{"org_memberships":[{"email":"new@example.org","role":"king"}]}`)
 	w.refused(404, "entity not found", "PUT", members, w.admin, `{"org_memberships":[{"email":"nobody@example.org","role":"viewer"}]}`)
 	w.refused(400, "empty list provided", "PUT", members, w.admin, `{}`)
@@ -200,13 +216,15 @@ func TestOrgsAndMemberships(t *testing.T) {
 		} `json:"org_memberships"`
 	}
 	w.ok(200, "GET", members+"?email=NEW@", w.viewer, "").into(t, &page)
-	if page.Total != 1 || page.Memberships[0].MemberID != newcomer.ID.String() || page.Memberships[0].OrgID != w.org.UUID || page.Memberships[0].Role != "editor" {
+	if page.Total != 1 || page.Memberships[0].MemberID != newcomer.ID.String() || page.Memberships[0].OrgID != w.org.UUID ||
+		page.Memberships[0].Role != "editor" {
 		t.Errorf("members are %+v", page)
 	}
 	if a := w.ok(200, "GET", path+"/members/"+newcomer.ID.String(), w.viewer, ""); !strings.Contains(a.body, `"role":"editor"`) {
 		t.Errorf("a member: %s", a.body)
 	}
-	if a := w.ok(200, "GET", "/groups/"+w.project.UUID+"/memberships", w.viewer, ""); !strings.Contains(a.body, `"group_memberships":[`) || !strings.Contains(a.body, `"total":5`) {
+	if a := w.ok(200, "GET", "/groups/"+w.project.UUID+"/memberships", w.viewer, ""); !strings.Contains(a.body, `"group_memberships":[`) ||
+		!strings.Contains(a.body, `"total":5`) {
 		t.Errorf("a group's members: %s", a.body)
 	}
 	w.ok(204, "PATCH", members, w.admin, `{"member_ids":["`+newcomer.ID.String()+`"]}`)
@@ -222,7 +240,8 @@ func TestOrgsAndMemberships(t *testing.T) {
 	w.ok(204, "DELETE", path, w.owner, "")
 	w.refused(404, "entity not found", "GET", path, w.owner, "")
 	w.refused(404, "entity not found", "GET", "/groups/"+w.project.UUID, w.owner, "")
-	w.refused(404, "entity not found", "POST", "/messages", "", `{}`, func(r *http.Request) { r.Header.Set("Authorization", "Thing "+thingKey) })
+	w.refused(404, "entity not found", "POST", "/messages", "", `{}`,
+		func(r *http.Request) { r.Header.Set("Authorization", "Thing "+thingKey) })
 }
 
 func TestGroupsProfilesAndThings(t *testing.T) {
@@ -230,7 +249,8 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	group := "/groups/" + w.project.UUID
 	w.ok(200, "PUT", group, w.admin, `{"name":"North","description":"d","metadata":{"a":[1]}}`)
 	for _, path := range []string{group, "/things/" + w.device.UUID + "/groups", "/profiles/" + w.profile.UUID + "/groups"} {
-		if a := w.ok(200, "GET", path, w.viewer, ""); !strings.Contains(a.body, `"name":"North"`) || !strings.Contains(a.body, `"metadata":{"a":[1]}`) || !strings.Contains(a.body, `"org_id":"`+w.org.UUID) {
+		if a := w.ok(200, "GET", path, w.viewer, ""); !strings.Contains(a.body, `"name":"North"`) ||
+			!strings.Contains(a.body, `"metadata":{"a":[1]}`) || !strings.Contains(a.body, `"org_id":"`+w.org.UUID) {
 			t.Errorf("%s: %s", path, a.body)
 		}
 	}
@@ -242,7 +262,8 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 
 	const uuid, key = "6f1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f0a", "my-own-key/of-16"
 	things := "/profiles/" + w.profile.UUID + "/things"
-	made := w.ok(201, "POST", things, w.editor, `[{"id":"`+uuid+`","name":"Gate","type":"gateway","key":"`+key+`","metadata":{"floor":2}},{"name":"Eye","type":"sensor"}]`)
+	made := w.ok(201, "POST", things, w.editor, `[{"id":"`+uuid+`","name":"Gate","type":"gateway","key":"`+key+
+		`","metadata":{"floor":2}},{"name":"Eye","type":"sensor"}]`)
 	if !strings.Contains(made.body, `"key":"`+key+`"`) || !strings.Contains(made.body, `"id":"`+uuid+`"`) {
 		t.Errorf("made: %s", made.body)
 	}
@@ -255,7 +276,8 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 
 	// Nobody is shown a key again.
 	for _, who := range []string{w.owner, w.editor, w.viewer} {
-		if a := w.ok(200, "GET", "/things/"+uuid, who, ""); !strings.Contains(a.body, `"key":"•••"`) || !strings.Contains(a.body, `"profile_id":"`+w.profile.UUID) {
+		if a := w.ok(200, "GET", "/things/"+uuid, who, ""); !strings.Contains(a.body, `"key":"•••"`) ||
+			!strings.Contains(a.body, `"profile_id":"`+w.profile.UUID) {
 			t.Errorf("shown: %s", a.body)
 		}
 	}
@@ -290,7 +312,8 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	}
 	w.refused(404, "entity not found", "POST", "/identify", "", `{"key":"unknown","type":"internal"}`)
 	w.refused(400, "invalid thing key type", "POST", "/identify", "", `{"key":"`+key+`","type":"gold"}`)
-	w.refused(415, "unsupported content type", "POST", "/identify", "", `{"key":"`+key+`"}`, func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
+	w.refused(415, "unsupported content type", "POST", "/identify", "", `{"key":"`+key+`"}`,
+		func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
 
 	// What is sent back as it was shown changes nothing.
 	shown := w.ok(200, "GET", "/things/"+uuid, w.editor, "").body
@@ -370,25 +393,30 @@ func TestProfileConfig(t *testing.T) {
 		``:               {Write: true, WriteEnabled: true, Webhook: true, WebhookEnabled: true},
 		`,"config":null`: {Write: true, WriteEnabled: true, Webhook: true, WebhookEnabled: true},
 		`,"config":{}`:   {},
-		`,"config":{"content_type":"application/json","write":true,"webhook":true,"smtp_id":"s"}`: {ContentType: "application/json", Write: true, WriteEnabled: true, Webhook: true, WebhookEnabled: true, SMTPID: "s"},
-		`,"config":{"write_enabled":true,"rule_enabled":true}`:                                    {Write: true, WriteEnabled: true, RuleEnabled: true},
-		`,"config":{"webhook":false,"webhook_enabled":true}`:                                      {Webhook: true, WebhookEnabled: true},
+		`,"config":{"content_type":"application/json","write":true,"webhook":true,"smtp_id":"s"}`: {ContentType: "application/json", Write: true,
+			WriteEnabled: true, Webhook: true, WebhookEnabled: true, SMTPID: "s"},
+		`,"config":{"write_enabled":true,"rule_enabled":true}`: {Write: true, WriteEnabled: true, RuleEnabled: true},
+		`,"config":{"webhook":false,"webhook_enabled":true}`:   {Webhook: true, WebhookEnabled: true},
 	} {
 		p := create(more)
 		p.Config.Transformer = iot.Transformer{}
-		if got, wanted := p.Config, want; got.ContentType != wanted.ContentType || got.Write != wanted.Write || got.WriteEnabled != wanted.WriteEnabled ||
-			got.Webhook != wanted.Webhook || got.WebhookEnabled != wanted.WebhookEnabled || got.RuleEnabled != wanted.RuleEnabled || got.SMTPID != wanted.SMTPID {
+		if got, wanted := p.Config, want; got.ContentType != wanted.ContentType || got.Write != wanted.Write ||
+			got.WriteEnabled != wanted.WriteEnabled ||
+			got.Webhook != wanted.Webhook || got.WebhookEnabled != wanted.WebhookEnabled || got.RuleEnabled != wanted.RuleEnabled ||
+			got.SMTPID != wanted.SMTPID {
 			t.Errorf("%s: %+v, want %+v", more, got, wanted)
 		}
 	}
-	p := create(`,"config":{"content_type":"application/json","webhook":true,"write":true,"transformer":{"data_filters":["a","b.c"],"data_field":"d","time_field":"t","time_format":"unix_ms","time_location":"Europe/Rome"}}`)
+	p := create(`,"config":{"content_type":"application/json","webhook":true,"write":true,"transformer":{"data_filters":["a","b.c"],` +
+		`"data_field":"d","time_field":"t","time_format":"unix_ms","time_location":"Europe/Rome"}}`)
 	one := "/profiles/" + p.ID
 	show := func() (v profile) {
 		w.ok(200, "GET", one, w.viewer, "").into(t, &v)
 		return v
 	}
 	v := show()
-	if tr := v.Config.Transformer; strings.Join(tr.DataFilters, " ") != "a b.c" || tr.DataField != "d" || tr.TimeField != "t" || tr.TimeFormat != "unix_ms" || tr.TimeLocation != "Europe/Rome" || v.GroupID != w.project.UUID {
+	if tr := v.Config.Transformer; strings.Join(tr.DataFilters, " ") != "a b.c" || tr.DataField != "d" || tr.TimeField != "t" ||
+		tr.TimeFormat != "unix_ms" || tr.TimeLocation != "Europe/Rome" || v.GroupID != w.project.UUID {
 		t.Errorf("shown: %+v", v)
 	}
 	// A client that knows one name of a flag sends the other back as it was.
@@ -404,10 +432,12 @@ func TestProfileConfig(t *testing.T) {
 	if v := show(); v.Name != "renamed" || !v.Config.Webhook {
 		t.Errorf("after a new name: %+v", v)
 	}
-	if a := w.ok(200, "GET", "/things/"+w.device.UUID+"/profiles", w.viewer, ""); !strings.Contains(a.body, `"id":"`+w.profile.UUID) || strings.Contains(a.body, `"profiles"`) {
+	if a := w.ok(200, "GET", "/things/"+w.device.UUID+"/profiles", w.viewer, ""); !strings.Contains(a.body, `"id":"`+w.profile.UUID) ||
+		strings.Contains(a.body, `"profiles"`) {
 		t.Errorf("of a thing: %s", a.body)
 	}
-	for _, config := range []string{`{"content_type":"text/plain"}`, `{"webhook":1}`, `[]`, `{"transformer":{"data_field":"a..b"}}`, `{"transformer":{"data_filters":[""]}}`,
+	for _, config := range []string{`{"content_type":"text/plain"}`, `{"webhook":1}`, `[]`, `{"transformer":{"data_field":"a..b"}}`,
+		`{"transformer":{"data_filters":[""]}}`,
 		`{"transformer":{"time_field":"t","time_format":"no layout"}}`, `{"transformer":{"time_location":"Nowhere/City"}}`} {
 		w.refused(400, "malformed entity specification", "POST", path, w.editor, `[{"name":"p","config":`+config+`}]`)
 	}
@@ -455,7 +485,8 @@ func TestKeysOfTwoTenants(t *testing.T) {
 	// In its own project a key is told to be taken.
 	profile, err := w.db.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
 	w.must(err)
-	w.refused(409, "entity already exists", "POST", "/profiles/"+profile.UUID+"/things", w.editor, `[{"key":"`+key+`","name":"Again","type":"sensor"}]`)
+	w.refused(409, "entity already exists", "POST", "/profiles/"+profile.UUID+"/things", w.editor,
+		`[{"key":"`+key+`","name":"Again","type":"sensor"}]`)
 	theirs, err := w.db.Profile(t.Context(), w.other.Key, iot.DefaultProfile)
 	w.must(err)
 	w.ok(201, "POST", "/profiles/"+theirs.UUID+"/things", w.outsider, `[{"key":"`+key+`x","name":"Another","type":"sensor"}]`)
@@ -479,12 +510,14 @@ func TestKeysOfTwoTenants(t *testing.T) {
 func TestKeysThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	thing := "/things/" + w.device.UUID
-	for _, key := range []string{"a key", "fifteen-letters", strings.Repeat("x", 129), "sixteen letters!", "sixteen-létters-", "NNSXS.ABCDEFGHIJKLMNOP", "tpd_of-the-soil-probe2",
+	for _, key := range []string{"a key", "fifteen-letters", strings.Repeat("x", 129), "sixteen letters!", "sixteen-létters-",
+		"NNSXS.ABCDEFGHIJKLMNOP", "tpd_of-the-soil-probe2",
 		"TPT_of-the-soil-probe", "•••••••••••••••"} {
 		b, err := json.Marshal(map[string]string{"name": "changed", "key": key})
 		w.must(err)
 		w.refused(400, "malformed entity specification", "PUT", thing, w.editor, string(b))
-		w.refused(400, "malformed entity specification", "POST", "/profiles/"+w.profile.UUID+"/things", w.editor, `[{"type":"sensor",`+string(b[1:])+`]`)
+		w.refused(400, "malformed entity specification", "POST", "/profiles/"+w.profile.UUID+"/things", w.editor,
+			`[{"type":"sensor",`+string(b[1:])+`]`)
 	}
 	if a := w.ok(200, "GET", thing, w.editor, ""); strings.Contains(a.body, "changed") {
 		t.Errorf("half of a refused update is there: %s", a.body)
@@ -516,7 +549,8 @@ func TestIdentifyIsThrottled(t *testing.T) {
 	if n := guess("192.0.2.1"); n != 100 {
 		t.Errorf("%d guesses before it is limited, want 100", n)
 	}
-	if a := w.send("POST", "/identify", "", `{"key":"`+thingKey+`"}`, from("192.0.2.1")); a.status != 429 || a.header.Get("Retry-After") == "" {
+	if a := w.send("POST", "/identify", "", `{"key":"`+thingKey+`"}`, from("192.0.2.1")); a.status != 429 ||
+		a.header.Get("Retry-After") == "" {
 		t.Errorf("the next one, which is right, is answered %d %v", a.status, a.header)
 	}
 	for i := range 9 {

@@ -52,7 +52,8 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 		return err
 	}
 	if !ok {
-		return &fault{status: http.StatusUnauthorized, text: "failed to perform authentication over the entity", detail: "The email or the password is wrong."}
+		return &fault{status: http.StatusUnauthorized, text: "failed to perform authentication over the entity",
+			detail: "The email or the password is wrong."}
 	}
 	try.Succeeded()
 	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil {

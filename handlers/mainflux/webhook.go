@@ -55,7 +55,8 @@ func (s *server) createWebhooks(w http.ResponseWriter, r *http.Request, c *calle
 	}
 	drafts := make([]settings.Draft, len(list))
 	for i, body := range list {
-		drafts[i] = body.draft(d.ID, &iot.Webhook{ProjectID: p.Key, Settings: iot.DefaultSettings(), Origin: d.UUID, PayloadOnly: true, Format: iot.Envelope,
+		drafts[i] = body.draft(d.ID, &iot.Webhook{ProjectID: p.Key, Settings: iot.DefaultSettings(), Origin: d.UUID, PayloadOnly: true,
+			Format:       iot.Envelope,
 			MessageTypes: iot.Routes{iot.User: {}}})
 	}
 	made, err := s.Webhooks.CreateAll(drafts, c.actor())
@@ -213,7 +214,8 @@ func (s *server) listWebhooks(w http.ResponseWriter, r *http.Request, p *iot.Pro
 func (s *server) webhooks(r *http.Request, p *iot.Project, list []*iot.Webhook) ([]webhookJSON, error) {
 	answers := make([]webhookJSON, len(list))
 	for i, h := range list {
-		v := webhookJSON{ID: h.UUID, GroupID: p.UUID, ThingID: h.Origin, Name: h.Description, URL: h.URL, Metadata: rawOf(h.Metadata), Scope: scopeGroup}
+		v := webhookJSON{ID: h.UUID, GroupID: p.UUID, ThingID: h.Origin, Name: h.Description, URL: h.URL, Metadata: rawOf(h.Metadata),
+			Scope: scopeGroup}
 		if h.Device != "" {
 			v.Scope = scopeThing
 			if d, err := s.DB.Device(r.Context(), p.Key, h.Device); err == nil {

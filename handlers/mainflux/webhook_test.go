@@ -11,7 +11,8 @@ import (
 
 func TestWebhookUnderThreePrefixes(t *testing.T) {
 	w := newWorld(t)
-	const body = `[{"id":"","group_id":"","name":"%","url":"https://erp.example/hook","headers":{"X-Api-Key":"k1"},"metadata":{"b":1,"a":"<&>"}}]`
+	const body = `[{"id":"","group_id":"","name":"%","url":"https://erp.example/hook","headers":{"X-Api-Key":"k1"},"metadata":{"b":1,` +
+		`"a":"<&>"}}]`
 	thing := "/things/" + w.device.UUID + "/webhooks"
 	for prefix, name := range map[string]string{"": "bare", "/svcwebhooks": "service", "/webhooks": "document"} {
 		a := w.ok(201, "POST", prefix+thing, w.editor, strings.ReplaceAll(body, "%", name))
@@ -27,7 +28,8 @@ func TestWebhookUnderThreePrefixes(t *testing.T) {
 			t.Fatalf("%s answers %s", prefix, a.body)
 		}
 		h := list[0]
-		if !iot.LooksLikeUUID(h.ID) || h.Name != name || h.URL != "https://erp.example/hook" || h.Headers["X-Api-Key"] != "k1" || string(h.Metadata) != `{"b":1,"a":"<&>"}` ||
+		if !iot.LooksLikeUUID(h.ID) || h.Name != name || h.URL != "https://erp.example/hook" || h.Headers["X-Api-Key"] != "k1" ||
+			string(h.Metadata) != `{"b":1,"a":"<&>"}` ||
 			h.GroupID != w.project.UUID || h.ThingID != w.device.UUID || h.Scope != "group" {
 			t.Errorf("%s answers %s", prefix, a.body)
 		}
@@ -36,7 +38,8 @@ func TestWebhookUnderThreePrefixes(t *testing.T) {
 		if seen.ID != h.ID || seen.Name != name || seen.Headers["X-Api-Key"] != "k1" || string(seen.Metadata) != string(h.Metadata) {
 			t.Errorf("%s shows %+v", prefix, seen)
 		}
-		if a := w.ok(200, "PUT", prefix+"/webhooks/"+h.ID, w.editor, `{"id":"","group_id":"","name":"`+name+`","url":"https://erp.example/v2","headers":null}`); a.body != "" {
+		if a := w.ok(200, "PUT", prefix+"/webhooks/"+h.ID, w.editor, `{"id":"","group_id":"","name":"`+name+
+			`","url":"https://erp.example/v2","headers":null}`); a.body != "" {
 			t.Errorf("an update answers %s", a.body)
 		}
 		seen = hook{}
@@ -58,7 +61,8 @@ func TestWebhookIsTheSameInThePanel(t *testing.T) {
 	made := w.hooks(`[{"name":"Data pipeline","url":"https://ingest.example.com/mainflux","headers":{"B":"2","A":"1"}}]`)[0]
 	h, err := w.db.Webhook(t.Context(), w.project.Key, made.ID)
 	w.must(err)
-	if _, ok := h.MessageTypes[iot.User]; !ok || len(h.MessageTypes) != 1 || h.Format != iot.Envelope || !h.PayloadOnly || h.ID != "data-pipeline" || h.Device != "" ||
+	if _, ok := h.MessageTypes[iot.User]; !ok || len(h.MessageTypes) != 1 || h.Format != iot.Envelope || !h.PayloadOnly ||
+		h.ID != "data-pipeline" || h.Device != "" ||
 		len(h.Headers) != 2 || h.Headers[0].Name != "A" || h.Headers[0].Secret {
 		t.Errorf("the store has %+v", h)
 	}
@@ -66,20 +70,24 @@ func TestWebhookIsTheSameInThePanel(t *testing.T) {
 	h.Channel, h.Settings.InOrder, h.MessageTypes, h.PayloadOnly = "alarms", true, iot.Routes{iot.User: {Path: "in"}, iot.Iottly: {}}, false
 	h.Headers = []iot.Header{{Name: "X-Secret", Value: "hidden", Secret: true}, {Name: "A", Value: "1"}}
 	w.must(w.db.UpdateWebhook(h, email, ""))
-	w.ok(200, "PUT", "/webhooks/"+made.ID, w.editor, `{"name":"Renamed","url":"https://ingest.example.com/v2","headers":{"A":"3","x-secret":"•••"}}`)
+	w.ok(200, "PUT", "/webhooks/"+made.ID, w.editor, `{"name":"Renamed","url":"https://ingest.example.com/v2","headers":{"A":"3",`+
+		`"x-secret":"•••"}}`)
 	now, err := w.db.Webhook(t.Context(), w.project.Key, made.ID)
 	w.must(err)
-	if now.Description != "Renamed" || now.Channel != "alarms" || !now.Settings.InOrder || len(now.MessageTypes) != 2 || now.PayloadOnly || now.MessageTypes[iot.User].Path != "in" {
+	if now.Description != "Renamed" || now.Channel != "alarms" || !now.Settings.InOrder || len(now.MessageTypes) != 2 || now.PayloadOnly ||
+		now.MessageTypes[iot.User].Path != "in" {
 		t.Errorf("after an update the store has %+v", now)
 	}
 	if len(now.Headers) != 2 || now.Headers[0].Value.Reveal() != "hidden" || !now.Headers[0].Secret || now.Headers[1].Value.Reveal() != "3" {
 		t.Errorf("after an update the headers are %+v", now.Headers)
 	}
-	if a := w.ok(200, "GET", "/webhooks/"+made.ID, w.viewer, ""); strings.Contains(a.body, "hidden") || !strings.Contains(a.body, `"x-secret":"•••"`) {
+	if a := w.ok(200, "GET", "/webhooks/"+made.ID, w.viewer, ""); strings.Contains(a.body, "hidden") ||
+		!strings.Contains(a.body, `"x-secret":"•••"`) {
 		t.Errorf("shown: %s", a.body)
 	}
 	// One that was made elsewhere is here too, and belongs to no thing.
-	elsewhere := &iot.Webhook{ProjectID: w.project.Key, Description: "From the panel", URL: "https://a.example", MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings(), Format: iot.Envelope}
+	elsewhere := &iot.Webhook{ProjectID: w.project.Key, Description: "From the panel", URL: "https://a.example",
+		MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings(), Format: iot.Envelope}
 	w.must(w.db.CreateWebhook(elsewhere, email))
 	var seen hook
 	w.ok(200, "GET", "/webhooks/"+elsewhere.UUID, w.viewer, "").into(t, &seen)
@@ -90,7 +98,8 @@ func TestWebhookIsTheSameInThePanel(t *testing.T) {
 
 func TestASixthWebhookIsRefused(t *testing.T) {
 	w := newWorld(t)
-	w.hooks(`[{"name":"1","url":"https://a.example"},{"name":"2","url":"https://a.example"},{"name":"3","url":"https://a.example"},{"name":"4","url":"https://a.example"}]`)
+	w.hooks(`[{"name":"1","url":"https://a.example"},{"name":"2","url":"https://a.example"},{"name":"3","url":"https://a.example"},` +
+		`{"name":"4","url":"https://a.example"}]`)
 	path := "/things/" + w.device.UUID + "/webhooks"
 	const two = `[{"name":"5","url":"https://a.example"},{"name":"6","url":"https://a.example"}]`
 	w.refused(409, "webhook limit of the group reached", "POST", path, w.editor, two)
@@ -144,7 +153,8 @@ func TestScope(t *testing.T) {
 
 func TestListsOfWebhooks(t *testing.T) {
 	w := newWorld(t)
-	made := w.hooks(`[{"name":"beta","url":"https://b.example/IN","metadata":{"site":{"id":7,"tags":["x","y"]}}},{"name":"Alpha","url":"https://a.example"},{"name":"gamma","url":"https://c.example","metadata":{"site":{"id":8}}}]`)
+	made := w.hooks(`[{"name":"beta","url":"https://b.example/IN","metadata":{"site":{"id":7,"tags":["x","y"]}}},{"name":"Alpha",` +
+		`"url":"https://a.example"},{"name":"gamma","url":"https://c.example","metadata":{"site":{"id":8}}}]`)
 	type page struct {
 		Total, Offset, Limit int
 		Order, Dir, Name     string
@@ -184,7 +194,8 @@ func TestListsOfWebhooks(t *testing.T) {
 	if p.Total != 3 || p.Limit != 2 || p.Offset != 0 || p.Order != "name" || p.Dir != "desc" || p.Name != "a" || len(p.Webhooks) != 2 {
 		t.Errorf("the page is %+v", p)
 	}
-	if a := w.ok(200, "GET", "/groups/"+w.project.UUID+"/webhooks?name=zz", w.viewer, ""); !strings.Contains(a.body, `"webhooks":[]`) || !strings.Contains(a.body, `"limit":10`) {
+	if a := w.ok(200, "GET", "/groups/"+w.project.UUID+"/webhooks?name=zz", w.viewer, ""); !strings.Contains(a.body, `"webhooks":[]`) ||
+		!strings.Contains(a.body, `"limit":10`) {
 		t.Errorf("an empty page is %s", a.body)
 	}
 	w.ok(204, "PATCH", "/webhooks", w.editor, `{"webhook_ids":["`+made[0].ID+`","`+made[1].ID+`"]}`)
@@ -228,12 +239,14 @@ func TestErrorsOfWebhooks(t *testing.T) {
 		w.refused(400, "invalid name size", "POST", path, w.editor, `[{"name":"`+name+`","url":"https://a.example"}]`)
 		w.refused(400, "invalid name size", "PUT", one, w.editor, `{"name":"`+name+`","url":"https://a.example"}`)
 	}
-	for _, url := range []string{"", "erp.example", "/just/a/path", "ftp://a.example", "https://", "https://a.example/#f", "https://a.example/" + strings.Repeat("x", 2048)} {
+	for _, url := range []string{"", "erp.example", "/just/a/path", "ftp://a.example", "https://", "https://a.example/#f",
+		"https://a.example/" + strings.Repeat("x", 2048)} {
 		w.refused(400, "missing or invalid url", "POST", path, w.editor, `[{"name":"n","url":"`+url+`"}]`)
 		w.refused(400, "missing or invalid url", "PUT", one, w.editor, `{"url":"`+url+`"}`)
 	}
 	w.refused(409, "entity already exists", "POST", path, w.editor, `[{"name":"taken","url":"https://a.example"}]`)
-	w.refused(409, "entity already exists", "POST", path, w.editor, `[{"name":"twice","url":"https://a.example"},{"name":"twice","url":"https://a.example"}]`)
+	w.refused(409, "entity already exists", "POST", path, w.editor, `[{"name":"twice","url":"https://a.example"},{"name":"twice",`+
+		`"url":"https://a.example"}]`)
 	for _, id := range []string{nowhere, "soil-probe-07", w.otherDevice.UUID} {
 		w.refused(404, "entity not found", "POST", "/things/"+id+"/webhooks", w.editor, good)
 		w.refused(404, "entity not found", "GET", "/things/"+id+"/webhooks", w.editor, "")
@@ -255,7 +268,8 @@ func TestErrorsOfWebhooks(t *testing.T) {
 		w.refused(400, "malformed entity specification", "POST", list+"/search", w.viewer, `{"limit":"1"}`)
 		w.refused(400, "invalid limit size", "POST", list+"/search", w.viewer, `{"limit":201}`)
 	}
-	for _, c := range [][3]string{{"POST", path, good}, {"PUT", one, `{"name":"n"}`}, {"PATCH", "/webhooks", `{"webhook_ids":["` + made[0].ID + `"]}`}} {
+	for _, c := range [][3]string{{"POST", path, good}, {"PUT", one, `{"name":"n"}`},
+		{"PATCH", "/webhooks", `{"webhook_ids":["` + made[0].ID + `"]}`}} {
 		w.refused(403, "failed to perform authorization over the entity", c[0], c[1], w.viewer, c[2])
 	}
 	w.refused(404, "404 page not found", "GET", "/webhooks/"+made[0].ID+"/more", w.owner, "")
@@ -265,7 +279,8 @@ func TestErrorsOfWebhooks(t *testing.T) {
 	for i := range six {
 		six[i] = `"X-` + strconv.Itoa(i) + `":"v"`
 	}
-	w.refused(400, "headers: can be at most 5; there are 6.", "POST", path, w.editor, `[{"name":"n","url":"https://a.example","headers":{`+strings.Join(six, ",")+`}}]`)
+	w.refused(400, "headers: can be at most 5; there are 6.", "POST", path, w.editor, `[{"name":"n","url":"https://a.example","headers":{`+
+		strings.Join(six, ",")+`}}]`)
 	if list, err := w.db.Webhooks(t.Context(), w.project.Key); err != nil || len(list) != 2 {
 		t.Errorf("%d webhooks are left, want 2: %v", len(list), err)
 	}

@@ -62,7 +62,8 @@ func newWorld(t *testing.T, options ...func(*mainflux.Options)) *world {
 	in = ingest.New(d, ingest.Options{Now: w.clock})
 	w.mu.Unlock()
 	w.downlinks = downlink.New(downlink.Options{DB: d, Ingest: in, Now: w.clock})
-	o := mainflux.Options{DB: d, Ingest: in, Downlinks: w.downlinks, Passwords: w.passwords, PublicURL: "https://things.example", Version: "1.2.3", Now: w.clock}
+	o := mainflux.Options{DB: d, Ingest: in, Downlinks: w.downlinks, Passwords: w.passwords, PublicURL: "https://things.example",
+		Version: "1.2.3", Now: w.clock}
 	for _, set := range options {
 		set(&o)
 	}

@@ -245,7 +245,8 @@ func checkKey(message, name string, rights []wire.Right) *Error {
 }
 
 func keyOf(k *iot.APIKey) *wire.APIKey {
-	v := &wire.APIKey{Id: k.ID, Name: k.Name, Rights: rightsOf(k.Rights), CreatedAt: timestamppb.New(k.CreatedAt.Time()), UpdatedAt: timestamppb.New(k.CreatedAt.Time())}
+	v := &wire.APIKey{Id: k.ID, Name: k.Name, Rights: rightsOf(k.Rights), CreatedAt: timestamppb.New(k.CreatedAt.Time()),
+		UpdatedAt: timestamppb.New(k.CreatedAt.Time())}
 	if k.ExpiresAt != 0 {
 		v.ExpiresAt = timestamppb.New(k.ExpiresAt.Time())
 	}

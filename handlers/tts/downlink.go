@@ -43,7 +43,8 @@ func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace
 		return onlyPost(w, r)
 	}
 	for _, id := range []struct{ path, field, message string }{
-		{"application", "application_id", "ApplicationIdentifiers"}, {"webhook", "webhook_id", "ApplicationWebhookIdentifiers"}, {"device", "device_id", "EndDeviceIdentifiers"}} {
+		{"application", "application_id", "ApplicationIdentifiers"}, {"webhook", "webhook_id", "ApplicationWebhookIdentifiers"},
+		{"device", "device_id", "EndDeviceIdentifiers"}} {
 		name := r.PathValue(id.path)
 		if !idForm(name) && (id.path != "device" || iot.CheckDeviceID("", name) != nil) {
 			return invalidField(id.field, id.message, idReason, nil)
@@ -238,8 +239,9 @@ func checkDownlink(v *wire.ApplicationDownlink) *Error {
 	}
 	for i, g := range v.GetClassBC().GetGateways() {
 		if id := g.GetGatewayIds().GetGatewayId(); id != "" && !idForm(id) {
-			return invalidField("class_b_c", "ApplicationDownlink", embedded, invalidField(fmt.Sprintf("gateways[%d]", i), "ApplicationDownlink_ClassBC", embedded,
-				invalidField("gateway_ids", "ClassBCGatewayIdentifiers", embedded, invalidField("gateway_id", "GatewayIdentifiers", idReason, nil))))
+			return invalidField("class_b_c", "ApplicationDownlink", embedded,
+				invalidField(fmt.Sprintf("gateways[%d]", i), "ApplicationDownlink_ClassBC", embedded,
+					invalidField("gateway_ids", "ClassBCGatewayIdentifiers", embedded, invalidField("gateway_id", "GatewayIdentifiers", idReason, nil))))
 		}
 	}
 	for i, id := range v.GetCorrelationIds() {

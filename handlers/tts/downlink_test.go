@@ -111,7 +111,8 @@ func (w *world) queued() []map[string]any {
 
 func TestMeasuredExchangesOfDownlinks(t *testing.T) {
 	w := newWorld(t)
-	if body := w.call("POST", queue+"/push", w.full, `{"downlinks":[{"frm_payload":"AQ==","f_port":1,"priority":"NORMAL"}]}`, 200, ""); body != "{}" {
+	if body := w.call("POST", queue+"/push", w.full, `{"downlinks":[{"frm_payload":"AQ==","f_port":1,"priority":"NORMAL"}]}`, 200,
+		""); body != "{}" {
 		t.Errorf("a push is answered with %q", body)
 	}
 	list := w.queued()
@@ -122,12 +123,18 @@ func TestMeasuredExchangesOfDownlinks(t *testing.T) {
 	if b, _ := json.Marshal(list); string(b) != `[{"f_port":1,"frm_payload":"AQ==","priority":"NORMAL"}]` {
 		t.Errorf("the queue is %s", b)
 	}
-	w.call("POST", queue+"/push", w.full, `{"downlinks":[{"frm_payload":"vu8=","f_port":1},{"frm_payload":"vu8=","f_port":224,"priority":"NORMAL"}]}`, 400,
-		"{\"code\":3,\"message\":\"error:pkg/errors:validation (invalid `downlinks[1]`: embedded message failed validation)\",\"details\":[{\"@type\":\"type.googleapis.com/ttn.lorawan.v3.ErrorDetails\",\"namespace\":\"pkg/errors\",\"name\":\"validation\",\"message_format\":\"invalid `{field}`: {reason}\",\"attributes\":{\"field\":\"downlinks[1]\",\"name\":\"DownlinkQueueRequestValidationError\",\"reason\":\"embedded message failed validation\"},")
-	w.call("POST", queue+"/push", w.full, `{"downlinks":[{"f_port":224}]}`, 400, `"attributes":{"field":"f_port","name":"ApplicationDownlinkValidationError","reason":"value must not be in list [224]"}`)
+	w.call("POST", queue+"/push", w.full, `{"downlinks":[{"frm_payload":"vu8=","f_port":1},{"frm_payload":"vu8=","f_port":224,`+
+		`"priority":"NORMAL"}]}`, 400,
+		"{\"code\":3,\"message\":\"error:pkg/errors:validation (invalid `downlinks[1]`: embedded message failed validation)\","+
+			"\"details\":[{\"@type\":\"type.googleapis.com/ttn.lorawan.v3.ErrorDetails\",\"namespace\":\"pkg/errors\",\"name\":\"validation\","+
+			"\"message_format\":\"invalid `{field}`: {reason}\",\"attributes\":{\"field\":\"downlinks[1]\","+
+			"\"name\":\"DownlinkQueueRequestValidationError\",\"reason\":\"embedded message failed validation\"},")
+	w.call("POST", queue+"/push", w.full, `{"downlinks":[{"f_port":224}]}`, 400,
+		`"attributes":{"field":"f_port","name":"ApplicationDownlinkValidationError","reason":"value must not be in list [224]"}`)
 	w.call("POST", queue+"/push", w.full, `{"downlinks":[{"frm_payload":"vu8=","f_port":1,"priority":"URGENT"}]}`, 400,
 		`{"code":3,"message":"unmarshal error at path \"downlinks\": unknown value for enum: \"URGENT\""}`)
-	w.call("POST", queue+"/push", w.full, `{bad json`, 400, `{"code":3,"message":"invalid character 'b' looking for beginning of object key string"}`)
+	w.call("POST", queue+"/push", w.full, `{bad json`, 400, `{"code":3,"message":"invalid character 'b' looking for beginning of object `+
+		`key string"}`)
 	w.call("GET", "/api/v3/nope", w.full, "", 404, `{"code":5,"message":"Not Found"}`)
 	if n := len(w.queued()); n != 1 {
 		t.Errorf("%d are queued after what was refused", n)
@@ -137,11 +144,13 @@ func TestMeasuredExchangesOfDownlinks(t *testing.T) {
 func TestDownlinkBodiesAreReadLeniently(t *testing.T) {
 	w := newWorld(t)
 	for body, want := range map[string]string{
-		`{"downlinks":[{"fPort":1,"frmPayload":"vu8"}]}`:                                                                                  `[{"f_port":1,"frm_payload":"vu8="}]`,
-		`{"downlinks":[{"f_port":"1","frm_payload":"-_8=","nothing":{"known":[1]}}]}`:                                                     `[{"f_port":1,"frm_payload":"+/8="}]`,
-		`{"downlinks":[{"f_port":1.0,"priority":6,"confirmed":true}]}`:                                                                    `[{"confirmed":true,"f_port":1,"priority":"HIGHEST"}]`,
-		`{"downlinks":[{"f_port":1,"session_key_id":"AQ==","f_cnt":7,"decoded_payload_warnings":["x"],"confirmed_retry":{"attempt":5}}]}`: `[{"f_port":1}]`,
-		`{"downlinks":[{"f_port":1,"priority":"LOWEST","confirmed_retry":{"max_attempts":4}}]}`:                                           `[{"confirmed_retry":{"max_attempts":4},"f_port":1}]`,
+		`{"downlinks":[{"fPort":1,"frmPayload":"vu8"}]}`:                              `[{"f_port":1,"frm_payload":"vu8="}]`,
+		`{"downlinks":[{"f_port":"1","frm_payload":"-_8=","nothing":{"known":[1]}}]}`: `[{"f_port":1,"frm_payload":"+/8="}]`,
+		`{"downlinks":[{"f_port":1.0,"priority":6,"confirmed":true}]}`:                `[{"confirmed":true,"f_port":1,"priority":"HIGHEST"}]`,
+		`{"downlinks":[{"f_port":1,"session_key_id":"AQ==","f_cnt":7,` +
+			`"decoded_payload_warnings":["x"],"confirmed_retry":{"attempt":5}}]}`: `[{"f_port":1}]`,
+		`{"downlinks":[{"f_port":1,"priority":"LOWEST","confirmed_retry":{"max_attempts":4}}]}`: `[` +
+			`{"confirmed_retry":{"max_attempts":4},"f_port":1}]`,
 		`{"downlinks":[]}`: `null`,
 		`{}`:               `null`,
 		``:                 `null`,
@@ -163,10 +172,12 @@ func TestDownlinkBodiesAreReadLeniently(t *testing.T) {
 		`{"downlinks":[{"f_port":1,"confirmed":"true"}]}`: `unmarshal error at path \"downlinks\"`,
 		`{"downlinks":[{"f_port":1,"confirmed":null}]}`:   `unmarshal error at path \"downlinks\"`,
 		`[{"f_port":1}]`:                                  `"code":3`,
-		`{"downlinks":[{"f_port":1,"correlation_ids":["` + strings.Repeat("x", 101) + `"]}]}`:              "value length must be at most 100 runes",
+		`{"downlinks":[{"f_port":1,"correlation_ids":["` + strings.Repeat("x", 101) +
+			`"]}]}`: "value length must be at most 100 runes",
 		`{"downlinks":[{"f_port":1,"confirmed_retry":{"max_attempts":101}}]}`:                              "value must be inside range [1, 100]",
 		`{"downlinks":[{"f_port":1,"class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"No Good"}}]}}]}`: "GatewayIdentifiersValidationError",
-		`{"downlinks":[{"f_port":1,"frm_payload":"` + strings.Repeat("AAAA", 86) + `"}]}`:                  "value length must be at most 255 bytes",
+		`{"downlinks":[{"f_port":1,"frm_payload":"` + strings.Repeat("AAAA", 86) +
+			`"}]}`: "value length must be at most 255 bytes",
 	} {
 		w.call("POST", queue+"/push", w.full, body, 400, has)
 	}
@@ -194,13 +205,15 @@ func TestWebhookReceiversPushAndReplace(t *testing.T) {
 			a, _ := json.Marshal(got[i][field])
 			b, _ := json.Marshal(value)
 			// Zeros are left out, and a correlation id is added.
-			a, b = []byte(strings.ReplaceAll(string(a), `,"as:downlink:`, `]#`)), []byte(strings.NewReplacer(`"antenna_index":0,`, "", `,"group_index":0`, "").Replace(string(b)))
+			a, b = []byte(strings.ReplaceAll(string(a), `,"as:downlink:`, `]#`)),
+				[]byte(strings.NewReplacer(`"antenna_index":0,`, "", `,"group_index":0`, "").Replace(string(b)))
 			if head, _, _ := strings.Cut(string(a), "#"); head != string(b) {
 				t.Errorf("%s: %s is %s, want %s", name, field, head, b)
 			}
 		}
 	}
-	w.call("POST", "/v3/api/as/applications/app1/webhooks/wh1/devices/dev1/down/replace", "bearer"+strings.TrimPrefix(key, "Bearer"), `{"downlinks":[{"f_port":9}]}`, 200, "")
+	w.call("POST", "/v3/api/as/applications/app1/webhooks/wh1/devices/dev1/down/replace", "bearer"+strings.TrimPrefix(key, "Bearer"),
+		`{"downlinks":[{"f_port":9}]}`, 200, "")
 	if got := w.queued(); len(got) != 1 || got[0]["f_port"] != 9.0 {
 		t.Errorf("replaced by %v", got)
 	}
@@ -245,7 +258,8 @@ func TestDownlinksAreRefusedByName(t *testing.T) {
 		{"POST", webhook + "/push", w.full, `{"downlinks":[{"f_port":224}]}`, 400, "validate_body"},
 		{"POST", webhook + "/push", w.full, `{"downlinks":`, 400, "\n\t\t\t\"name\": \"decode_body\""},
 		{"GET", webhook + "/push", w.full, "", 405, ""},
-		{"POST", queue + "/push", w.full, `{"downlinks":[` + strings.Repeat(`{"f_port":1},`, iot.MaxDownlinks) + `{"f_port":1}]}`, 429, "downlink_queue_capacity"},
+		{"POST", queue + "/push", w.full, `{"downlinks":[` + strings.Repeat(`{"f_port":1},`, iot.MaxDownlinks) + `{"f_port":1}]}`, 429,
+			"downlink_queue_capacity"},
 	} {
 		w.call(c.method, c.path, c.key, c.body, c.status, c.has)
 	}

@@ -292,11 +292,12 @@ var (
 	errDecodeBody    = define(codeInvalid, "pkg/applicationserver/io/web", "decode_body", "decode body")
 	errValidateBody  = define(codeInvalid, "pkg/applicationserver/io/web", "validate_body", "validate body")
 	errKeyMissing    = define(codeNotFound, "pkg/identityserver", "api_key_not_found", "API key not found")
-	errRightMissing  = define(codeInvalid, "thingpost", "unknown_rights", "a key here can only have RIGHT_APPLICATION_ALL and the rights of TRAFFIC, SETTINGS_BASIC, SETTINGS_API_KEYS and DEVICES, not all of `{rights}`")
-	errURL           = define(codeInvalid, "pkg/errors", "url", "invalid url `{url}`")
-	errDelivery      = define(codeUnavailable, "pkg/applicationserver/io/web/sink", "request", "request failed: {reason}")
-	errReadBody      = define(codeCanceled, "pkg/applicationserver/io/web", "read_body", "read body")
-	errBodyTooLarge  = define(codeInvalid, "pkg/applicationserver/io/web", "request_body_too_large", "request body too large")
+	errRightMissing  = define(codeInvalid, "thingpost", "unknown_rights", "a key here can only have RIGHT_APPLICATION_ALL and the rights "+
+		"of TRAFFIC, SETTINGS_BASIC, SETTINGS_API_KEYS and DEVICES, not all of `{rights}`")
+	errURL          = define(codeInvalid, "pkg/errors", "url", "invalid url `{url}`")
+	errDelivery     = define(codeUnavailable, "pkg/applicationserver/io/web/sink", "request", "request failed: {reason}")
+	errReadBody     = define(codeCanceled, "pkg/applicationserver/io/web", "read_body", "read body")
+	errBodyTooLarge = define(codeInvalid, "pkg/applicationserver/io/web", "request_body_too_large", "request body too large")
 )
 
 // invalidField says that a field of a message is bad; cause tells of a field

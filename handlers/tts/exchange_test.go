@@ -75,7 +75,8 @@ func (e *exchange) differs() (skip bool) {
 	case strings.Contains(e.body, `"format":"xml"`):
 		e.status, e.answer = 400, ""
 	case strings.Contains(e.body, "queue.enabled"):
-		e.status, e.answer = 200, `{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh7"},"base_url":"https://x.example","format":"json","queue":{"enabled":true}}`
+		e.status, e.answer = 200, `{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh7"},"base_url":"https://x.example",`+
+			`"format":"json","queue":{"enabled":true}}`
 	case e.path == "/as/webhook-templates" || strings.Contains(e.path, "mclimate"):
 		e.answer = ""
 	case strings.HasSuffix(e.path, "/down"):

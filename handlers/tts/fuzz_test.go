@@ -14,7 +14,9 @@ import (
 // A request to set a webhook, as REST or gRPC brings it, is refused or changes only
 // what its mask names.
 func FuzzSetWebhook(f *testing.F) {
-	f.Add([]byte(`{"webhook":{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},"base_url":"https://h","format":"json","headers":{"A":"•••"},"uplink_message":{"path":"/up"}},"field_mask":{"paths":["base_url","headers","uplink_message.path"]}}`), false)
+	f.Add([]byte(`{"webhook":{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},"base_url":"https://h",`+
+		`"format":"json","headers":{"A":"•••"},"uplink_message":{"path":"/up"}},"field_mask":{"paths":["base_url","headers",`+
+		`"uplink_message.path"]}}`), false)
 	f.Add([]byte(`{"webhook":{"queue":{},"paused":true,"health_status":{"unhealthy":{}}},"field_mask":"paused,health_status,queue"}`), false)
 	b, err := proto.Marshal(&wire.SetApplicationWebhookRequest{Webhook: &wire.ApplicationWebhook{BaseUrl: "https://h", Format: "json"}})
 	if err != nil {
@@ -63,7 +65,8 @@ func FuzzGetQuery(f *testing.F) {
 		if readQuery(r, q) != nil || checkMask(webhookPaths, q.GetFieldMask().GetPaths()) != nil {
 			return
 		}
-		w := &iot.Webhook{ID: "wh1", URL: "https://h", Format: iot.JSON, MessageTypes: iot.Routes{iot.UplinkMessage: {Path: "/up"}}, Headers: []iot.Header{{Name: "A", Value: "s3cr3t", Secret: true}}}
+		w := &iot.Webhook{ID: "wh1", URL: "https://h", Format: iot.JSON, MessageTypes: iot.Routes{iot.UplinkMessage: {Path: "/up"}},
+			Headers: []iot.Header{{Name: "A", Value: "s3cr3t", Secret: true}}}
 		got := answered("app1", w, q.GetFieldMask().GetPaths())
 		if got.GetBaseUrl() != "https://h" || got.GetHeaders()["A"] == "s3cr3t" {
 			t.Errorf("%q is answered %v", query, got)
@@ -72,7 +75,8 @@ func FuzzGetQuery(f *testing.F) {
 }
 
 func FuzzDownlinks(f *testing.F) {
-	f.Add([]byte(`{"downlinks":[{"f_port":1,"frm_payload":"AQID","priority":"HIGH","confirmed":true,"class_b_c":{"absolute_time":"2026-01-01T00:00:00Z"}}]}`))
+	f.Add([]byte(`{"downlinks":[{"f_port":1,"frm_payload":"AQID","priority":"HIGH","confirmed":true,` +
+		`"class_b_c":{"absolute_time":"2026-01-01T00:00:00Z"}}]}`))
 	f.Add([]byte(`{"downlinks":[{"f_port":256,"decoded_payload":{"a":[1,null]}}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		q := &wire.DownlinkQueueRequest{}

@@ -70,7 +70,8 @@ func callOfGRPC(ctx context.Context) call {
 // a panic into one without.
 func (s *server) grpcError(ctx context.Context, method string, panicked any, err error) error {
 	if panicked != nil {
-		s.Log.ErrorContext(ctx, "method panicked", slog.String("method", method), slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
+		s.Log.ErrorContext(ctx, "method panicked", slog.String("method", method), slog.Any("panic", panicked),
+			slog.String("stack", string(debug.Stack())))
 		return grpcstatus.Error(codes.Internal, "internal error")
 	}
 	if err == nil {

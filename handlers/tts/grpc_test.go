@@ -68,7 +68,15 @@ func sameJSON(t *testing.T, what string, m proto.Message, want string) {
 	}
 }
 
-const everyPath = `paths:"base_url" paths:"headers" paths:"format" paths:"template_ids" paths:"template_ids.template_id" paths:"template_fields" paths:"downlink_api_key" paths:"uplink_message" paths:"uplink_message.path" paths:"uplink_normalized" paths:"uplink_normalized.path" paths:"join_accept" paths:"join_accept.path" paths:"downlink_ack" paths:"downlink_ack.path" paths:"downlink_nack" paths:"downlink_nack.path" paths:"downlink_sent" paths:"downlink_sent.path" paths:"downlink_failed" paths:"downlink_failed.path" paths:"downlink_queued" paths:"downlink_queued.path" paths:"downlink_queue_invalidated" paths:"downlink_queue_invalidated.path" paths:"location_solved" paths:"location_solved.path" paths:"service_data" paths:"service_data.path" paths:"health_status" paths:"health_status.status.healthy" paths:"health_status.status.unhealthy" paths:"health_status.status.unhealthy.failed_attempts" paths:"health_status.status.unhealthy.last_failed_attempt_at" paths:"health_status.status.unhealthy.last_failed_attempt_details" paths:"field_mask" paths:"paused"`
+const everyPath = `paths:"base_url" paths:"headers" paths:"format" paths:"template_ids" paths:"template_ids.template_id" ` +
+	`paths:"template_fields" paths:"downlink_api_key" paths:"uplink_message" paths:"uplink_message.path" paths:"uplink_normalized" ` +
+	`paths:"uplink_normalized.path" paths:"join_accept" paths:"join_accept.path" paths:"downlink_ack" paths:"downlink_ack.path" ` +
+	`paths:"downlink_nack" paths:"downlink_nack.path" paths:"downlink_sent" paths:"downlink_sent.path" paths:"downlink_failed" ` +
+	`paths:"downlink_failed.path" paths:"downlink_queued" paths:"downlink_queued.path" paths:"downlink_queue_invalidated" ` +
+	`paths:"downlink_queue_invalidated.path" paths:"location_solved" paths:"location_solved.path" paths:"service_data" ` +
+	`paths:"service_data.path" paths:"health_status" paths:"health_status.status.healthy" paths:"health_status.status.unhealthy" ` +
+	`paths:"health_status.status.unhealthy.failed_attempts" paths:"health_status.status.unhealthy.last_failed_attempt_at" ` +
+	`paths:"health_status.status.unhealthy.last_failed_attempt_details" paths:"field_mask" paths:"paused"`
 
 // TestMeasuredCalls makes the calls of The Things Stack's own client, in its order.
 func TestMeasuredCalls(t *testing.T) {
@@ -82,19 +90,27 @@ func TestMeasuredCalls(t *testing.T) {
 	w.must(err)
 	sameJSON(t, "GetFormats", formats, `{"formats":{"json":"JSON","protobuf":"Protocol Buffers"}}`)
 
-	const whole = `{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},"base_url":"https://app.example.com/lorahooks","headers":{"X-A":"1"},"format":"json","uplink_message":{"path":"/up"},"join_accept":{"path":"/join"}}`
-	hook, err := hooks.Set(ctx, read(t, `webhook:{ids:{application_ids:{application_id:"app1"} webhook_id:"wh1"} base_url:"https://app.example.com/lorahooks" headers:{key:"X-A" value:"1"} format:"json" uplink_message:{path:"/up"} join_accept:{path:"/join"}} field_mask:{paths:"ids.application_ids.application_id" paths:"ids.webhook_id" paths:"base_url" paths:"headers" paths:"format" paths:"uplink_message.path" paths:"join_accept.path"}`, &wire.SetApplicationWebhookRequest{}))
+	const whole = `{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},"base_url":"https://app.example.com/lorahooks",` +
+		`"headers":{"X-A":"1"},"format":"json","uplink_message":{"path":"/up"},"join_accept":{"path":"/join"}}`
+	hook, err := hooks.Set(ctx, read(t, `webhook:{ids:{application_ids:{application_id:"app1"} webhook_id:"wh1"} `+
+		`base_url:"https://app.example.com/lorahooks" headers:{key:"X-A" value:"1"} format:"json" uplink_message:{path:"/up"} `+
+		`join_accept:{path:"/join"}} field_mask:{paths:"ids.application_ids.application_id" paths:"ids.webhook_id" paths:"base_url" `+
+		`paths:"headers" paths:"format" paths:"uplink_message.path" paths:"join_accept.path"}`, &wire.SetApplicationWebhookRequest{}))
 	w.must(err)
 	sameJSON(t, "Set", hook, whole)
-	get := read(t, `ids:{application_ids:{application_id:"app1"} webhook_id:"wh1"} field_mask:{`+everyPath+`}`, &wire.GetApplicationWebhookRequest{})
+	get := read(t, `ids:{application_ids:{application_id:"app1"} webhook_id:"wh1"} field_mask:{`+everyPath+`}`,
+		&wire.GetApplicationWebhookRequest{})
 	hook, err = hooks.Get(ctx, get)
 	w.must(err)
 	sameJSON(t, "Get", hook, whole)
-	all, err := hooks.List(ctx, read(t, `application_ids:{application_id:"app1"} field_mask:{paths:"headers" paths:"paused"}`, &wire.ListApplicationWebhooksRequest{}))
+	all, err := hooks.List(ctx, read(t, `application_ids:{application_id:"app1"} field_mask:{paths:"headers" paths:"paused"}`,
+		&wire.ListApplicationWebhooksRequest{}))
 	w.must(err)
-	sameJSON(t, "List", all, `{"webhooks":[{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},"base_url":"https://app.example.com/lorahooks","headers":{"X-A":"1"},"format":"json"}]}`)
+	sameJSON(t, "List", all, `{"webhooks":[{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},`+
+		`"base_url":"https://app.example.com/lorahooks","headers":{"X-A":"1"},"format":"json"}]}`)
 
-	key, err := keys.CreateAPIKey(ctx, read(t, `application_ids:{application_id:"app1"} name:"wh-client" rights:RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE`, &wire.CreateApplicationAPIKeyRequest{}))
+	key, err := keys.CreateAPIKey(ctx, read(t, `application_ids:{application_id:"app1"} name:"wh-client" `+
+		`rights:RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE`, &wire.CreateApplicationAPIKeyRequest{}))
 	w.must(err)
 	if len(key.GetKey()) != 98 || !strings.HasPrefix(key.GetKey(), "NNSXS."+key.GetId()+".") {
 		t.Errorf("the key is %q", key.GetKey())
@@ -102,7 +118,8 @@ func TestMeasuredCalls(t *testing.T) {
 	sameJSON(t, "CreateAPIKey", key, `{"name":"wh-client","rights":["RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"]}`)
 
 	device := `device_id:"dev1" application_ids:{application_id:"app1"}`
-	_, err = as.DownlinkQueuePush(ctx, read(t, `end_device_ids:{`+device+`} downlinks:{f_port:15 frm_payload:"\xbe\xef" priority:NORMAL}`, &wire.DownlinkQueueRequest{}))
+	_, err = as.DownlinkQueuePush(ctx, read(t, `end_device_ids:{`+device+`} downlinks:{f_port:15 frm_payload:"\xbe\xef" priority:NORMAL}`,
+		&wire.DownlinkQueueRequest{}))
 	w.must(err)
 	queued, err := as.DownlinkQueueList(ctx, read(t, device, &wire.EndDeviceIdentifiers{}))
 	w.must(err)
@@ -123,7 +140,8 @@ func TestMeasuredCalls(t *testing.T) {
 	if st.Code() != codes.NotFound || st.Message() != "error:pkg/redis:not_found (entity not found)" || len(st.Details()) != 1 {
 		t.Fatalf("a webhook that is gone: %v with %v", st, st.Details())
 	}
-	if d, ok := st.Details()[0].(*wire.ErrorDetails); !ok || d.GetNamespace() != "pkg/redis" || d.GetName() != "not_found" || len(d.GetCorrelationId()) != 32 {
+	if d, ok := st.Details()[0].(*wire.ErrorDetails); !ok || d.GetNamespace() != "pkg/redis" || d.GetName() != "not_found" ||
+		len(d.GetCorrelationId()) != 32 {
 		t.Errorf("its details: %v", st.Details())
 	}
 }
@@ -158,7 +176,8 @@ func TestAKeyChangesNoStrongerOne(t *testing.T) {
 	weak := w.as(w.key(iot.ManageKeys))
 	change := func(ctx context.Context, k *wire.APIKey, paths ...string) error {
 		k.Id = strong.GetId()
-		_, err := keys.UpdateAPIKey(ctx, &wire.UpdateApplicationAPIKeyRequest{ApplicationIds: app, ApiKey: k, FieldMask: &fieldmaskpb.FieldMask{Paths: paths}})
+		_, err := keys.UpdateAPIKey(ctx, &wire.UpdateApplicationAPIKeyRequest{ApplicationIds: app, ApiKey: k,
+			FieldMask: &fieldmaskpb.FieldMask{Paths: paths}})
 		return err
 	}
 	for name, err := range map[string]error{
@@ -198,7 +217,8 @@ func TestSubscribeSendsWhatComes(t *testing.T) {
 	w.must(err)
 	events <- iot.MessagesChanged // taken once it listens
 	events <- iot.DeliveriesChanged
-	_, err = as.DownlinkQueuePush(ctx, read(t, `end_device_ids:{device_id:"dev1" application_ids:{application_id:"app1"}} downlinks:{f_port:1 frm_payload:"\x01"}`, &wire.DownlinkQueueRequest{}))
+	_, err = as.DownlinkQueuePush(ctx, read(t, `end_device_ids:{device_id:"dev1" application_ids:{application_id:"app1"}} `+
+		`downlinks:{f_port:1 frm_payload:"\x01"}`, &wire.DownlinkQueueRequest{}))
 	w.must(err)
 	events <- iot.MessagesChanged
 	up, err := stream.Recv()
@@ -251,8 +271,9 @@ func TestSubscribeMissesNoneThatIsLate(t *testing.T) {
 		t.Helper()
 		v, err := w.db.ProjectSettings(t.Context(), w.project.Key)
 		w.must(err)
-		w.must(w.db.Accept(&db.Accept{Project: w.project, Device: w.device, Version: v.Version, Message: &iot.Message{ID: id, ProjectID: w.project.Key,
-			DeviceID: w.device.Key, Device: w.device.ID, Type: iot.UplinkMessage, Payload: []byte(payload), ReceivedAt: iot.At(o.Now())}}))
+		w.must(w.db.Accept(&db.Accept{Project: w.project, Device: w.device, Version: v.Version,
+			Message: &iot.Message{ID: id, ProjectID: w.project.Key,
+				DeviceID: w.device.Key, Device: w.device.ID, Type: iot.UplinkMessage, Payload: []byte(payload), ReceivedAt: iot.At(o.Now())}}))
 		events <- iot.MessagesChanged
 	}
 	receive := func(port uint32) {
@@ -279,7 +300,8 @@ func TestSecretFieldsOfATemplateAreNotShown(t *testing.T) {
 	hooks, ctx := wire.NewApplicationWebhookRegistryClient(w.dial(w.options)), w.as(w.full)
 	set := func(token string) *wire.ApplicationWebhook {
 		t.Helper()
-		hook, err := hooks.Set(ctx, read(t, `webhook:{ids:{application_ids:{application_id:"app1"} webhook_id:"wh2"} base_url:"https://app.example.com" format:"json"
+		hook, err := hooks.Set(ctx, read(t, `webhook:{ids:{application_ids:{application_id:"app1"} webhook_id:"wh2"} `+
+			`base_url:"https://app.example.com" format:"json"
 			template_ids:{template_id:"datacake"} template_fields:{key:"token" value:"`+token+`"}}
 			field_mask:{paths:"base_url" paths:"format" paths:"template_ids" paths:"template_fields"}`, &wire.SetApplicationWebhookRequest{}))
 		w.must(err)

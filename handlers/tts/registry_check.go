@@ -105,7 +105,8 @@ func checkField(v *wire.ApplicationWebhook, name protoreflect.Name) *Error {
 	}
 	path := v.ProtoReflect().Get(fd).Message().Get(fd.Message().Fields().ByName("path")).String()
 	if iot.TextLength(path) > maxPath {
-		return invalidField(string(name), "ApplicationWebhook", embedded, invalidField("path", "ApplicationWebhook_Message", tooLong(maxPath), nil))
+		return invalidField(string(name), "ApplicationWebhook", embedded, invalidField("path", "ApplicationWebhook_Message", tooLong(maxPath),
+			nil))
 	}
 	return nil
 }

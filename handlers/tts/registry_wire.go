@@ -17,7 +17,8 @@ import (
 // Message types that are not LoRaWAN's have no place in it.
 func webhookOf(application string, w *iot.Webhook) *wire.ApplicationWebhook {
 	v := &wire.ApplicationWebhook{
-		Ids:            &wire.ApplicationWebhookIdentifiers{ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: application}, WebhookId: w.ID},
+		Ids: &wire.ApplicationWebhookIdentifiers{ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: application},
+			WebhookId: w.ID},
 		CreatedAt:      timestamppb.New(w.CreatedAt.Time()),
 		UpdatedAt:      timestamppb.New(w.UpdatedAt.Time()),
 		BaseUrl:        w.URL,

@@ -28,7 +28,8 @@ func (s registry) GetTemplate(_ context.Context, q *wire.GetApplicationWebhookTe
 	return answeredTemplate(t, q.GetFieldMask().GetPaths()), nil
 }
 
-func (s registry) ListTemplates(_ context.Context, q *wire.ListApplicationWebhookTemplatesRequest) (*wire.ApplicationWebhookTemplates, error) {
+func (s registry) ListTemplates(_ context.Context, q *wire.ListApplicationWebhookTemplatesRequest) (*wire.ApplicationWebhookTemplates,
+	error) {
 	if err := checkMask(templatePaths, q.GetFieldMask().GetPaths()); err != nil {
 		return nil, err
 	}

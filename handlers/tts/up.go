@@ -81,7 +81,8 @@ func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, *iot.API
 		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "There is no API key. "+how)
 	}
 	if _, _, ok := iot.ParseAPIKey(text); !ok {
-		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "This is no API key of a project; people's tokens and devices' keys cannot send here. "+how)
+		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "This is no API key of a project; people's tokens and devices' keys "+
+			"cannot send here. "+how)
 	}
 	key, p, err := n.Ingest.APIKey(r.Context(), iot.Secret(text))
 	switch {
@@ -90,7 +91,8 @@ func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, *iot.API
 	case project != p.ID && !strings.EqualFold(project, p.UUID):
 		return ingest.Sender{}, nil, iot.NewError(iot.NotFound, "There is no such project.")
 	case key.Rights&iot.SendMessages == 0:
-		return ingest.Sender{}, nil, iot.NewError(iot.Forbidden, "This needs the right "+strings.Join(iot.SendMessages.Names(), "")+", which this API key does not have.")
+		return ingest.Sender{}, nil,
+			iot.NewError(iot.Forbidden, "This needs the right "+strings.Join(iot.SendMessages.Names(), "")+", which this API key does not have.")
 	}
 	return senderOf(p, key), key, nil
 }
@@ -111,13 +113,15 @@ func isBinary(contentType string) bool {
 
 // upRoutes are messages that people make up.
 func upRoutes() []route {
-	return []route{{method: http.MethodPost, pattern: "/as/applications/{application}/devices/{device}/up/simulate", handle: (*server).simulate}}
+	return []route{{method: http.MethodPost, pattern: "/as/applications/{application}/devices/{device}/up/simulate",
+		handle: (*server).simulate}}
 }
 
 // simulate takes an ApplicationUp as JSON, of which nothing is lost; the path
 // names the device.
 func (s *server) simulate(w http.ResponseWriter, r *http.Request) error {
-	ids := &wire.EndDeviceIdentifiers{DeviceId: r.PathValue("device"), ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: r.PathValue("application")}}
+	ids := &wire.EndDeviceIdentifiers{DeviceId: r.PathValue("device"),
+		ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: r.PathValue("application")}}
 	from, err := s.simulator(r.Context(), ids)
 	if err != nil {
 		return err
@@ -147,7 +151,8 @@ func (s appAs) SimulateUplink(ctx context.Context, up *wire.ApplicationUp) (*emp
 		return nil, err
 	}
 	if u := up.GetUplinkMessage(); u != nil && u.GetSettings() == nil {
-		return nil, invalidField("uplink_message", "ApplicationUp", embedded, invalidField("settings", "ApplicationUplink", "value is required", nil))
+		return nil, invalidField("uplink_message", "ApplicationUp", embedded, invalidField("settings", "ApplicationUplink", "value is required",
+			nil))
 	}
 	text, err := lorawan.AppendJSON(nil, up)
 	if err != nil {

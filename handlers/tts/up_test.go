@@ -34,7 +34,8 @@ func (w *world) newest() iot.Message {
 func TestInlet(t *testing.T) {
 	w := newWorld(t)
 	in := tts.NewInlet(w.options)
-	const message = `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"another"}},"uplink_message":{"f_port":1}, "x":1}`
+	const message = `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"another"}},"uplink_message":{"f_port":1}, ` +
+		`"x":1}`
 	raw, err := hex.DecodeString(strings.TrimSpace(string(readFixture(t, "../../internal/lorawan/testdata/uplink_message.protobuf.hex"))))
 	w.must(err)
 	sends, reads := w.key(iot.SendMessages), w.key(iot.ReadTraffic)
@@ -45,7 +46,8 @@ func TestInlet(t *testing.T) {
 		has                                        string
 	}{
 		{"JSON", "POST", "/in/tts/app1", sends, jsonType, message, 202, `{"id":"`},
-		{"any path below, any case", "POST", "/in/tts/" + strings.ToUpper(w.project.UUID) + "/up//x/..", strings.Replace(sends, "Bearer", "bearer", 1), "", message, 202, `{"id":"`},
+		{"any path below, any case", "POST", "/in/tts/" + strings.ToUpper(w.project.UUID) + "/up//x/..",
+			strings.Replace(sends, "Bearer", "bearer", 1), "", message, 202, `{"id":"`},
 		{"Protocol Buffers", "POST", "/in/tts/app1/up", sends, binaryType, string(raw), 404, "soil-probe-07"},
 		{"no JSON", "POST", "/in/tts/app1", sends, jsonType, "{", 400, "not valid JSON"},
 		{"no message", "POST", "/in/tts/app1", sends, jsonType, "{}", 400, "uplink_message"},
@@ -71,7 +73,8 @@ func TestInlet(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d with %s", c.name, rec.Code, rec.Body, c.status, c.has)
 		}
 		if rec.Code == http.StatusAccepted {
-			if m := w.newest(); string(m.Payload) != message || m.Type != iot.UplinkMessage || m.Device != "dev1" || !strings.Contains(rec.Body.String(), m.ID.String()) {
+			if m := w.newest(); string(m.Payload) != message || m.Type != iot.UplinkMessage || m.Device != "dev1" ||
+				!strings.Contains(rec.Body.String(), m.ID.String()) {
 				t.Errorf("%s: stored %s %s of %s", c.name, m.Type, m.Payload, m.Device)
 			}
 		}
@@ -83,8 +86,10 @@ func TestInletLearnsTheUpstream(t *testing.T) {
 	w := newWorld(t)
 	const down = "https://tts.example/api/v3/as/applications/app9/webhooks/wh9/devices/dev1/down/"
 	send := func(key string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodPost, "/in/tts/app1", strings.NewReader(`{"end_device_ids":{"device_id":"dev1"},"uplink_message":{}}`))
-		for name, value := range map[string]string{"Authorization": key, "X-Downlink-Push": down + "push", "X-Downlink-Replace": down + "replace", "X-Downlink-Apikey": "NNSXS.A.B"} {
+		r := httptest.NewRequest(http.MethodPost, "/in/tts/app1",
+			strings.NewReader(`{"end_device_ids":{"device_id":"dev1"},"uplink_message":{}}`))
+		for name, value := range map[string]string{"Authorization": key, "X-Downlink-Push": down + "push", "X-Downlink-Replace": down + "replace",
+			"X-Downlink-Apikey": "NNSXS.A.B"} {
 			r.Header.Set(name, value)
 		}
 		rec := httptest.NewRecorder()
@@ -113,23 +118,27 @@ func TestInletLearnsTheUpstream(t *testing.T) {
 func TestSimulateByGRPC(t *testing.T) {
 	w := newWorld(t)
 	client := wire.NewAppAsClient(w.dial(w.options))
-	up := &wire.ApplicationUp{EndDeviceIds: &wire.EndDeviceIdentifiers{DeviceId: "dev1", ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: "app1"}},
+	up := &wire.ApplicationUp{EndDeviceIds: &wire.EndDeviceIdentifiers{DeviceId: "dev1",
+		ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: "app1"}},
 		Up: &wire.ApplicationUp_UplinkMessage{UplinkMessage: &wire.ApplicationUplink{FPort: 1, FrmPayload: []byte{1}}}}
 	_, err := client.SimulateUplink(w.as(w.full), up)
 	st := status.Convert(err)
-	if st.Code() != codes.InvalidArgument || st.Message() != "error:pkg/errors:validation (invalid `uplink_message`: embedded message failed validation)" || len(st.Details()) != 1 {
+	if st.Code() != codes.InvalidArgument || st.Message() != "error:pkg/errors:validation (invalid `uplink_message`: embedded message "+
+		"failed validation)" || len(st.Details()) != 1 {
 		t.Fatalf("an uplink without settings: %v with %v", st, st.Details())
 	}
 	outer := st.Details()[0].(*wire.ErrorDetails)
 	inner := outer.GetCause()
 	if outer.GetAttributes().AsMap()["name"] != "ApplicationUpValidationError" || inner.GetName() != "validation" ||
-		!equal(inner.GetAttributes().AsMap(), map[string]any{"field": "settings", "name": "ApplicationUplinkValidationError", "reason": "value is required"}) {
+		!equal(inner.GetAttributes().AsMap(), map[string]any{"field": "settings", "name": "ApplicationUplinkValidationError",
+			"reason": "value is required"}) {
 		t.Errorf("its details: %v", outer)
 	}
 	up.GetUplinkMessage().Settings = &wire.TxSettings{Frequency: 868300000}
 	_, err = client.SimulateUplink(w.as(w.full), up)
 	w.must(err)
-	want := `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"uplink_message":{"f_port":1,"frm_payload":"AQ==","settings":{"frequency":"868300000"}},"received_at":"2026-11-21T04:46:56Z","simulated":true}`
+	want := `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"uplink_message":{"f_port":1,` +
+		`"frm_payload":"AQ==","settings":{"frequency":"868300000"}},"received_at":"2026-11-21T04:46:56Z","simulated":true}`
 	if m := w.newest(); string(m.Payload) != want {
 		t.Errorf("got  %s\nwant %s", m.Payload, want)
 	}
@@ -158,12 +167,14 @@ func TestSimulate(t *testing.T) {
 	if got := w.call("POST", path, w.full, body, 200, ""); got != "{}" {
 		t.Errorf("answer %q", got)
 	}
-	want := `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"uplink_message":{"f_port":1,"frm_payload":"AQ==","nobody_knows":[1.0]},"received_at":"2026-11-21T04:46:56Z","simulated":true}`
+	want := `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}},"uplink_message":{"f_port":1,` +
+		`"frm_payload":"AQ==","nobody_knows":[1.0]},"received_at":"2026-11-21T04:46:56Z","simulated":true}`
 	if m := w.newest(); string(m.Payload) != want {
 		t.Errorf("got  %s\nwant %s", m.Payload, want)
 	}
 	w.call("POST", strings.Replace(path, "/api/v3", "/v3/api", 1), w.full, body, 200, "{}")
-	w.call("POST", path, w.full, `{"downlink_sent":{"priority":"URGENT"}}`, 400, `"message":"unmarshal error at path \"downlink_sent\": unknown value for enum: \"URGENT\""`)
+	w.call("POST", path, w.full, `{"downlink_sent":{"priority":"URGENT"}}`, 400,
+		`"message":"unmarshal error at path \"downlink_sent\": unknown value for enum: \"URGENT\""`)
 	w.call("POST", path, w.full, `{bad`, 400, `invalid character 'b' looking for beginning of object key string`)
 	w.call("POST", path, w.full, ``, 400, "value is required")
 	w.call("POST", path, w.full, `{"simulated":true}`, 400, "value is required")

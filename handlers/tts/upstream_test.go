@@ -42,7 +42,8 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	rights := iot.SendMessages | iot.ChangeSettings
 	learn := func(push, replace, key, kind string) string {
 		r := httptest.NewRequest(http.MethodPost, "/in/tts/greenhouse", nil)
-		for name, value := range map[string]string{"X-Downlink-Push": push, "X-Downlink-Replace": replace, "X-Downlink-Apikey": key, "Content-Type": kind} {
+		for name, value := range map[string]string{"X-Downlink-Push": push, "X-Downlink-Replace": replace, "X-Downlink-Apikey": key,
+			"Content-Type": kind} {
 			r.Header.Set(name, value)
 		}
 		return learnUpstream(r, q, p, &iot.APIKey{Rights: rights}, slog.New(slog.NewTextHandler(&log, nil)))
@@ -60,7 +61,8 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	if upstream() != nil || log.Len() > 0 {
 		t.Errorf("learned of half the headers: %s", &log)
 	}
-	for _, bad := range [][2]string{{"http://user@h/devices/valve-1/down/push", "http://user@h/devices/valve-1/down/replace"}, {push, "https://evil.example/devices/valve-1/down/replace"},
+	for _, bad := range [][2]string{{"http://user@h/devices/valve-1/down/push", "http://user@h/devices/valve-1/down/replace"},
+		{push, "https://evil.example/devices/valve-1/down/replace"},
 		{"https://tts.example/{x}/devices/valve-1/down/push", "https://tts.example/{x}/devices/valve-1/down/replace"},
 		{strings.Replace(push, "valve-1", "valve-9", 1), strings.Replace(replace, "valve-1", "valve-9", 1)}} {
 		log.Reset()
@@ -71,7 +73,8 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	}
 	log.Reset()
 	rights = iot.AllKeyRights &^ iot.ChangeSettings
-	if words := learn(push, replace, "a key", "application/json"); upstream() != nil || log.Len() > 0 || !strings.Contains(words, "RIGHT_APPLICATION_SETTINGS_BASIC") {
+	if words := learn(push, replace, "a key", "application/json"); upstream() != nil || log.Len() > 0 ||
+		!strings.Contains(words, "RIGHT_APPLICATION_SETTINGS_BASIC") {
 		t.Errorf("learned of a key that may not change settings: %q %s", words, &log)
 	}
 	rights = iot.SendMessages | iot.ChangeSettings

@@ -103,13 +103,18 @@ func TestDefaultIsAQuarter(t *testing.T) {
 		files map[string]string
 		want  int64
 	}{
-		"machine":         {map[string]string{"/proc/meminfo": memory}, 2 << 30},
-		"nothing known":   {nil, Least},
-		"small machine":   {map[string]string{"/proc/meminfo": "MemTotal: 200000 kB"}, Least},
-		"version 1":       {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "4:memory:/a/b\n0::/\n", "/sys/fs/cgroup/memory/a/memory.limit_in_bytes": "1073741824\n", "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes": "9223372036854771712\n"}, 256 << 20},
-		"version 2":       {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "0::/x\n", "/sys/fs/cgroup/x/memory.max": "536870912\n", "/sys/fs/cgroup/memory.max": "max\n"}, 128 << 20},
-		"in a container":  {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "1073741824\n"}, 256 << 20},
-		"without a limit": {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "max\n"}, 2 << 30},
+		"machine":       {map[string]string{"/proc/meminfo": memory}, 2 << 30},
+		"nothing known": {nil, Least},
+		"small machine": {map[string]string{"/proc/meminfo": "MemTotal: 200000 kB"}, Least},
+		"version 1": {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "4:memory:/a/b\n0::/\n",
+			"/sys/fs/cgroup/memory/a/memory.limit_in_bytes":   "1073741824\n",
+			"/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes": "9223372036854771712\n"}, 256 << 20},
+		"version 2": {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "0::/x\n",
+			"/sys/fs/cgroup/x/memory.max": "536870912\n", "/sys/fs/cgroup/memory.max": "max\n"}, 128 << 20},
+		"in a container": {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "0::/\n",
+			"/sys/fs/cgroup/memory.max": "1073741824\n"}, 256 << 20},
+		"without a limit": {map[string]string{"/proc/meminfo": memory, "/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "max\n"},
+			2 << 30},
 	} {
 		read := func(path string) ([]byte, error) {
 			if text, ok := c.files[path]; ok {

@@ -51,7 +51,8 @@ func TestABrokenBodyIsASuccess(t *testing.T) {
 			}
 			list, err := b.db.Attempts(t.Context(), ids[0], 10)
 			b.must(err)
-			if a := list[0]; a.Error != nil || a.Response == nil || a.Response.Body != "half of" || !strings.Contains(a.Note, "200 OK came and counts as success, but the answer's body broke off after 7 of 100 bytes") {
+			if a := list[0]; a.Error != nil || a.Response == nil || a.Response.Body != "half of" ||
+				!strings.Contains(a.Note, "200 OK came and counts as success, but the answer's body broke off after 7 of 100 bytes") {
 				t.Errorf("the attempt is %+v", a)
 			}
 			q := b.d.queue(w.Key)
@@ -82,7 +83,8 @@ func TestABrokenBodyKeepsTheClassOfItsStatus(t *testing.T) {
 		list, err := b.db.Attempts(t.Context(), id, 10)
 		b.must(err)
 		a := list[0]
-		if v.Error != class || v.Code != iot.StatusCode(status) || strings.Contains(v.ErrorDetail, "broke off") || a.Error == nil || a.Error.Detail != v.ErrorDetail || !strings.HasPrefix(a.Note, "The answer's body broke off") {
+		if v.Error != class || v.Code != iot.StatusCode(status) || strings.Contains(v.ErrorDetail, "broke off") || a.Error == nil ||
+			a.Error.Detail != v.ErrorDetail || !strings.HasPrefix(a.Note, "The answer's body broke off") {
 			t.Errorf("the delivery is %+v, its attempt %+v, %+v", v, a.Error, a.Note)
 		}
 	}
@@ -120,7 +122,8 @@ func TestALongRetryAfterIsFollowedByOneLastTry(t *testing.T) {
 
 // TestAnAbsurdRetryAfterIsNone: the schedule holds.
 func TestAnAbsurdRetryAfterIsNone(t *testing.T) {
-	for _, value := range []string{"604801", "1772366400", "-1", "18446744073709551617", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+	for _, value := range []string{"604801", "1772366400", "-1", "18446744073709551617", "Thu, 01 Jan 1970 00:00:00 GMT",
+		"Fri, 31 Dec 9999 23:59:59 GMT"} {
 		b := newBench(t)
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", value)

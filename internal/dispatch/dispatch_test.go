@@ -48,7 +48,8 @@ func (b *bench) pass(d time.Duration) {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	return newBenchWith(t, egress.New(egress.Options{Policy: egress.NewPolicy([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")})}))
+	return newBenchWith(t, egress.New(egress.Options{Policy: egress.NewPolicy([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"),
+		netip.MustParsePrefix("::1/128")})}))
 }
 
 func newBenchWith(t *testing.T, client *egress.Client) *bench {
@@ -109,7 +110,8 @@ func (b *bench) must(err error) {
 
 func (b *bench) webhook(url string, set ...func(*iot.Webhook)) *iot.Webhook {
 	b.t.Helper()
-	w := &iot.Webhook{ProjectID: b.project.Key, Description: "Hook", URL: url, Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
+	w := &iot.Webhook{ProjectID: b.project.Key, Description: "Hook", URL: url, Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}},
+		Settings: iot.DefaultSettings()}
 	for _, f := range set {
 		f(w)
 	}
@@ -136,7 +138,8 @@ func (b *bench) send(device, from, to int, hooks ...*iot.Webhook) (ids []iot.ID)
 			Payload: fmt.Appendf(nil, `{"device":%d,"n":%d%s}`, device, n, b.pad)}
 		a := &db.Accept{Message: m, Device: v, Project: b.project, Version: s.Version}
 		for _, w := range hooks {
-			q := &iot.Delivery{ID: b.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.Key, DeviceID: v.Key, Device: v.ID, Type: m.Type,
+			q := &iot.Delivery{ID: b.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.Key, DeviceID: v.Key, Device: v.ID,
+				Type:   m.Type,
 				Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(m.Payload)), DueAt: m.ReceivedAt, CreatedAt: m.ReceivedAt}
 			a.Deliveries, a.InOrder = append(a.Deliveries, q), append(a.InOrder, w.Settings.InOrder)
 			ids = append(ids, q.ID)

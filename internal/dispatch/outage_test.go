@@ -72,7 +72,8 @@ func (e *endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	e.mu.Lock()
 	e.taken = append(e.taken, arrival{m.Msg.Payload.Device, m.Msg.Payload.N, time.Now()})
 	e.mu.Unlock()
-	return &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody,
+		Request: r}, nil
 }
 
 func (e *endpoint) begin() (down bool) {
@@ -184,12 +185,14 @@ func (o *outage) run(t *testing.T) {
 
 	o.judge(t, began, most)
 	delays, old := o.delays(began)
-	t.Logf("%d attempts while down; last of all taken %v after the return; of the fresh ones the median took %v", attempts, drained, delays[len(delays)/2])
+	t.Logf("%d attempts while down; last of all taken %v after the return; of the fresh ones the median took %v", attempts, drained,
+		delays[len(delays)/2])
 	fresh := fmt.Sprintf("fresh ones within %v", delays[len(delays)-1].Round(10*time.Millisecond))
 	if o.order {
 		fresh = "each device's in order"
 	}
-	t.Attr("figure", fmt.Sprintf("%s for an hour at %d messages a minute: %d owed, all delivered %v after the return, %s; at most %d in flight and %d in a second, %.1f MiB of it in memory",
+	t.Attr("figure", fmt.Sprintf("%s for an hour at %d messages a minute: %d owed, all delivered %v after the return, %s; at most %d in "+
+		"flight and %d in a second, %.1f MiB of it in memory",
 		o.name, o.rate, owed, old.Round(time.Second), fresh, o.e.mostAtOnce, o.busiest(), float64(most)/(1<<20)))
 }
 

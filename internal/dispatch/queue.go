@@ -119,7 +119,8 @@ func (l *lane) takeTest() (iot.Queued, bool) {
 }
 
 func newQueue(d *Dispatcher, key int64) *queue {
-	return &queue{d: d, key: key, slots: newSlots(), stale: true, held: map[int64]struct{}{}, fresh: lane{all: &d.bytes}, backlog: lane{all: &d.bytes}}
+	return &queue{d: d, key: key, slots: newSlots(), stale: true, held: map[int64]struct{}{}, fresh: lane{all: &d.bytes},
+		backlog: lane{all: &d.bytes}}
 }
 
 // offer hands over a committed delivery. One that finds no room stays on disk.

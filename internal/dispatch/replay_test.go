@@ -27,7 +27,8 @@ func (b *bench) ended(n int, hook *iot.Webhook) {
 func (b *bench) replay(rate int, hook *iot.Webhook) *iot.Replay {
 	b.t.Helper()
 	r := &iot.Replay{Rate: rate}
-	b.must(b.db.CreateReplay(b.t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: b.project.Key, WebhookID: hook.Key}}, actor))
+	b.must(b.db.CreateReplay(b.t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: b.project.Key, WebhookID: hook.Key}},
+		actor))
 	return r
 }
 

@@ -72,7 +72,8 @@ func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool, kept
 	}
 	if j.Delivery.Trigger == iot.TriggerMessage {
 		if reason := j.compiled.Wants(j.Message, nil); reason != webhook.Wanted && reason != webhook.ReasonPaused {
-			return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: "The webhook was changed and no longer takes this message (" + string(reason) + ")."}, began, false, 0
+			return &iot.Outcome{Delivery: j.Delivery, Status: iot.Skipped, Detail: "The webhook was changed and no longer takes this message (" +
+				string(reason) + ")."}, began, false, 0
 		}
 	}
 	r, err := j.compiled.Render(webhook.Input{Message: j.Message, Device: j.Device, Project: j.Project, At: began,
@@ -83,7 +84,8 @@ func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool, kept
 	if err != nil {
 		return q.misconfigured(j, began, err), began, false, 0
 	}
-	res := q.d.o.Client.Do(q.d.send, egress.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body, Timeout: j.hook.Settings.Timeout(), Delivery: j.Delivery.ID})
+	res := q.d.o.Client.Do(q.d.send, egress.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: r.Body,
+		Timeout: j.hook.Settings.Timeout(), Delivery: j.Delivery.ID})
 	if res.Canceled {
 		q.d.o.Answers.Give(0, res.Taken)
 		return nil, began, false, 0
@@ -105,21 +107,24 @@ func (q *queue) misconfigured(j job, at time.Time, err error) *iot.Outcome {
 	if e, ok := errors.AsType[*iot.Error](err); ok {
 		detail = e.Message
 	}
-	return &iot.Outcome{Delivery: j.Delivery, Status: iot.Failed, Attempt: &iot.Attempt{DeliveryID: j.Delivery.ID, Number: j.Delivery.AttemptCount + 1, At: iot.At(at),
-		Request: iot.Request{Method: "POST", URL: j.hook.URL},
-		Error:   &iot.FailedError{Class: iot.ErrConfig, Detail: detail}}}
+	return &iot.Outcome{Delivery: j.Delivery, Status: iot.Failed,
+		Attempt: &iot.Attempt{DeliveryID: j.Delivery.ID, Number: j.Delivery.AttemptCount + 1, At: iot.At(at),
+			Request: iot.Request{Method: "POST", URL: j.hook.URL},
+			Error:   &iot.FailedError{Class: iot.ErrConfig, Detail: detail}}}
 }
 
 // judge turns an answer into an outcome.
 func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcome {
 	v := j.Delivery
 	a := &iot.Attempt{DeliveryID: v.ID, Number: v.AttemptCount + 1, At: iot.At(res.StartedAt), DurationMS: (res.Timings.Total + 500) / 1000,
-		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}, Resent: res.Resent, Note: r.Mask(res.Note)}
+		Timings: res.Timings, Request: iot.Request{Method: r.Method, URL: r.MaskedURL(), Headers: r.Masked()}, Resent: res.Resent,
+		Note: r.Mask(res.Note)}
 	if res.Status != 0 {
 		for i := range res.Headers {
 			res.Headers[i].Value = r.Mask(res.Headers[i].Value)
 		}
-		a.Response = &iot.Response{Status: iot.StatusCode(res.Status), Headers: res.Headers, Body: r.Mask(string(res.Body)), Truncated: res.Truncated}
+		a.Response = &iot.Response{Status: iot.StatusCode(res.Status), Headers: res.Headers, Body: r.Mask(string(res.Body)),
+			Truncated: res.Truncated}
 	}
 	o := &iot.Outcome{Delivery: v, Attempt: a, Status: iot.Delivered}
 	if res.OK() {

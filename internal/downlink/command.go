@@ -112,7 +112,8 @@ func (q *Queue) step(ctx context.Context, c *db.RunningCommand) error {
 				return err
 			}
 			m := composer{now: q.o.Now, snapshot: s, device: d, upstream: s.Upstream(d)}
-			steps = append(steps, db.CommandStep{Downlink: v, Cause: db.Cause{Project: s.Project(), Device: d, Version: s.Version(), Forward: m.upstream != nil, Messages: m.messages}})
+			steps = append(steps, db.CommandStep{Downlink: v, Cause: db.Cause{Project: s.Project(), Device: d, Version: s.Version(),
+				Forward: m.upstream != nil, Messages: m.messages}})
 		}
 		_, stale, err := q.o.DB.StepCommand(c, s.Project(), s.Version(), steps, cursor, len(devices) < commandStep)
 		if err != nil || !stale {

@@ -24,16 +24,20 @@ func forwarding(t *testing.T) *world {
 // with every member that came.
 func TestAnUpstreamJudgesWhatGoesOnToIt(t *testing.T) {
 	for came, want := range map[string]string{
-		`{"decoded_payload":{"valve":"open"}}`:                                              `{"decoded_payload":{"valve":"open"},`,
-		`{"f_port":0,"frm_payload":"AQ=="}`:                                                 `{"f_port":0,"frm_payload":"AQ==",`,
-		` {"f_port": 224 } `:                                                                `{"f_port":224,`,
-		`{"f_port":300,"next":{"year":[1.0]},"session_key_id":"AQ==","f_cnt":7}`:            `{"f_port":300,"next":{"year":[1.0]},"session_key_id":"AQ==","f_cnt":7,`,
-		`{"fPort":1,"frmPayload":"` + strings.Repeat("AAAA", 86) + `"}`:                     `{"f_port":1,"frm_payload":"` + strings.Repeat("AAAA", 86) + `",`,
-		`{"confirmed":true,"confirmed_retry":{"max_attempts":101,"attempt":3}}`:             `{"confirmed":true,"confirmed_retry":{"max_attempts":101,"attempt":3},`,
-		`{"class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"No Good"},"antenna":1}]}}`: `{"class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"No Good"},"antenna":1}]},`,
-		`{"correlation_ids":["` + strings.Repeat("x", 101) + `"],"id":"theirs"}`:            `{"id":"theirs",`,
-		`{"payload":[1],"correlation_ids":null}`:                                            `{`,
-		`{}`:                                                                                `{`,
+		`{"decoded_payload":{"valve":"open"}}`: `{"decoded_payload":{"valve":"open"},`,
+		`{"f_port":0,"frm_payload":"AQ=="}`:    `{"f_port":0,"frm_payload":"AQ==",`,
+		` {"f_port": 224 } `:                   `{"f_port":224,`,
+		`{"f_port":300,"next":{"year":[1.0]},"session_key_id":"AQ==","f_cnt":7}`: `{"f_port":300,"next":{"year":[1.0]},` +
+			`"session_key_id":"AQ==","f_cnt":7,`,
+		`{"fPort":1,"frmPayload":"` + strings.Repeat("AAAA", 86) + `"}`: `{"f_port":1,"frm_payload":"` +
+			strings.Repeat("AAAA", 86) + `",`,
+		`{"confirmed":true,"confirmed_retry":{"max_attempts":101,"attempt":3}}`: `{"confirmed":true,` +
+			`"confirmed_retry":{"max_attempts":101,"attempt":3},`,
+		`{"class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"No Good"},"antenna":1}]}}`: `{` +
+			`"class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"No Good"},"antenna":1}]},`,
+		`{"correlation_ids":["` + strings.Repeat("x", 101) + `"],"id":"theirs"}`: `{"id":"theirs",`,
+		`{"payload":[1],"correlation_ids":null}`:                                 `{`,
+		`{}`:                                                                     `{`,
 	} {
 		w := forwarding(t)
 		list, err := w.queues.Push(t.Context(), w.project, w.device, downlink.Forward([]json.RawMessage{json.RawMessage(came)}), false)
@@ -58,7 +62,8 @@ func TestAnUpstreamJudgesWhatGoesOnToIt(t *testing.T) {
 		answer, err := json.Marshal(list[0])
 		var v struct{ ID, Status string }
 		w.must(err)
-		if w.must(json.Unmarshal(answer, &v)); v.ID != list[0].ID.String() || v.Status != "forwarded" || strings.Count(string(answer), `"id":`) != 1 {
+		if w.must(json.Unmarshal(answer, &v)); v.ID != list[0].ID.String() || v.Status != "forwarded" ||
+			strings.Count(string(answer), `"id":`) != 1 {
 			t.Errorf("%s is answered as %s", came, answer)
 		}
 	}
@@ -93,7 +98,8 @@ func TestWhatGoesOnHasTheFormOfADownlink(t *testing.T) {
 		t.Errorf("refused ones made %v", types)
 	}
 	w = newWorld(t)
-	if _, err := w.queues.Push(t.Context(), w.project, w.device, downlink.Forward([]json.RawMessage{json.RawMessage(`{"f_port":1}`)}), false); iot.CodeOf(err) != iot.Conflict {
+	if _, err := w.queues.Push(t.Context(), w.project, w.device, downlink.Forward([]json.RawMessage{json.RawMessage(`{"f_port":1}`)}),
+		false); iot.CodeOf(err) != iot.Conflict {
 		t.Errorf("without an upstream: %v", err)
 	}
 }

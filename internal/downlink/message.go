@@ -83,9 +83,11 @@ const (
 func failed(v *iot.Downlink, object json.RawMessage) json.RawMessage {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	why := failure{Namespace: "pkg/applicationserver", Name: "max_retries_reached", MessageFormat: "maximum retries reached", Code: codeExceeded}
+	why := failure{Namespace: "pkg/applicationserver", Name: "max_retries_reached", MessageFormat: "maximum retries reached",
+		Code: codeExceeded}
 	if v.Error != db.TooManyAttempts {
-		why = failure{Namespace: "thingpost", Name: "device_failed", MessageFormat: "{reason}", Attributes: map[string]string{"reason": v.Error}, Code: codeUnknown}
+		why = failure{Namespace: "thingpost", Name: "device_failed", MessageFormat: "{reason}", Attributes: map[string]string{"reason": v.Error},
+			Code: codeUnknown}
 	}
 	why.CorrelationID = hex.EncodeToString(id[:])
 	b := append([]byte(`{"downlink":`), object...)

@@ -109,7 +109,8 @@ const (
 // check notes what is wrong with an order, by names that begin with prefix.
 func (o *Order) check(f *iot.Faults, prefix string) {
 	native := len(o.Payload) > 0
-	f.Check(o.FPort >= 0 && o.FPort <= MaxFPort && o.FPort != ReservedFPort && (o.FPort > 0 || native), prefix+"f_port", "must be 1 to 255, but not 224.")
+	f.Check(o.FPort >= 0 && o.FPort <= MaxFPort && o.FPort != ReservedFPort && (o.FPort > 0 || native), prefix+"f_port",
+		"must be 1 to 255, but not 224.")
 	f.Check(len(o.FRMPayload) <= MaxFRMPayload, prefix+"frm_payload", "must have at most 255 bytes.")
 	decoded := bytes.TrimSpace(o.DecodedPayload)
 	f.Check(len(decoded) == 0 || decoded[0] == '{', prefix+"decoded_payload", "must be an object.")
@@ -130,7 +131,8 @@ func (o *Order) check(f *iot.Faults, prefix string) {
 	for i, g := range o.ClassBC.Gateways {
 		at := fmt.Sprintf("%sclass_b_c.gateways.%d.", prefix, i)
 		f.Check(g.AntennaIndex >= 0 && g.GroupIndex >= 0, at+"antenna_index", "must not be negative, nor group_index.")
-		f.Check(g.IDs.ID == "" || iot.CheckSlug("", g.IDs.ID) == nil, at+"gateway_ids.gateway_id", "must be 3 to 36 lower-case letters, digits and single dashes.")
+		f.Check(g.IDs.ID == "" || iot.CheckSlug("", g.IDs.ID) == nil, at+"gateway_ids.gateway_id",
+			"must be 3 to 36 lower-case letters, digits and single dashes.")
 	}
 }
 

@@ -76,7 +76,8 @@ func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders 
 			return q.o.DB.PushDownlinks(piece, replace && from == 0, c)
 		})
 		if e, ok := errors.AsType[*iot.Error](err); ok && from > 0 {
-			return nil, &iot.Error{Code: e.Code, Message: fmt.Sprintf("The first %d of %d downlinks are queued, the others are not. %s", from, len(list), e.Message), Err: err}
+			return nil, &iot.Error{Code: e.Code, Message: fmt.Sprintf("The first %d of %d downlinks are queued, the others are not. %s", from,
+				len(list), e.Message), Err: err}
 		}
 		if err != nil {
 			return nil, err
@@ -176,7 +177,8 @@ func (q *Queue) Fail(ctx context.Context, p *iot.Project, v *iot.Device, id iot.
 	return q.answer(ctx, p, v, id, iot.DownlinkFailed, reason)
 }
 
-func (q *Queue) answer(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID, answer iot.MessageType, reason string) (after *iot.Downlink, err error) {
+func (q *Queue) answer(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID, answer iot.MessageType,
+	reason string) (after *iot.Downlink, err error) {
 	err = q.change(ctx, p, v, func(c db.Cause) (stale bool, err error) {
 		after, stale, err = q.o.DB.AnswerDownlink(id, answer, reason, c)
 		return stale, err

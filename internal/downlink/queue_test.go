@@ -58,8 +58,10 @@ func newWorld(t *testing.T) *world {
 	w.must(d.CreateProject(w.project, actor))
 	w.device = &iot.Device{ProjectID: w.project.Key, ID: "valve-1", DevEUI: "70B3D57ED0051A2B"}
 	w.must(d.CreateDevice(w.device, "key", actor))
-	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope, Settings: iot.DefaultSettings(),
-		MessageTypes: iot.Routes{iot.DownlinkQueued: {}, iot.DownlinkSent: {}, iot.DownlinkNack: {}, iot.DownlinkFailed: {}, iot.DownlinkQueueInvalided: {}}}
+	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope,
+		Settings: iot.DefaultSettings(),
+		MessageTypes: iot.Routes{iot.DownlinkQueued: {}, iot.DownlinkSent: {}, iot.DownlinkNack: {}, iot.DownlinkFailed: {},
+			iot.DownlinkQueueInvalided: {}}}
 	w.must(d.CreateWebhook(w.webhook, actor))
 	return w
 }
@@ -98,7 +100,8 @@ func (w *world) told() (types []iot.MessageType, payloads []string) {
 
 func TestChangesOfAQueueAreMessages(t *testing.T) {
 	w := newWorld(t)
-	list := w.push(false, downlink.Order{FPort: 15, FRMPayload: []byte{0xbe, 0xef}, Priority: "HIGH", Confirmed: true, CorrelationIDs: []string{"my-order-4711"},
+	list := w.push(false, downlink.Order{FPort: 15, FRMPayload: []byte{0xbe, 0xef}, Priority: "HIGH", Confirmed: true,
+		CorrelationIDs: []string{"my-order-4711"},
 		ConfirmedRetry: &downlink.ConfirmedRetry{MaxAttempts: 2}})
 	w.push(false, downlink.Order{Payload: json.RawMessage(`"open <1>"`)}, downlink.Order{Payload: json.RawMessage(` {"minutes": 15.0} `)})
 	for range 2 {
@@ -119,7 +122,8 @@ func TestChangesOfAQueueAreMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	types, payloads := w.told()
-	want := []iot.MessageType{iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkSent, iot.DownlinkSent,
+	want := []iot.MessageType{iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkSent,
+		iot.DownlinkSent,
 		iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkFailed}
 	if !slices.Equal(types, want) {
 		t.Fatalf("told of %v, want %v", types, want)
@@ -136,10 +140,14 @@ func TestChangesOfAQueueAreMessages(t *testing.T) {
 		t.Error(own)
 	}
 	for i, want := range map[int]string{
-		0: device + own + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_queued":{"f_port":15,"frm_payload":"vu8=","confirmed":true,"priority":"HIGH",` + own + `,"confirmed_retry":{"max_attempts":2}}}`,
-		1: device + correlation(1, "") + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_queued":{` + correlation(1, "") + `,"decoded_payload":{"value":"open <1>"}}}`,
-		2: device + correlation(2, "") + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_queued":{` + correlation(2, "") + `,"decoded_payload":{"minutes": 15.0}}}`,
-		8: device + own + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_nack":{"f_port":15,"frm_payload":"vu8=","confirmed":true,"priority":"HIGH",` + own + `,"confirmed_retry":{"attempt":2,"max_attempts":2}}}`,
+		0: device + own + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_queued":{"f_port":15,"frm_payload":"vu8=","confirmed":true,` +
+			`"priority":"HIGH",` + own + `,"confirmed_retry":{"max_attempts":2}}}`,
+		1: device + correlation(1, "") + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_queued":{` + correlation(1, "") +
+			`,"decoded_payload":{"value":"open <1>"}}}`,
+		2: device + correlation(2, "") + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_queued":{` + correlation(2, "") +
+			`,"decoded_payload":{"minutes": 15.0}}}`,
+		8: device + own + `,"received_at":"2026-11-02T08:00:00.123Z","downlink_nack":{"f_port":15,"frm_payload":"vu8=","confirmed":true,` +
+			`"priority":"HIGH",` + own + `,"confirmed_retry":{"attempt":2,"max_attempts":2}}}`,
 	} {
 		if payloads[i] != want {
 			t.Errorf("message %d is\n%s, want\n%s", i, payloads[i], want)
@@ -268,7 +276,8 @@ func TestOrdersAreChecked(t *testing.T) {
 		"payload":                      {FPort: 1, FRMPayload: []byte{1}, Payload: json.RawMessage(`1`)},
 		"correlation_ids.1":            {FPort: 1, CorrelationIDs: []string{"", long}},
 		"confirmed_retry.max_attempts": {FPort: 1, ConfirmedRetry: &downlink.ConfirmedRetry{MaxAttempts: 101}},
-		"class_b_c.gateways.0.gateway_ids.gateway_id": {FPort: 1, ClassBC: &downlink.ClassBC{Gateways: []downlink.Gateway{{IDs: downlink.GatewayIDs{ID: "No Gateway"}}}}},
+		"class_b_c.gateways.0.gateway_ids.gateway_id": {FPort: 1,
+			ClassBC: &downlink.ClassBC{Gateways: []downlink.Gateway{{IDs: downlink.GatewayIDs{ID: "No Gateway"}}}}},
 	} {
 		for _, orders := range [][]downlink.Order{{o}, {{FPort: 1}, o}} {
 			_, err := w.queues.Push(t.Context(), w.project, w.device, orders, false)

@@ -22,7 +22,8 @@ type Told struct {
 func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, t Told) error {
 	base, device, ok := iot.UpstreamOf(t.Push)
 	if !ok || t.Replace != base+"/devices/"+device+"/down/replace" {
-		return iot.NewError(iot.Invalid, "X-Downlink-Push and X-Downlink-Replace must be addresses of one device that end in /down/push and /down/replace.")
+		return iot.NewError(iot.Invalid, "X-Downlink-Push and X-Downlink-Replace must be addresses of one device that end in /down/push and "+
+			"/down/replace.")
 	}
 	u := iot.Upstream{URL: base, Key: t.Key, Protobuf: t.Protobuf}
 	if err := u.Check(); err != nil {
@@ -40,7 +41,8 @@ func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, t 
 		return nil
 	}
 	if !rights.Has(iot.ChangeSettings) {
-		return iot.NewError(iot.Forbidden, "The X-Downlink headers were ignored: to say where downlinks go on to, the API key needs the right "+iot.ChangeSettings.String()+".")
+		return iot.NewError(iot.Forbidden, "The X-Downlink headers were ignored: to say where downlinks go on to, the API key needs the right "+
+			iot.ChangeSettings.String()+".")
 	}
 	return q.o.DB.SetUpstream(p, d, u, Actor)
 }

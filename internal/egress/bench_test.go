@@ -20,7 +20,8 @@ func BenchmarkDo(b *testing.B) {
 	}))
 	defer s.Close()
 	body := bytes.Repeat([]byte("x"), 300)
-	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"Thingpost/1"}, "Webhook-Id": {"0198c0ff-ee00-7000-8000-000000000000"}, "Webhook-Timestamp": {"1767225600"}}
+	header := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"Thingpost/1"},
+		"Webhook-Id": {"0198c0ff-ee00-7000-8000-000000000000"}, "Webhook-Timestamp": {"1767225600"}}
 	var lines iot.HeaderLines
 	for name, values := range header {
 		lines = append(lines, iot.HeaderLine{Name: name, Value: values[0]})
@@ -59,7 +60,8 @@ func BenchmarkDo(b *testing.B) {
 		b.SetParallelism(parallel)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if r := c.Do(b.Context(), Request{Method: "POST", URL: s.URL + "/hook", Headers: lines, Body: body, Timeout: 10 * time.Second}); r.Class != "" {
+				if r := c.Do(b.Context(), Request{Method: "POST", URL: s.URL + "/hook", Headers: lines, Body: body,
+					Timeout: 10 * time.Second}); r.Class != "" {
 					b.Error(r.Detail)
 					return
 				}

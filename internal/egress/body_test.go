@@ -39,7 +39,8 @@ func TestAStatusCountsWhateverBecomesOfItsBody(t *testing.T) {
 		{"gzip that is none", "Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n", "half", nil, "half", ""},
 		{"until it closes", "", "half", nil, "half", ""},
 	} {
-		for status, class := range map[int]iot.ErrorClass{200: "", 201: "", 299: "", 302: iot.ErrRedirect, 400: iot.ErrHTTP4xx, 410: iot.ErrHTTP4xx, 503: iot.ErrHTTP5xx} {
+		for status, class := range map[int]iot.ErrorClass{200: "", 201: "", 299: "", 302: iot.ErrRedirect, 400: iot.ErrHTTP4xx,
+			410: iot.ErrHTTP4xx, 503: iot.ErrHTTP5xx} {
 			t.Run(fmt.Sprintf("%s/%d", k.name, status), func(t *testing.T) {
 				t.Parallel()
 				var conns atomic.Int64

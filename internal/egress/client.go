@@ -200,7 +200,8 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	case ctx.Err() != nil:
 		res.Canceled = true
 	case x.refused.Load():
-		res.Class, res.Detail = iot.ErrConnect, printable(req.URL.Host)+" refused the request twice (HTTP/2) and did not answer it; check the receiver and any proxy before it."
+		res.Class, res.Detail = iot.ErrConnect, printable(req.URL.Host)+" refused the request twice (HTTP/2) and did not answer it; check the "+
+			"receiver and any proxy before it."
 	case limited.Err() != nil:
 		res.Class, res.Detail = iot.ErrTimeout, timeoutDetail(x, at, req.URL.Host, r.Timeout)
 	default:

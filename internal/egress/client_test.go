@@ -43,7 +43,8 @@ func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 
 func post(u string) Request {
 	return Request{Method: "POST", URL: u, Body: []byte(`{"a":1}`), Timeout: 5 * time.Second,
-		Headers: iot.HeaderLines{{Name: "Content-Type", Value: "application/json"}, {Name: "user-agent", Value: "Thingpost/test"}, {Name: "X-Two", Value: "a"}, {Name: "X-Two", Value: "b"}}}
+		Headers: iot.HeaderLines{{Name: "Content-Type", Value: "application/json"}, {Name: "user-agent", Value: "Thingpost/test"},
+			{Name: "X-Two", Value: "a"}, {Name: "X-Two", Value: "b"}}}
 }
 
 func wantFailure(t *testing.T, r Result, class iot.ErrorClass, words ...string) {
@@ -210,7 +211,8 @@ func TestDoTimings(t *testing.T) {
 	u, _ := url.Parse(s.URL)
 	c := newClient(t, Options{Resolver: fakeDNS(t, "127.0.0.1")})
 	first := c.Do(t.Context(), post("http://receiver.example:"+u.Port()+"/"))
-	if d := first.Timings; first.Class != "" || d.DNS <= 0 || d.Connect <= 0 || d.TLS != 0 || d.FirstByte <= 0 || d.Total < d.DNS+d.Connect+d.FirstByte {
+	if d := first.Timings; first.Class != "" || d.DNS <= 0 || d.Connect <= 0 || d.TLS != 0 || d.FirstByte <= 0 ||
+		d.Total < d.DNS+d.Connect+d.FirstByte {
 		t.Errorf("first: %+v %s", d, first.Detail)
 	}
 	second := c.Do(t.Context(), post("http://receiver.example:"+u.Port()+"/"))
@@ -243,13 +245,14 @@ func TestDoReportsItsOwnCancelAsNoAttempt(t *testing.T) {
 func TestCancelInsideTheBodyKeepsASuccess(t *testing.T) {
 	for status, counts := range map[int]bool{200: true, 204: true, 302: false, 429: false, 500: false} {
 		ctx, cancel := context.WithCancel(t.Context())
-		c := New(Options{Inspects: func(context.Context, string) bool { return true }, Inspector: roundTripper(func(*http.Request) (*http.Response, error) {
-			body := io.MultiReader(strings.NewReader("some"), readerFunc(func([]byte) (int, error) {
-				cancel()
-				return 0, context.Canceled
-			}))
-			return &http.Response{StatusCode: status, Header: http.Header{"Location": {"/a"}}, Body: io.NopCloser(body), ContentLength: -1}, nil
-		})})
+		c := New(Options{Inspects: func(context.Context, string) bool { return true },
+			Inspector: roundTripper(func(*http.Request) (*http.Response, error) {
+				body := io.MultiReader(strings.NewReader("some"), readerFunc(func([]byte) (int, error) {
+					cancel()
+					return 0, context.Canceled
+				}))
+				return &http.Response{StatusCode: status, Header: http.Header{"Location": {"/a"}}, Body: io.NopCloser(body), ContentLength: -1}, nil
+			})})
 		res := c.Do(ctx, post("http://receiver.example/"))
 		if res.OK() != counts || res.Canceled == counts || res.Class != "" || res.Detail != "" || (res.Note != "") != counts {
 			t.Errorf("%d: %+v", status, res)
@@ -308,7 +311,8 @@ func TestInspectorIsReachedWithoutDialling(t *testing.T) {
 	if calls.Load() != 3 {
 		t.Fatalf("%d calls", calls.Load())
 	}
-	for _, u := range []string{"http://127.0.0.1:8080/inspector", "http://127.0.0.1:8080/", "http://127.0.0.1:80/inspect/", "https://127.0.0.1:8080/inspect/abc"} {
+	for _, u := range []string{"http://127.0.0.1:8080/inspector", "http://127.0.0.1:8080/", "http://127.0.0.1:80/inspect/",
+		"https://127.0.0.1:8080/inspect/abc"} {
 		wantFailure(t, c.Do(t.Context(), post(u)), iot.ErrBlocked, "-allow-networks 127.0.0.1/32")
 	}
 	if calls.Load() != 3 {

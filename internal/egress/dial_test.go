@@ -37,14 +37,21 @@ func TestSeveralAddresses(t *testing.T) {
 		{"dead in the other family before alive", dead6 + " " + alive, "", nil, ""},
 		{"all kinds", forbidden6 + " " + dead6 + " " + forbidden + " " + dead + " " + alive, "", nil, ""},
 		{"dead", dead, iot.ErrConnect, []string{host + " (" + dead + ":", "refused the connection"}, "not tried"},
-		{"forbidden before dead", forbidden + " " + dead, iot.ErrConnect, []string{"(" + dead + ":", "refused the connection", "not tried: 127.0.0.2 is this machine itself (loopback)."}, "-allow-networks"},
-		{"dead before forbidden", dead + " " + forbidden, iot.ErrConnect, []string{"(" + dead + ":", "refused the connection", "not tried: 127.0.0.2"}, ""},
-		{"forbidden in the other family", forbidden6 + " " + dead, iot.ErrConnect, []string{"(" + dead + ":", "refused the connection", "fd00::1 is in a private network"}, ""},
+		{"forbidden before dead", forbidden + " " + dead, iot.ErrConnect,
+			[]string{"(" + dead + ":", "refused the connection", "not tried: 127.0.0.2 is this machine itself (loopback)."}, "-allow-networks"},
+		{"dead before forbidden", dead + " " + forbidden, iot.ErrConnect,
+			[]string{"(" + dead + ":", "refused the connection", "not tried: 127.0.0.2"}, ""},
+		{"forbidden in the other family", forbidden6 + " " + dead, iot.ErrConnect,
+			[]string{"(" + dead + ":", "refused the connection", "fd00::1 is in a private network"}, ""},
 		{"two dead families", dead6 + " " + dead, iot.ErrConnect, []string{"refused the connection"}, "not tried"},
-		{"forbidden", forbidden, iot.ErrBlocked, []string{"receiver.example leads to no address", "127.0.0.2 is this machine itself", "-allow-networks 127.0.0.2/32"}, ""},
-		{"two forbidden", forbidden + " 10.1.2.3 " + forbidden6, iot.ErrBlocked, []string{"receiver.example", "127.0.0.2 is this machine itself (loopback)", "10.1.2.3 is in a private network", "fd00::1 is in a private network",
-			"-allow-networks ", "10.1.2.3/32", "fd00::1/128"}, ""},
-		{"twelve forbidden", "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7 10.0.0.8 10.0.0.9 10.0.0.10 10.0.0.11 10.0.0.12", iot.ErrBlocked, []string{"and 4 more"}, ""},
+		{"forbidden", forbidden, iot.ErrBlocked, []string{"receiver.example leads to no address", "127.0.0.2 is this machine itself",
+			"-allow-networks 127.0.0.2/32"}, ""},
+		{"two forbidden", forbidden + " 10.1.2.3 " + forbidden6, iot.ErrBlocked,
+			[]string{"receiver.example", "127.0.0.2 is this machine itself (loopback)", "10.1.2.3 is in a private network",
+				"fd00::1 is in a private network",
+				"-allow-networks ", "10.1.2.3/32", "fd00::1/128"}, ""},
+		{"twelve forbidden", "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6 10.0.0.7 10.0.0.8 10.0.0.9 10.0.0.10 10.0.0.11 10.0.0.12",
+			iot.ErrBlocked, []string{"and 4 more"}, ""},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			before := reached.Load()
@@ -71,7 +78,8 @@ func TestSeveralAddresses(t *testing.T) {
 	c := newClient(t, Options{Policy: mine, Resolver: fakeDNS(t, alive)})
 	wantFailure(t, c.Do(t.Context(), post("http://"+host)), iot.ErrBlocked, "receiver.example leads to no address", "is this server itself")
 	c = newClient(t, Options{Policy: NewPolicy(nil)})
-	wantFailure(t, c.Do(t.Context(), post("http://localhost:"+own.Port())), iot.ErrBlocked, "localhost leads to no address", "127.0.0.1 is", "::1 is", "-allow-networks 127.0.0.1/32,::1/128")
+	wantFailure(t, c.Do(t.Context(), post("http://localhost:"+own.Port())), iot.ErrBlocked, "localhost leads to no address", "127.0.0.1 is",
+		"::1 is", "-allow-networks 127.0.0.1/32,::1/128")
 	wantFailure(t, c.Do(t.Context(), post("http://10.0.0.1")), iot.ErrBlocked, "10.0.0.1 is in a private network, which is not reached")
 	if res := c.Do(t.Context(), post("http://0x7f.1:"+own.Port())); res.Class != iot.ErrBlocked || !strings.Contains(res.Detail, "127.0.0.1") {
 		t.Errorf("%+v", res)

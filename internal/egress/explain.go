@@ -32,7 +32,8 @@ func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 	case redirects(r.Status) && location != "":
 		r.Class, r.Detail = iot.ErrRedirect, redirectDetail(r.Status, req.URL, location)
 	case r.Status == http.StatusBadRequest && req.URL.Scheme == "http" && wantsTLS(r.Body):
-		r.Class, r.Detail = iot.ErrHTTP4xx, fmt.Sprintf("The receiver answered 400 Bad Request: %s speaks https on this port; write https:// in the webhook's URL.", printable(req.URL.Host))
+		r.Class, r.Detail = iot.ErrHTTP4xx, fmt.Sprintf("The receiver answered 400 Bad Request: %s speaks https on this port; write https:// "+
+			"in the webhook's URL.", printable(req.URL.Host))
 	case r.Status >= 400 && r.Status < 500:
 		r.Class, r.Detail = iot.ErrHTTP4xx, statusDetail(r.Status)
 	default: // 5xx, and what means nothing as the answer to a POST, which is the server's fault too
@@ -44,7 +45,8 @@ func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 // about what a client has stored, 305 and 306 are of the past.
 func redirects(status int) bool {
 	switch status {
-	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect:
 		return true
 	}
 	return false
@@ -53,7 +55,8 @@ func redirects(status int) bool {
 // wantsTLS reports whether a body is what common servers answer to plain HTTP on
 // a port for https: Go's, nginx, and Apache httpd.
 func wantsTLS(body []byte) bool {
-	for _, words := range []string{"sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port", "speaking plain HTTP to an SSL-enabled server port"} {
+	for _, words := range []string{"sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port",
+		"speaking plain HTTP to an SSL-enabled server port"} {
 		if bytes.Contains(body, []byte(words)) {
 			return true
 		}
@@ -90,7 +93,8 @@ func statusDetail(status int) string {
 	switch status {
 	case http.StatusSwitchingProtocols:
 		do = "it speaks another protocol at this URL; check the URL"
-	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect:
 		do = "it sends clients elsewhere and does not say where; check the webhook's URL and the receiver"
 	case http.StatusNotModified:
 		do = "that means \"nothing has changed\", which is no answer to a POST; check the receiver and any cache before it"
@@ -131,12 +135,14 @@ func redirectDetail(status int, from *url.URL, location string) string {
 		return fmt.Sprintf("The receiver answered %s: %s.", text, advice)
 	}
 	if from.Scheme == "http" && to.Scheme == "https" && to.Hostname() == from.Hostname() && to.Path == from.Path {
-		return fmt.Sprintf("The receiver answered %s to the same URL with https: redirects are not followed, so write https:// in the webhook's URL.", text)
+		return fmt.Sprintf("The receiver answered %s to the same URL with https: redirects are not followed, so write https:// in the "+
+			"webhook's URL.", text)
 	}
 	path := to.Path
 	if len(from.Path) > 1 {
 		if to.Host == from.Host && strings.TrimSuffix(path, "/") == strings.TrimSuffix(from.Path, "/") {
-			return fmt.Sprintf("The receiver answered %s to the same URL but for the slash at its end: redirects are not followed, so add or remove it in the webhook's URL.", text)
+			return fmt.Sprintf("The receiver answered %s to the same URL but for the slash at its end: redirects are not followed, so add or "+
+				"remove it in the webhook's URL.", text)
 		}
 		path = strings.Replace(path, from.Path, "/…", 1)
 	}
@@ -158,10 +164,12 @@ func timeoutDetail(x *exchange, at phase, host string, after time.Duration) stri
 		what = fmt.Sprintf("%s did not take the whole request; check that the receiver is not stuck", host)
 	case phaseWait:
 		if x.interim.Load() > 0 {
-			what = fmt.Sprintf("%s took the request and announced an answer (1xx), which did not come; check the receiver and any proxy before it", host)
+			what = fmt.Sprintf("%s took the request and announced an answer (1xx), which did not come; check the receiver and any proxy before it",
+				host)
 			break
 		}
-		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the webhook's timeout", host)
+		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the "+
+			"webhook's timeout", host)
 	}
 	return fmt.Sprintf("No answer in %s: %s.", span(after), what)
 }
@@ -207,7 +215,8 @@ func explainFirst(err error, req *http.Request, x *exchange) (iot.ErrorClass, st
 		return iot.ErrTLS, tlsDetail(err, req.URL, asked)
 	}
 	if name, bad := badHeader(req.Header); bad {
-		return iot.ErrConfig, fmt.Sprintf("The header %q has characters that cannot be sent; check its value and what its variables became.", printable(name))
+		return iot.ErrConfig, fmt.Sprintf("The header %q has characters that cannot be sent; check its value and what its variables became.",
+			printable(name))
 	}
 	return connectDetail(err, host)
 }
@@ -233,7 +242,8 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		at = fmt.Sprintf("%s (%s)", host, e.Addr)
 	}
 	if errors.Is(err, errInterim) {
-		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and none that counts; check what answers there.", at, maxInterim)
+		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and none that counts; check what answers there.", at,
+			maxInterim)
 	}
 	// net/http has no types for these two.
 	text := err.Error()
@@ -249,13 +259,15 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return iot.ErrConnect, "This machine has no file descriptors left for a connection; raise the limit of open files (ulimit -n)."
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return iot.ErrConnect, fmt.Sprintf("%s reset the connection before it answered; check the receiver's log and any firewall or proxy before it.", at)
+		return iot.ErrConnect, fmt.Sprintf("%s reset the connection before it answered; check the receiver's log and any firewall or proxy "+
+			"before it.", at)
 	case ended(err):
 		return iot.ErrConnect, fmt.Sprintf("%s closed the connection without an answer; check the receiver's log.", at)
 	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return iot.ErrTimeout, fmt.Sprintf("%s stopped answering on the network; check address, port and firewall.", at)
 	}
-	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at, printable(strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")))
+	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at,
+		printable(strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")))
 }
 
 // badHeader returns the first header that HTTP cannot carry.

@@ -118,15 +118,17 @@ func TestHostileReceivers(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nX: ")
 			hold(conn)
 		}},
-		{name: "trickles the body", note: "did not end in 0.15 s: it stopped after 1 of 100 bytes", timeout: short, status: 200, serve: func(conn net.Conn) {
-			readRequest(conn)
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
-			hold(conn)
-		}},
-		{name: "breaks inside the body", note: "200 OK came and counts as success, but the answer's body broke off after 1 of 100 bytes", status: 200, serve: func(conn net.Conn) {
-			readRequest(conn)
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
-		}},
+		{name: "trickles the body", note: "did not end in 0.15 s: it stopped after 1 of 100 bytes", timeout: short, status: 200,
+			serve: func(conn net.Conn) {
+				readRequest(conn)
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
+				hold(conn)
+			}},
+		{name: "breaks inside the body", note: "200 OK came and counts as success, but the answer's body broke off after 1 of 100 bytes",
+			status: 200, serve: func(conn net.Conn) {
+				readRequest(conn)
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
+			}},
 		{name: "bad chunks", note: "cannot be read, after 0 bytes", status: 200, serve: func(conn net.Conn) {
 			readRequest(conn)
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
@@ -160,11 +162,12 @@ func TestHostileReceivers(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
 			hold(conn)
 		}},
-		{name: "100 and no more", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", timeout: short, serve: func(conn net.Conn) {
-			readRequest(conn)
-			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
-			hold(conn)
-		}},
+		{name: "100 and no more", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", timeout: short,
+			serve: func(conn net.Conn) {
+				readRequest(conn)
+				_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+				hold(conn)
+			}},
 		{name: "switches protocols", class: iot.ErrHTTP5xx, words: "101 Switching Protocols", status: 101, serve: func(conn net.Conn) {
 			readRequest(conn)
 			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
@@ -182,10 +185,12 @@ func TestHostileReceivers(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
 			hold(conn)
 		}},
-		{name: "closes in the handshake", scheme: "https", class: iot.ErrTLS, words: "closed the connection during the TLS handshake", serve: func(conn net.Conn) {
-			_, _ = conn.Read(make([]byte, 4096))
-		}},
-		{name: "stalls in the handshake", scheme: "https", class: iot.ErrTimeout, words: "did not finish the TLS handshake", timeout: short, serve: hold},
+		{name: "closes in the handshake", scheme: "https", class: iot.ErrTLS, words: "closed the connection during the TLS handshake",
+			serve: func(conn net.Conn) {
+				_, _ = conn.Read(make([]byte, 4096))
+			}},
+		{name: "stalls in the handshake", scheme: "https", class: iot.ErrTimeout, words: "did not finish the TLS handshake", timeout: short,
+			serve: hold},
 		{name: "TLS alert", scheme: "https", class: iot.ErrTLS, words: "handshake failure", serve: func(conn net.Conn) {
 			_, _ = conn.Read(make([]byte, 4096))
 			_, _ = io.WriteString(conn, "\x15\x03\x03\x00\x02\x02\x28")

@@ -151,7 +151,8 @@ func (p *Policy) refusePort(to netip.AddrPort) *refusal {
 	}
 	a := to.Addr().WithZone("").Unmap()
 	for _, own := range p.own {
-		if own.Port() == to.Port() && (isOwn(own.Addr(), a) || slices.ContainsFunc(embedded(a), func(inner netip.Addr) bool { return isOwn(own.Addr(), inner) })) {
+		if own.Port() == to.Port() &&
+			(isOwn(own.Addr(), a) || slices.ContainsFunc(embedded(a), func(inner netip.Addr) bool { return isOwn(own.Addr(), inner) })) {
 			return &refusal{what: fmt.Sprintf("%s is this server itself", to), own: true}
 		}
 	}
@@ -210,7 +211,8 @@ func blocked(host string, refused []refusal) error {
 	case len(add) > 0 && host != "":
 		text += ". Use a public address, or have Thingpost started with -allow-networks " + strings.Join(add, ",") + "."
 	case len(add) > 0:
-		text += ", which is not reached unless the operator allows it: use a public address, or have Thingpost started with -allow-networks " + strings.Join(add, ",") + "."
+		text += ", which is not reached unless the operator allows it: use a public address, or have Thingpost started with -allow-networks " +
+			strings.Join(add, ",") + "."
 	case own && host != "":
 		text += ", which sends nothing to itself. Use the receiver's own address, or the project's inspector."
 	case own:

@@ -40,7 +40,8 @@ var refusedAddrs = []struct{ addr, word string }{
 	{"fc00::1", "private"}, {"fd00:ec2::254", "private"}, {"fd20:ce::254", "private"},
 	{"ff02::1", "multicast"}, {"ff0e::1", "multicast"},
 	{"100::1", "reserved"}, {"5f00::1", "reserved"}, {"2001:db8::1", "reserved"}, {"3fff::1", "reserved"}, {"2001:20::1", "reserved"},
-	{"::ffff:127.0.0.1", "loopback"}, {"::ffff:10.0.0.1", "private"}, {"::ffff:169.254.169.254", "metadata"}, {"::ffff:168.63.129.16", "Azure"},
+	{"::ffff:127.0.0.1", "loopback"}, {"::ffff:10.0.0.1", "private"}, {"::ffff:169.254.169.254", "metadata"},
+	{"::ffff:168.63.129.16", "Azure"},
 	{"::127.0.0.1", "reserved"}, {"::ffff:0:127.0.0.1", "reserved"},
 	{"64:ff9b::127.0.0.1", "NAT64"}, {"64:ff9b::8.8.8.8", "NAT64"}, {"64:ff9b:1::10.0.0.1", "NAT64"},
 	{"2002:7f00:1::1", "6to4"}, {"2002:808:808::1", "6to4"},
@@ -130,7 +131,8 @@ var refusedHosts = []string{
 	"127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.1", "0177.0.0.1", "017700000001", "0x7f.0x0.0x0.0x1",
 	"127.0.0.1.", "0", "0.0.0.0", "0x0", "00", "3232235777", "0xa9fea9fe", "2852039166", "169.254.43518", "0251.0376.0251.0376",
 	"10.1", "012.0.0.1", "0xac100001", "192.168.257", "0xffffffff",
-	"[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:a9fe:a9fe]", "[fe80::1%25eth0]", "[fd00:ec2::254]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+	"[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:a9fe:a9fe]", "[fe80::1%25eth0]", "[fd00:ec2::254]",
+	"[64:ff9b::7f00:1]", "[2002:7f00:1::]",
 	"localhost", "LOCALHOST", "localhost.", "api.localhost", "ip6-localhost", "metadata.google.internal",
 }
 
@@ -148,7 +150,8 @@ func TestHintNamesRefusedHosts(t *testing.T) {
 func TestHintIsSilentWhereNothingIsRefused(t *testing.T) {
 	p := NewPolicy(mustNetworks(t, "127.0.0.0/8, 10.0.0.0/8"))
 	for _, u := range []string{
-		"https://example.com/a", "http://8.8.8.8", "http://134744072/", "http://[2606:4700::1111]/", "http://127.0.0.1:9000/", "http://localhost/", "http://10.1/",
+		"https://example.com/a", "http://8.8.8.8", "http://134744072/", "http://[2606:4700::1111]/", "http://127.0.0.1:9000/",
+		"http://localhost/", "http://10.1/",
 		"http://1.2.3.4.5/", "http://256.1.1.1/", "http://0xg/", "http://localhost.example.com/", "", "not a url", "http://%zz/",
 	} {
 		if hint := p.Hint(u); hint != "" {

@@ -26,7 +26,8 @@ func tlsDetail(err error, u *url.URL, asked bool) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		alert, remote = printable(strings.TrimPrefix(e.Err.Error(), "tls: ")), true
 	}
-	const noneToSend = "Thingpost has none to send: let the receiver take requests without one at this URL, and tell ours by a secret header or the webhook's signature"
+	const noneToSend = "Thingpost has none to send: let the receiver take requests without one at this URL, and tell ours by a secret " +
+		"header or the webhook's signature"
 	switch {
 	case alert == "certificate required",
 		asked && (alert == "bad certificate" || alert == "handshake failure" || alert == "access denied" || alert == "unknown certificate"):
@@ -36,9 +37,12 @@ func tlsDetail(err error, u *url.URL, asked bool) string {
 	case alert == "protocol version not supported", strings.Contains(err.Error(), "unsupported protocol version"):
 		return fmt.Sprintf("%s speaks only a version of TLS that is too old; let it speak TLS 1.2 or 1.3.", host)
 	case alert == "unrecognized name", alert == "internal error":
-		return fmt.Sprintf("%s has no certificate for the name %s, or failed (%s); check the host in the webhook's URL, and that the receiver is set up for this name.", host, printable(u.Hostname()), alert)
+		return fmt.Sprintf("%s has no certificate for the name %s, or failed (%s); check the host in the webhook's URL, and that the receiver "+
+			"is set up for this name.", host, printable(u.Hostname()), alert)
 	case alert == "handshake failure", alert == "insufficient security level", strings.Contains(err.Error(), "unconfigured cipher suite"):
-		return fmt.Sprintf("%s refused the TLS handshake (%s): it has no cipher or kind of key in common with us, or no certificate for this name; let it allow modern ciphers (ECDHE with AES-GCM or ChaCha20), and check the host in the webhook's URL.", host, words(alert, "no cipher in common"))
+		return fmt.Sprintf("%s refused the TLS handshake (%s): it has no cipher or kind of key in common with us, or no certificate for this "+
+			"name; let it allow modern ciphers (ECDHE with AES-GCM or ChaCha20), and check the host in the webhook's URL.", host,
+			words(alert, "no cipher in common"))
 	case remote:
 		return fmt.Sprintf("%s refused the TLS connection (%s); its log says why.", host, alert)
 	case broken(err):
@@ -65,18 +69,22 @@ func certificateDetail(err *tls.CertificateVerificationError, host, name string)
 	}
 	e, ok := errors.AsType[x509.CertificateInvalidError](err.Err)
 	if !ok {
-		return fmt.Sprintf("The certificate of %s is not valid (%s); renew it at the receiver.", host, printable(strings.TrimPrefix(err.Err.Error(), "x509: ")))
+		return fmt.Sprintf("The certificate of %s is not valid (%s); renew it at the receiver.", host,
+			printable(strings.TrimPrefix(err.Err.Error(), "x509: ")))
 	}
 	which := "The certificate of " + host
 	if len(err.UnverifiedCertificates) > 0 && !e.Cert.Equal(err.UnverifiedCertificates[0]) {
-		which = fmt.Sprintf("The certificate of an authority (%s) that the certificate of %s depends on", issuerName(e.Cert.Subject.CommonName), host)
+		which = fmt.Sprintf("The certificate of an authority (%s) that the certificate of %s depends on", issuerName(e.Cert.Subject.CommonName),
+			host)
 	}
 	now := time.Now().UTC() //nolint:forbidigo // by which crypto/tls judged it
 	switch {
 	case e.Reason == x509.Expired && now.Before(e.Cert.NotBefore):
-		return fmt.Sprintf("%s is not valid before %s; this machine's clock says %s: check which of the two is wrong.", which, minute(e.Cert.NotBefore), minute(now))
+		return fmt.Sprintf("%s is not valid before %s; this machine's clock says %s: check which of the two is wrong.", which,
+			minute(e.Cert.NotBefore), minute(now))
 	case e.Reason == x509.Expired:
-		return fmt.Sprintf("%s has expired on %s; renew it at the receiver, or check this machine's clock (%s).", which, minute(e.Cert.NotAfter), minute(now))
+		return fmt.Sprintf("%s has expired on %s; renew it at the receiver, or check this machine's clock (%s).", which, minute(e.Cert.NotAfter),
+			minute(now))
 	case e.Reason == x509.IncompatibleUsage:
 		return which + " is not meant for servers (extended key usage); have one made for server authentication."
 	}
@@ -95,11 +103,14 @@ func nameDetail(cert *x509.Certificate, host, name string) string {
 	const most = 4
 	switch n := len(names); {
 	case n == 0:
-		return fmt.Sprintf("The certificate of %s names no host as Subject Alternative Name (SAN), which alone counts, not the Common Name (CN); renew it with the SAN %s.", host, name)
+		return fmt.Sprintf("The certificate of %s names no host as Subject Alternative Name (SAN), which alone counts, not the Common Name "+
+			"(CN); renew it with the SAN %s.", host, name)
 	case n > most:
 		names = append(names[:most], fmt.Sprintf("%d more", n-most))
 	}
-	return fmt.Sprintf("The certificate of %s is for another name (%s); use the name it was made for in the webhook's URL, or renew it for %s.", host, printable(strings.Join(names, ", ")), name)
+	return fmt.Sprintf(
+		"The certificate of %s is for another name (%s); use the name it was made for in the webhook's URL, or renew it for %s.", host,
+		printable(strings.Join(names, ", ")), name)
 }
 
 // authorityDetail is about a certificate that leads to no authority known here.
@@ -107,7 +118,8 @@ func nameDetail(cert *x509.Certificate, host, name string) string {
 func authorityDetail(e x509.UnknownAuthorityError, sent []*x509.Certificate, host string) string {
 	const install = "install the authority's certificate on this machine (or name its file in SSL_CERT_FILE)"
 	if text := e.Error(); strings.Contains(text, "insecure algorithm") {
-		return fmt.Sprintf("The certificate of %s is signed by an algorithm that is not safe any more (%s); renew it with SHA-256 or better.", host, printable(strings.TrimPrefix(text, "x509: ")))
+		return fmt.Sprintf("The certificate of %s is signed by an algorithm that is not safe any more (%s); renew it with SHA-256 or better.",
+			host, printable(strings.TrimPrefix(text, "x509: ")))
 	}
 	if len(sent) == 0 {
 		return fmt.Sprintf("The certificate of %s is signed by nobody this machine trusts; %s.", host, install)
@@ -116,11 +128,14 @@ func authorityDetail(e x509.UnknownAuthorityError, sent []*x509.Certificate, hos
 	issuer := issuerName(last.Issuer.CommonName)
 	switch {
 	case bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
-		return fmt.Sprintf("The certificate of %s is self-signed, so it is signed by nobody this machine trusts; have an authority sign it, or install it on this machine (or name its file in SSL_CERT_FILE).", host)
+		return fmt.Sprintf("The certificate of %s is self-signed, so it is signed by nobody this machine trusts; have an authority sign it, "+
+			"or install it on this machine (or name its file in SSL_CERT_FILE).", host)
 	case len(sent) == 1:
-		return fmt.Sprintf("The receiver %s sent its own certificate alone, and this machine does not know who signed it (%s). Have it send the whole chain, with the intermediate certificates; if %s is an authority of your own, %s.", host, issuer, issuer, install)
+		return fmt.Sprintf("The receiver %s sent its own certificate alone, and this machine does not know who signed it (%s). Have it send "+
+			"the whole chain, with the intermediate certificates; if %s is an authority of your own, %s.", host, issuer, issuer, install)
 	}
-	return fmt.Sprintf("The certificate of %s is signed by an authority that this machine does not trust (%s); if it is one of your own, %s.", host, issuer, install)
+	return fmt.Sprintf("The certificate of %s is signed by an authority that this machine does not trust (%s); if it is one of your own, %s.",
+		host, issuer, install)
 }
 
 func issuerName(commonName string) string { return words(printable(commonName), "it has no name") }

@@ -113,14 +113,20 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 	}{
 		{"good", issue(t, server("receiver.example"), root).sends(0), nil},
 		{"good with its chain", issue(t, server("receiver.example"), intermediate).sends(1), nil},
-		{"common name alone", issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "receiver.example"}}, root).sends(0), []string{"Common Name", "SAN receiver.example"}},
-		{"self-signed, common name alone", issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "receiver.example"}}, nil).sends(0), []string{"Common Name", "SAN receiver.example"}},
-		{"another name", issue(t, server("other.example"), root).sends(0), []string{"for another name (other.example)", "renew it for receiver.example"}},
+		{"common name alone", issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "receiver.example"}}, root).sends(0),
+			[]string{"Common Name", "SAN receiver.example"}},
+		{"self-signed, common name alone", issue(t, x509.Certificate{Subject: pkix.Name{CommonName: "receiver.example"}}, nil).sends(0),
+			[]string{"Common Name", "SAN receiver.example"}},
+		{"another name", issue(t, server("other.example"), root).sends(0), []string{"for another name (other.example)", "renew it for " +
+			"receiver.example"}},
 		{"six other names", issue(t, many, root).sends(0), []string{"d.example, 2 more)"}},
-		{"an address", issue(t, x509.Certificate{IPAddresses: []net.IP{{127, 0, 0, 1}}}, root).sends(0), []string{"for another name (127.0.0.1)"}},
+		{"an address", issue(t, x509.Certificate{IPAddresses: []net.IP{{127, 0, 0, 1}}}, root).sends(0),
+			[]string{"for another name (127.0.0.1)"}},
 		{"self-signed", issue(t, server("receiver.example"), nil).sends(0), []string{"is self-signed", "SSL_CERT_FILE"}},
-		{"missing intermediate", issue(t, server("receiver.example"), intermediate).sends(0), []string{"sent its own certificate alone", "Intermediate B", "send the whole chain"}},
-		{"unknown authority", issue(t, server("receiver.example"), strange).sends(1), []string{"an authority that this machine does not trust (Root C)", "SSL_CERT_FILE"}},
+		{"missing intermediate", issue(t, server("receiver.example"), intermediate).sends(0),
+			[]string{"sent its own certificate alone", "Intermediate B", "send the whole chain"}},
+		{"unknown authority", issue(t, server("receiver.example"), strange).sends(1),
+			[]string{"an authority that this machine does not trust (Root C)", "SSL_CERT_FILE"}},
 		{"unknown authority, sent too", issue(t, server("receiver.example"), strange).sends(2), []string{"does not trust (Root C)"}},
 		{"expired", issue(t, hour(-2, -1), root).sends(0), []string{"certificate of receiver.example", "has expired on ", "renew it"}},
 		{"not yet valid", issue(t, hour(1, 2), root).sends(0), []string{"is not valid before ", "clock says "}},
@@ -157,7 +163,8 @@ func TestAClientCertificateIsWanted(t *testing.T) {
 		for _, protos := range [][]string{nil, {"h2"}} {
 			for _, size := range []int{2, 1 << 20} {
 				t.Run(fmt.Sprintf("%s %v %d", tls.VersionName(version), protos, size), func(t *testing.T) {
-					u := secureServer(t, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MinVersion: version, MaxVersion: version, NextProtos: protos})
+					u := secureServer(t, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
+						MinVersion: version, MaxVersion: version, NextProtos: protos})
 					for range 8 { // the alert and the request cross
 						c := newClient(t, Options{Resolver: fakeDNS(t, "127.0.0.1"), TLSConfig: &tls.Config{RootCAs: pool}})
 						req := post(u)
@@ -208,10 +215,12 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 		conf        *tls.Config
 	}{
 		{"old version", "a version of TLS that is too old", &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}},
-		{"no common cipher", "no cipher or kind of key in common", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}},
-		{"unknown name", "has no certificate for the name receiver.example", &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return nil, fmt.Errorf("no certificate for this name")
-		}}},
+		{"no common cipher", "no cipher or kind of key in common",
+			&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}},
+		{"unknown name", "has no certificate for the name receiver.example",
+			&tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return nil, fmt.Errorf("no certificate for this name")
+			}}},
 		{"no protocol in common", "refused the TLS connection (no application protocol)", &tls.Config{NextProtos: []string{"mqtt"}}},
 	} {
 		t.Run(k.name, func(t *testing.T) {
@@ -233,7 +242,8 @@ func TestHandshakesThatAreRefused(t *testing.T) {
 	for _, k := range []struct{ name, alert, words string }{
 		{"unrecognized name", "\x15\x03\x03\x00\x02\x02\x70", "has no certificate for the name receiver.example"},
 		{"insufficient security", "\x15\x03\x03\x00\x02\x02\x47", "no cipher or kind of key in common"},
-		{"chooses TLS 1.0", "\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00", "a version of TLS that is too old"},
+		{"chooses TLS 1.0", "\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00",
+			"a version of TLS that is too old"},
 		{"SSH", "SSH-2.0-OpenSSH_9.6\r\n", "does not speak TLS on this port"},
 	} {
 		t.Run(k.name, func(t *testing.T) {

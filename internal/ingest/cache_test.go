@@ -66,7 +66,8 @@ func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
 	for i := range n {
 		bodies = append(bodies, fmt.Appendf(nil, `{"from":"probe-%d","payload":%d}`, i, i))
 	}
-	bodies = append(bodies, []byte(`{"from":"probe-0","payload":1}`), []byte(`{"from":"No Slug!","payload":1}`), []byte(`{"from":"cut-off","payload":`), []byte(`{"from":"soil-probe-07","payload":1}`))
+	bodies = append(bodies, []byte(`{"from":"probe-0","payload":1}`), []byte(`{"from":"No Slug!","payload":1}`),
+		[]byte(`{"from":"cut-off","payload":`), []byte(`{"from":"soil-probe-07","payload":1}`))
 	before := w.commits.Load()
 	results, err := w.Accept(t.Context(), s, bodies...)
 	must(t, err)
@@ -89,7 +90,8 @@ func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
 	// Somebody else registers one of a step: the others come all the same.
 	w.deaf.Store(true)
 	must(t, w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "late-1"}, "late-key", actor))
-	results, err = w.Accept(t.Context(), s, []byte(`{"from":"late-0","payload":1}`), []byte(`{"from":"late-1","payload":1}`), []byte(`{"from":"late-2","payload":1}`))
+	results, err = w.Accept(t.Context(), s, []byte(`{"from":"late-0","payload":1}`), []byte(`{"from":"late-1","payload":1}`),
+		[]byte(`{"from":"late-2","payload":1}`))
 	must(t, err)
 	for i, r := range results {
 		if r.Err != nil {

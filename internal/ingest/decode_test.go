@@ -65,18 +65,22 @@ func TestDecodeNamesEveryFault(t *testing.T) {
 func TestDecodeKeepsTheBytes(t *testing.T) {
 	uuid := "019aa5d2-8c41-7e9a-8000-0123456789ab"
 	for name, c := range map[string]struct{ body, payload, fields, kind, id, from, channel string }{
-		"payload alone":  {body: ` {"payload": {"b":1.10, "a":1e400} } `, payload: `{"b":1.10, "a":1e400}`},
-		"any value":      {body: `{"payload":null}`, payload: `null`},
-		"large number":   {body: `{"payload":12345678901234567890.10}`, payload: `12345678901234567890.10`},
-		"escapes":        {body: "{\n\t\"p\\u0061yload\" : \"\\u00e4\\/\" }", payload: `"\u00e4\/"`},
-		"in order":       {body: `{"to":"x","timestamp":"t\u0031","payload":[1 , 2],"devicetimestamp":"d"}`, payload: `[1 , 2]`, fields: `{"to":"x","timestamp":"t\u0031","devicetimestamp":"d"}`},
-		"iottly's form":  {body: `{"_id":{"$oid":"1"},"from":"` + uuid + `","to":"p","type":"iottlyagent","payload":1}`, payload: `1`, fields: `{"from":"` + uuid + `","to":"p","type":"iottlyagent"}`, kind: "iottly", from: uuid},
-		"our type":       {body: `{"type":"iottly","payload":1}`, payload: `1`, kind: "iottly"},
-		"userdefined":    {body: `{"type":"userdefined","payload":1}`, payload: `1`, fields: `{"type":"userdefined"}`},
-		"slug in from":   {body: `{"from":"probe-7","payload":1}`, payload: `1`, from: "probe-7"},
-		"channel and id": {body: `{"id":"7","channel":"al\u0061rm","payload":1}`, payload: `1`, fields: `{"channel":"al\u0061rm"}`, id: "7", channel: "alarm"},
-		"a mark":         {body: "\ufeff{\"payload\": 1 }", payload: `1`},
-		"times":          {body: `{"payload":1,"devicetimestamp":1767225600.250,"timestamp":1767225600250}`, payload: `1`, fields: `{"devicetimestamp":1767225600.250,"timestamp":1767225600250}`},
+		"payload alone": {body: ` {"payload": {"b":1.10, "a":1e400} } `, payload: `{"b":1.10, "a":1e400}`},
+		"any value":     {body: `{"payload":null}`, payload: `null`},
+		"large number":  {body: `{"payload":12345678901234567890.10}`, payload: `12345678901234567890.10`},
+		"escapes":       {body: "{\n\t\"p\\u0061yload\" : \"\\u00e4\\/\" }", payload: `"\u00e4\/"`},
+		"in order": {body: `{"to":"x","timestamp":"t\u0031","payload":[1 , 2],"devicetimestamp":"d"}`, payload: `[1 , 2]`,
+			fields: `{"to":"x","timestamp":"t\u0031","devicetimestamp":"d"}`},
+		"iottly's form": {body: `{"_id":{"$oid":"1"},"from":"` + uuid + `","to":"p","type":"iottlyagent","payload":1}`, payload: `1`,
+			fields: `{"from":"` + uuid + `","to":"p","type":"iottlyagent"}`, kind: "iottly", from: uuid},
+		"our type":     {body: `{"type":"iottly","payload":1}`, payload: `1`, kind: "iottly"},
+		"userdefined":  {body: `{"type":"userdefined","payload":1}`, payload: `1`, fields: `{"type":"userdefined"}`},
+		"slug in from": {body: `{"from":"probe-7","payload":1}`, payload: `1`, from: "probe-7"},
+		"channel and id": {body: `{"id":"7","channel":"al\u0061rm","payload":1}`, payload: `1`, fields: `{"channel":"al\u0061rm"}`, id: "7",
+			channel: "alarm"},
+		"a mark": {body: "\ufeff{\"payload\": 1 }", payload: `1`},
+		"times": {body: `{"payload":1,"devicetimestamp":1767225600.250,"timestamp":1767225600250}`, payload: `1`,
+			fields: `{"devicetimestamp":1767225600.250,"timestamp":1767225600250}`},
 		"254 characters": {body: `{"id":"` + strings.Repeat("ä", 254) + `","payload":1}`, payload: `1`, id: strings.Repeat("ä", 254)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +91,8 @@ func TestDecodeKeepsTheBytes(t *testing.T) {
 			if c.kind == "" {
 				c.kind = "user"
 			}
-			if string(m.payload) != c.payload || string(m.fields) != c.fields || string(m.kind) != c.kind || m.senderID != c.id || m.from != c.from || m.channel != c.channel {
+			if string(m.payload) != c.payload || string(m.fields) != c.fields || string(m.kind) != c.kind || m.senderID != c.id ||
+				m.from != c.from || m.channel != c.channel {
 				t.Errorf("got payload %s, fields %s, %+v", m.payload, m.fields, m)
 			}
 		})
@@ -116,7 +121,8 @@ func TestSplit(t *testing.T) {
 		"jsonl":           {body: "1\n2", media: " application/JSONL ", want: []string{"1", "2"}},
 		"a mark":          {body: "\ufeff [1,2]", want: []string{"1", "2"}},
 		"not UTF-8":       {body: "[1,\"\xff\"]", bad: true},
-		"one too deep":    {body: "[1," + strings.Repeat("[", 600) + strings.Repeat("]", 600) + "]", want: []string{"1", strings.Repeat("[", 600) + strings.Repeat("]", 600)}},
+		"one too deep": {body: "[1," + strings.Repeat("[", 600) + strings.Repeat("]", 600) + "]",
+			want: []string{"1", strings.Repeat("[", 600) + strings.Repeat("]", 600)}},
 		"broken and deep": {body: "[1," + strings.Repeat("[", 600) + "]", bad: true},
 		"no lines":        {body: "\n\n", media: NDJSON, bad: true},
 	} {
@@ -149,7 +155,8 @@ func within(t *testing.T, whole, part []byte) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{`{"payload":{"a":[1,2]}}`, "\t {\"type\":\"iottly\" , \"p\\u0061yload\":\"x\",\"to\":\"y\"}\n", `{"payload":1,"id":"7","channel":"c","from":"d"}`, `[1]`, `{`, "{\"payload\":\"\xff\"}"} {
+	for _, seed := range []string{`{"payload":{"a":[1,2]}}`, "\t {\"type\":\"iottly\" , \"p\\u0061yload\":\"x\",\"to\":\"y\"}\n",
+		`{"payload":1,"id":"7","channel":"c","from":"d"}`, `[1]`, `{`, "{\"payload\":\"\xff\"}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -25,7 +25,8 @@ func FuzzDecimal(f *testing.F) {
 			t.Errorf("%s + %s is %v", a, b, rat(sum))
 		}
 		if n, ok := x.times(1000); ok {
-			if diff := new(big.Rat).Sub(new(big.Rat).Mul(rat(x), big.NewRat(1000, 1)), new(big.Rat).SetInt64(n)); new(big.Rat).Abs(diff).Cmp(big.NewRat(1, 1)) >= 0 {
+			if diff := new(big.Rat).Sub(new(big.Rat).Mul(rat(x), big.NewRat(1000, 1)),
+				new(big.Rat).SetInt64(n)); new(big.Rat).Abs(diff).Cmp(big.NewRat(1, 1)) >= 0 {
 				t.Errorf("%s × 1000 is %d", a, n)
 			}
 		}

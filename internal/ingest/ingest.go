@@ -215,13 +215,15 @@ func (i *Ingest) again(ctx context.Context, p *iot.Project, stale []*incoming, r
 }
 
 func noDevice(name string) error {
-	return iot.NewError(iot.NotFound, "There is no device "+printable(name)+" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
+	return iot.NewError(iot.NotFound, "There is no device "+printable(name)+
+		" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
 }
 
 // store transforms, matches and writes the first of the messages, as many as are a
 // piece, and returns how many. What was matched on settings that have changed
 // meanwhile is returned too, to be matched again.
-func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incoming, results []Result) (n int, stale []*incoming, err error) {
+func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incoming, results []Result) (n int, stale []*incoming,
+	err error) {
 	p, err := i.settings(ctx, project.Key)
 	if err != nil {
 		return 0, nil, err
@@ -329,7 +331,8 @@ var errTooLarge = iot.NewError(iot.TooLarge, "A message has at most 1 MiB.")
 func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device, error) {
 	if s.Device != nil {
 		if from != "" && !s.Device.IsNamed(from) {
-			return nil, &iot.Error{Code: iot.Forbidden, Message: "This message is from another device than the one that sends it. Leave out from, or use the right key.",
+			return nil, &iot.Error{Code: iot.Forbidden, Message: "This message is from another device than the one that sends it. Leave out from," +
+				" or use the right key.",
 				Fields: map[string]string{"from": "must be the sending device."}}
 		}
 		return s.Device, nil

@@ -34,15 +34,16 @@ func open(t *testing.T) *world {
 	w := &world{}
 	w.clock.Store(1_800_000_000_000)
 	now := func() time.Time { return time.UnixMilli(w.clock.Load()) }
-	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: now, Limits: iot.Limits{Webhooks: 100, Headers: 5}, OnCommit: func(c iot.Commit) {
-		w.commits.Add(1)
-		if w.Ingest != nil && !w.deaf.Load() {
-			w.Changed(c)
-		}
-		if f := w.heard.Load(); f != nil {
-			(*f)(c)
-		}
-	}})
+	d, err := db.Open(t.Context(), db.Options{Folder: t.TempDir(), Now: now, Limits: iot.Limits{Webhooks: 100, Headers: 5},
+		OnCommit: func(c iot.Commit) {
+			w.commits.Add(1)
+			if w.Ingest != nil && !w.deaf.Load() {
+				w.Changed(c)
+			}
+			if f := w.heard.Load(); f != nil {
+				(*f)(c)
+			}
+		}})
 	must(t, err)
 	t.Cleanup(func() { must(t, d.Close()) })
 	w.db = d
@@ -85,10 +86,12 @@ func (w *world) deliveries(t *testing.T, message iot.ID) []iot.Delivery {
 
 func TestAcceptStoresGoodMessagesBesideBadOnes(t *testing.T) {
 	w := open(t)
-	list, err := w.Accept(t.Context(), w.sender(), []byte(`{"payload":{"n":1.10},"id":"a"}`), []byte(`nonsense`), []byte(`{"payload":2}`), []byte(`{"payload":3,"id":"a"}`),
+	list, err := w.Accept(t.Context(), w.sender(), []byte(`{"payload":{"n":1.10},"id":"a"}`), []byte(`nonsense`), []byte(`{"payload":2}`),
+		[]byte(`{"payload":3,"id":"a"}`),
 		[]byte(`{"payload":"`+strings.Repeat("x", iot.MaxMessageBytes)+`"}`))
 	must(t, err)
-	if list[0].Err != nil || list[2].Err != nil || iot.CodeOf(list[1].Err) != iot.Invalid || list[3].ID != list[0].ID || iot.CodeOf(list[4].Err) != iot.TooLarge {
+	if list[0].Err != nil || list[2].Err != nil || iot.CodeOf(list[1].Err) != iot.Invalid || list[3].ID != list[0].ID ||
+		iot.CodeOf(list[4].Err) != iot.TooLarge {
 		t.Fatalf("the results are %+v", list)
 	}
 	m, err := w.db.Message(t.Context(), w.project.Key, list[0].ID)
@@ -163,7 +166,8 @@ func TestUnknownDevicesAreRegisteredIfTheProjectAllowsIt(t *testing.T) {
 			t.Errorf("%s: %v", from, r.Err)
 		}
 	}
-	if d, err := w.db.Device(t.Context(), w.project.Key, uuid); err != nil || d.UUID != strings.ToLower(uuid) || d.Profile != iot.DefaultProfile {
+	if d, err := w.db.Device(t.Context(), w.project.Key, uuid); err != nil || d.UUID != strings.ToLower(uuid) ||
+		d.Profile != iot.DefaultProfile {
 		t.Errorf("registered by its UUID: %+v, %v", d, err)
 	}
 	if n, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || n != 3 {
@@ -224,7 +228,8 @@ func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 	must(t, w.db.DeleteDevice(late, actor))
 	from(d.Key, "24E124136B502217")
 	// An uplink of The Things Stack finds it by DevEUI, and by an id in any case.
-	for _, ids := range []string{`"device_id":"eui-24e124136b502217","dev_eui":"24E124136B502217"`, `"device_id":"sensor_12.a"`, `"dev_eui":"24E124136B502217"`} {
+	for _, ids := range []string{`"device_id":"eui-24e124136b502217","dev_eui":"24E124136B502217"`, `"device_id":"sensor_12.a"`,
+		`"dev_eui":"24E124136B502217"`} {
 		_, err := w.AcceptUp(t.Context(), s, []byte(`{"end_device_ids":{`+ids+`},"uplink_message":{"f_port":1}}`))
 		must(t, err)
 	}
@@ -336,13 +341,15 @@ func TestKeysAreRefusedAtOnceWhenTheyChange(t *testing.T) {
 	}
 	create := func(expires iot.Instant) (string, iot.Secret) {
 		id, secret, text := iot.NewAPIKey()
-		must(t, w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: w.project.Key, Name: "key", Rights: iot.SendMessages, ExpiresAt: expires}, secret, actor))
+		must(t, w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: w.project.Key, Name: "key", Rights: iot.SendMessages, ExpiresAt: expires},
+			secret, actor))
 		return id, text
 	}
 	id, text := create(0)
 	_, brief := create(1_800_000_060_000)
 	_, _, stranger := iot.NewAPIKey()
-	if got := [4]iot.Code{api(text), api(brief), api(stranger), api("NNSXS.x")}; got != [4]iot.Code{"", "", iot.Unauthorized, iot.Unauthorized} {
+	if got := [4]iot.Code{api(text), api(brief), api(stranger), api("NNSXS.x")}; got != [4]iot.Code{"", "", iot.Unauthorized,
+		iot.Unauthorized} {
 		t.Fatalf("at first: %q", got)
 	}
 	must(t, w.db.DeleteAPIKey(w.project.Key, id, actor))
@@ -427,7 +434,8 @@ func TestTestQueuesForOneWebhookAlone(t *testing.T) {
 	must(t, err)
 	v, err := w.db.Delivery(t.Context(), w.project.Key, id)
 	must(t, err)
-	if v.Webhook != other.ID || v.Trigger != iot.TriggerTest || v.Status != iot.Pending || v.DeviceID != 0 || len(w.deliveries(t, v.MessageID)) != 1 {
+	if v.Webhook != other.ID || v.Trigger != iot.TriggerTest || v.Status != iot.Pending || v.DeviceID != 0 ||
+		len(w.deliveries(t, v.MessageID)) != 1 {
 		t.Errorf("the delivery is %+v", v)
 	}
 	w.deaf.Store(true)

@@ -31,7 +31,8 @@ func TestAcceptUpStoresTheBytesOfEveryType(t *testing.T) {
 	for _, kind := range iot.MessageTypes() {
 		routes[kind] = iot.Route{}
 	}
-	all := &iot.Webhook{ProjectID: w.project.Key, Description: "All", URL: "https://all.example", Format: iot.JSON, MessageTypes: routes, Settings: iot.DefaultSettings()}
+	all := &iot.Webhook{ProjectID: w.project.Key, Description: "All", URL: "https://all.example", Format: iot.JSON, MessageTypes: routes,
+		Settings: iot.DefaultSettings()}
 	must(t, w.db.CreateWebhook(all, actor))
 	files, err := filepath.Glob("../lorawan/testdata/*.json")
 	if err != nil || len(files) < 16 {
@@ -64,7 +65,8 @@ func TestAcceptProtobufIsStoredAsJSON(t *testing.T) {
 	must(t, err)
 	id, err := w.AcceptProtobuf(t.Context(), w.up(), raw)
 	must(t, err)
-	if m, _ := w.stored(t, id); string(m.Payload) != `{"end_device_ids":{"device_id":"soil-probe-07"},"uplink_message":{"f_port":2,"frm_payload":"AQID"}}` || m.Type != iot.UplinkMessage {
+	if m, _ := w.stored(t, id); string(m.Payload) != `{"end_device_ids":{"device_id":"soil-probe-07"},"uplink_message":{"f_port":2,`+
+		`"frm_payload":"AQID"}}` || m.Type != iot.UplinkMessage {
 		t.Errorf("%s %s", m.Type, m.Payload)
 	}
 	for name, c := range map[string]struct {
@@ -92,14 +94,22 @@ func TestEndDevices(t *testing.T) {
 		name, ids, kind string
 		want            iot.Device // of which these fields count
 	}{
-		{"registered with its identifiers", `"device_id":"new-one",` + eui + `,` + join + `,` + addr, "uplink_message", iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F11"}},
-		{"another address is not taken over", `"device_id":"new-one","dev_addr":"260B4F22"`, "uplink_message", iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F11"}},
-		{"but by joining", `"device_id":"new-one","dev_addr":"260B4F22"`, "join_accept", iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F22"}},
-		{"found by its EUI under another id", `"device_id":"other-name",` + eui, "uplink_message", iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F22"}},
-		{"found by its EUI alone", eui, "uplink_message", iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F22"}},
-		{"registered by an EUI alone", `"dev_eui":"70B3D57ED000FFFF"`, "join_accept", iot.Device{ID: "eui-70b3d57ed000ffff", DevEUI: "70B3D57ED000FFFF"}},
-		{"a known one learns", `"device_id":"soil-probe-07","dev_eui":"70B3D57ED0000001"`, "uplink_message", iot.Device{ID: "soil-probe-07", DevEUI: "70B3D57ED0000001"}},
-		{"and keeps what it has", `"device_id":"soil-probe-07","dev_eui":"70B3D57ED0000002"`, "uplink_message", iot.Device{ID: "soil-probe-07", DevEUI: "70B3D57ED0000001"}},
+		{"registered with its identifiers", `"device_id":"new-one",` + eui + `,` + join + `,` + addr, "uplink_message",
+			iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F11"}},
+		{"another address is not taken over", `"device_id":"new-one","dev_addr":"260B4F22"`, "uplink_message",
+			iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F11"}},
+		{"but by joining", `"device_id":"new-one","dev_addr":"260B4F22"`, "join_accept",
+			iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F22"}},
+		{"found by its EUI under another id", `"device_id":"other-name",` + eui, "uplink_message",
+			iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F22"}},
+		{"found by its EUI alone", eui, "uplink_message", iot.Device{ID: "new-one", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001",
+			DevAddr: "260B4F22"}},
+		{"registered by an EUI alone", `"dev_eui":"70B3D57ED000FFFF"`, "join_accept",
+			iot.Device{ID: "eui-70b3d57ed000ffff", DevEUI: "70B3D57ED000FFFF"}},
+		{"a known one learns", `"device_id":"soil-probe-07","dev_eui":"70B3D57ED0000001"`, "uplink_message",
+			iot.Device{ID: "soil-probe-07", DevEUI: "70B3D57ED0000001"}},
+		{"and keeps what it has", `"device_id":"soil-probe-07","dev_eui":"70B3D57ED0000002"`, "uplink_message",
+			iot.Device{ID: "soil-probe-07", DevEUI: "70B3D57ED0000001"}},
 	}
 	for _, step := range steps {
 		d, err := send(step.ids, step.kind)
@@ -131,7 +141,8 @@ func TestSimulateMarksTheMessage(t *testing.T) {
 	must(t, err)
 	m, _ := w.stored(t, id)
 	head, _, err := lorawan.ReadHead(m.Payload)
-	if err != nil || head.DeviceID != "soil-probe-07" || head.ApplicationID != w.project.ID || !strings.Contains(string(m.Payload), `"uplink_message":{"f_port":1},"received_at":"2027-01-15T08:00:00Z","simulated":true}`) {
+	if err != nil || head.DeviceID != "soil-probe-07" || head.ApplicationID != w.project.ID ||
+		!strings.Contains(string(m.Payload), `"uplink_message":{"f_port":1},"received_at":"2027-01-15T08:00:00Z","simulated":true}`) {
 		t.Errorf("%+v %s %v", head, m.Payload, err)
 	}
 	if _, err := w.Simulate(t.Context(), s, []byte(`{}`)); iot.CodeOf(err) != iot.Invalid {

@@ -118,11 +118,13 @@ func sampleUp(p *iot.Project, m *iot.Message, content map[string]any) map[string
 	case iot.JoinAccept:
 		object = map[string]any{"session_key_id": "VGhpbmdwb3N0VGVzdA==", "received_at": at}
 	case iot.DownlinkFailed:
-		object = map[string]any{"downlink": object, "error": map[string]any{"namespace": "thingpost", "name": "test", "message_format": content["text"]}}
+		object = map[string]any{"downlink": object, "error": map[string]any{"namespace": "thingpost", "name": "test",
+			"message_format": content["text"]}}
 	case iot.DownlinkQueueInvalided:
 		object = map[string]any{"downlinks": []any{object}, "last_f_cnt_down": 1}
 	case iot.LocationSolved:
-		object = map[string]any{"service": "thingpost-test", "location": map[string]any{"latitude": 45.07, "longitude": 7.69, "source": "SOURCE_REGISTRY"}}
+		object = map[string]any{"service": "thingpost-test", "location": map[string]any{"latitude": 45.07, "longitude": 7.69,
+			"source": "SOURCE_REGISTRY"}}
 	case iot.ServiceData:
 		object = map[string]any{"service": "thingpost-test", "data": content}
 	}

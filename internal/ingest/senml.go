@@ -416,7 +416,8 @@ func textOf(s *string) string {
 func (b *bases) resolve(i int, r *record, now time.Time) (resolved, error) {
 	name := textOf(b.baseName) + textOf(r.name)
 	if !nameForm.MatchString(name) {
-		return resolved{}, badRecord(i, "has the name %s; a name has letters, digits and - : . / _ only, and begins with a letter or digit.", printable(name))
+		return resolved{}, badRecord(i, "has the name %s; a name has letters, digits and - : . / _ only, and begins with a letter or digit.",
+			printable(name))
 	}
 	value, sum := "", sumOf(b.baseSum, r.sum)
 	switch n := r.values(); {

@@ -35,24 +35,42 @@ func TestExamplesOfRFC8428(t *testing.T) {
 		"one datapoint": {`[{"n":"urn:dev:ow:10e2073a01080063","u":"Cel","v":23.1}]`,
 			`[{"name":"urn:dev:ow:10e2073a01080063","unit":"Cel",` + nowText + `,"value":23.1}]`},
 		"several datapoints": {`[{"bn":"urn:dev:ow:10e2073a01080063:","n":"voltage","u":"V","v":120.1},{"n":"current","u":"A","v":1.2}]`,
-			`[{"name":"urn:dev:ow:10e2073a01080063:voltage","unit":"V",` + nowText + `,"value":120.1},{"name":"urn:dev:ow:10e2073a01080063:current","unit":"A",` + nowText + `,"value":1.2}]`},
-		"each second before": {`[{"bn":"` + ow + `:","bt":1.276020076001e+09,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2},{"n":"current","t":-4,"v":1.3},{"n":"current","v":1.7}]`,
-			`[{"name":"` + ow + `:current","unit":"A",` + at("1276020071001000000") + `,"value":1.2},{"name":"` + ow + `:current","unit":"A",` + at("1276020072001000000") + `,"value":1.3},` +
-				`{"name":"` + ow + `:voltage","unit":"V",` + at("1276020076001000000") + `,"value":120.1},{"name":"` + ow + `:current","unit":"A",` + at("1276020076001000000") + `,"value":1.7}]`},
-		"several measurements": {`[{"bn":"` + ow + `3","bt":1.320067464e+09,"bu":"%RH","v":20},{"u":"lon","v":24.30621},{"u":"lat","v":60.07965},{"t":60,"v":20.3},{"u":"lon","t":60,"v":24.30622},{"u":"%EL","t":150,"v":98}]`,
-			`[{"name":"` + ow + `3","unit":"%RH",` + at("1320067464000000000") + `,"value":20},{"name":"` + ow + `3","unit":"lon",` + at("1320067464000000000") + `,"value":24.30621},` +
-				`{"name":"` + ow + `3","unit":"lat",` + at("1320067464000000000") + `,"value":60.07965},{"name":"` + ow + `3","unit":"%RH",` + at("1320067524000000000") + `,"value":20.3},` +
-				`{"name":"` + ow + `3","unit":"lon",` + at("1320067524000000000") + `,"value":24.30622},{"name":"` + ow + `3","unit":"%EL",` + at("1320067614000000000") + `,"value":98}]`},
-		"several types": {`[{"bn":"urn:dev:ow:10e2073a01080063:","n":"temp","u":"Cel","v":23.1},{"n":"label","vs":"Machine Room"},{"n":"open","vb":false},{"n":"nfc-reader","vd":"aGkgCg"}]`,
-			`[{"name":"urn:dev:ow:10e2073a01080063:temp","unit":"Cel",` + nowText + `,"value":23.1},{"name":"urn:dev:ow:10e2073a01080063:label",` + nowText + `,"string_value":"Machine Room"},` +
-				`{"name":"urn:dev:ow:10e2073a01080063:open",` + nowText + `,"bool_value":false},{"name":"urn:dev:ow:10e2073a01080063:nfc-reader",` + nowText + `,"data_value":"aGkgCg"}]`},
-		"a collection of resources": {`[{"bn":"2001:db8::2/","bt":1.320078429e+09,"n":"temperature","u":"Cel","v":25.2},{"n":"humidity","u":"%RH","v":30},{"bn":"2001:db8::1/","n":"temperature","u":"Cel","v":12.3},{"n":"humidity","u":"%RH","v":67}]`,
-			`[{"name":"2001:db8::2/temperature","unit":"Cel",` + at("1320078429000000000") + `,"value":25.2},{"name":"2001:db8::2/humidity","unit":"%RH",` + at("1320078429000000000") + `,"value":30},` +
-				`{"name":"2001:db8::1/temperature","unit":"Cel",` + at("1320078429000000000") + `,"value":12.3},{"name":"2001:db8::1/humidity","unit":"%RH",` + at("1320078429000000000") + `,"value":67}]`},
+			`[{"name":"urn:dev:ow:10e2073a01080063:voltage","unit":"V",` + nowText +
+				`,"value":120.1},{"name":"urn:dev:ow:10e2073a01080063:current","unit":"A",` + nowText + `,"value":1.2}]`},
+		"each second before": {`[{"bn":"` + ow + `:","bt":1.276020076001e+09,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},` +
+			`{"n":"current","t":-5,"v":1.2},{"n":"current","t":-4,"v":1.3},{"n":"current","v":1.7}]`,
+			`[{"name":"` + ow + `:current","unit":"A",` + at("1276020071001000000") + `,"value":1.2},{"name":"` + ow + `:current","unit":"A",` +
+				at("1276020072001000000") + `,"value":1.3},` +
+				`{"name":"` + ow + `:voltage","unit":"V",` + at("1276020076001000000") + `,"value":120.1},{"name":"` + ow + `:current","unit":"A",` +
+				at("1276020076001000000") + `,"value":1.7}]`},
+		"several measurements": {`[{"bn":"` + ow + `3","bt":1.320067464e+09,"bu":"%RH","v":20},{"u":"lon","v":24.30621},{"u":"lat",` +
+			`"v":60.07965},{"t":60,"v":20.3},{"u":"lon","t":60,"v":24.30622},{"u":"%EL","t":150,"v":98}]`,
+			`[{"name":"` + ow + `3","unit":"%RH",` + at("1320067464000000000") + `,"value":20},{"name":"` + ow + `3","unit":"lon",` +
+				at("1320067464000000000") + `,"value":24.30621},` +
+				`{"name":"` + ow + `3","unit":"lat",` + at("1320067464000000000") + `,"value":60.07965},{"name":"` + ow + `3","unit":"%RH",` +
+				at("1320067524000000000") + `,"value":20.3},` +
+				`{"name":"` + ow + `3","unit":"lon",` + at("1320067524000000000") + `,"value":24.30622},{"name":"` + ow + `3","unit":"%EL",` +
+				at("1320067614000000000") + `,"value":98}]`},
+		"several types": {`[{"bn":"urn:dev:ow:10e2073a01080063:","n":"temp","u":"Cel","v":23.1},{"n":"label","vs":"Machine Room"},{"n":"open",` +
+			`"vb":false},{"n":"nfc-reader","vd":"aGkgCg"}]`,
+			`[{"name":"urn:dev:ow:10e2073a01080063:temp","unit":"Cel",` + nowText + `,"value":23.1},{"name":"urn:dev:ow:10e2073a01080063:label",` +
+				nowText + `,"string_value":"Machine Room"},` +
+				`{"name":"urn:dev:ow:10e2073a01080063:open",` + nowText + `,"bool_value":false},{"name":"urn:dev:ow:10e2073a01080063:nfc-reader",` +
+				nowText + `,"data_value":"aGkgCg"}]`},
+		"a collection of resources": {`[{"bn":"2001:db8::2/","bt":1.320078429e+09,"n":"temperature","u":"Cel","v":25.2},{"n":"humidity",` +
+			`"u":"%RH","v":30},{"bn":"2001:db8::1/","n":"temperature","u":"Cel","v":12.3},{"n":"humidity","u":"%RH","v":67}]`,
+			`[{"name":"2001:db8::2/temperature","unit":"Cel",` + at("1320078429000000000") +
+				`,"value":25.2},{"name":"2001:db8::2/humidity","unit":"%RH",` + at("1320078429000000000") + `,"value":30},` +
+				`{"name":"2001:db8::1/temperature","unit":"Cel",` + at("1320078429000000000") +
+				`,"value":12.3},{"name":"2001:db8::1/humidity","unit":"%RH",` + at("1320078429000000000") + `,"value":67}]`},
 		"an actuator, from now on": {`[{"bt":1,"bn":"urn:dev:ow:10e2073a01080063:","n":"set","vb":true},{"n":"other","t":-1,"vb":false}]`,
-			`[{"name":"urn:dev:ow:10e2073a01080063:other",` + nowText + `,"bool_value":false},{"name":"urn:dev:ow:10e2073a01080063:set",` + at("1700000001123456789") + `,"bool_value":true}]`},
-		"base values and sums": {`[{"bn":"dev1:","bv":20,"bs":100,"n":"temp","v":1.5,"s":2},{"n":"hum","v":0.10},{"n":"energy","bs":5},{"n":"x","vs":"y"}]`,
-			`[{"name":"dev1:temp",` + nowText + `,"value":21.5,"sum":102},{"name":"dev1:hum",` + nowText + `,"value":20.1,"sum":100},{"name":"dev1:energy",` + nowText + `,"value":20,"sum":5},{"name":"dev1:x",` + nowText + `,"string_value":"y","sum":5}]`},
+			`[{"name":"urn:dev:ow:10e2073a01080063:other",` + nowText + `,"bool_value":false},{"name":"urn:dev:ow:10e2073a01080063:set",` +
+				at("1700000001123456789") + `,"bool_value":true}]`},
+		"base values and sums": {`[{"bn":"dev1:","bv":20,"bs":100,"n":"temp","v":1.5,"s":2},{"n":"hum","v":0.10},{"n":"energy","bs":5},` +
+			`{"n":"x","vs":"y"}]`,
+			`[{"name":"dev1:temp",` + nowText + `,"value":21.5,"sum":102},{"name":"dev1:hum",` + nowText +
+				`,"value":20.1,"sum":100},{"name":"dev1:energy",` + nowText + `,"value":20,"sum":5},{"name":"dev1:x",` + nowText +
+				`,"string_value":"y","sum":5}]`},
 		"bases alone": {`[{"bn":"dev1:","bt":1700000000},{"n":"temp","u":"Cel","v":21.5}]`,
 			`[{"name":"dev1:temp","unit":"Cel",` + at("1700000000000000000") + `,"value":21.5}]`},
 		"digits, update time, unknown fields": {`[{"n":"a","v":12345678901234567890.10,"ut":3.50,"colour":"red"}]`,
@@ -92,7 +110,8 @@ func canonical(t testing.TB, s string) string {
 // packCBOR writes a pack in JSON as CBOR.
 func packCBOR(t testing.TB, pack string) []byte {
 	t.Helper()
-	labels := map[string]int{"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4, "s": 5, "t": 6, "ut": 7, "vd": 8}
+	labels := map[string]int{"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4, "s": 5,
+		"t": 6, "ut": 7, "vd": 8}
 	var list []map[any]any
 	gjson.Parse(pack).ForEach(func(_, e gjson.Result) bool {
 		m := map[any]any{}
@@ -122,8 +141,10 @@ func packCBOR(t testing.TB, pack string) []byte {
 
 // The bytes of RFC 8428's own example in CBOR, section 6.
 func TestCBORExampleOfRFC8428(t *testing.T) {
-	binary := []byte("\x87\xa7\x21\x78\x1b\x75\x72\x6e\x3a\x64\x65\x76\x3a\x6f\x77\x3a\x31\x30\x65\x32\x30\x37\x33\x61\x30\x31\x30\x38\x30\x30\x36\x3a" +
-		"\x22\xfb\x41\xd3\x03\xa1\x5b\x00\x10\x62\x23\x61\x41\x20\x05\x00\x67\x76\x6f\x6c\x74\x61\x67\x65\x01\x61\x56\x02\xfb\x40\x5e\x06\x66\x66\x66\x66\x66" +
+	binary := []byte("\x87\xa7\x21\x78\x1b\x75\x72\x6e\x3a\x64\x65\x76\x3a\x6f\x77\x3a" +
+		"\x31\x30\x65\x32\x30\x37\x33\x61\x30\x31\x30\x38\x30\x30\x36\x3a" +
+		"\x22\xfb\x41\xd3\x03\xa1\x5b\x00\x10\x62\x23\x61\x41\x20\x05\x00\x67\x76" +
+		"\x6f\x6c\x74\x61\x67\x65\x01\x61\x56\x02\xfb\x40\x5e\x06\x66\x66\x66\x66\x66" +
 		"\xa3\x00\x67\x63\x75\x72\x72\x65\x6e\x74\x06\x24\x02\xfb\x3f\xf3\x33\x33\x33\x33\x33\x33" +
 		"\xa3\x00\x67\x63\x75\x72\x72\x65\x6e\x74\x06\x23\x02\xfb\x3f\xf4\xcc\xcc\xcc\xcc\xcc\xcd" +
 		"\xa3\x00\x67\x63\x75\x72\x72\x65\x6e\x74\x06\x22\x02\xfb\x3f\xf6\x66\x66\x66\x66\x66\x66" +
@@ -144,7 +165,8 @@ func TestCBORExampleOfRFC8428(t *testing.T) {
 	}
 	const t0 = 1276020076001000000
 	for i, v := range []float64{1.2, 1.3, 1.4, 1.5, 1.6} {
-		if r := list[i]; r.Value != v || r.Name != "urn:dev:ow:10e2073a0108006:current" || r.Unit != "A" || r.Time/1e6 != (t0-int64(5-i)*1e9)/1e6 {
+		if r := list[i]; r.Value != v || r.Name != "urn:dev:ow:10e2073a0108006:current" || r.Unit != "A" ||
+			r.Time/1e6 != (t0-int64(5-i)*1e9)/1e6 {
 			t.Errorf("record %d is %+v", i, r)
 		}
 	}
@@ -210,7 +232,8 @@ func TestBadSenML(t *testing.T) {
 			t.Errorf("%s: %s, %v", pack, got, err)
 		}
 	}
-	for name, b := range map[string][]byte{"JSON": []byte(`[{"n":"a","v":1}]`), "nothing": nil, "cut": packCBOR(t, `[{"n":"a","v":1}]`)[:5], "more behind": append(packCBOR(t, `[{"n":"a","v":1}]`), 0)} {
+	for name, b := range map[string][]byte{"JSON": []byte(`[{"n":"a","v":1}]`), "nothing": nil, "cut": packCBOR(t, `[{"n":"a","v":1}]`)[:5],
+		"more behind": append(packCBOR(t, `[{"n":"a","v":1}]`), 0)} {
 		if _, err := Transform(nil, b, true, now); !errors.Is(err, ErrSenML) {
 			t.Errorf("%s as CBOR: %v", name, err)
 		}

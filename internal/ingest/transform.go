@@ -166,7 +166,8 @@ func (t *transformer) extract(v gjson.Result) (gjson.Result, error) {
 
 // list appends a list of objects, each with the member Created if the profile has
 // a time field: its time, or otherwise, in nanoseconds since 1970.
-func (t *transformer) list(out []byte, list gjson.Result, otherwise time.Time, take func(gjson.Result) (gjson.Result, error)) ([]byte, error) {
+func (t *transformer) list(out []byte, list gjson.Result, otherwise time.Time, take func(gjson.Result) (gjson.Result, error)) ([]byte,
+	error) {
 	out = append(out, '[')
 	var failed error
 	first := true

@@ -160,7 +160,8 @@ func (i *Inspector) receive(r *http.Request, remote string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x := &iot.Inspection{ProjectID: to.ProjectID, DeliveryID: egress.Delivery(r.Context()), Remote: remote, Method: r.Method, Path: hide.text(path),
+	x := &iot.Inspection{ProjectID: to.ProjectID, DeliveryID: egress.Delivery(r.Context()), Remote: remote, Method: r.Method,
+		Path:  hide.text(path),
 		Query: hide.query(r.URL.RawQuery), Headers: hide.headers(lines(r)), Body: body, SizeBytes: size, Status: to.Status, DelayMS: to.DelayMS}
 	if err := i.o.DB.AddInspection(x); err != nil {
 		return answer{}, err

@@ -42,8 +42,10 @@ func open(t *testing.T) *world {
 	w.must(w.db.SetUp(&iot.Account{Email: "ada@example.org", PasswordHash: "x"}, o))
 	w.project = &iot.Project{Name: "North", OrganizationKey: o.Key}
 	w.must(w.db.CreateProject(w.project, "ada"))
-	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}},
-		Settings: iot.DefaultSettings(), Headers: []iot.Header{{Name: "X-Site", Value: headerSecret, Secret: true}}, DownlinkKey: downlinkSecret}, "ada"))
+	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope,
+		MessageTypes: iot.Routes{iot.User: {}},
+		Settings:     iot.DefaultSettings(), Headers: []iot.Header{{Name: "X-Site", Value: headerSecret, Secret: true}},
+		DownlinkKey: downlinkSecret}, "ada"))
 	w.its, err = w.db.CreateInspector(w.project.Key, "ada")
 	w.must(err)
 	w.Inspector = New(Options{DB: w.db, Wait: func(_ context.Context, d time.Duration) error {
@@ -91,7 +93,8 @@ func TestKeepsWhatArrivesAndAnswers(t *testing.T) {
 		t.Errorf("answered %d %s", rec.Code, rec.Body)
 	}
 	x := w.newest()
-	if x.Method != http.MethodPut || x.Path != "/up%2Fx/y" || x.Query != "site=3&empty" || string(x.Body) != `{"a": 1.50}` || x.SizeBytes != 11 || x.Remote != "192.0.2.1" || !x.DeliveryID.IsZero() {
+	if x.Method != http.MethodPut || x.Path != "/up%2Fx/y" || x.Query != "site=3&empty" || string(x.Body) != `{"a": 1.50}` ||
+		x.SizeBytes != 11 || x.Remote != "192.0.2.1" || !x.DeliveryID.IsZero() {
 		t.Errorf("kept %+v", x)
 	}
 	names := ""
@@ -141,7 +144,8 @@ func TestAbsentAndTooLarge(t *testing.T) {
 func TestSecretsAreMaskedBeforeTheyAreKept(t *testing.T) {
 	w := open(t)
 	w.ask(http.MethodPost, w.its.Path()+"/canary-of-a-header/x?api_key=canary-1&note=canary-of-a-downlink&token=canary-2&plain=seen", "{}",
-		"Authorization", "Basic canary-3", "Cookie", "id=canary-4", "X-Site", "canary-5", "X-Api-Key", "canary-6", "X-Custom", headerSecret, "Webhook-Signature", "v1,seen", "Idempotency-Key", "seen")
+		"Authorization", "Basic canary-3", "Cookie", "id=canary-4", "X-Site", "canary-5", "X-Api-Key", "canary-6", "X-Custom", headerSecret,
+		"Webhook-Signature", "v1,seen", "Idempotency-Key", "seen")
 	x := w.newest()
 	all := x.Path + x.Query
 	for _, h := range x.Headers {
@@ -169,7 +173,8 @@ func TestAnswersInsideTheProcessAndKnowsTheDelivery(t *testing.T) {
 			t.Errorf("kept %+v", x)
 		}
 	}
-	if res := client.Do(t.Context(), egress.Request{Method: "POST", URL: "http://127.0.0.1:8080/inspect/nobodys"}); res.Class != iot.ErrBlocked {
+	if res := client.Do(t.Context(),
+		egress.Request{Method: "POST", URL: "http://127.0.0.1:8080/inspect/nobodys"}); res.Class != iot.ErrBlocked {
 		t.Errorf("an unknown token is not ours: %+v", res)
 	}
 	status := iot.StatusCode(500)
@@ -236,7 +241,8 @@ func TestStoreThatIsGone(t *testing.T) {
 func TestSecretsOfATemplateAreMasked(t *testing.T) {
 	w := open(t)
 	const inPath, inHeader = "path-secret-5512", "field-secret-9081"
-	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "Hidden", URL: "https://erp.example/" + iot.Mask, Format: iot.Envelope,
+	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "Hidden", URL: "https://erp.example/" + iot.Mask,
+		Format:       iot.Envelope,
 		MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings(), Hidden: map[string][]iot.Secret{iot.HiddenURL: {inPath}},
 		TemplateFields: map[string]iot.TemplateValue{"token": {Value: inHeader, Secret: true}}}, "ada"))
 	w.ask(http.MethodPost, w.its.Path()+"/"+inPath, `{}`, "X-Site-Name", "site "+inHeader)

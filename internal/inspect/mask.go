@@ -79,7 +79,8 @@ func (s secrets) query(q string) string {
 // a secret.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
-	for _, part := range []string{"authorization", "cookie", "token", "secret", "password", "passwd", "credential", "apikey", "api-key", "api_key"} {
+	for _, part := range []string{"authorization", "cookie", "token", "secret", "password", "passwd", "credential", "apikey", "api-key",
+		"api_key"} {
 		if strings.Contains(name, part) {
 			return true
 		}

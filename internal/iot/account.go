@@ -252,7 +252,8 @@ func (k *APIKey) MayMake(made *APIKey) error {
 	}
 	if made.Outlives(k) {
 		end := k.ExpiresAt.String()
-		return &Error{Code: Forbidden, Message: "A key cannot outlive the key that makes or changes it, which ends at " + end + ". Give expires_at, at most that.",
+		return &Error{Code: Forbidden, Message: "A key cannot outlive the key that makes or changes it, which ends at " + end +
+			". Give expires_at, at most that.",
 			Fields: map[string]string{"expires_at": "must be at most " + end + "."}}
 	}
 	return nil
@@ -264,7 +265,8 @@ func (k *APIKey) MayMake(made *APIKey) error {
 // stays as it is: a key that outlives k may be renamed, shortened or lose rights.
 func (k *APIKey) MayChange(was, to *APIKey) error {
 	if more := was.Rights &^ k.Rights; more != 0 {
-		return NewError(Forbidden, "This key has rights that yours does not have: "+strings.Join(more.Names(), ", ")+". You can revoke it, but not change it.")
+		return NewError(Forbidden, "This key has rights that yours does not have: "+strings.Join(more.Names(), ", ")+
+			". You can revoke it, but not change it.")
 	}
 	if to.Rights&^was.Rights == 0 && !to.Outlives(was) {
 		return nil

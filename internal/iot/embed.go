@@ -31,7 +31,8 @@ const MaxOrigins = 10
 func ParseOrigins(text string) (origins []string, ok bool) {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n", r) }) {
 		u, err := url.Parse(strings.ToLower(strings.TrimSuffix(word, "/")))
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" ||
+			u.ForceQuery || u.Fragment != "" ||
 			strings.ContainsFunc(u.Host, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.-:[]", r) }) {
 			return nil, false
 		}

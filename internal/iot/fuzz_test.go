@@ -16,7 +16,8 @@ func FuzzParseID(f *testing.F) {
 		if !ok {
 			return
 		}
-		if again, ok := ParseID(id.String()); id.IsZero() != (id.String() == "") || !id.IsZero() && (!ok || again != id || !strings.EqualFold(id.String(), text)) {
+		if again, ok := ParseID(id.String()); id.IsZero() != (id.String() == "") || !id.IsZero() &&
+			(!ok || again != id || !strings.EqualFold(id.String(), text)) {
 			t.Errorf("%q is %s, then %s", text, id, again)
 		}
 		if id.Key() < 0 {

@@ -331,7 +331,8 @@ func (s *jsonScan) err() error {
 	case jsonEncoding:
 		e.Message = fmt.Sprintf("The body is not valid JSON (%s: the byte 0x%02x is not UTF-8). Send JSON in UTF-8.", at, s.b[s.i])
 	case jsonHalf:
-		e.Message = fmt.Sprintf("The body is not valid JSON (%s: %s is half of a surrogate pair and no character). Send both halves, or neither.", at, s.b[s.i:s.i+6])
+		e.Message = fmt.Sprintf("The body is not valid JSON (%s: %s is half of a surrogate pair and no character). Send both halves, or neither.",
+			at, s.b[s.i:s.i+6])
 	case jsonSyntax, jsonGood:
 		var v json.RawMessage
 		why := "it is cut off"

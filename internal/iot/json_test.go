@@ -98,8 +98,10 @@ func bounds(t *testing.T, text []byte) (depth, digits int) {
 }
 
 func FuzzReadJSON(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,-0.5e+3,true,null,"\u00e4\n"],"b":{}}`, "\ufeff[ ]", "\"\xff\"", `"\ud83d"`, `"\ud83d\ude00"`, nested(512), nested(513),
-		strings.Repeat("1", 1001), "01", "1.", "-", "1e", "\"\t\"", "{\"a\" 1}", "[1,]", "{,}", "truth", "nul", "\x00", "[1}", "\"\\x\"", "\"\\u12"} {
+	for _, seed := range []string{`{"a":[1,-0.5e+3,true,null,"\u00e4\n"],"b":{}}`, "\ufeff[ ]", "\"\xff\"", `"\ud83d"`, `"\ud83d\ude00"`,
+		nested(512), nested(513),
+		strings.Repeat("1", 1001), "01", "1.", "-", "1e", "\"\t\"", "{\"a\" 1}", "[1,]", "{,}", "truth", "nul", "\x00", "[1}", "\"\\x\"",
+		"\"\\u12"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -117,7 +119,8 @@ func FuzzReadJSON(f *testing.F) {
 			}
 			// No character was lost in reading: none is half.
 			again, err := json.Marshal(v)
-			if err != nil || bytes.Contains(again, []byte(`\ufffd`)) && !bytes.Contains(plain, []byte("\ufffd")) && !bytes.Contains(bytes.ToLower(plain), []byte(`\ufffd`)) {
+			if err != nil || bytes.Contains(again, []byte(`\ufffd`)) && !bytes.Contains(plain, []byte("\ufffd")) &&
+				!bytes.Contains(bytes.ToLower(plain), []byte(`\ufffd`)) {
 				t.Fatalf("%q was taken and reads %s", text, again)
 			}
 			return

@@ -61,7 +61,8 @@ func spelled(text string) []string {
 func quotedForms(text string) []string {
 	encoded := lowerEscapes(url.QueryEscape(text))
 	page := html.EscapeString(text)
-	forms := []string{text, url.QueryEscape(text), url.PathEscape(text), encoded, lowerEscapes(url.PathEscape(text)), page, strings.ReplaceAll(page, "&#34;", "&quot;")}
+	forms := []string{text, url.QueryEscape(text), url.PathEscape(text), encoded, lowerEscapes(url.PathEscape(text)), page,
+		strings.ReplaceAll(page, "&#34;", "&quot;")}
 	if b, err := json.Marshal(text); err == nil { // a text can be encoded always
 		forms = append(forms, string(b[1:len(b)-1]))
 	}

@@ -13,7 +13,8 @@ import (
 func TestMasker(t *testing.T) {
 	for _, c := range []struct{ secret, text, want string }{
 		{"longenough", "xlongenoughy", "x•••y"},
-		{"abc", `no abc, "abc" (abc) key=abc&x abc_ _abc \nabc %20abc \u0022abc`, `no •••, "•••" (•••) key=•••&x •••_ _••• \n••• %20••• \u0022•••`},
+		{"abc", `no abc, "abc" (abc) key=abc&x abc_ _abc \nabc %20abc \u0022abc`,
+			`no •••, "•••" (•••) key=•••&x •••_ _••• \n••• %20••• \u0022•••`},
 		{"abc", "abcd xabc ABC abc1 1abc", "abcd xabc ABC abc1 1abc"},
 		{"aba", "ababa aba", "ababa •••"},
 		{"1", "1 of 10, 1", "••• of 10, •••"},
@@ -21,8 +22,10 @@ func TestMasker(t *testing.T) {
 		{"é", "café é", "caf••• •••"},
 		{"Bearer abc", "Bearer abc, abc, Bearer", "•••, •••, Bearer"},
 		{"correct horse battery", "horse battery", "horse •••"},
-		{"Basic YWRhOnNlc2FtZS0x", `login ada:sesame-1, password sesame-1, "YWRhOnNlc2FtZS0x"`, `login •••, password •••, "•••"`},
-		{`a/b"c<d&e f`, `{"x":"a/b\"c\u003cd\u0026e f","y":"a\/b\"c<d&e f"} a%2fb%22c%3cd%26e+f a%2Fb%22c%3Cd&e%20f <p>a/b&#34;c&lt;d&amp;e f</p> a/b&quot;c&lt;d&amp;e f`,
+		{"Basic YWRhOnNlc2FtZS0x", `login ada:sesame-1, password sesame-1, "YWRhOnNlc2FtZS0x"`,
+			`login •••, password •••, "•••"`},
+		{`a/b"c<d&e f`, `{"x":"a/b\"c\u003cd\u0026e f","y":"a\/b\"c<d&e f"} a%2fb%22c%3cd%26e+f a%2Fb%22c%3Cd&e%20f <p>a/b&#34;c&lt;d&amp;e ` +
+			`f</p> a/b&quot;c&lt;d&amp;e f`,
 			`{"x":"•••","y":"•••"} ••• ••• <p>•••</p> •••`},
 		{"", "nothing", "nothing"},
 		{" ", "no thing", "no thing"},
@@ -51,12 +54,14 @@ func FuzzMasker(f *testing.F) {
 	f.Add(`a"<é`, "1", "%20")
 	f.Add("1", "1 1", "11")
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
-		if secret = strings.TrimSpace(secret); secret == "" || strings.Contains(secret, " ") || strings.Contains(Mask, secret) || strings.Contains(secret, "•") || !utf8.ValidString(secret+before+after) {
+		if secret = strings.TrimSpace(secret); secret == "" || strings.Contains(secret, " ") || strings.Contains(Mask, secret) ||
+			strings.Contains(secret, "•") || !utf8.ValidString(secret+before+after) {
 			return
 		}
 		m := NewMasker(Secret(secret))
 		around := before + "\n" + after
-		if holds := func(form string) bool { return strings.Contains(around, form) }; !slices.ContainsFunc(m.forms, holds) && m.Mask(around) != around {
+		if holds := func(form string) bool { return strings.Contains(around, form) }; !slices.ContainsFunc(m.forms, holds) &&
+			m.Mask(around) != around {
 			t.Errorf("%q changes %q, which does not hold it", secret, around)
 		}
 		quoted, err := json.Marshal(secret)

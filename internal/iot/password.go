@@ -46,7 +46,8 @@ func (p *Passwords) Hash(ctx context.Context, password Secret, email string) (Se
 		return "", err
 	}
 	b64 := base64.RawStdEncoding
-	return Secret(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, argonMemory, argonTime, b64.EncodeToString(salt), b64.EncodeToString(sum))), nil
+	return Secret(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=1$%s$%s", argon2.Version, argonMemory, argonTime, b64.EncodeToString(salt),
+		b64.EncodeToString(sum))), nil
 }
 
 // Check reports whether a password has the hash. An empty or odd hash takes as
@@ -101,7 +102,8 @@ func parseHash(text string) (salt, sum []byte, passes, memory uint32, ok bool) {
 // address: the only sure check is a mail.
 func CheckEmail(email string) error {
 	name, host, ok := strings.Cut(email, "@")
-	if !ok || name == "" || len(host) < 3 || strings.ContainsAny(email, " \t\r\n<>,;") || HasControl(email) || len(email) > MaxName || strings.Contains(host, "@") {
+	if !ok || name == "" || len(host) < 3 || strings.ContainsAny(email, " \t\r\n<>,;") || HasControl(email) || len(email) > MaxName ||
+		strings.Contains(host, "@") {
 		return FieldError("email", "must be an email address, like ada@example.org.")
 	}
 	return nil

@@ -41,8 +41,10 @@ func isGuessed(text string) bool {
 		return true
 	}
 	word := undecorated(text)
-	for _, run := range []string{"abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "1q2w3e4r5t6y7u8i9o0p"} {
-		if strings.Contains(run, text) || strings.Contains(reversed(run), text) || len(word) >= fewestDifferent && (strings.Contains(run, word) || strings.Contains(reversed(run), word)) {
+	for _, run := range []string{"abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm",
+		"qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "1q2w3e4r5t6y7u8i9o0p"} {
+		if strings.Contains(run, text) || strings.Contains(reversed(run), text) || len(word) >= fewestDifferent &&
+			(strings.Contains(run, word) || strings.Contains(reversed(run), word)) {
 			return true
 		}
 	}
@@ -56,9 +58,12 @@ func isGuessed(text string) bool {
 // commonWords are what the lists of passwords that became known are full of, the
 // longer before those in them. "correct horse battery staple" is among them.
 func commonWords() []string {
-	return []string{"correcthorsebatterystaple", "administrator", "thingpost", "password", "passwort", "passw0rd", "p@ssw0rd", "p@ssword", "baseball", "football",
-		"princess", "sunshine", "superman", "trustno1", "starwars", "iloveyou", "whatever", "letmein", "welcome", "changeme", "default", "qwerty", "qwertz", "azerty",
-		"master", "dragon", "monkey", "shadow", "secret", "batman", "summer", "winter", "spring", "autumn", "google", "access", "system", "server", "manager", "login",
+	return []string{"correcthorsebatterystaple", "administrator", "thingpost", "password", "passwort", "passw0rd", "p@ssw0rd", "p@ssword",
+		"baseball", "football",
+		"princess", "sunshine", "superman", "trustno1", "starwars", "iloveyou", "whatever", "letmein", "welcome", "changeme", "default", "qwerty",
+		"qwertz", "azerty",
+		"master", "dragon", "monkey", "shadow", "secret", "batman", "summer", "winter", "spring", "autumn", "google", "access", "system",
+		"server", "manager", "login",
 		"admin", "hello", "guest", "hallo", "test", "root", "user", "pass", "1q2w3e4r", "1qaz2wsx", "zaq12wsx", "abc", "me"}
 }
 

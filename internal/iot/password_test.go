@@ -85,7 +85,8 @@ func TestKeysHaveTheirForms(t *testing.T) {
 		t.Errorf("it was read as %s, %s, %v", gotID, gotSecret.Reveal(), ok)
 	}
 	whole := text.Reveal()
-	for _, bad := range []string{"", "NNSXS.", whole[1:], whole[:len(whole)-1], whole + "A", strings.ToLower(whole), strings.Replace(whole, ".", "", 1), strings.Replace(whole, "NNSXS.", "NNSXS..", 1)} {
+	for _, bad := range []string{"", "NNSXS.", whole[1:], whole[:len(whole)-1], whole + "A", strings.ToLower(whole),
+		strings.Replace(whole, ".", "", 1), strings.Replace(whole, "NNSXS.", "NNSXS..", 1)} {
 		if _, _, ok := iot.ParseAPIKey(bad); ok {
 			t.Errorf("%q is taken for an API key", bad)
 		}
@@ -125,7 +126,8 @@ func TestUpdatesAreChecked(t *testing.T) {
 		"profile name":    {iot.ProfileUpdate{Name: text(strings.Repeat("x", 1025))}.Check(), "name"},
 		"nothing":         {iot.DeviceUpdate{}.Check(), ""},
 		"empty is a name": {iot.DeviceUpdate{Name: text(""), DevEUI: text(""), DevAddr: text("")}.Check(), ""},
-		"good":            {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 1024)), DevEUI: text("70B3D57ED005ABCD"), DevAddr: text("2601150F")}.Check(), ""},
+		"good": {iot.DeviceUpdate{Name: text(strings.Repeat("ä", 1024)), DevEUI: text("70B3D57ED005ABCD"),
+			DevAddr: text("2601150F")}.Check(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, ok := errors.AsType[*iot.Error](c.err)

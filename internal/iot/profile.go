@@ -128,7 +128,8 @@ func (t *Transformer) check(f *Faults) {
 	}
 	f.Check(len(t.DataFilters) <= MaxDataFilters, "transformer.data_filters", fmt.Sprintf("can be at most %d.", MaxDataFilters))
 	for _, path := range t.DataFilters {
-		f.Check(path != "" && isPath(path), "transformer.data_filters", "must be names joined by dots, of at most 254 characters, such as data.temperature.")
+		f.Check(path != "" && isPath(path), "transformer.data_filters", "must be names joined by dots, of at most 254 characters, such as "+
+			"data.temperature.")
 	}
 	f.Check(isPath(t.DataField), "transformer.data_field", "must be names joined by dots, of at most 254 characters, such as data.values.")
 	f.Check(isPath(t.TimeField), "transformer.time_field", "must be names joined by dots, of at most 254 characters, such as data.time.")

@@ -71,7 +71,8 @@ func TestHeaderJSON(t *testing.T) {
 		}
 	}
 	var h iot.Header
-	if err := json.Unmarshal([]byte(`{"name":"A","value":"b","secret":true}`), &h); err != nil || h != (iot.Header{Name: "A", Value: "b", Secret: true}) {
+	if err := json.Unmarshal([]byte(`{"name":"A","value":"b","secret":true}`), &h); err != nil ||
+		h != (iot.Header{Name: "A", Value: "b", Secret: true}) {
 		t.Errorf("read as %#v (%s), %v", h, h.Value.Reveal(), err)
 	}
 }

@@ -36,6 +36,7 @@ func (d *Device) ExpectedInterval(p *Profile) time.Duration {
 
 func checkInterval(f *Faults, ms *int64) {
 	if ms != nil {
-		f.Check(*ms == 0 || *ms >= MinIntervalMS && *ms <= MaxIntervalMS, "expected_interval_ms", "must be 10,000 to 2,592,000,000 (10 seconds to 30 days), or 0 for none.")
+		f.Check(*ms == 0 || *ms >= MinIntervalMS && *ms <= MaxIntervalMS, "expected_interval_ms",
+			"must be 10,000 to 2,592,000,000 (10 seconds to 30 days), or 0 for none.")
 	}
 }

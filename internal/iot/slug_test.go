@@ -39,7 +39,8 @@ func TestMakeSlugKeepsWhatItCan(t *testing.T) {
 			t.Errorf("MakeSlug(%q) = %q, want %q", name, got, want)
 		}
 	}
-	for _, name := range []string{"", "x", "a b", "日本語", "new", "Replay!", "PREVIEW", "11111111-2222-3333-4444-555555555555", strings.Repeat("long ", 20)} {
+	for _, name := range []string{"", "x", "a b", "日本語", "new", "Replay!", "PREVIEW", "11111111-2222-3333-4444-555555555555",
+		strings.Repeat("long ", 20)} {
 		got := iot.MakeSlug(name, nil)
 		if err := iot.CheckSlug("id", got); err != nil {
 			t.Errorf("MakeSlug(%q) = %q: %v", name, got, err)
@@ -51,7 +52,8 @@ func TestMakeSlugKeepsWhatItCan(t *testing.T) {
 }
 
 func TestMakeSlugIsAlwaysASlugThatIsFree(t *testing.T) {
-	names := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-zA-Z0-9 ._-]{0,60}`), rapid.StringMatching(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`),
+	names := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-zA-Z0-9 ._-]{0,60}`),
+		rapid.StringMatching(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`),
 		rapid.SampledFrom([]string{"new", "preview", "replay"}))
 	rapid.Check(t, func(t *rapid.T) {
 		name := names.Draw(t, "name")

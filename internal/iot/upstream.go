@@ -52,20 +52,24 @@ func UpstreamOf(push string) (base, device string, ok bool) {
 func (u Upstream) Check() error {
 	var f Faults
 	a, err := url.Parse(u.URL)
-	f.Check(err == nil && (a.Scheme == "http" || a.Scheme == "https") && a.Host != "" && a.User == nil && a.RawQuery == "" && a.Fragment == "" &&
+	f.Check(err == nil && (a.Scheme == "http" || a.Scheme == "https") && a.Host != "" && a.User == nil && a.RawQuery == "" &&
+		a.Fragment == "" &&
 		len(u.URL) <= 2000 && utf8.ValidString(u.URL) && !strings.ContainsAny(u.URL, "{}?#") && !HasControl(u.URL), "url",
 		"must be the http or https address of an application, like https://eu1.cloud.thethings.network/api/v3/as/applications/my-app.")
 	key := u.Key.Reveal()
-	f.Check(key != "" && len(key) <= 1024 && utf8.ValidString(key) && !HasControl(key) && key == strings.TrimSpace(key), "key", "must be an API key.")
+	f.Check(key != "" && len(key) <= 1024 && utf8.ValidString(key) && !HasControl(key) && key == strings.TrimSpace(key), "key",
+		"must be an API key.")
 	return f.Err()
 }
 
 // Webhook returns the hidden webhook that carries downlinks on: what is queued to
 // push, and what empties the queue to replace.
 func (u Upstream) Webhook(projectID int64) *Webhook {
-	w := &Webhook{ProjectID: projectID, Kind: KindUpstream, Description: "Upstream", URL: strings.TrimSuffix(u.URL, "/"), Format: JSON, FieldMask: []string{},
-		MessageTypes: Routes{DownlinkQueued: {Path: "/devices/{deviceID}/down/push"}, DownlinkQueueInvalided: {Path: "/devices/{deviceID}/down/replace"}},
-		Headers:      []Header{{Name: "Authorization", Value: "Bearer " + u.Key, Secret: true}}, Settings: DefaultSettings()}
+	w := &Webhook{ProjectID: projectID, Kind: KindUpstream, Description: "Upstream", URL: strings.TrimSuffix(u.URL, "/"), Format: JSON,
+		FieldMask: []string{},
+		MessageTypes: Routes{DownlinkQueued: {Path: "/devices/{deviceID}/down/push"},
+			DownlinkQueueInvalided: {Path: "/devices/{deviceID}/down/replace"}},
+		Headers: []Header{{Name: "Authorization", Value: "Bearer " + u.Key, Secret: true}}, Settings: DefaultSettings()}
 	if u.Protobuf {
 		w.Format = Protobuf
 	}

@@ -124,7 +124,8 @@ func TestFixturesBothWays(t *testing.T) {
 // them both ways, so that no number is wrong unnoticed: deterministic bytes are
 // compared with those of the other system where maps and plain JSON leave them one form.
 func TestBytesAreThoseOfTheOtherSystem(t *testing.T) {
-	for _, name := range []string{"downlink_ack", "downlink_nack", "downlink_sent", "join_accept", "uplink_message_simulated", "uplink_message_fsk"} {
+	for _, name := range []string{"downlink_ack", "downlink_nack", "downlink_sent", "join_accept", "uplink_message_simulated",
+		"uplink_message_fsk"} {
 		got, err := Protobuf(fixtures(t)[name])
 		if err != nil {
 			t.Fatal(err)
@@ -147,13 +148,15 @@ func TestLeniency(t *testing.T) {
 		{"enumeration as number", `{"downlinks":[{"priority":3}]}`, `{"downlinks":[{"priority":"NORMAL"}]}`},
 		{"lowest is left out", `{"downlinks":[{"priority":"LOWEST"}]}`, `{"downlinks":[{}]}`},
 		{"enumeration that nobody knows", `{"downlinks":[{"priority":99}]}`, `{"downlinks":[{"priority":99}]}`},
-		{"null", `{"downlinks":[{"f_port":null,"frm_payload":null,"decoded_payload":null,"correlation_ids":null,"class_b_c":null}]}`, `{"downlinks":[{}]}`},
+		{"null", `{"downlinks":[{"f_port":null,"frm_payload":null,"decoded_payload":null,"correlation_ids":null,"class_b_c":null}]}`,
+			`{"downlinks":[{}]}`},
 		{"nothing", ` { } `, `{}`},
 		{"an empty list", `{"downlinks":[]}`, `{}`},
 		{"wrapper", `{"downlinks":[{"confirmed_retry":{"max_attempts":0}}]}`, `{"downlinks":[{"confirmed_retry":{"max_attempts":0}}]}`},
 		{"plain JSON", `{"downlinks":[{"decoded_payload":{"a":{"b":[1,null,true,"x\n\"\u0001"]},"n":1e21,"m":-0.5}}]}`,
 			`{"downlinks":[{"decoded_payload":{"a":{"b":[1,null,true,"x\n\"\u0001"]},"n":1e+21,"m":-0.5}}]}`},
-		{"instant of another zone", `{"downlinks":[{"class_b_c":{"absolute_time":"2026-03-14T10:40:00.5+01:00"}}]}`, `{"downlinks":[{"class_b_c":{"absolute_time":"2026-03-14T09:40:00.500Z"}}]}`},
+		{"instant of another zone", `{"downlinks":[{"class_b_c":{"absolute_time":"2026-03-14T10:40:00.5+01:00"}}]}`,
+			`{"downlinks":[{"class_b_c":{"absolute_time":"2026-03-14T09:40:00.500Z"}}]}`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -182,8 +185,10 @@ func TestFaultsSayWhere(t *testing.T) {
 		{`{"downlinks":[{"f_port":1.5}]}`, "downlinks", "downlinks[0].f_port", "is no number that fits here"},
 		{`{"downlinks":[{"f_port":"0x10"}]}`, "downlinks", "downlinks[0].f_port", "is no number that fits here"},
 		{`{"downlinks":[{"frm_payload":"*"}]}`, "downlinks", "downlinks[0].frm_payload", "is not base64"},
-		{`{"downlinks":[{"class_b_c":{"absolute_time":"noon"}}]}`, "downlinks", "downlinks[0].class_b_c.absolute_time", "is no instant in the years 1 to 9999"},
-		{`{"downlinks":[{"class_b_c":{"gateways":[{"gateway_ids":{"eui":"xy"}}]}}]}`, "downlinks", "downlinks[0].class_b_c.gateways[0].gateway_ids.eui", "is not made of pairs of hex digits"},
+		{`{"downlinks":[{"class_b_c":{"absolute_time":"noon"}}]}`, "downlinks", "downlinks[0].class_b_c.absolute_time",
+			"is no instant in the years 1 to 9999"},
+		{`{"downlinks":[{"class_b_c":{"gateways":[{"gateway_ids":{"eui":"xy"}}]}}]}`, "downlinks",
+			"downlinks[0].class_b_c.gateways[0].gateway_ids.eui", "is not made of pairs of hex digits"},
 		{`{"downlinks":[{"decoded_payload":{"a":[1e999]}}]}`, "downlinks", "downlinks[0].decoded_payload.a[0]", "is no number that fits here"},
 		{`{"downlinks":[{"decoded_payload":[1]}]}`, "downlinks", "downlinks[0].decoded_payload", "expected an object, got an array"},
 	}
@@ -195,10 +200,12 @@ func TestFaultsSayWhere(t *testing.T) {
 		}
 	}
 	err := ParseJSON([]byte("{bad json"), &wire.ApplicationDownlinks{})
-	if _, ok := errors.AsType[*json.SyntaxError](err); !ok || err.Error() != "invalid character 'b' looking for beginning of object key string" {
+	if _, ok := errors.AsType[*json.SyntaxError](err); !ok ||
+		err.Error() != "invalid character 'b' looking for beginning of object key string" {
 		t.Errorf("%v", err)
 	}
-	if err := ParseJSON([]byte(`{"uplink_message":{},"join_accept":{}}`), &wire.ApplicationUp{}); err == nil || !strings.Contains(err.Error(), "together with uplink_message") {
+	if err := ParseJSON([]byte(`{"uplink_message":{},"join_accept":{}}`), &wire.ApplicationUp{}); err == nil ||
+		!strings.Contains(err.Error(), "together with uplink_message") {
 		t.Errorf("two messages in one: %v", err)
 	}
 }
@@ -256,7 +263,8 @@ func TestAny(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &wire.ErrorDetails{Name: "n", Details: []*anypb.Any{inner, detail, {TypeUrl: "type.googleapis.com/nobody.Knows", Value: []byte{1, 2}}}}
+	m := &wire.ErrorDetails{Name: "n",
+		Details: []*anypb.Any{inner, detail, {TypeUrl: "type.googleapis.com/nobody.Knows", Value: []byte{1, 2}}}}
 	b, err := AppendJSON(nil, m)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +293,9 @@ func TestFieldMaskAsText(t *testing.T) {
 }
 
 func TestSixtyFourBitNumbersAreTexts(t *testing.T) {
-	h := &wire.ApplicationWebhookHealth{Status: &wire.ApplicationWebhookHealth_Unhealthy{Unhealthy: &wire.ApplicationWebhookHealth_WebhookHealthStatusUnhealthy{FailedAttempts: math.MaxUint64}}}
+	h := &wire.ApplicationWebhookHealth{
+		Status: &wire.ApplicationWebhookHealth_Unhealthy{Unhealthy: &wire.ApplicationWebhookHealth_WebhookHealthStatusUnhealthy{
+			FailedAttempts: math.MaxUint64}}}
 	b, err := AppendJSON(nil, h)
 	if err != nil || string(b) != `{"unhealthy":{"failed_attempts":"18446744073709551615"}}` {
 		t.Errorf("%s %v", b, err)

@@ -17,7 +17,8 @@ func TestReadHead(t *testing.T) {
 		if err != nil || &same[0] != &text[0] {
 			t.Errorf("%s: %v, or its bytes were copied", name, err)
 		}
-		want := Head{Type: h.Type, ApplicationID: "greenhouse", DeviceID: "soil-probe-07", DevEUI: "70B3D57ED0051A2B", JoinEUI: "0000000000000001", DevAddr: "260B4F11"}
+		want := Head{Type: h.Type, ApplicationID: "greenhouse", DeviceID: "soil-probe-07", DevEUI: "70B3D57ED0051A2B",
+			JoinEUI: "0000000000000001", DevAddr: "260B4F11"}
 		if h.DevAddr == "260BE001" && name == "join_accept" {
 			want.DevAddr = h.DevAddr // a join gives a new one
 		}
@@ -29,10 +30,13 @@ func TestReadHead(t *testing.T) {
 
 func TestReadHeadBringsNamesIntoTheirForm(t *testing.T) {
 	cases := []struct{ in, want string }{
-		{`{"endDeviceIds":{"deviceId":"dev1","devEui":"70b3d57ed0051a2b"},"uplinkMessage":{"fPort":1,"x":2,"rxMetadata":[{"gatewayIds":{"gatewayId":"g"}}],"locations":{"fPort":{"altitude":1}},"decodedPayload":{"fPort":3}}}`,
-			`{"end_device_ids":{"device_id":"dev1","dev_eui":"70b3d57ed0051a2b"},"uplink_message":{"f_port":1,"x":2,"rx_metadata":[{"gateway_ids":{"gateway_id":"g"}}],"locations":{"fPort":{"altitude":1}},"decoded_payload":{"fPort":3}}}`},
+		{`{"endDeviceIds":{"deviceId":"dev1","devEui":"70b3d57ed0051a2b"},"uplinkMessage":{"fPort":1,"x":2,` +
+			`"rxMetadata":[{"gatewayIds":{"gatewayId":"g"}}],"locations":{"fPort":{"altitude":1}},"decodedPayload":{"fPort":3}}}`,
+			`{"end_device_ids":{"device_id":"dev1","dev_eui":"70b3d57ed0051a2b"},"uplink_message":{"f_port":1,"x":2,` +
+				`"rx_metadata":[{"gateway_ids":{"gateway_id":"g"}}],"locations":{"fPort":{"altitude":1}},"decoded_payload":{"fPort":3}}}`},
 		{` { "up\u006cink_message" : { "f_port" : 1 } } `, ` { "uplink_message" : { "f_port" : 1 } } `},
-		{`{"uplink_message":{"rxMetadata":null,"locations":[1],"settings":3}}`, `{"uplink_message":{"rx_metadata":null,"locations":[1],"settings":3}}`},
+		{`{"uplink_message":{"rxMetadata":null,"locations":[1],"settings":3}}`,
+			`{"uplink_message":{"rx_metadata":null,"locations":[1],"settings":3}}`},
 	}
 	for _, c := range cases {
 		h, got, err := ReadHead([]byte(c.in))
@@ -59,7 +63,8 @@ func TestBadHeads(t *testing.T) {
 		{`{"uplink_message":{},"end_device_ids":{},"end_device_ids":{}}`, "end_device_ids", "once"},
 		{`{"uplink_message":{},"end_device_ids":"dev1"}`, "end_device_ids", "object"},
 		{`{"uplink_message":{},"end_device_ids":{"device_id":1}}`, "end_device_ids.device_id", "text"},
-		{`{"uplink_message":{},"end_device_ids":{"application_ids":{"application_id":1}}}`, "end_device_ids.application_ids.application_id", "text"},
+		{`{"uplink_message":{},"end_device_ids":{"application_ids":{"application_id":1}}}`, "end_device_ids.application_ids.application_id",
+			"text"},
 		{`{"uplink_message":{},"end_device_ids":{"dev_eui":"70B3"}}`, "end_device_ids.dev_eui", "16 hex digits"},
 		{`{"uplink_message":{},"end_device_ids":{"dev_addr":"zzzzzzzz"}}`, "end_device_ids.dev_addr", "8 hex digits"},
 	}
@@ -79,7 +84,8 @@ func TestSimulated(t *testing.T) {
 		{`{"uplink_message":{"f_port":1}}`, ids + `},"uplink_message":{"f_port":1},"received_at":"2026-03-14T09:26:53.12Z","simulated":true}`},
 		{`{"simulated":false,"received_at":null,"end_device_ids":{"device_id":"other","dev_eui":"70B3D57ED0051A2B"},"x":1,"uplink_message":{}}`,
 			ids + `,"dev_eui":"70B3D57ED0051A2B"},"x":1,"uplink_message":{},"received_at":"2026-03-14T09:26:53.12Z","simulated":true}`},
-		{`{"received_at":"2026-01-01T00:00:00Z","uplink_message":{}}`, ids + `},"received_at":"2026-01-01T00:00:00Z","uplink_message":{},"simulated":true}`},
+		{`{"received_at":"2026-01-01T00:00:00Z","uplink_message":{}}`, ids + `},"received_at":"2026-01-01T00:00:00Z","uplink_message":{},` +
+			`"simulated":true}`},
 	}
 	for _, c := range cases {
 		if got := string(Simulated([]byte(c.in), "app1", "dev1", at)); got != c.want {

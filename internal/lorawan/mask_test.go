@@ -118,8 +118,10 @@ func TestEachPathAloneLeavesJustIt(t *testing.T) {
 			t.Errorf("%s is not among MaskPaths", path)
 		}
 	}
-	for _, path := range []string{"up.uplink_normalized.normalized_payload", "up.uplink_message.normalized_payload_warnings", "up.uplink_message.packet_error_rate",
-		"up.uplink_message.network_ids.ns_id", "up.downlink_sent.confirmed_retry.max_attempts", "up.uplink_message.attributes", "up.join_accept.attributes",
+	for _, path := range []string{"up.uplink_normalized.normalized_payload", "up.uplink_message.normalized_payload_warnings",
+		"up.uplink_message.packet_error_rate",
+		"up.uplink_message.network_ids.ns_id", "up.downlink_sent.confirmed_retry.max_attempts", "up.uplink_message.attributes",
+		"up.join_accept.attributes",
 		"up.uplink_message.settings.data_rate.modulation.lora.coding_rate", "up.downlink_failed.error.cause.code"} {
 		if !has[path] {
 			t.Errorf("%s is not among MaskPaths", path)
@@ -201,9 +203,11 @@ func checkPath(t *testing.T, path string, raw []byte) {
 // The cases that were measured on that system, and those where a path goes
 // through what can only be kept whole.
 func TestMeasuredMasks(t *testing.T) {
-	const ids = `"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD","join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"}`
+	const ids = `"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD",` +
+		`"join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"}`
 	const payload = `"decoded_payload":{"a<b":"x&y", "big":1e+21, "n":42, "temperature":21.5}`
-	const uplink = `"uplink_message":{"f_port":1,"frm_payload":"AQ==",` + payload + `,"settings":{"data_rate":{"lora":{"bandwidth":125000, "spreading_factor":7, "coding_rate":"4/5"}}, "frequency":"868100000"}}`
+	const uplink = `"uplink_message":{"f_port":1,"frm_payload":"AQ==",` + payload +
+		`,"settings":{"data_rate":{"lora":{"bandwidth":125000, "spreading_factor":7, "coding_rate":"4/5"}}, "frequency":"868100000"}}`
 	const received = `"received_at":"2023-11-14T22:13:20.120Z"`
 	const message = `{` + ids + `,"correlation_ids":["as:up:1"],` + received + `,` + uplink + `}`
 	cases := []struct {
@@ -217,7 +221,8 @@ func TestMeasuredMasks(t *testing.T) {
 		{"received_at", `{` + received + `}`},
 		{"end_device_ids.device_id", `{"end_device_ids":{"device_id":"dev1"}}`},
 		{"end_device_ids up.uplink_message.f_cnt up.uplink_message.f_port", `{` + ids + `,"uplink_message":{"f_port":1}}`},
-		{"up.uplink_message.settings.data_rate.modulation.lora.spreading_factor", `{"uplink_message":{"settings":{"data_rate":{"lora":{"spreading_factor":7}}}}}`},
+		{"up.uplink_message.settings.data_rate.modulation.lora.spreading_factor",
+			`{"uplink_message":{"settings":{"data_rate":{"lora":{"spreading_factor":7}}}}}`},
 		{"up received_at up.uplink_message.f_port", `{` + received + `,` + uplink + `}`},
 	}
 	for _, c := range cases {

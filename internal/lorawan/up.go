@@ -34,7 +34,8 @@ func ParseProtobuf(b []byte) (*wire.ApplicationUp, error) {
 func Protobuf(json []byte) ([]byte, error) {
 	up := &wire.ApplicationUp{}
 	if err := parseValid(json, up); err != nil {
-		return nil, &iot.Error{Code: iot.Invalid, Message: "The message does not fit the schema of Protocol Buffers: " + err.Error() + ".", Err: err}
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The message does not fit the schema of Protocol Buffers: " + err.Error() + ".",
+			Err: err}
 	}
 	b, err := proto.Marshal(up)
 	if err != nil {

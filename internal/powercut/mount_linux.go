@@ -123,7 +123,8 @@ func (i *inode) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, sy
 	})
 }
 
-func (i *inode) Create(ctx context.Context, name string, _, _ uint32, out *fuse.EntryOut) (c *fs.Inode, fh fs.FileHandle, flags uint32, errno syscall.Errno) {
+func (i *inode) Create(ctx context.Context, name string, _, _ uint32, out *fuse.EntryOut) (c *fs.Inode, fh fs.FileHandle, flags uint32,
+	errno syscall.Errno) {
 	c, errno = i.make(ctx, name, &node{}, out)
 	return c, nil, fuse.FOPEN_KEEP_CACHE, errno
 }

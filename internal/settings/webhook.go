@@ -129,7 +129,8 @@ func (s *Webhooks) CreateFromTemplate(w *iot.Webhook, t *iot.Template, by Maker)
 	case !t.CreateDownlinkKey:
 		return r, s.store.CreateWebhooks([]*iot.Webhook{r.Webhook}, by.Name)
 	case !by.Rights.Has(iot.SendDownlinks):
-		return r, iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, which takes the right "+iot.SendDownlinks.String()+".")
+		return r, iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, which takes the right "+
+			iot.SendDownlinks.String()+".")
 	case by.Key != nil:
 		return r, s.store.CreateWebhookWithKeyBy(r.Webhook, by.Key)
 	}

@@ -82,7 +82,8 @@ func TestSecretsAreMaskedForTheDoorAndStay(t *testing.T) {
 	}
 	again, err := w.Webhook(t.Context(), w.project.Key, made.ID)
 	must(t, err)
-	if again.Headers[0].Value != "s3cr3t-value" || again.DownlinkKey != "downlink-key" || again.SigningSecrets[0] != made.NewSecret || again.Channel != "alarms" {
+	if again.Headers[0].Value != "s3cr3t-value" || again.DownlinkKey != "downlink-key" || again.SigningSecrets[0] != made.NewSecret ||
+		again.Channel != "alarms" {
 		t.Error("the change lost a secret, or itself")
 	}
 	if stored.Channel != "" || stored.Headers[0].Value != "s3cr3t-value" {
@@ -145,7 +146,8 @@ func TestSigningIsTurnedOnAndOff(t *testing.T) {
 	must(t, err)
 	stored, err := w.Webhook(t.Context(), w.project.Key, made.ID)
 	must(t, err)
-	if len(stored.SigningSecrets) != 2 || stored.SigningSecrets[0] != secret || stored.SigningSecrets[1] != on.NewSecret || stored.OldSecretUntil == 0 {
+	if len(stored.SigningSecrets) != 2 || stored.SigningSecrets[0] != secret || stored.SigningSecrets[1] != on.NewSecret ||
+		stored.OldSecretUntil == 0 {
 		t.Errorf("after a rotation: %d secrets, the old one until %v", len(stored.SigningSecrets), stored.OldSecretUntil)
 	}
 	off, err := w.Change(change(stored, func(h *iot.Webhook) { h.Signed = false }), actor)
@@ -185,10 +187,12 @@ func TestAListIsCreatedWholeOrNotAtAll(t *testing.T) {
 func TestATemplatesKeyTakesTheRightToSendDownlinks(t *testing.T) {
 	w := open(t)
 	template := &iot.Template{ID: "erp", CreateDownlinkKey: true}
-	if _, err := w.CreateFromTemplate(w.draft(nil).Webhook, template, settings.Maker{Name: actor, Rights: iot.ChangeSettings}); iot.CodeOf(err) != iot.Forbidden {
+	if _, err := w.CreateFromTemplate(w.draft(nil).Webhook, template,
+		settings.Maker{Name: actor, Rights: iot.ChangeSettings}); iot.CodeOf(err) != iot.Forbidden {
 		t.Fatalf("without the right: %v", err)
 	}
-	made, err := w.CreateFromTemplate(w.draft(nil).Webhook, template, settings.Maker{Name: actor, Rights: iot.ChangeSettings | iot.SendDownlinks})
+	made, err := w.CreateFromTemplate(w.draft(nil).Webhook, template,
+		settings.Maker{Name: actor, Rights: iot.ChangeSettings | iot.SendDownlinks})
 	must(t, err)
 	keys, err := w.APIKeys(t.Context(), w.project.Key)
 	must(t, err)
@@ -201,7 +205,10 @@ func TestTheAuditLogNamesWhatChanged(t *testing.T) {
 	w := open(t)
 	made, err := w.Create(w.draft(nil), actor)
 	must(t, err)
-	changed, err := w.Change(change(made.Webhook, func(h *iot.Webhook) { h.URL, h.Signed, h.Settings.MaxInFlight = "https://erp.example/b", true, 3 }), actor)
+	changed, err := w.Change(change(made.Webhook, func(h *iot.Webhook) {
+		h.URL, h.Signed, h.Settings.MaxInFlight = "https://erp.example/b",
+			true, 3
+	}), actor)
 	must(t, err)
 	if e := w.lastAudit(t); e.Detail != "url, signed, settings" {
 		t.Errorf("audit: %q", e.Detail)

@@ -22,7 +22,8 @@ func BenchmarkWants(b *testing.B) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	const fields = `{"from":"3781de91-d446-4c64-825d-756dd60f2dab","timestamp":"2018-07-27T17:50:04.968","to":"59c19cacecc01400075f3bc9","devicetimestamp":"2018-07-27T17:49:51","type":"userdefined"}`
+	const fields = `{"from":"3781de91-d446-4c64-825d-756dd60f2dab","timestamp":"2018-07-27T17:50:04.968","to":"59c19cacecc01400075f3bc9",` +
+		`"devicetimestamp":"2018-07-27T17:49:51","type":"userdefined"}`
 	kinds := []struct {
 		name   string
 		change func(*iot.Webhook, *iot.Message)

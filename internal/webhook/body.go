@@ -147,7 +147,8 @@ func asUplink(in *Input) []byte {
 	b = appendField(b, "application_id", in.Project.ID)
 	b[len(b)-1] = '}'
 	b = append(b, ',')
-	for _, id := range [...]struct{ name, value string }{{"dev_eui", in.Device.DevEUI}, {"join_eui", in.Device.JoinEUI}, {"dev_addr", in.Device.DevAddr}} {
+	for _, id := range [...]struct{ name, value string }{{"dev_eui", in.Device.DevEUI}, {"join_eui", in.Device.JoinEUI},
+		{"dev_addr", in.Device.DevAddr}} {
 		if id.value != "" {
 			b = appendField(b, id.name, id.value)
 		}

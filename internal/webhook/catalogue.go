@@ -151,7 +151,8 @@ func readFolder(all fs.FS, folder string) (list []*iot.Template, remarks []Remar
 			continue
 		}
 		if len(list) == maxTemplates {
-			remarks = append(remarks, Remark{File: name, Error: true, Text: fmt.Sprintf("There are more than %d templates; this one is left out.", maxTemplates)})
+			remarks = append(remarks,
+				Remark{File: name, Error: true, Text: fmt.Sprintf("There are more than %d templates; this one is left out.", maxTemplates)})
 			continue
 		}
 		t, found := ParseTemplate(name, text)
@@ -160,7 +161,8 @@ func readFolder(all fs.FS, folder string) (list []*iot.Template, remarks []Remar
 			continue
 		}
 		if other, ok := files[t.ID]; ok {
-			remarks = append(remarks, Remark{File: name, Error: true, Text: "The template-id " + quoted(t.ID) + " is that of " + other + " too; this one is left out."})
+			remarks = append(remarks, Remark{File: name, Error: true, Text: "The template-id " + quoted(t.ID) + " is that of " + other +
+				" too; this one is left out."})
 			continue
 		}
 		files[t.ID] = name

@@ -11,35 +11,46 @@ import (
 
 func TestBuiltInTemplates(t *testing.T) {
 	want := map[string]outcome{
-		"akenza": {url: "https://data-gateway.akenza.io", paths: uplink("/v3/capture?secret=v%20uplink_secret%2F1"), hidden: uplink("/v3/capture?secret=•••")},
+		"akenza": {url: "https://data-gateway.akenza.io", paths: uplink("/v3/capture?secret=v%20uplink_secret%2F1"),
+			hidden: uplink("/v3/capture?secret=•••")},
 		"blockbax": {url: "https://hooks.example.com/in/7", paths: uplink(""),
 			headers: []iot.Header{open("Content-Type", "application/json"), shut("Authorization", "ApiKey v token/1")}},
 		"cloud-studio-plugin": {url: "https://gear.cloud.studio/Services/Interfaces/TTNInterfaceService.svc", paths: uplink("/UplinkV3"),
 			headers: []iot.Header{shut("Authorization", "Bearer v access_token/1"), open("Content-type", "application/json")}},
-		"datacake": {url: "https://api.datacake.co/integrations/lorawan/tti", paths: uplink("/"), headers: []iot.Header{shut("Authorization", "Token v token/1")}},
+		"datacake": {url: "https://api.datacake.co/integrations/lorawan/tti", paths: uplink("/"),
+			headers: []iot.Header{shut("Authorization", "Token v token/1")}},
 		"dezem": {url: "https://m2m.dezem.de/services/import/lorawan/data-1.php", paths: uplink("/"), mask: 6,
 			headers: []iot.Header{shut("X-deZem-Secret", "v api_key/1")}},
-		"homey": {url: "https://webhooks.athom.com/webhook/v%20homey_webhookID%2F1", paths: uplink("/"), key: true, headers: []iot.Header{shut("x-user-id", "v keypath_value/1")}},
+		"homey": {url: "https://webhooks.athom.com/webhook/v%20homey_webhookID%2F1", paths: uplink("/"), key: true,
+			headers: []iot.Header{shut("x-user-id", "v keypath_value/1")}},
 		"https-endpoint": {url: "https://hooks.example.com/in/7", headers: []iot.Header{shut("Authorization", "v authorization/1")},
-			paths: map[iot.MessageType]string{iot.UplinkMessage: "/up", iot.JoinAccept: "/join", iot.DownlinkAck: "/down/ack", iot.DownlinkFailed: "/down/failed"}},
+			paths: map[iot.MessageType]string{iot.UplinkMessage: "/up", iot.JoinAccept: "/join", iot.DownlinkAck: "/down/ack",
+				iot.DownlinkFailed: "/down/failed"}},
 		"mclimate": {url: "https://lorawan-broker.mclimate.eu", key: true, headers: []iot.Header{shut("m-token", "v token/1")},
-			paths: map[iot.MessageType]string{iot.UplinkMessage: "/up-tti", iot.JoinAccept: "/join-tti", iot.DownlinkAck: "/ack-tti", iot.DownlinkSent: "/sent-tti", iot.DownlinkQueued: "/queued-tti"}},
+			paths: map[iot.MessageType]string{iot.UplinkMessage: "/up-tti", iot.JoinAccept: "/join-tti", iot.DownlinkAck: "/ack-tti",
+				iot.DownlinkSent: "/sent-tti", iot.DownlinkQueued: "/queued-tti"}},
 		"tagoio": {url: "https://ttn.middleware.tago.io", paths: uplink("/uplink"), key: true,
 			headers: []iot.Header{open("Content-Type", "application/json"), shut("Authorization", "v auth/1")}},
 		"tellsens": {url: "http://tellsens.io/api/1.1/wf/tti", paths: uplink("/"),
-			headers: []iot.Header{open("Content-Type", "application/json"), shut("apikey", "apikey v apikey/1"), open("clientid", "clientid v clientid/1")}},
+			headers: []iot.Header{open("Content-Type", "application/json"), shut("apikey", "apikey v apikey/1"),
+				open("clientid", "clientid v clientid/1")}},
 		"thethingsio": {url: "https://subscription.thethings.io/lora/v%20productID%2F1/v%20hash%2F1?idname=end_device_ids.dev_eui",
 			shown: "https://subscription.thethings.io/lora/v%20productID%2F1/•••?idname=end_device_ids.dev_eui", paths: uplink("")},
 		"thingspeak": {url: "https://api.thingspeak.com/things_network/v3/update", paths: uplink("/"),
-			headers: []iot.Header{open("Content-Type", "application/json"), open("ChannelId", "v channelid/1"), shut("Authorization", "v apikey/1")}},
-		"traxmate": {url: "https://capture.v1.traxmate.io/capture/service/v%20token%2F1", shown: "https://capture.v1.traxmate.io/capture/service/•••", key: true,
+			headers: []iot.Header{open("Content-Type", "application/json"), open("ChannelId", "v channelid/1"),
+				shut("Authorization", "v apikey/1")}},
+		"traxmate": {url: "https://capture.v1.traxmate.io/capture/service/v%20token%2F1",
+			shown: "https://capture.v1.traxmate.io/capture/service/•••", key: true,
 			paths: uplink(""), headers: []iot.Header{open("Content-Type", "application/json")}},
 		"ttnmapper": {url: "https://integrations.ttnmapper.org/tts/v3",
 			headers: []iot.Header{open("TTNMAPPERORG-USER", "v email/1"), open("TTNMAPPERORG-EXPERIMENT", "v experiment/1")},
-			paths:   map[iot.MessageType]string{iot.UplinkMessage: "/uplink-message", iot.JoinAccept: "/join-accept", iot.LocationSolved: "/location-solved"}},
+			paths: map[iot.MessageType]string{iot.UplinkMessage: "/uplink-message", iot.JoinAccept: "/join-accept",
+				iot.LocationSolved: "/location-solved"}},
 		"uib": {url: "https://thingsindustries-v2connector.unificationengine.com", paths: uplink("/notification"),
-			headers: []iot.Header{shut("x-application-key", "v application_key/1"), open("x-receiver-phonenumber", "v phone_number/1"), open("x-template-namespace", "v template_id/1"),
-				open("x-template-name", "v template_name/1"), open("x-template-variables", "v template_variables/1"), open("Content-type", "application/json")}},
+			headers: []iot.Header{shut("x-application-key", "v application_key/1"), open("x-receiver-phonenumber", "v phone_number/1"),
+				open("x-template-namespace", "v template_id/1"),
+				open("x-template-name", "v template_name/1"), open("x-template-variables", "v template_variables/1"),
+				open("Content-type", "application/json")}},
 		"wonderland": {url: "https://api.lorawonderland.com/master/tts_integration.php/v%20username%2F1", paths: allTypes(), key: true,
 			headers: []iot.Header{shut("X-API-Key", "v api_key/1")}},
 	}
@@ -82,7 +93,8 @@ func TestOptionalFieldsMayStayEmpty(t *testing.T) {
 	for id, want := range map[string]outcome{
 		"wonderland": {url: "https://api.lorawonderland.com/master/tts_integration.php", paths: allTypes()},
 		"ttnmapper": {url: "https://integrations.ttnmapper.org/tts/v3", headers: []iot.Header{open("TTNMAPPERORG-USER", "ada@example.org")},
-			paths: map[iot.MessageType]string{iot.UplinkMessage: "/uplink-message", iot.JoinAccept: "/join-accept", iot.LocationSolved: "/location-solved"}},
+			paths: map[iot.MessageType]string{iot.UplinkMessage: "/uplink-message", iot.JoinAccept: "/join-accept",
+				iot.LocationSolved: "/location-solved"}},
 	} {
 		tmpl, err := BuiltIn().Template(id)
 		if err != nil {
@@ -102,11 +114,14 @@ func TestOptionalFieldsMayStayEmpty(t *testing.T) {
 
 func TestFolderWinsAndItsIndexChooses(t *testing.T) {
 	file := func(id, name string) *fstest.MapFile {
-		return &fstest.MapFile{Data: []byte("template-id: " + id + "\nname: " + name + "\nformat: json\nbase-url: https://h/" + id + "\npaths: {uplink-message: /up}\n")}
+		return &fstest.MapFile{Data: []byte("template-id: " + id + "\nname: " + name + "\nformat: json\nbase-url: https://h/" + id +
+			"\npaths: {uplink-message: /up}\n")}
 	}
 	folder := fstest.MapFS{
-		"datacake.yml": file("datacake", "Ours"), "one.yml": file("first-id", "One"), "two.yaml": file("two-two", "Two"), "three.yml": file("three-three", "Three"),
-		".hidden.yml": file("hidden", "Hidden"), "README.md": file("readme", "Readme"), "sub/four.yml": file("four-four", "Four"), "again.yml": file("one-again", "Again"),
+		"datacake.yml": file("datacake", "Ours"), "one.yml": file("first-id", "One"), "two.yaml": file("two-two", "Two"),
+		"three.yml":   file("three-three", "Three"),
+		".hidden.yml": file("hidden", "Hidden"), "README.md": file("readme", "Readme"), "sub/four.yml": file("four-four", "Four"),
+		"again.yml": file("one-again", "Again"),
 	}
 	c, remarks, err := ReadCatalogue(folder)
 	if err != nil {
@@ -125,7 +140,8 @@ func TestFolderWinsAndItsIndexChooses(t *testing.T) {
 		return list
 	}
 	builtIns := len(BuiltIn().Templates())
-	if got := names(c); len(got) != 5+builtIns-1 || !slices.Equal(got[:5], []string{"one-again", "datacake", "first-id", "three-three", "two-two"}) {
+	if got := names(c); len(got) != 5+builtIns-1 ||
+		!slices.Equal(got[:5], []string{"one-again", "datacake", "first-id", "three-three", "two-two"}) {
 		t.Errorf("offered %v", got)
 	}
 	if got, _ := c.Template("datacake"); got == nil || got.Name != "Ours" {
@@ -149,7 +165,8 @@ func TestFolderWinsAndItsIndexChooses(t *testing.T) {
 			lines = append(lines, r.String())
 		}
 	}
-	if want := []string{`templates.yml:4: warning: The template "two-two" is named twice.`, `templates.yml:5: error: There is no template "nobody" that can be used.`}; !slices.Equal(lines, want) {
+	if want := []string{`templates.yml:4: warning: The template "two-two" is named twice.`,
+		`templates.yml:5: error: There is no template "nobody" that can be used.`}; !slices.Equal(lines, want) {
 		t.Errorf("of the index is said %v", lines)
 	}
 }
@@ -167,11 +184,15 @@ func TestFoldersThatAreNone(t *testing.T) {
 	}
 	twice := &fstest.MapFile{Data: []byte("template-id: abc\nname: A\nformat: json\nbase-url: https://h/\n")}
 	remarks, n, _ = CheckFolder(fstest.MapFS{"a.yml": twice, "b.yml": twice})
-	if n != 1 || !slices.ContainsFunc(remarks, func(r Remark) bool { return r.Error && r.File == "b.yml" && strings.Contains(r.Text, "a.yml") }) {
+	if n != 1 || !slices.ContainsFunc(remarks, func(r Remark) bool {
+		return r.Error && r.File == "b.yml" &&
+			strings.Contains(r.Text, "a.yml")
+	}) {
 		t.Errorf("one id twice: %d, %v", n, remarks)
 	}
 	large := &fstest.MapFile{Data: []byte("name: " + strings.Repeat("x", maxTemplateFile))}
-	if remarks, n, _ := CheckFolder(fstest.MapFS{"a.yml": large}); n != 0 || len(remarks) != 1 || !strings.Contains(remarks[0].Text, "256 KiB") {
+	if remarks, n, _ := CheckFolder(fstest.MapFS{"a.yml": large}); n != 0 || len(remarks) != 1 ||
+		!strings.Contains(remarks[0].Text, "256 KiB") {
 		t.Errorf("a large file: %d, %v", n, remarks)
 	}
 }

@@ -267,7 +267,8 @@ func checkMask(f *iot.Faults, w *iot.Webhook) {
 func checkSettings(f *iot.Faults, s *iot.Settings) {
 	f.Check(s.TimeoutMS >= minTimeoutMS && s.TimeoutMS <= maxTimeoutMS, "settings.timeout_ms", "must be 1,000 to 30,000 (1 to 30 seconds).")
 	least, most := time.Minute.Milliseconds(), (30 * 24 * time.Hour).Milliseconds()
-	f.Check(s.GiveUpAfterMS >= least && s.GiveUpAfterMS <= most, "settings.give_up_after_ms", "must be 60,000 to 2,592,000,000 (1 minute to 30 days).")
+	f.Check(s.GiveUpAfterMS >= least && s.GiveUpAfterMS <= most, "settings.give_up_after_ms",
+		"must be 60,000 to 2,592,000,000 (1 minute to 30 days).")
 	f.Check(s.MaxInFlight >= 0 && s.MaxInFlight <= iot.MaxSlots, "settings.max_in_flight", "must be 1 to 64, or 0 for adaptive.")
 	f.Check(s.MaxPerSecond >= 0 && s.MaxPerSecond <= maxPerSecond, "settings.max_per_second", "must be 1 to 10,000, or 0 for no limit.")
 

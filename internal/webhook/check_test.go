@@ -40,8 +40,10 @@ func TestCheckNamesTheField(t *testing.T) {
 		{"long key", func(w *iot.Webhook) { w.DownlinkKey = iot.Secret(long(129)) }, "downlink_key", "128"},
 		{"control in key", func(w *iot.Webhook) { w.DownlinkKey = "a\r\nb" }, "downlink_key", "control"},
 		{"masked key", func(w *iot.Webhook) { w.DownlinkKey = iot.Mask }, "downlink_key", "mask"},
-		{"a payload alone as Protocol Buffers", func(w *iot.Webhook) { w.Format, w.PayloadOnly = iot.Protobuf, true }, "payload_only", "envelope and json"},
-		{"mask of a payload alone", func(w *iot.Webhook) { w.Format, w.PayloadOnly, w.FieldMask = iot.JSON, true, []string{"up"} }, "field_mask", "Keep one"},
+		{"a payload alone as Protocol Buffers", func(w *iot.Webhook) { w.Format, w.PayloadOnly = iot.Protobuf, true }, "payload_only",
+			"envelope and json"},
+		{"mask of a payload alone", func(w *iot.Webhook) { w.Format, w.PayloadOnly, w.FieldMask = iot.JSON, true, []string{"up"} }, "field_mask",
+			"Keep one"},
 		{"mask below a list", func(w *iot.Webhook) {
 			w.Format, w.FieldMask = iot.JSON, []string{"up.uplink_message.rx_metadata.rssi"}
 		}, "field_mask", "as a whole"},
@@ -102,7 +104,8 @@ func TestCheckNamesTheField(t *testing.T) {
 func TestCheckNamesAllFaultsAtOnce(t *testing.T) {
 	w := &iot.Webhook{Headers: []iot.Header{{Name: "Host"}, {Name: "a b"}}}
 	err := Check(w, iot.Limits{Headers: 5}, true)
-	for _, field := range []string{"description", "url", "message_types", "headers.0.name", "headers.1.name", "settings.timeout_ms", "settings.give_up_after_ms"} {
+	for _, field := range []string{"description", "url", "message_types", "headers.0.name", "headers.1.name", "settings.timeout_ms",
+		"settings.give_up_after_ms"} {
 		if !hasFault(err, field) {
 			t.Errorf("no fault of %s in %v", field, err)
 		}
@@ -157,7 +160,8 @@ func TestCheckFillsIn(t *testing.T) {
 	}
 	masked := sampleWebhook()
 	masked.Format, masked.FieldMask = iot.Protobuf, []string{" up.join_accept ", "", "received_at", "received_at"}
-	if err := Check(masked, iot.Limits{Headers: 5}, true); err != nil || !slices.Equal(masked.FieldMask, []string{"up.join_accept", "received_at"}) {
+	if err := Check(masked, iot.Limits{Headers: 5}, true); err != nil ||
+		!slices.Equal(masked.FieldMask, []string{"up.join_accept", "received_at"}) {
 		t.Errorf("mask %q, %v", masked.FieldMask, err)
 	}
 	again := w.Clone()

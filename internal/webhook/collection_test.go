@@ -111,8 +111,9 @@ func collections(t *testing.T) map[string]collection {
 	}
 	folder := filepath.Join(shared, "fixtures", "webhook-templates")
 	if _, err := os.Stat(folder); err == nil {
-		all["public"] = collection{folder: os.DirFS(folder), want: publicTemplates(), byFile: [2]string{"cloudstudio", "cloud-studio-plugin"}, unnamed: "example",
-			order: []string{"akenza", "blockbax", "cloud-studio-plugin", "datacake", "dezem", "mclimate", "tagoio", "ttnmapper", "wonderland"}}
+		all["public"] = collection{folder: os.DirFS(folder), want: publicTemplates(), byFile: [2]string{"cloudstudio", "cloud-studio-plugin"},
+			unnamed: "example",
+			order:   []string{"akenza", "blockbax", "cloud-studio-plugin", "datacake", "dezem", "mclimate", "tagoio", "ttnmapper", "wonderland"}}
 	} else if promised {
 		t.Fatalf("THINGPOST_SHARED must name the folder above fixtures: %v", err)
 	}
@@ -121,7 +122,8 @@ func collections(t *testing.T) map[string]collection {
 
 func ourTemplates() map[string]outcome {
 	return map[string]outcome{
-		"meterworks": {url: "https://eu.meterworks.example/in/v%20intake_token%2F1", shown: "https://eu.meterworks.example/in/•••", mask: 2, key: true,
+		"meterworks": {url: "https://eu.meterworks.example/in/v%20intake_token%2F1", shown: "https://eu.meterworks.example/in/•••", mask: 2,
+			key:     true,
 			paths:   map[iot.MessageType]string{iot.UplinkMessage: "/readings?account=v%20account%2F1", iot.JoinAccept: "/joined"},
 			headers: []iot.Header{shut("X-Reader", "Key v reader_key/1"), open("Content-Type", "application/json")}},
 		"depot": {url: "https://depot.example/v2", paths: map[iot.MessageType]string{iot.LocationSolved: "/where"},
@@ -148,31 +150,41 @@ func publicTemplates() map[string]outcome {
 			headers: []iot.Header{shut("Authorization", "ApiKey v token/1"), open("Content-Type", "application/json")}},
 		"cloud-studio-plugin": {url: "https://gear.cloud.studio/Services/Interfaces/TTNInterfaceService.svc", paths: uplink("/UplinkV3"),
 			headers: []iot.Header{open("Content-type", "application/json"), open("Authorization", "Bearer v access_token/1")}},
-		"datacake": {url: "https://api.datacake.co/integrations/lorawan/tti", paths: uplink("/"), headers: []iot.Header{shut("Authorization", "Token v token/1")}},
+		"datacake": {url: "https://api.datacake.co/integrations/lorawan/tti", paths: uplink("/"),
+			headers: []iot.Header{shut("Authorization", "Token v token/1")}},
 		"dezem": {url: "https://m2m.dezem.de/services/import/lorawan/data-1.php", paths: uplink("/"), mask: 6,
 			headers: []iot.Header{open("X-deZem-Secret", "v api_key/1")}},
 		"homey": {url: "https://webhooks.athom.com/webhook/v%20homey_webhookID%2F1", paths: uplink("/"), key: true,
 			headers: []iot.Header{shut("x-user-id", "v keypath_value/1")}},
 		"mclimate": {url: "https://lorawan-broker.mclimate.eu", key: true, headers: []iot.Header{open("m-token", "v token/1")},
-			paths: map[iot.MessageType]string{iot.UplinkMessage: "/up-tti", iot.JoinAccept: "/join-tti", iot.DownlinkAck: "/ack-tti", iot.DownlinkSent: "/sent-tti", iot.DownlinkQueued: "/queued-tti"}},
+			paths: map[iot.MessageType]string{iot.UplinkMessage: "/up-tti", iot.JoinAccept: "/join-tti", iot.DownlinkAck: "/ack-tti",
+				iot.DownlinkSent: "/sent-tti", iot.DownlinkQueued: "/queued-tti"}},
 		"tagoio": {url: "https://ttn.middleware.tago.io", paths: uplink("/uplink"), key: true,
 			headers: []iot.Header{shut("Authorization", "v auth/1"), open("Content-Type", "application/json")}},
 		"tellsens": {url: "http://tellsens.io/api/1.1/wf/tti", paths: uplink("/"),
-			headers: []iot.Header{open("apikey", "apikey v apikey/1"), open("clientid", "clientid v clientid/1"), open("Content-Type", "application/json")}},
-		"thethingsio": {url: "https://subscription.thethings.io/lora/v%20productID%2F1/v%20hash%2F1?idname=end_device_ids.dev_eui", paths: uplink("")},
+			headers: []iot.Header{open("apikey", "apikey v apikey/1"), open("clientid", "clientid v clientid/1"),
+				open("Content-Type", "application/json")}},
+		"thethingsio": {url: "https://subscription.thethings.io/lora/v%20productID%2F1/v%20hash%2F1?idname=end_device_ids.dev_eui",
+			paths: uplink("")},
 		"thingspeak": {url: "https://api.thingspeak.com/things_network/v3/update", paths: uplink("/"),
-			headers: []iot.Header{open("Content-Type", "application/json"), shut("Authorization", "v apikey/1"), open("ChannelId", "v channelid/1")}},
-		"traxmate": {url: "https://capture.v1.traxmate.io/capture/service/v%20token%2F1", shown: "https://capture.v1.traxmate.io/capture/service/•••", key: true,
+			headers: []iot.Header{open("Content-Type", "application/json"), shut("Authorization", "v apikey/1"),
+				open("ChannelId", "v channelid/1")}},
+		"traxmate": {url: "https://capture.v1.traxmate.io/capture/service/v%20token%2F1",
+			shown: "https://capture.v1.traxmate.io/capture/service/•••", key: true,
 			headers: []iot.Header{open("Content-Type", "application/json")}},
 		"ttnmapper": {url: "https://integrations.ttnmapper.org/tts/v3",
 			headers: []iot.Header{open("TTNMAPPERORG-USER", "v email/1"), open("TTNMAPPERORG-EXPERIMENT", "v experiment/1")},
-			paths:   map[iot.MessageType]string{iot.UplinkMessage: "/uplink-message", iot.JoinAccept: "/join-accept", iot.LocationSolved: "/location-solved"}},
+			paths: map[iot.MessageType]string{iot.UplinkMessage: "/uplink-message", iot.JoinAccept: "/join-accept",
+				iot.LocationSolved: "/location-solved"}},
 		"uib": {url: "https://thingsindustries-v2connector.unificationengine.com", paths: uplink("/notification"),
-			headers: []iot.Header{open("x-application-key", "v application_key/1"), open("x-receiver-phonenumber", "v phone_number/1"), open("x-template-namespace", "v template_id/1"),
-				open("x-template-name", "v template_name/1"), open("x-template-variables", "v template_variables/1"), open("Content-type", "application/json")}},
+			headers: []iot.Header{open("x-application-key", "v application_key/1"), open("x-receiver-phonenumber", "v phone_number/1"),
+				open("x-template-namespace", "v template_id/1"),
+				open("x-template-name", "v template_name/1"), open("x-template-variables", "v template_variables/1"),
+				open("Content-type", "application/json")}},
 		"wonderland": {url: "https://api.lorawonderland.com/master/tts_integration.php/v%20username%2F1", paths: allTypes(), key: true,
 			headers: []iot.Header{shut("X-API-Key", "v api_key/1")}},
-		"example": {url: "https://www.example.com/eu", paths: uplink("/uplink"), mask: 3, key: true, headers: []iot.Header{open("Authorization", "Bearer v api_key/1")}},
+		"example": {url: "https://www.example.com/eu", paths: uplink("/uplink"), mask: 3, key: true,
+			headers: []iot.Header{open("Authorization", "Bearer v api_key/1")}},
 	}
 }
 

@@ -34,7 +34,8 @@ func TestHiddenSecretsAreSentAndMasked(t *testing.T) {
 	if got, want := r.MaskedURL(), "https://h/in/•••/dev1/•••/x?k=•••&p=•••"; got != want {
 		t.Errorf("shown as %s, want %s", got, want)
 	}
-	if got := r.Mask("no pathsecret, no tok%2Fen, no tok/en, no a, but an apple"); got != "no •••, no •••, no •••, no •••, but an apple" {
+	if got := r.Mask("no pathsecret, no tok%2Fen, no tok/en, no a, but an apple"); got != "no •••, no •••, no •••, no "+
+		"•••, but an apple" {
 		t.Errorf("an answer is shown as %s", got)
 	}
 	m := sampleMessage()

@@ -98,7 +98,8 @@ func TestEveryMessageInEveryFormat(t *testing.T) {
 					Payload json.RawMessage `json:"payload"`
 				} `json:"msg"`
 			}
-			if err := json.Unmarshal(r.Body, &envelope); err != nil || envelope.Msg.Type != string(m.Type) || !bytes.Contains(m.Payload, envelope.Msg.Payload) {
+			if err := json.Unmarshal(r.Body, &envelope); err != nil || envelope.Msg.Type != string(m.Type) ||
+				!bytes.Contains(m.Payload, envelope.Msg.Payload) {
 				t.Errorf("envelope: %v %s", err, r.Body)
 			}
 			if h := httpHeader(r); h.Get("X-Tts-Domain") != "" {
@@ -109,7 +110,8 @@ func TestEveryMessageInEveryFormat(t *testing.T) {
 }
 
 func TestOtherMessagesBecomeUplinks(t *testing.T) {
-	const head = `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD","join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"},` +
+	const head = `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD",` +
+		`"join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"},` +
 		`"received_at":"2026-01-31T08:00:00.120Z","uplink_message":{"decoded_payload":`
 	const tail = `,"received_at":"2026-01-31T08:00:00.120Z"}}`
 	cases := []struct {
@@ -149,7 +151,8 @@ func TestOtherMessagesBecomeUplinks(t *testing.T) {
 
 func TestMaskOfProtobuf(t *testing.T) {
 	m := lorawanMessage(t, "uplink_message")
-	r := mustRender(t, lorawanWebhook(iot.Protobuf, m.Type, "end_device_ids.dev_eui", "up.uplink_message.f_port", "up.uplink_message.settings.coding_rate"), sampleInput(m))
+	r := mustRender(t, lorawanWebhook(iot.Protobuf, m.Type, "end_device_ids.dev_eui", "up.uplink_message.f_port",
+		"up.uplink_message.settings.coding_rate"), sampleInput(m))
 	want := &wire.ApplicationUp{EndDeviceIds: &wire.EndDeviceIdentifiers{DevEui: []byte{0x70, 0xB3, 0xD5, 0x7E, 0xD0, 0x05, 0x1A, 0x2B}},
 		Up: &wire.ApplicationUp_UplinkMessage{UplinkMessage: &wire.ApplicationUplink{FPort: 2, Settings: &wire.TxSettings{}}}}
 	if got := parseUp(t, r.Body); !proto.Equal(got, want) {
@@ -161,7 +164,8 @@ func TestPayloadOnlyOfJSON(t *testing.T) {
 	m := lorawanMessage(t, "uplink_normalized")
 	w := lorawanWebhook(iot.JSON, m.Type)
 	w.PayloadOnly = true
-	if r := mustRender(t, w, sampleInput(m)); httpHeader(r).Get("Content-Type") != typeBinary || !bytes.Equal(r.Body, []byte("\x0b\xea\x00\x86\x01J\f\xed")) {
+	if r := mustRender(t, w, sampleInput(m)); httpHeader(r).Get("Content-Type") != typeBinary ||
+		!bytes.Equal(r.Body, []byte("\x0b\xea\x00\x86\x01J\f\xed")) {
 		t.Errorf("% x", r.Body)
 	}
 }
@@ -170,7 +174,8 @@ func TestVariablesAreTheMessagesOwn(t *testing.T) {
 	m := lorawanMessage(t, "uplink_message")
 	w := lorawanWebhook(iot.JSON, m.Type)
 	w.URL = "https://h/{appID}/{applicationID}/{devID}/{deviceID}/{devEUI}/{joinEUI}/{appEUI}/{devAddr}/{fPort}/{projectID}"
-	if r := mustRender(t, w, sampleInput(m)); r.URL != "https://h/greenhouse/greenhouse/soil-probe-07/soil-probe-07/70B3D57ED0051A2B/0000000000000001/0000000000000001/260B4F11/2/app1/up" {
+	if r := mustRender(t, w, sampleInput(m)); r.URL != "https://h/greenhouse/greenhouse/soil-probe-07/soil-probe-07/"+
+		"70B3D57ED0051A2B/0000000000000001/0000000000000001/260B4F11/2/app1/up" {
 		t.Error(r.URL)
 	}
 }
@@ -209,8 +214,10 @@ func differs() map[string]string {
 }
 
 func TestRequestBuilder(t *testing.T) {
-	const message = `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD","join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"},"correlation_ids":["as:up:1"],"received_at":"2023-11-14T22:13:20.120Z",` +
-		`"uplink_message":{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"a<b":"x&y", "big":1e+21, "n":42, "temperature":21.5},"settings":{"data_rate":{"lora":{"bandwidth":125000, "spreading_factor":7, "coding_rate":"4/5"}}, "frequency":"868100000"}}}`
+	const message = `{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD",` +
+		`"join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"},"correlation_ids":["as:up:1"],"received_at":"2023-11-14T22:13:20.120Z",` +
+		`"uplink_message":{"f_port":1,"frm_payload":"AQ==","decoded_payload":{"a<b":"x&y", "big":1e+21, "n":42, "temperature":21.5},` +
+		`"settings":{"data_rate":{"lora":{"bandwidth":125000, "spreading_factor":7, "coding_rate":"4/5"}}, "frequency":"868100000"}}}`
 	m := sampleMessage()
 	m.Type, m.Payload = iot.UplinkMessage, []byte(message)
 	other, urls, masks := differs(), 0, 0
@@ -271,7 +278,8 @@ func TestRequestBuilderHeaders(t *testing.T) {
 	m := lorawanMessage(t, "uplink_message")
 	w := lorawanWebhook(iot.Protobuf, m.Type)
 	w.ID, w.DownlinkKey = "wh1", "NNSXS.A.B"
-	own := []iot.Header{{Name: "Content-Type", Value: "text/plain"}, {Name: "User-Agent", Value: "mine"}, {Name: "X-Downlink-Push", Value: "theirs"}, {Name: "X-Tts-Domain", Value: "theirs"}}
+	own := []iot.Header{{Name: "Content-Type", Value: "text/plain"}, {Name: "User-Agent", Value: "mine"},
+		{Name: "X-Downlink-Push", Value: "theirs"}, {Name: "X-Tts-Domain", Value: "theirs"}}
 	w.Headers = append(own, iot.Header{Name: "Host", Value: "other"}, iot.Header{Name: "a b", Value: "c"})
 	if err := Check(w, iot.Limits{}, false); !hasFault(err, "headers.4.name") || !hasFault(err, "headers.5.name") {
 		t.Errorf("Host and a name with a space: %v", err)
@@ -302,7 +310,8 @@ func TestRequestBuilderHeaders(t *testing.T) {
 }
 
 func BenchmarkRenderLoRaWAN(b *testing.B) {
-	mask := []string{"end_device_ids", "received_at", "up.uplink_message.f_port", "up.uplink_message.f_cnt", "up.uplink_message.decoded_payload", "up.uplink_message.rx_metadata",
+	mask := []string{"end_device_ids", "received_at", "up.uplink_message.f_port", "up.uplink_message.f_cnt",
+		"up.uplink_message.decoded_payload", "up.uplink_message.rx_metadata",
 		"up.uplink_message.settings.data_rate.modulation.lora.spreading_factor", "up.uplink_message.settings.frequency"}
 	kinds := []struct {
 		name    string

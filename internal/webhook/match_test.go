@@ -29,15 +29,19 @@ func TestMatch(t *testing.T) {
 		{"paused by someone", func(w *iot.Webhook, _ *iot.Message) {
 			w.Paused, w.PausedBy, w.PausedReason = true, "Ada", "too loud."
 		}, on, ReasonPaused, "paused by Ada: too loud."},
-		{"type", func(_ *iot.Webhook, m *iot.Message) { m.Type = iot.Iottly }, on, ReasonType, "takes user messages; this is a message of type iottly"},
+		{"type", func(_ *iot.Webhook, m *iot.Message) { m.Type = iot.Iottly }, on, ReasonType,
+			"takes user messages; this is a message of type iottly"},
 		{"no types", func(w *iot.Webhook, _ *iot.Message) { w.MessageTypes = nil }, on, ReasonType, "sends nothing"},
 		{"unknown type", func(w *iot.Webhook, m *iot.Message) {
 			w.MessageTypes, m.Type = iot.Routes{"x": {}, iot.User: {}}, "x"
 		}, on, ReasonType, "type x"},
 		{"no channel", func(w *iot.Webhook, _ *iot.Message) { w.Channel = "alarms" }, on, ReasonChannel, "has none"},
-		{"case", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "Alarms" }, on, ReasonChannel, "Upper and lower case count."},
-		{"another channel", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "alarm" }, on, ReasonChannel, "message's is “alarm”."},
-		{"another device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceID = "dev2", 8 }, on, ReasonDevice, "“dev2” only; “dev1” sent"},
+		{"case", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "Alarms" }, on, ReasonChannel,
+			"Upper and lower case count."},
+		{"another channel", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "alarm" }, on, ReasonChannel,
+			"message's is “alarm”."},
+		{"another device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceID = "dev2", 8 }, on, ReasonDevice,
+			"“dev2” only; “dev1” sent"},
 		{"a device that is gone", func(w *iot.Webhook, _ *iot.Message) { w.Device = "dev1" }, on, ReasonDevice, "only"},
 		{"profile", func(*iot.Webhook, *iot.Message) {}, off, ReasonProfile, "“quiet” sends no messages"},
 

@@ -26,7 +26,8 @@ func goldenRequests() map[string]func(*iot.Webhook, *Input) {
 	return map[string]func(*iot.Webhook, *Input){
 		"plain": func(*iot.Webhook, *Input) {},
 		"fields": func(_ *iot.Webhook, in *Input) {
-			in.Message.Fields = json.RawMessage(`{"from" : "dev1", "timestamp":{"$date":"2018-07-27T17:50:04.968Z"}, "channel":"al\u0061rms","extra":1.0}`)
+			in.Message.Fields = json.RawMessage(`{"from" : "dev1", "timestamp":{"$date":"2018-07-27T17:50:04.968Z"}, "channel":"al\u0061rms",` +
+				`"extra":1.0}`)
 			in.Message.Payload = json.RawMessage("{\"b\":1.00,\n  \"a\":12345678901234567890, \"ü\":\"\\u00fc\"}")
 		},
 		"payload": func(w *iot.Webhook, in *Input) {
@@ -57,7 +58,8 @@ func goldenRequests() map[string]func(*iot.Webhook, *Input) {
 		"uplink": func(w *iot.Webhook, in *Input) {
 			w.MessageTypes = iot.Routes{iot.UplinkMessage: {Path: "/up/{fPort}{?devAddr}"}}
 			in.Message.Type = iot.UplinkMessage
-			in.Message.Payload = json.RawMessage(`{"end_device_ids":{"device_id":"dev1"}, "uplink_message": {"f_port":15, "frm_payload":"AQ==","decoded_payload":{"big":1e+21}}}`)
+			in.Message.Payload = json.RawMessage(`{"end_device_ids":{"device_id":"dev1"}, "uplink_message": {"f_port":15, "frm_payload":"AQ==",` +
+				`"decoded_payload":{"big":1e+21}}}`)
 		},
 	}
 }
@@ -185,13 +187,16 @@ func TestBodyOfPayloadOnly(t *testing.T) {
 		skipped       string
 	}{
 		{"null", "", iot.User, `null`, `null`, typeJSON, ""},
-		{"no channel set", "", iot.User, `{"webhook_channel":"c","webhook_payload":1}`, `{"webhook_channel":"c","webhook_payload":1}`, typeJSON, ""},
-		{"channel in the payload", "c", iot.User, `{"webhook_channel":"c", "webhook_payload": [1.0, {"é":"\u00e9"} ] }`, `[1.0, {"é":"\u00e9"} ]`, typeJSON, ""},
+		{"no channel set", "", iot.User, `{"webhook_channel":"c","webhook_payload":1}`, `{"webhook_channel":"c","webhook_payload":1}`, typeJSON,
+			""},
+		{"channel in the payload", "c", iot.User, `{"webhook_channel":"c", "webhook_payload": [1.0, {"é":"\u00e9"} ] }`,
+			`[1.0, {"é":"\u00e9"} ]`, typeJSON, ""},
 		{"escaped keys", "c", iot.User, `{"webhook\u005fchannel":"\u0063","webhook_payl\u006fad":  "a\"b" }`, `"a\"b"`, typeJSON, ""},
 		{"nothing inside", "c", iot.User, `{"webhook_channel":"c","webhook_payload":null}`, `null`, typeJSON, ""},
 		{"none", "c", iot.User, `{"webhook_channel":"c","a":{"webhook_payload":1}}`, ``, "", "no payload.webhook_payload"},
 		{"the message's own channel", "c", iot.User, `{"webhook_payload":1}`, `{"webhook_payload":1}`, typeJSON, ""},
-		{"channel is no string", "c", iot.User, `{"webhook_channel":1,"webhook_payload":1}`, `{"webhook_channel":1,"webhook_payload":1}`, typeJSON, ""},
+		{"channel is no string", "c", iot.User, `{"webhook_channel":1,"webhook_payload":1}`, `{"webhook_channel":1,"webhook_payload":1}`,
+			typeJSON, ""},
 		{"decoded", "", iot.UplinkMessage, uplink + ` {"t":1.50} }}`, `{"t":1.50}`, typeJSON, ""},
 		{"not decoded", "", iot.UplinkMessage, uplink + `null}}`, "\x01\x02\x03", typeBinary, ""},
 		{"neither", "", iot.JoinAccept, `{"join_accept": {"session_key_id":"x"}}`, `{"session_key_id":"x"}`, typeJSON, ""},

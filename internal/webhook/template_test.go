@@ -29,56 +29,82 @@ func TestParseTemplateTellsWhatIsWrong(t *testing.T) {
 		want       []string // remarks without the file's name
 	}{
 		{"nothing", service + rest, true, nil},
-		{"all kinds of scalars", service + "base-url: https://h/{a}\npaths: {uplink-message: '', join-accept: \"\"}\nfields:\n- id: aaa\n  name: 12\n  secret: Yes\n  optional: off\n  default-value: ~\nheaders: {X-A: '{aaa}'}\n", true,
+		{"all kinds of scalars", service + "base-url: https://h/{a}\npaths: {uplink-message: '', join-accept: \"\"}\nfields:\n- id: aaa\n  " +
+			"name: 12\n  secret: Yes\n  optional: off\n  default-value: ~\nheaders: {X-A: '{aaa}'}\n", true,
 			[]string{"8: error: {a} in the base-url is neither a field nor a variable."}},
-		{"our own variables", service + "base-url: https://h/{devEUI}\npaths:\n  uplink-message: /{deviceID}\nheaders:\n  X-A: \"{channel}\"\n", true, nil},
-		{"unknown keys", service + rest + "verb: post\ntts-documentation-url: https://h/\n", true, []string{`11: warning: The key "verb" is not known, and left out.`}},
-		{"unknown key of a field", service + rest + "headers: {X-A: '{key}'}\nfields:\n  - id: key\n    name: Key\n    type: text\n", true, []string{`15: warning: The key "type" of a field is not known, and left out.`}},
-		{"odd ids", strings.Replace(service, "abc", "My_Service", 1) + rest + "headers: {X-A: '{api_key}{a.b-c}'}\nfields:\n  - {id: api_key, name: A}\n  - {id: a.b-c, name: B}\n", true,
+		{"our own variables", service + "base-url: https://h/{devEUI}\npaths:\n  uplink-message: /{deviceID}\nheaders:\n  X-A: \"{channel}\"\n",
+			true, nil},
+		{"unknown keys", service + rest + "verb: post\ntts-documentation-url: https://h/\n", true,
+			[]string{`11: warning: The key "verb" is not known, and left out.`}},
+		{"unknown key of a field", service + rest + "headers: {X-A: '{key}'}\nfields:\n  - id: key\n    name: Key\n    type: text\n", true,
+			[]string{`15: warning: The key "type" of a field is not known, and left out.`}},
+		{"odd ids", strings.Replace(service, "abc", "My_Service", 1) + rest +
+			"headers: {X-A: '{api_key}{a.b-c}'}\nfields:\n  - {id: api_key, name: A}\n  - {id: a.b-c, name: B}\n", true,
 			[]string{`1: warning: The template-id "My_Service" is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.`,
 				`13: warning: The field id "api_key" is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.`,
 				`14: warning: The field id "a.b-c" is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.`}},
-		{"long names", strings.Replace(strings.Replace(service, "Abc", strings.Repeat("n", 21), 1), "A service.", strings.Repeat("d", 101), 1) + rest, true,
-			[]string{"2: warning: The name has 21 characters; other readers take at most 20.", "3: warning: The description has 101 characters; other readers take at most 100."}},
-		{"old spelling of base-url", service + "baseurl: https://h/in\npaths: {uplink-message: /up}\n", true, []string{"8: warning: baseurl is an old name of base-url."}},
-		{"headers as a list", service + rest + "headers:\n  - X-A: a\n  - X-B: b\n", true, []string{"11: warning: The headers are a list; other readers want a mapping."}},
+		{"long names", strings.Replace(strings.Replace(service, "Abc", strings.Repeat("n", 21), 1), "A service.", strings.Repeat("d", 101), 1) +
+			rest, true,
+			[]string{"2: warning: The name has 21 characters; other readers take at most 20.",
+				"3: warning: The description has 101 characters; other readers take at most 100."}},
+		{"old spelling of base-url", service + "baseurl: https://h/in\npaths: {uplink-message: /up}\n", true,
+			[]string{"8: warning: baseurl is an old name of base-url."}},
+		{"headers as a list", service + rest + "headers:\n  - X-A: a\n  - X-B: b\n", true,
+			[]string{"11: warning: The headers are a list; other readers want a mapping."}},
 		{"headers of ours", service + rest + "headers:\n  Host: a\n  Content-Length: 1\n  webhook-id: 1\n  a b: c\n  X-A: a\n  x-a: b\n", true,
-			[]string{"12: warning: The header Host is left out: Thingpost sets it itself.", "13: warning: The header Content-Length is left out: Thingpost sets it itself.",
-				"14: warning: The header webhook-id is left out: Thingpost sets it itself.", `15: error: The header "a b" is left out: a name is letters, digits and dashes, at most 64.`,
+			[]string{"12: warning: The header Host is left out: Thingpost sets it itself.",
+				"13: warning: The header Content-Length is left out: Thingpost sets it itself.",
+				"14: warning: The header webhook-id is left out: Thingpost sets it itself.",
+				`15: error: The header "a b" is left out: a name is letters, digits and dashes, at most 64.`,
 				"17: warning: The header x-a is there twice; the first one counts."}},
-		{"a type twice and one unknown", service + "base-url: https://h\npaths:\n  uplink-message: /a\n  uplink-message: /b\n  user: /c\n  join_accept: /d\n  join-accept:\n", true,
-			[]string{`11: warning: The key "uplink-message" is there twice; the last one counts.`, `12: warning: The message type "user" is not known, and left out.`,
+		{"a type twice and one unknown", service + "base-url: https://h\npaths:\n  uplink-message: /a\n  uplink-message: /b\n  user: /c\n  " +
+			"join_accept: /d\n  join-accept:\n", true,
+			[]string{`11: warning: The key "uplink-message" is there twice; the last one counts.`,
+				`12: warning: The message type "user" is not known, and left out.`,
 				`13: warning: The message type "join_accept" is not known, and left out.`,
 				`14: warning: The path of join-accept is null, which turns it off. Write "" for an empty path, or leave the line out.`}},
 		{"paths of a mask", service + rest + "field-mask:\n  - received_at\n  - up.uplink_message.nope\n  - up.uplink_message.f_port\n", true,
 			[]string{`11: error: The path "up.uplink_message.nope" of the field-mask is left out: no message has it.`}},
-		{"no paths", service + "base-url: https://h\n", true, []string{"warning: There are no paths: a webhook of this template sends nothing until a message type is chosen."}},
-		{"fields without an id, twice, unused", service + rest + "fields:\n  - name: A\n  - {id: bbb, name: B}\n  - {id: bbb, name: B, secret: maybe}\n", true,
+		{"no paths", service + "base-url: https://h\n", true, []string{"warning: There are no paths: a webhook of this template sends nothing " +
+			"until a message type is chosen."}},
+		{"fields without an id, twice, unused", service + rest + "fields:\n  - name: A\n  - {id: bbb, name: B}\n  - {id: bbb, name: B, " +
+			"secret: maybe}\n", true,
 			[]string{"12: error: This field has no id, and is left out.", `13: warning: The field "bbb" is asked for, but used nowhere.`,
 				"14: error: Here must stand true or false, for secret.", `14: error: There are two fields "bbb"; this one is left out.`}},
-		{"a secret with a default", service + rest + "headers: {X-A: '{key}'}\nfields:\n  - {id: key, name: A, secret: true, default-value: hunter2}\n", true,
+		{"a secret with a default", service + rest + "headers: {X-A: '{key}'}\nfields:\n  - {id: key, name: A, secret: true, default-value: " +
+			"hunter2}\n", true,
 			[]string{`13: warning: The field "key" is secret, but its default value stands in this file.`}},
 		{"addresses that are none", strings.Replace(service, "https://h/docs", "javascript:alert(1)", 1) + rest, true,
 			[]string{"6: warning: The documentation-url is no address that begins with https:// or http://, and left out."}},
 		{"no description of the service", "base-url: https://h\npaths: {uplink-message: /up}\n", true,
-			[]string{"error: There is no template-id; the file's name stands for it.", "error: There is no name; the id stands for it.", "warning: There is no description.",
-				"warning: There is no logo-url.", "warning: There is no info-url.", "warning: There is no documentation-url.", "error: There is no format; it is taken for json."}},
+			[]string{"error: There is no template-id; the file's name stands for it.", "error: There is no name; the id stands for it.",
+				"warning: There is no description.",
+				"warning: There is no logo-url.", "warning: There is no info-url.", "warning: There is no documentation-url.",
+				"error: There is no format; it is taken for json."}},
 		{"lists and mappings in the wrong place", service + rest + "fields: none\nfield-mask: {a: b}\nheaders: 1\n", true,
-			[]string{"11: error: Here must stand a list, for fields.", "12: error: Here must stand a list, for field-mask.", "13: error: Here must stand a mapping of keys and values, for headers."}},
-		{"several documents", service + rest + "---\nname: B\n", true, []string{"12: warning: The file holds several documents; only the first is read."}},
+			[]string{"11: error: Here must stand a list, for fields.", "12: error: Here must stand a list, for field-mask.",
+				"13: error: Here must stand a mapping of keys and values, for headers."}},
+		{"several documents", service + rest + "---\nname: B\n", true, []string{"12: warning: The file holds several documents; only the " +
+			"first is read."}},
 
 		{"no base-url", service + "paths: {uplink-message: /up}\n", false, []string{"error: There is no base-url."}},
-		{"another format", strings.Replace(service, "json", "cbor", 1) + rest, false, []string{`7: error: The format "cbor" is not known; there are json and protobuf.`}},
-		{"no url", service + "base-url: ftp://h\npaths: {uplink-message: /up}\n", false, []string{"8: error: The template cannot be used: its URL must begin with https:// or http://."}},
+		{"another format", strings.Replace(service, "json", "cbor", 1) + rest, false,
+			[]string{`7: error: The format "cbor" is not known; there are json and protobuf.`}},
+		{"no url", service + "base-url: ftp://h\npaths: {uplink-message: /up}\n", false,
+			[]string{"8: error: The template cannot be used: its URL must begin with https:// or http://."}},
 		{"a variable as host", service + "base-url: https://{devEUI}.h/\npaths: {uplink-message: /up}\n", false,
-			[]string{"8: error: The template cannot be used: its URL must not hold variables in its host or port; they can stand in the path and the query."}},
-		{"a path that climbs", service + "base-url: https://h/\npaths:\n  uplink-message: /../up\n", false, []string{"8: error: The template cannot be used: its path of uplink_message must not hold .. segments."}},
+			[]string{"8: error: The template cannot be used: its URL must not hold variables in its host or port; they can stand in the path and " +
+				"the query."}},
+		{"a path that climbs", service + "base-url: https://h/\npaths:\n  uplink-message: /../up\n", false,
+			[]string{"8: error: The template cannot be used: its path of uplink_message must not hold .. segments."}},
 		{"open braces", service + "base-url: https://h/{a\npaths: {uplink-message: '/{b c}'}\n", false,
-			[]string{"8: error: The base-url has a { without its }.", "9: error: The path of uplink_message must hold its placeholders like {name}."}},
+			[]string{"8: error: The base-url has a { without its }.",
+				"9: error: The path of uplink_message must hold its placeholders like {name}."}},
 		{"a list", "- a\n- b\n", false, []string{"1: error: A template is a mapping of keys and values, such as template-id: example."}},
 		{"empty", "# nothing\n", false, []string{"error: The file is empty."}},
 		{"no YAML", "a: [b\n", false, []string{"1: error: This is no YAML: sequence end token ']' not found."}},
-		{"an alias", strings.Replace(service, "Abc", "&x Abc", 1) + rest + "kind: *x\n", true, []string{"11: error: Here must stand a plain text, for kind."}},
+		{"an alias", strings.Replace(service, "Abc", "&x Abc", 1) + rest + "kind: *x\n", true,
+			[]string{"11: error: Here must stand a plain text, for kind."}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -100,7 +126,8 @@ func TestParseTemplateTellsWhatIsWrong(t *testing.T) {
 // tryURL uses a template with this base URL, path and header, and the field x.
 func tryURL(base, path, header string, field iot.TemplateField, value string) (*iot.Webhook, error) {
 	field.ID = "x"
-	t := &iot.Template{ID: "abc", Name: "Abc", Format: iot.JSON, URL: base, MessageTypes: iot.Routes{iot.UplinkMessage: {Path: path}}, Fields: []iot.TemplateField{field},
+	t := &iot.Template{ID: "abc", Name: "Abc", Format: iot.JSON, URL: base, MessageTypes: iot.Routes{iot.UplinkMessage: {Path: path}},
+		Fields:  []iot.TemplateField{field},
 		Headers: []iot.TemplateHeader{{Name: "X-A", Value: header}}}
 	return Instantiate(t, "", map[string]string{"x": value})
 }
@@ -194,9 +221,11 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"part of it a mask", "https://h/", "", "{x}", "a•••", "mask"},
 		{"no UTF-8", "https://h/{x}", "", "", "\xff", "UTF-8"},
 		{"too long", "https://h/", "", "{x}", strings.Repeat("a", 4097), "4,096"},
-		{"too long with what is around it", "https://h/", "", "Bearer {x}", strings.Repeat("a", 4090), "The header X-A that it makes must have at most 4,096"},
+		{"too long with what is around it", "https://h/", "", "Bearer {x}", strings.Repeat("a", 4090),
+			"The header X-A that it makes must have at most 4,096"},
 		{"too long for a URL", "https://h/{x}", "", "", strings.Repeat("a", 2048), "The URL that it makes must have at most 2,048"},
-		{"too long for a path", "https://h/", "/{x}", "", strings.Repeat("a", 64), "The path of uplink_message that it makes must have at most 64"},
+		{"too long for a path", "https://h/", "/{x}", "", strings.Repeat("a", 64),
+			"The path of uplink_message that it makes must have at most 64"},
 		{"a fragment", "https://h/{+x}", "", "", "a#b", "fragment"},
 		{"climbs", "https://h/{x}/in", "", "", "..", ".. segments"},
 		{"climbs in a path", "https://h/", "/{+x}", "", "a/../b", ".. segments"},
@@ -227,7 +256,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 }
 
 func TestInstantiateNamesEveryFault(t *testing.T) {
-	tmpl := &iot.Template{ID: "abc", Name: "Abc", Format: iot.JSON, URL: "https://{host}/", Fields: []iot.TemplateField{{ID: "host"}, {ID: "key"}, {ID: "free", Optional: true}}}
+	tmpl := &iot.Template{ID: "abc", Name: "Abc", Format: iot.JSON, URL: "https://{host}/",
+		Fields: []iot.TemplateField{{ID: "host"}, {ID: "key"}, {ID: "free", Optional: true}}}
 	_, err := Instantiate(tmpl, "No", map[string]string{"host": "a/b", "other": "x"})
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok {
@@ -243,7 +273,8 @@ func TestInstantiateNamesEveryFault(t *testing.T) {
 }
 
 func TestDefaultsAreFilledIn(t *testing.T) {
-	tmpl := &iot.Template{ID: "abc", Name: "Two\nlines", Format: iot.JSON, URL: "https://h{/region}", Fields: []iot.TemplateField{{ID: "region", DefaultValue: "eu", Optional: true}}}
+	tmpl := &iot.Template{ID: "abc", Name: "Two\nlines", Format: iot.JSON, URL: "https://h{/region}",
+		Fields: []iot.TemplateField{{ID: "region", DefaultValue: "eu", Optional: true}}}
 	for want, given := range map[string]map[string]string{
 		"https://h/eu": nil,
 		"https://h":    {"region": ""},

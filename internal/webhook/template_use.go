@@ -82,7 +82,8 @@ type use struct {
 
 func (u *use) webhook(id string) *iot.Webhook {
 	w := &iot.Webhook{ID: id, Description: description(u.t), Format: u.t.Format, FieldMask: slices.Clone(u.t.FieldMask), Template: u.t.ID,
-		Settings: iot.DefaultSettings(), MessageTypes: iot.Routes{}, Hidden: map[string][]iot.Secret{}, TemplateFields: map[string]iot.TemplateValue{}}
+		Settings: iot.DefaultSettings(), MessageTypes: iot.Routes{}, Hidden: map[string][]iot.Secret{},
+		TemplateFields: map[string]iot.TemplateValue{}}
 	w.URL = u.text(w, iot.HiddenURL, u.t.URL, true)
 	for kind, route := range u.t.MessageTypes {
 		w.MessageTypes[kind] = iot.Route{Path: u.text(w, iot.HiddenPath(kind), route.Path, false)}
@@ -160,6 +161,9 @@ func placeName(place string) string {
 
 // description is what the webhook is called: the template's name, in one line.
 func description(t *iot.Template) string {
-	text := strings.Join(strings.FieldsFunc(cmp.Or(t.Name, t.ID), func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 }), " ")
+	text := strings.Join(strings.FieldsFunc(cmp.Or(t.Name, t.ID), func(r rune) bool {
+		return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 ||
+			r == 0x2028 || r == 0x2029
+	}), " ")
 	return cut(text, maxDescription)
 }

@@ -30,11 +30,16 @@ func parse(t *testing.T, c, children templ.Component) *goquery.Document {
 
 func full() Props {
 	return Props{
-		Title: "Deliveries", Theme: Dark, Home: "/projects/north", Search: "/projects/north/deliveries", Events: "/projects/north/events", Wide: true,
-		Project: Switcher{Name: "Greenhouse North", Group: "Veldhuis", Links: []ui.MenuItem{{Label: "Cold Store", Href: "/projects/cold-store"}}, New: "/projects/new", All: "/projects"},
+		Title: "Deliveries", Theme: Dark, Home: "/projects/north", Search: "/projects/north/deliveries", Events: "/projects/north/events",
+		Wide: true,
+		Project: Switcher{Name: "Greenhouse North", Group: "Veldhuis", Links: []ui.MenuItem{{Label: "Cold Store", Href: "/projects/cold-store"}},
+			New: "/projects/new", All: "/projects"},
 		Nav: []NavGroup{
-			{Links: []NavLink{{Label: "Overview", Href: "/projects/north", Icon: ui.IconOverview}, {Label: "Deliveries", Href: "/projects/north/deliveries", Icon: ui.IconSend, Current: true}, {Label: "Inspector", Icon: ui.IconInspector}}},
-			{Title: "Settings", Links: []NavLink{{Label: "Configure webhooks", Href: "/projects/north/webhooks", Icon: ui.IconWebhook, Note: "4/5"}}},
+			{Links: []NavLink{{Label: "Overview", Href: "/projects/north", Icon: ui.IconOverview},
+				{Label: "Deliveries", Href: "/projects/north/deliveries", Icon: ui.IconSend, Current: true},
+				{Label: "Inspector", Icon: ui.IconInspector}}},
+			{Title: "Settings", Links: []NavLink{{Label: "Configure webhooks", Href: "/projects/north/webhooks", Icon: ui.IconWebhook,
+				Note: "4/5"}}},
 			{Title: "Instance", Links: []NavLink{{Label: "Storage", Icon: ui.IconStorage}}},
 		},
 		Account: Account{Name: "Marit Veldhuis", Note: "Admin", Theme: "/theme", SignOut: "/sign-out", Back: "/projects/north/deliveries"},
@@ -84,7 +89,8 @@ func TestThemeAndSignOutArePosted(t *testing.T) {
 	if got, _ := form.Find("input[name=theme][checked]").Attr("value"); got != "dark" {
 		t.Errorf("theme chosen is %q", got)
 	}
-	if form.Find(`input[type=hidden][name=back][value="/projects/north/deliveries"]`).Length() != 1 || form.Find("[data-scriptless] button[type=submit]").Length() != 1 {
+	if form.Find(`input[type=hidden][name=back][value="/projects/north/deliveries"]`).Length() != 1 ||
+		form.Find("[data-scriptless] button[type=submit]").Length() != 1 {
 		t.Error("the theme form lacks its way back or its button")
 	}
 	if doc.Find(`form[method=post][action="/sign-out"] button[type=submit]`).Length() != 1 {
@@ -95,7 +101,8 @@ func TestThemeAndSignOutArePosted(t *testing.T) {
 func TestDocumentsObeyAStrictPolicy(t *testing.T) {
 	for name, doc := range map[string]*goquery.Document{
 		"page": parse(t, Page(full()), templ.NopComponent),
-		"bare": parse(t, Bare(BareProps{Title: "Sign in", Lead: "host", Foot: []ui.Crumb{{Label: "1.0"}, {Label: "Source", Href: "/x"}}}), templ.NopComponent),
+		"bare": parse(t, Bare(BareProps{Title: "Sign in", Lead: "host", Foot: []ui.Crumb{{Label: "1.0"}, {Label: "Source", Href: "/x"}}}),
+			templ.NopComponent),
 	} {
 		doc.Find("*").Each(func(_ int, s *goquery.Selection) {
 			for _, a := range s.Nodes[0].Attr {
@@ -118,7 +125,8 @@ func TestDocumentsObeyAStrictPolicy(t *testing.T) {
 			t.Fatalf("%s: htmx-config: %v", name, err)
 		}
 		if settings.AllowEval == nil || *settings.AllowEval || settings.IncludeIndicatorStyles == nil || *settings.IncludeIndicatorStyles ||
-			settings.HistoryRestoreAsHxRequest == nil || *settings.HistoryRestoreAsHxRequest || settings.HistoryCacheSize == nil || *settings.HistoryCacheSize != 0 {
+			settings.HistoryRestoreAsHxRequest == nil || *settings.HistoryRestoreAsHxRequest || settings.HistoryCacheSize == nil ||
+			*settings.HistoryCacheSize != 0 {
 			t.Errorf("%s: htmx-config is %s", name, config)
 		}
 	}

@@ -125,4 +125,5 @@ func (p Props) name() string {
 // pages with secrets out of the browser's storage, and makes going back ask for
 // whole pages. What it swaps in works at once: with its usual delay a form that is
 // sent right after a section has refreshed would leave the page.
-const htmxConfig = `{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"historyRestoreAsHxRequest":false,"defaultSettleDelay":0,"timeout":30000}`
+const htmxConfig = `{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,` +
+	`"historyRestoreAsHxRequest":false,"defaultSettleDelay":0,"timeout":30000}`

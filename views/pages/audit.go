@@ -17,7 +17,8 @@ const (
 
 // AuditNouns returns what the audit log is about: the first part of an action.
 func AuditNouns() []string {
-	return []string{"account", "backup", "delivery", "device", "downlink", "embed", "inspector", "instance", "invitation", "key", "member", "organization", "profile", "project", "replay", "storage", "webhook"}
+	return []string{"account", "backup", "delivery", "device", "downlink", "embed", "inspector", "instance", "invitation", "key", "member",
+		"organization", "profile", "project", "replay", "storage", "webhook"}
 }
 
 // AuditPage is what a page of the audit log shows.

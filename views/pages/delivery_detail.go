@@ -46,7 +46,9 @@ type DeliveryDetail struct {
 }
 
 // resentText is what people are told of an attempt that was sent twice.
-const resentText = "The receiver closed the connection that it had kept open, without an answer, or refused the request (HTTP/2), so it went out once more. It may have got the message twice, with the same webhook-id; let it keep idle connections for longer than a minute, or announce their end with Connection: close."
+const resentText = "The receiver closed the connection that it had kept open, without an answer, or refused the request (HTTP/2), so it " +
+	"went out once more. It may have got the message twice, with the same webhook-id; let it keep idle connections for longer than a " +
+	"minute, or announce their end with Connection: close."
 
 func (p DeliveryDetail) sectionID() string {
 	if p.InDrawer {
@@ -141,9 +143,11 @@ func (p DeliveryDetail) stats() []ui.Stat {
 			attempts.More = say(words("gives up at "), ui.Clock(at, p.Now))
 		}
 		return []ui.Stat{status, next, attempts,
-			{Label: "Waiting for", Small: true, Parts: ui.DurationParts(p.Now.Sub(d.CreatedAt)), More: say(words("since "), ui.Clock(d.CreatedAt, p.Now))}}
+			{Label: "Waiting for", Small: true, Parts: ui.DurationParts(p.Now.Sub(d.CreatedAt)),
+				More: say(words("since "), ui.Clock(d.CreatedAt, p.Now))}}
 	}
-	return []ui.Stat{status, {Label: endWord(d.Status), Body: ui.Ago(d.EndedAt, p.Now), More: say(words("at "), ui.Clock(d.EndedAt, p.Now))}, attempts,
+	return []ui.Stat{status, {Label: endWord(d.Status), Body: ui.Ago(d.EndedAt, p.Now), More: say(words("at "), ui.Clock(d.EndedAt, p.Now))},
+		attempts,
 		{Label: "Took", Small: true, Parts: ui.DurationParts(d.EndedAt.Sub(d.CreatedAt)), Note: "from the message to the end"}}
 }
 
@@ -231,8 +235,10 @@ func (p DeliveryDetail) attempt(a *iot.Attempt, first bool) ui.AttemptProps {
 	if tone == ui.Neutral {
 		tone = ui.Success
 	}
-	return ui.AttemptProps{ID: "attempt-" + strconv.Itoa(a.Number), Title: "Attempt " + strconv.Itoa(a.Number), Short: strconv.Itoa(a.Number), Tone: tone,
-		At: ui.Clock(a.At, p.Now), Code: word, Text: meaning, Phases: AttemptPhases(a), Scale: p.scale(), Duration: ui.Duration(ms(a.DurationMS)), Open: first}
+	return ui.AttemptProps{ID: "attempt-" + strconv.Itoa(a.Number), Title: "Attempt " + strconv.Itoa(a.Number), Short: strconv.Itoa(a.Number),
+		Tone: tone,
+		At:   ui.Clock(a.At, p.Now), Code: word, Text: meaning, Phases: AttemptPhases(a), Scale: p.scale(),
+		Duration: ui.Duration(ms(a.DurationMS)), Open: first}
 }
 
 func triggerText(t iot.Trigger) string {
@@ -258,10 +264,12 @@ func (p DeliveryDetail) facts() []ui.Fact {
 	if p.Webhook != nil && p.Webhook.Kind != iot.KindUpstream { // an upstream has no page
 		facts[1].Href = p.Project.Webhook(p.Webhook.ID)
 	}
-	facts = append(facts, ui.Fact{Term: "Type", Value: string(d.Type), Mono: true}, ui.Fact{Term: "Channel", Value: Plain(d.Channel), Mono: true},
+	facts = append(facts, ui.Fact{Term: "Type", Value: string(d.Type), Mono: true},
+		ui.Fact{Term: "Channel", Value: Plain(d.Channel), Mono: true},
 		ui.Fact{Term: "Trigger", Value: triggerText(d.Trigger)}, ui.Fact{Term: "Payload", Value: ui.Plural(d.SizeBytes, "byte", "bytes")})
 	if p.Request != nil {
-		facts = append(facts, ui.Fact{Term: "Body", Value: ui.Plural(int64(len(p.Body)), "byte", "bytes") + ", " + strings.ToLower(bodyText(p.Webhook))})
+		facts = append(facts, ui.Fact{Term: "Body", Value: ui.Plural(int64(len(p.Body)), "byte", "bytes") + ", " +
+			strings.ToLower(bodyText(p.Webhook))})
 	}
 	message := ui.Fact{Term: "Message", Value: d.MessageID.String(), Mono: true}
 	if p.Message != nil {
@@ -281,15 +289,19 @@ func (p DeliveryDetail) next() (now, then []templ.Component) {
 		if p.Webhook.PausedBy != "" {
 			who = "It was paused by " + p.Webhook.PausedBy
 		}
-		return []templ.Component{words("The webhook must be resumed first. " + who + ".")}, []templ.Component{words("Until then nothing is sent, and nothing is lost.")}
+		return []templ.Component{words("The webhook must be resumed first. " + who + ".")},
+			[]templ.Component{words("Until then nothing is sent, and nothing is lost.")}
 	case d.Status == iot.Pending:
 		return p.nextPending()
 	case d.Status == iot.Delivered:
-		return []templ.Component{words("Nothing: the receiver took it.")}, []templ.Component{words("Send again makes a new delivery with the same webhook-id.")}
+		return []templ.Component{words("Nothing: the receiver took it.")}, []templ.Component{words("Send again makes a new delivery with the " +
+			"same webhook-id.")}
 	case d.Status == iot.Failed:
-		return []templ.Component{words(p.failedWords())}, []templ.Component{words("Send again makes a new delivery, to the webhook as it is now.")}
+		return []templ.Component{words(p.failedWords())},
+			[]templ.Component{words("Send again makes a new delivery, to the webhook as it is now.")}
 	case d.Status == iot.Skipped:
-		return []templ.Component{words("Nothing was sent: " + full(Plain(d.ErrorDetail)))}, []templ.Component{words("Change the webhook or the message, then send again.")}
+		return []templ.Component{words("Nothing was sent: " + full(Plain(d.ErrorDetail)))},
+			[]templ.Component{words("Change the webhook or the message, then send again.")}
 	}
 	return []templ.Component{words("Nothing. " + full(Plain(d.ErrorDetail)))}, []templ.Component{words("Send again makes a new delivery.")}
 }

@@ -78,10 +78,13 @@ func (p DeliveriesPage) tabs() []ui.Tab {
 	failed, retrying := string(iot.Failed), Retrying
 	is := func(s ...string) bool { return slices.Equal(p.Query.Statuses, s) }
 	return []ui.Tab{
-		{Label: "All", Href: p.Project.Deliveries(p.Query.with().Pairs()...), Count: p.Tabs.All.text(), Current: len(p.Query.Statuses) == 0 && p.Query.MS == ""},
-		{Label: "Failed", Href: p.Project.Deliveries(p.Query.with(failed).Pairs()...), Count: p.Tabs.Failed.text(), Current: is(failed), Key: "e"},
+		{Label: "All", Href: p.Project.Deliveries(p.Query.with().Pairs()...), Count: p.Tabs.All.text(), Current: len(p.Query.Statuses) == 0 &&
+			p.Query.MS == ""},
+		{Label: "Failed", Href: p.Project.Deliveries(p.Query.with(failed).Pairs()...), Count: p.Tabs.Failed.text(), Current: is(failed),
+			Key: "e"},
 		{Label: "Retrying", Href: p.Project.Deliveries(p.Query.with(retrying).Pairs()...), Count: p.Tabs.Retrying.text(), Current: is(retrying)},
-		{Label: "Slow", Href: p.Project.Deliveries(p.Query.slow().Pairs()...), Count: p.Tabs.Slow.text(), Current: is() && p.Query.MS == p.Query.slow().MS,
+		{Label: "Slow", Href: p.Project.Deliveries(p.Query.slow().Pairs()...), Count: p.Tabs.Slow.text(), Current: is() &&
+			p.Query.MS == p.Query.slow().MS,
 			Title: "The last attempt took a second or longer"},
 	}
 }
@@ -126,7 +129,8 @@ func (p DeliveriesPage) total() string {
 
 // pendingOnly reports whether the filter chooses nothing that has ended.
 func (p DeliveriesPage) pendingOnly() bool {
-	return len(p.Query.Statuses) > 0 && !slices.ContainsFunc(p.Query.Statuses, func(s string) bool { return s != string(iot.Pending) && s != Retrying })
+	return len(p.Query.Statuses) > 0 &&
+		!slices.ContainsFunc(p.Query.Statuses, func(s string) bool { return s != string(iot.Pending) && s != Retrying })
 }
 
 // endedOnly reports whether it chooses nothing that is pending.

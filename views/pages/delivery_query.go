@@ -59,7 +59,8 @@ const (
 
 // Pairs are the parameters that are not empty, for In.Deliveries.
 func (q DeliveryQuery) Pairs() []string {
-	pairs := []string{ParamID, q.ID, ParamMessage, q.Message, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamWebhook, q.Webhook, ParamDevice, q.Device}
+	pairs := []string{ParamID, q.ID, ParamMessage, q.Message, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamWebhook,
+		q.Webhook, ParamDevice, q.Device}
 	for _, v := range q.Statuses {
 		pairs = append(pairs, ParamStatus, v)
 	}
@@ -166,7 +167,8 @@ func (q DeliveryQuery) statusOptions() []ui.FilterOption {
 	var options []ui.FilterOption
 	for _, s := range iot.Statuses() {
 		look := StatusOf(s)
-		options = append(options, ui.FilterOption{Value: string(s), Label: look.Label, Status: true, Tone: look.Tone, Shape: look.Shape, Checked: slices.Contains(q.Statuses, string(s))})
+		options = append(options, ui.FilterOption{Value: string(s), Label: look.Label, Status: true, Tone: look.Tone, Shape: look.Shape,
+			Checked: slices.Contains(q.Statuses, string(s))})
 	}
 	return options
 }

@@ -101,7 +101,8 @@ func (p ReplayPage) nothingLead() string {
 	if p.Cancel {
 		return "No pending delivery matches."
 	}
-	return "No delivery that has failed, was skipped or was cancelled matches, or their messages are no longer kept. Pending ones are tried again anyway."
+	return "No delivery that has failed, was skipped or was cancelled matches, or their messages are no longer kept. Pending ones are " +
+		"tried again anyway."
 }
 
 func (p ReplayPage) action() string {

@@ -41,10 +41,11 @@ func TestEmptyLogsReadDifferently(t *testing.T) {
 		page       DeliveriesPage
 		text, link string
 	}{
-		"nothing yet":       {page(DeliveryQuery{}, DeliveryPage{}), "No deliveries yet", "See the first steps"},
-		"nothing matches":   {page(filtered, DeliveryPage{Any: true}), "No delivery matches", "Clear all filters"},
-		"nothing older":     {page(older, DeliveryPage{Any: true}), "Nothing older", ""},
-		"nothing so far":    {page(filtered, DeliveryPage{Any: true, Total: Counted{More: true}, LookedBackTo: now, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab"}), "Nothing so far", ""},
+		"nothing yet":     {page(DeliveryQuery{}, DeliveryPage{}), "No deliveries yet", "See the first steps"},
+		"nothing matches": {page(filtered, DeliveryPage{Any: true}), "No delivery matches", "Clear all filters"},
+		"nothing older":   {page(older, DeliveryPage{Any: true}), "Nothing older", ""},
+		"nothing so far": {page(filtered, DeliveryPage{Any: true, Total: Counted{More: true}, LookedBackTo: now,
+			Next: "019aa5d2-8c41-7e9a-8000-0123456789ab"}), "Nothing so far", ""},
 		"could not be read": {page(filtered, DeliveryPage{Failed: true}), "The deliveries could not be loaded", "Try again"},
 	} {
 		doc := rendered(t, DeliveryList(tt.page))
@@ -62,9 +63,12 @@ func TestEmptyLogsReadDifferently(t *testing.T) {
 }
 
 func TestLogThatLookedBack(t *testing.T) {
-	p := DeliveriesPage{Project: "p", Now: now, Query: DeliveryQuery{Codes: "404"}, List: DeliveryPage{Any: true, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab", LookedBackTo: now - 86_400_000, Total: Counted{N: 3, More: true}}}
+	p := DeliveriesPage{Project: "p", Now: now, Query: DeliveryQuery{Codes: "404"},
+		List: DeliveryPage{Any: true, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab", LookedBackTo: now - 86_400_000,
+			Total: Counted{N: 3, More: true}}}
 	doc := rendered(t, DeliveryList(p))
-	if got := reading(doc.Find(".card")); !strings.Contains(got, "Looked back to 20 November 2026, 10:04:00, which is as far as one page looks.") || !strings.Contains(got, "3+ match") {
+	if got := reading(doc.Find(".card")); !strings.Contains(got, "Looked back to 20 November 2026, 10:04:00, which is as far as one page "+
+		"looks.") || !strings.Contains(got, "3+ match") {
 		t.Errorf("it reads %q", got)
 	}
 	link := doc.Find(`a:contains("Go on looking")`)
@@ -74,7 +78,8 @@ func TestLogThatLookedBack(t *testing.T) {
 }
 
 func TestCountsAreCapped(t *testing.T) {
-	for c, want := range map[Counted]string{{}: "0", {N: 9_999}: "9,999", {N: MaxCounted, More: true}: "10k+", {N: 86, More: true}: "86+", {More: true}: ""} {
+	for c, want := range map[Counted]string{{}: "0", {N: 9_999}: "9,999", {N: MaxCounted, More: true}: "10k+", {N: 86, More: true}: "86+",
+		{More: true}: ""} {
 		if got := c.text(); got != want {
 			t.Errorf("%+v is written %q", c, got)
 		}
@@ -98,13 +103,15 @@ func TestAttemptPhases(t *testing.T) {
 		attempt *iot.Attempt
 		want    ui.Phases
 	}{
-		"answered":          {at(iot.Timings{DNS: ms(1), Connect: ms(2), TLS: ms(3), FirstByte: ms(4), Total: ms(15)}, 200, ""), ui.Phases{DNS: m, Connect: 2 * m, TLS: 3 * m, Wait: 4 * m, Body: 5 * m}},
+		"answered": {at(iot.Timings{DNS: ms(1), Connect: ms(2), TLS: ms(3), FirstByte: ms(4), Total: ms(15)}, 200, ""),
+			ui.Phases{DNS: m, Connect: 2 * m, TLS: 3 * m, Wait: 4 * m, Body: 5 * m}},
 		"an old connection": {at(iot.Timings{FirstByte: ms(4), Total: ms(4)}, 503, iot.ErrHTTP5xx), ui.Phases{Wait: 4 * m}},
 		"no name":           {at(iot.Timings{Total: ms(5)}, 0, iot.ErrDNS), ui.Phases{DNS: 5 * m}},
 		"refused":           {at(iot.Timings{DNS: ms(1), Total: ms(5)}, 0, iot.ErrConnect), ui.Phases{DNS: m, Connect: 4 * m}},
-		"bad certificate":   {at(iot.Timings{DNS: ms(1), Connect: ms(1), Total: ms(5)}, 0, iot.ErrTLS), ui.Phases{DNS: m, Connect: m, TLS: 3 * m}},
-		"no answer":         {at(iot.Timings{Connect: ms(1), Total: ms(10_000)}, 0, iot.ErrTimeout), ui.Phases{Connect: m, Wait: 9_999 * m}},
-		"nothing measured":  {at(iot.Timings{}, 0, iot.ErrConfig), ui.Phases{}},
+		"bad certificate": {at(iot.Timings{DNS: ms(1), Connect: ms(1), Total: ms(5)}, 0, iot.ErrTLS),
+			ui.Phases{DNS: m, Connect: m, TLS: 3 * m}},
+		"no answer":        {at(iot.Timings{Connect: ms(1), Total: ms(10_000)}, 0, iot.ErrTimeout), ui.Phases{Connect: m, Wait: 9_999 * m}},
+		"nothing measured": {at(iot.Timings{}, 0, iot.ErrConfig), ui.Phases{}},
 	} {
 		if got := AttemptPhases(tt.attempt); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
@@ -113,7 +120,8 @@ func TestAttemptPhases(t *testing.T) {
 }
 
 func TestCurlIsOneCommandWithoutSecrets(t *testing.T) {
-	r := iot.Request{Method: "POST", URL: "https://x.example/a?b=it's&k=•••", Headers: iot.HeaderLines{{Name: "Authorization", Value: "Bearer •••"}, {Name: "X-Evil", Value: "'; rm -rf / #\x1b$(id)`id`"}}}
+	r := iot.Request{Method: "POST", URL: "https://x.example/a?b=it's&k=•••",
+		Headers: iot.HeaderLines{{Name: "Authorization", Value: "Bearer •••"}, {Name: "X-Evil", Value: "'; rm -rf / #\x1b$(id)`id`"}}}
 	body := []byte(`{"it's":"$HOME"}`)
 	got := RequestCurl(r, body)
 	want := `curl -X POST 'https://x.example/a?b=it'\''s&k=…' \
@@ -132,12 +140,14 @@ func TestCurlIsOneCommandWithoutSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	for i, word := range []string{"-X", "POST", "https://x.example/a?b=it's&k=…", "-H", "Authorization: …", "-H", "X-Evil: '; rm -rf / #�$(id)`id`", "--data-raw", string(body)} {
+	for i, word := range []string{"-X", "POST", "https://x.example/a?b=it's&k=…", "-H", "Authorization: …", "-H",
+		"X-Evil: '; rm -rf / #�$(id)`id`", "--data-raw", string(body)} {
 		if i >= len(lines) || lines[i] != word {
 			t.Errorf("the shell reads word %d as %q, want %q", i, lines[min(i, len(lines)-1)], word)
 		}
 	}
-	for name, body := range map[string][]byte{"long": []byte(strings.Repeat("x", 17<<10)), "binary": {0xff, 0}, "with control characters": []byte("\"\x01\"")} {
+	for name, body := range map[string][]byte{"long": []byte(strings.Repeat("x", 17<<10)), "binary": {0xff, 0},
+		"with control characters": []byte("\"\x01\"")} {
 		if got := RequestCurl(r, body); !strings.HasSuffix(got, " --data-binary @body") {
 			t.Errorf("a %s body ends with %q", name, got[len(got)-40:])
 		}
@@ -162,7 +172,8 @@ func TestPlainTextIsWhatItLooksLike(t *testing.T) {
 
 func TestGiveUpIsReadAsItIsWritten(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		time.Minute: "1 m", 90 * time.Minute: "90 m", time.Hour: "1 h", 24 * time.Hour: "24 h", 48 * time.Hour: "2 d", 30 * 24 * time.Hour: "30 d", 25 * time.Hour: "25 h",
+		time.Minute: "1 m", 90 * time.Minute: "90 m", time.Hour: "1 h", 24 * time.Hour: "24 h", 48 * time.Hour: "2 d",
+		30 * 24 * time.Hour: "30 d", 25 * time.Hour: "25 h",
 	} {
 		number, unit := GiveUp(d)
 		if number+" "+unit != want {
@@ -183,17 +194,25 @@ func TestGiveUpIsReadAsItIsWritten(t *testing.T) {
 
 func TestOnlyAWebhookThatIsFailingTellsOfIt(t *testing.T) {
 	row := func(change func(*iot.Webhook)) *goquery.Document {
-		w := &iot.Webhook{ID: "w", Description: "W", Settings: iot.DefaultSettings(), Health: iot.Health{Status: iot.Failing, LastError: "The receiver failed: a reason.", ConsecutiveFailures: 2611, Since: now - 60_000}}
+		w := &iot.Webhook{ID: "w", Description: "W", Settings: iot.DefaultSettings(),
+			Health: iot.Health{Status: iot.Failing, LastError: "The receiver failed: a reason.", ConsecutiveFailures: 2611, Since: now - 60_000}}
 		change(w)
-		return rendered(t, WebhookList(WebhooksPage{Project: "p", Now: now, Limit: 5, Rows: []WebhookRow{{Webhook: w, Backlog: 1204, NextDueAt: now + 3000}}}))
+		return rendered(t, WebhookList(WebhooksPage{Project: "p", Now: now, Limit: 5,
+			Rows: []WebhookRow{{Webhook: w, Backlog: 1204, NextDueAt: now + 3000}}}))
 	}
-	if got := reading(row(func(*iot.Webhook) {}).Find(".alert")); got != "The receiver failed: a reason. 2,611 in a row since 10:03:00. Next try in 3 s, at 10:04:03. Nothing is lost: it goes on trying for 24 hours." {
+	if got := reading(row(func(*iot.Webhook) {}).Find(".alert")); got != "The receiver failed: a reason. 2,611 in a row since 10:03:00. "+
+		"Next try in 3 s, at 10:04:03. Nothing is lost: it goes on trying for 24 hours." {
 		t.Errorf("failing reads %q", got)
 	}
-	if got := reading(row(func(w *iot.Webhook) { w.Health.ConsecutiveFailures = 0 }).Find(".alert")); !strings.HasPrefix(got, "The receiver failed: a reason. Some deliveries failed and others were taken, since 10:03:00.") {
+	if got := reading(row(func(w *iot.Webhook) { w.Health.ConsecutiveFailures = 0 }).Find(".alert")); !strings.HasPrefix(got,
+		"The receiver failed: a reason. Some deliveries failed and others were taken, since 10:03:00.") {
 		t.Errorf("failing in part reads %q", got)
 	}
-	if got := reading(row(func(w *iot.Webhook) { w.Paused, w.PausedAt = true, now }).Find(".alert")); got != "Paused on 21 November 2026, 10:04:00. 1,204 deliveries wait until it is resumed; new messages are kept in the log and make no deliveries." {
+	if got := reading(row(func(w *iot.Webhook) {
+		w.Paused, w.PausedAt = true,
+			now
+	}).Find(".alert")); got != "Paused on 21 November 2026, 10:04:00. 1,204 deliveries wait until it is resumed; new messages are kept in "+
+		"the log and make no deliveries." {
 		t.Errorf("paused reads %q", got)
 	}
 	if n := row(func(w *iot.Webhook) { w.Health.Status = iot.Healthy }).Find(".alert").Length(); n != 0 {

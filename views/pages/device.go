@@ -129,7 +129,8 @@ func (p DeviceFormPage) more() bool {
 
 // sendTypes are the types that a person can send.
 func sendTypes() []ui.Option {
-	return []ui.Option{{Value: string(iot.User), Label: "user: from the application"}, {Value: string(iot.Iottly), Label: "iottly: from the agent"}}
+	return []ui.Option{{Value: string(iot.User), Label: "user: from the application"},
+		{Value: string(iot.Iottly), Label: "iottly: from the agent"}}
 }
 
 func (p DevicePage) editLink() ui.Crumb {
@@ -142,7 +143,8 @@ func (p DevicePage) editLink() ui.Crumb {
 func (p DevicePage) identity() []ui.Fact {
 	d := p.Device
 	facts := []ui.Fact{{Term: "Id", Value: d.ID, Mono: true}, {Term: "UUID", Value: d.UUID, Mono: true}}
-	for _, f := range []ui.Fact{{Term: "DevEUI", Value: d.DevEUI, Mono: true}, {Term: "JoinEUI", Value: d.JoinEUI, Mono: true}, {Term: "DevAddr", Value: d.DevAddr, Mono: true}} {
+	for _, f := range []ui.Fact{{Term: "DevEUI", Value: d.DevEUI, Mono: true}, {Term: "JoinEUI", Value: d.JoinEUI, Mono: true},
+		{Term: "DevAddr", Value: d.DevAddr, Mono: true}} {
 		if f.Value != "" {
 			facts = append(facts, f)
 		}
@@ -218,7 +220,8 @@ func (p DeviceTrafficProps) usual() int64 {
 
 // daysChart is the chart of the messages a day.
 func (p DeviceTrafficProps) daysChart() ui.ChartProps {
-	c := ui.ChartProps{Title: "Messages a day", Unit: "Day (UTC)", Height: 104, Axis: true, Series: []ui.Series{{Name: "Messages", Unit: "messages", Fill: ui.FillOK}}}
+	c := ui.ChartProps{Title: "Messages a day", Unit: "Day (UTC)", Height: 104, Axis: true,
+		Series: []ui.Series{{Name: "Messages", Unit: "messages", Fill: ui.FillOK}}}
 	for i, d := range p.Days {
 		day := d.At.Time()
 		bar := ui.Bar{Label: strconv.Itoa(day.Day()), Name: day.Format("2 January"), Values: []int64{d.Messages}}
@@ -253,5 +256,6 @@ func (p DeviceTrafficProps) daysCaption() string {
 	case least.Messages == most.Messages:
 		return ui.Count(most.Messages) + " each day, " + today
 	}
-	return "Between " + ui.Count(least.Messages) + " (" + least.At.Time().Format("2 January") + ") and " + ui.Count(most.Messages) + " (" + most.At.Time().Format("2 January") + ") a day, " + today
+	return "Between " + ui.Count(least.Messages) + " (" + least.At.Time().Format("2 January") + ") and " + ui.Count(most.Messages) + " (" +
+		most.At.Time().Format("2 January") + ") a day, " + today
 }

@@ -22,7 +22,8 @@ func payloadForms() []ui.Option {
 
 // priorities are a downlink's, by The Things Stack's names.
 func priorities() []ui.Option {
-	return []ui.Option{{Value: "LOWEST", Label: "Lowest"}, {Value: "LOW", Label: "Low"}, {Value: "BELOW_NORMAL", Label: "Below normal"}, {Value: "NORMAL", Label: "Normal"},
+	return []ui.Option{{Value: "LOWEST", Label: "Lowest"}, {Value: "LOW", Label: "Low"}, {Value: "BELOW_NORMAL", Label: "Below normal"},
+		{Value: "NORMAL", Label: "Normal"},
 		{Value: "ABOVE_NORMAL", Label: "Above normal"}, {Value: "HIGH", Label: "High"}, {Value: "HIGHEST", Label: "Highest"}}
 }
 

@@ -62,7 +62,8 @@ func (p EmbedPage) shell() layout.EmbedProps {
 
 func (p EmbedPage) tabs() []ui.Tab {
 	var tabs []ui.Tab
-	for _, t := range [][2]string{{"", "All"}, {string(iot.Delivered), "Delivered"}, {string(iot.Failed), "Failed"}, {Retrying, "Retrying"}, {string(iot.Pending), "Pending"}} {
+	for _, t := range [][2]string{{"", "All"}, {string(iot.Delivered), "Delivered"}, {string(iot.Failed), "Failed"}, {Retrying, "Retrying"},
+		{string(iot.Pending), "Pending"}} {
 		tabs = append(tabs, ui.Tab{Label: t[1], Href: p.Path.Log(ParamStatus, t[0]), Current: p.Status == t[0]})
 	}
 	return tabs
@@ -73,7 +74,8 @@ func (p EmbedPage) head() []ui.Th {
 	if !p.OneWebhook {
 		head = append(head, ui.Th{Label: "Webhook"})
 	}
-	return append(head, ui.Th{Label: "Status"}, ui.Th{Label: "Code or error"}, ui.Th{Label: "Attempt", Num: true}, ui.Th{Label: "Next try", Num: true})
+	return append(head, ui.Th{Label: "Status"}, ui.Th{Label: "Code or error"}, ui.Th{Label: "Attempt", Num: true},
+		ui.Th{Label: "Next try", Num: true})
 }
 
 func (p EmbedPage) here() string { return p.Path.Log(ParamStatus, p.Status, ParamBefore, p.Before) }
@@ -130,12 +132,14 @@ func (p EmbedDelivery) stats() []ui.Stat {
 	if d.AttemptCount > 0 {
 		took.Value, took.Parts = "", ui.DurationParts(ms(d.DurationMS))
 	}
-	return []ui.Stat{{Label: "Status", Body: ui.Status(DeliveryStatus(d))}, {Label: "Attempts", Value: ui.Count(int64(d.AttemptCount)), Small: true}, code, took}
+	return []ui.Stat{{Label: "Status", Body: ui.Status(DeliveryStatus(d))}, {Label: "Attempts", Value: ui.Count(int64(d.AttemptCount)),
+		Small: true}, code, took}
 }
 
 func (p EmbedDelivery) facts() []ui.Fact {
 	d := p.Delivery
-	facts := []ui.Fact{{Term: "Message", Value: d.MessageID.String(), Mono: true}, {Term: "Type", Value: string(d.Type), Mono: true}, {Term: "Channel", Value: Plain(d.Channel), Mono: true},
+	facts := []ui.Fact{{Term: "Message", Value: d.MessageID.String(), Mono: true}, {Term: "Type", Value: string(d.Type), Mono: true},
+		{Term: "Channel", Value: Plain(d.Channel), Mono: true},
 		{Term: "Received", Body: ui.Stamp(d.CreatedAt)}, {Term: "Payload", Value: ui.Bytes(d.SizeBytes)}}
 	switch {
 	case d.EndedAt != 0:
@@ -213,7 +217,8 @@ func (p EmbedsPage) webhooks() []ui.Option {
 }
 
 func embedLives() []ui.Option {
-	return []ui.Option{{Value: "1", Label: "In a day"}, {Value: "7", Label: "In a week"}, {Value: "30", Label: "In 30 days"}, {Value: "90", Label: "In 90 days"}, {Value: "365", Label: "In a year"}}
+	return []ui.Option{{Value: "1", Label: "In a day"}, {Value: "7", Label: "In a week"}, {Value: "30", Label: "In 30 days"},
+		{Value: "90", Label: "In 90 days"}, {Value: "365", Label: "In a year"}}
 }
 
 func embedStatus(e *iot.Embed, now iot.Instant) ui.StatusProps {
@@ -238,7 +243,8 @@ func embedShows(e *iot.Embed) string {
 
 // frame is the HTML with which a site shows the log.
 func (p EmbedsPage) frame() []ui.Token {
-	return ui.PlainText(`<iframe src="` + p.New + `?theme=light" sandbox="allow-scripts" width="100%" height="600" title="Deliveries"></iframe>`)
+	return ui.PlainText(`<iframe src="` + p.New + `?theme=light" sandbox="allow-scripts" width="100%" height="600" ` +
+		`title="Deliveries"></iframe>`)
 }
 
 func originsText(e *iot.Embed) string { return strings.Join(e.Origins, ", ") }

@@ -39,5 +39,6 @@ func rightLabels(k *iot.APIKey) []string {
 }
 
 func lifetimes() []ui.Option {
-	return []ui.Option{{Value: "0", Label: "Never"}, {Value: "1", Label: "In a day"}, {Value: "7", Label: "In a week"}, {Value: "30", Label: "In 30 days"}, {Value: "90", Label: "In 90 days"}, {Value: "365", Label: "In a year"}}
+	return []ui.Option{{Value: "0", Label: "Never"}, {Value: "1", Label: "In a day"}, {Value: "7", Label: "In a week"},
+		{Value: "30", Label: "In 30 days"}, {Value: "90", Label: "In 90 days"}, {Value: "365", Label: "In a year"}}
 }

@@ -37,7 +37,8 @@ func (q MessageQuery) Pairs() []string {
 	if q.Nobody {
 		nobody = Nobody
 	}
-	return []string{ParamID, q.ID, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamDevice, q.Device, ParamType, q.Type, ParamChannel, q.Channel, ParamFate, nobody, ParamBefore, q.Before}
+	return []string{ParamID, q.ID, ParamTime, q.Time, ParamSince, q.Since, ParamUntil, q.Until, ParamDevice, q.Device, ParamType, q.Type,
+		ParamChannel, q.Channel, ParamFate, nobody, ParamBefore, q.Before}
 }
 
 // Nobody is the value of ParamFate for messages that no webhook has got.
@@ -251,7 +252,8 @@ func (p MessageDetail) payloadNote() string {
 
 func (p MessageDetail) facts() []ui.Fact {
 	m := p.Message
-	facts := []ui.Fact{{Term: "Device", Value: messageSender(m)}, {Term: "Type", Value: string(m.Type), Mono: true}, {Term: "Channel", Value: Plain(m.Channel), Mono: true},
+	facts := []ui.Fact{{Term: "Device", Value: messageSender(m)}, {Term: "Type", Value: string(m.Type), Mono: true},
+		{Term: "Channel", Value: Plain(m.Channel), Mono: true},
 		{Term: "Received", Body: ui.Stamp(m.ReceivedAt)}, {Term: "Message", Value: m.ID.String(), Mono: true}}
 	if m.Device != "" {
 		facts[0].Href = p.Project.Device(m.Device)

@@ -22,7 +22,8 @@ const (
 
 // ProfileFields returns the fields of the form that can have a fault.
 func ProfileFields() []string {
-	return []string{"name", "id", FieldInterval, FieldContentType, FieldDataFilters, FieldDataField, FieldTimeField, FieldTimeFormat, FieldTimeLocation}
+	return []string{"name", "id", FieldInterval, FieldContentType, FieldDataFilters, FieldDataField, FieldTimeField, FieldTimeFormat,
+		FieldTimeLocation}
 }
 
 // Ids of the profile form's elements.

@@ -27,7 +27,8 @@ const ParamFormat = "format"
 // exports are the formats of an export, each with the address of the file.
 func exports(to func(format string) string) []ui.MenuItem {
 	file := templ.Attributes{"download": ""}
-	return []ui.MenuItem{{Label: "NDJSON, a line each", Icon: ui.IconFileText, Href: to("ndjson"), Attrs: file}, {Label: "CSV, for a spreadsheet", Icon: ui.IconList, Href: to("csv"), Attrs: file}}
+	return []ui.MenuItem{{Label: "NDJSON, a line each", Icon: ui.IconFileText, Href: to("ndjson"), Attrs: file},
+		{Label: "CSV, for a spreadsheet", Icon: ui.IconList, Href: to("csv"), Attrs: file}}
 }
 
 func (p DeliveriesPage) exports() []ui.MenuItem {
@@ -203,7 +204,8 @@ func (p ReplayDetail) stats() []ui.Stat {
 
 func (p ReplayDetail) facts() []ui.Fact {
 	r := p.Replay
-	facts := []ui.Fact{{Term: "Chosen", Value: Plain(r.About)}, {Term: "Sent to", Value: replayTarget(r)}, {Term: "By", Value: r.CreatedBy}, {Term: "Begun", Body: ui.Stamp(r.CreatedAt)}}
+	facts := []ui.Fact{{Term: "Chosen", Value: Plain(r.About)}, {Term: "Sent to", Value: replayTarget(r)}, {Term: "By", Value: r.CreatedBy},
+		{Term: "Begun", Body: ui.Stamp(r.CreatedAt)}}
 	if r.Webhook != "" {
 		facts[1].Href = p.Project.Webhook(r.Webhook)
 	}
@@ -310,7 +312,8 @@ func (p SendAllPage) back() string { return p.Project.Messages(p.Query.from("").
 
 // again is the question with what was chosen; a POST does it.
 func (p SendAllPage) again() string {
-	return p.Project.SendMessages(append(p.Query.Pairs(), ParamWebhook, p.Form.Value(ParamWebhook), ParamMissing, p.Form.Value(ParamMissing), ParamWanted, p.Form.Value(ParamWanted))...)
+	return p.Project.SendMessages(append(p.Query.Pairs(), ParamWebhook, p.Form.Value(ParamWebhook), ParamMissing, p.Form.Value(ParamMissing),
+		ParamWanted, p.Form.Value(ParamWanted))...)
 }
 
 // hidden are the query's parameters, for a form that is sent by GET.

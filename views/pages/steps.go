@@ -34,7 +34,8 @@ func (p FirstStepsPage) addWebhook() []ui.Token {
 }
 
 func (p FirstStepsPage) send() []ui.Token {
-	return Curl(p.api("/devices/"+orText(p.State.Device, exampleDevice)+"/messages"), orText(p.Key, "$API_KEY"), `{"payload":{"door":"open","temp_c":-18.5}}`)
+	return Curl(p.api("/devices/"+orText(p.State.Device, exampleDevice)+"/messages"), orText(p.Key, "$API_KEY"),
+		`{"payload":{"door":"open","temp_c":-18.5}}`)
 }
 
 // Curl is a command for a terminal that posts JSON with a key. The key stands

@@ -85,7 +85,8 @@ func (p StoragePage) walStat() ui.Stat {
 // heldText says what a held log means, and what to do.
 func (p StoragePage) heldText() string {
 	return "It is held by " + p.HeldBy + ", which has read the database in one go since " + p.HeldSince.Time().Format("2 January 15:04 UTC") +
-		". Until that ends the log grows by all that is written; it does not count against the retention by size. Let a backup finish; end another program."
+		". Until that ends the log grows by all that is written; it does not count against the retention by size. Let a backup finish; end " +
+		"another program."
 }
 
 func (p StoragePage) diskStat() ui.Stat {
@@ -168,7 +169,8 @@ func PruneChoice(retention time.Duration) templ.Component {
 			options = append(options, ui.Option{Value: o.Value, Label: "Also all that is older than " + o.Label})
 		}
 	}
-	return ui.Select(ui.SelectProps{Name: "older", Label: "What goes", Options: options, Help: "A shorter age holds this once, where room is needed at once."})
+	return ui.Select(ui.SelectProps{Name: "older", Label: "What goes", Options: options,
+		Help: "A shorter age holds this once, where room is needed at once."})
 }
 
 // PruneAge reads the choice; 0 is as configured. Invalid for what was not offered.
@@ -200,7 +202,8 @@ func (p StoragePage) asking() templ.Attributes {
 	if p.BackupSince == 0 {
 		return nil
 	}
-	return templ.Attributes{"hx-get": p.At.Storage(), "hx-trigger": "every 1s", "hx-target": "this", "hx-swap": "outerHTML", "hx-disinherit": "*"}
+	return templ.Attributes{"hx-get": p.At.Storage(), "hx-trigger": "every 1s", "hx-target": "this", "hx-swap": "outerHTML",
+		"hx-disinherit": "*"}
 }
 
 // line draws the sizes, if there is more than one.
@@ -213,7 +216,8 @@ func (p StoragePage) line() templ.Component {
 
 // sizes are the days' sizes as a sparkline, the oldest first.
 func (p StoragePage) sizes() ui.SparkProps {
-	s := ui.SparkProps{Label: "Size of the database on each of the last " + strconv.Itoa(len(p.Days)) + " days", Series: []ui.Series{{Name: "Size", Fill: ui.FillOK}}, Large: true}
+	s := ui.SparkProps{Label: "Size of the database on each of the last " + strconv.Itoa(len(p.Days)) + " days",
+		Series: []ui.Series{{Name: "Size", Fill: ui.FillOK}}, Large: true}
 	for _, d := range slices.Backward(p.Days) {
 		s.Bars = append(s.Bars, ui.Bar{Values: []int64{d.Bytes}})
 	}

@@ -59,7 +59,8 @@ func TestStylePageIsAsItWas(t *testing.T) {
 func TestStylePageShowsEveryComponent(t *testing.T) {
 	// There is one of these on a page, with an id of its own, or nothing is to be
 	// seen of them alone.
-	elsewhere := map[string]bool{"DialogSlot": true, "DrawerSlot": true, "Drawer": true, "KeysDialog": true, "Tail": true, "Toasts": true, "ToastAppended": true, "Hidden": true}
+	elsewhere := map[string]bool{"DialogSlot": true, "DrawerSlot": true, "Drawer": true, "KeysDialog": true, "Tail": true, "Toasts": true,
+		"ToastAppended": true, "Hidden": true}
 	var page []byte
 	for _, name := range []string{"style.templ", "style_forms.templ", "style_lists.templ"} {
 		b, err := os.ReadFile(name)
@@ -80,7 +81,8 @@ func TestStylePageShowsEveryComponent(t *testing.T) {
 		}
 		for _, m := range component.FindAllSubmatch(b, -1) {
 			if name := string(m[1]); !elsewhere[name] && !bytes.Contains(page, []byte("ui."+name+"(")) {
-				t.Errorf("the style page does not show ui.%s of %s: add it to views/pages/style*.templ, and run the test with -update", name, filepath.Base(file))
+				t.Errorf("the style page does not show ui.%s of %s: add it to views/pages/style*.templ, and run the test with -update", name,
+					filepath.Base(file))
 			}
 		}
 	}

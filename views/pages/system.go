@@ -70,7 +70,8 @@ func (p SystemPage) groups() [][]HostOption {
 
 // vendored are the files of others that pages load; see static/LICENSES.md.
 func vendored() []ui.Fact {
-	return []ui.Fact{{Term: "htmx and its SSE extension", Value: "0BSD"}, {Term: "Tailwind CSS", Value: "MIT"}, {Term: "Basecoat", Value: "MIT"}, {Term: "Lucide", Value: "ISC, in part MIT"}}
+	return []ui.Fact{{Term: "htmx and its SSE extension", Value: "0BSD"}, {Term: "Tailwind CSS", Value: "MIT"},
+		{Term: "Basecoat", Value: "MIT"}, {Term: "Lucide", Value: "ISC, in part MIT"}}
 }
 
 func licencesPath() string { return static.Path("LICENSES.md") }

@@ -112,7 +112,8 @@ func (p TemplatePage) input(i int, f iot.TemplateField) ui.FieldProps {
 	if f.Optional && !strings.Contains(strings.ToLower(label), "optional") {
 		label += " (optional)"
 	}
-	props := ui.FieldProps{Name: name, ID: "field-" + strconv.Itoa(i), Label: label, Value: p.Form.Raw(name), Error: p.Form.Error(name), Help: Plain(f.Description), Mono: true, Required: !f.Optional,
+	props := ui.FieldProps{Name: name, ID: "field-" + strconv.Itoa(i), Label: label, Value: p.Form.Raw(name), Error: p.Form.Error(name),
+		Help: Plain(f.Description), Mono: true, Required: !f.Optional,
 		MaxLength: 4096, Autocomplete: "off", Autofocus: p.first() == name}
 	if f.Secret {
 		props.Type, props.Autocomplete = "password", "new-password"

@@ -22,8 +22,9 @@ func previewAttrs(p WebhookPreview) templ.Attributes {
 		return nil
 	}
 	return templ.Attributes{
-		"hx-post":    p.action(),
-		"hx-trigger": "change delay:50ms, change from:#" + WebhookFormID + " delay:150ms, input from:#" + WebhookFormID + " delay:600ms, " + WebhookPreviewEvent + " from:body",
+		"hx-post": p.action(),
+		"hx-trigger": "change delay:50ms, change from:#" + WebhookFormID + " delay:150ms, input from:#" + WebhookFormID + " delay:600ms, " +
+			WebhookPreviewEvent + " from:body",
 		"hx-include": "#" + WebhookFormID,
 		"hx-target":  "this",
 		"hx-swap":    "outerHTML",

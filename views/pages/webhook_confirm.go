@@ -13,7 +13,8 @@ func (p WebhookConfirm) deleteLead() string {
 	if p.Pending == 0 {
 		return "The webhook goes; nothing is pending for it." + key + " Messages stay in the log."
 	}
-	return "The webhook goes, and its " + ui.Plural(p.Pending, "pending delivery", "pending deliveries") + " with it." + key + " Messages stay in the log."
+	return "The webhook goes, and its " + ui.Plural(p.Pending, "pending delivery", "pending deliveries") + " with it." + key +
+		" Messages stay in the log."
 }
 
 func (p WebhookConfirm) pauseLead() string {
@@ -21,5 +22,6 @@ func (p WebhookConfirm) pauseLead() string {
 	if p.Pending == 0 {
 		return "Nothing is sent until somebody resumes it. " + fresh
 	}
-	return "Nothing is sent until somebody resumes it; " + ui.Plural(p.Pending, "pending delivery waits", "pending deliveries wait") + ". " + fresh
+	return "Nothing is sent until somebody resumes it; " + ui.Plural(p.Pending, "pending delivery waits", "pending deliveries wait") + ". " +
+		fresh
 }

@@ -165,7 +165,8 @@ func WebhookFields(rows int) []string {
 	for _, t := range iot.MessageTypes() {
 		names = append(names, pathFault(t))
 	}
-	return append(names, FieldFormat, FieldMask, "device", FieldDownlinkKey, "settings.timeout_ms", "settings.give_up_after_ms", "settings.max_in_flight", "settings.max_per_second", "settings.retry_on")
+	return append(names, FieldFormat, FieldMask, "device", FieldDownlinkKey, "settings.timeout_ms", "settings.give_up_after_ms",
+		"settings.max_in_flight", "settings.max_per_second", "settings.retry_on")
 }
 
 // first is the first field with a fault, "" if there is none.
@@ -220,7 +221,8 @@ func (p WebhookFormPage) moreOpen() bool {
 		}
 	}
 	format := f.Value(FieldFormat)
-	return format != "" && format != string(iot.Envelope) || f.Value(FieldMask) != "" || f.Value(FieldDownlinkKey) != "" || f.Checked(FieldOnlyLoRaWAN) || f.Value("device") != "" || f.Checked("signed")
+	return format != "" && format != string(iot.Envelope) || f.Value(FieldMask) != "" || f.Value(FieldDownlinkKey) != "" ||
+		f.Checked(FieldOnlyLoRaWAN) || f.Value("device") != "" || f.Checked("signed")
 }
 
 func (p WebhookFormPage) typeOptions() []ui.ChoiceOption {
@@ -240,7 +242,8 @@ func (p WebhookFormPage) formatOptions() []ui.Option {
 	if p.Webhook == nil {
 		options = append(options, ui.Option{Label: "By message type"})
 	}
-	return append(options, ui.Option{Value: string(iot.Envelope), Label: "Envelope"}, ui.Option{Value: string(iot.JSON), Label: "JSON of The Things Stack"},
+	return append(options, ui.Option{Value: string(iot.Envelope), Label: "Envelope"},
+		ui.Option{Value: string(iot.JSON), Label: "JSON of The Things Stack"},
 		ui.Option{Value: string(iot.Protobuf), Label: "Protocol Buffers"})
 }
 
@@ -289,7 +292,8 @@ func (p WebhookFormPage) valueType(row int) string {
 }
 
 func (p WebhookFormPage) retryLine() ui.RetryLineProps {
-	line := ui.RetryLineProps{Stop: "stop", Text: "Time between tries, each ± 20 %, then every " + waitText(p.Schedule[len(p.Schedule)-1]) + ". The axis is not to scale."}
+	line := ui.RetryLineProps{Stop: "stop", Text: "Time between tries, each ± 20 %, then every " + waitText(p.Schedule[len(p.Schedule)-1]) +
+		". The axis is not to scale."}
 	line.Label = "Tries"
 	for _, wait := range p.Schedule {
 		line.Waits = append(line.Waits, waitText(wait))

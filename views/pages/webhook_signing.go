@@ -10,7 +10,8 @@ import (
 // byte that is no UTF-8. So they refuse a body that is no text whatever their options
 // say (standardwebhooks 1.1.1, svix 2.5.0: sign begins with payload.toString()).
 const (
-	signedText   = "The JavaScript libraries of Standard Webhooks (standardwebhooks, svix) turn a body into text before they verify it, so they refuse "
+	signedText = "The JavaScript libraries of Standard Webhooks (standardwebhooks, svix) turn a body into text before they verify it, so " +
+		"they refuse "
 	signedAdvice = " whatever their options. Verify over the bytes that came, as the Go library does, or choose another format."
 )
 

@@ -33,7 +33,8 @@ const maxBody = 16 << 10
 // longer than maxBody.
 func bodyTokens(body []byte) []ui.Token {
 	if len(body) > maxBody {
-		return []ui.Token{{Text: Plain(string(body[:maxBody])) + "\n"}, {Kind: ui.DimToken, Text: "… " + ui.Count(int64(len(body)-maxBody)) + " more bytes are not shown"}}
+		return []ui.Token{{Text: Plain(string(body[:maxBody])) + "\n"},
+			{Kind: ui.DimToken, Text: "… " + ui.Count(int64(len(body)-maxBody)) + " more bytes are not shown"}}
 	}
 	tokens := ui.JSONTokens(body)
 	for i := range tokens {

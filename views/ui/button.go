@@ -67,7 +67,8 @@ func Swaps(method, url, id string) templ.Attributes {
 // a section of Live that somebody reads and that therefore waits, how much is
 // new: it fetches itself from url each time that the section would have.
 func LiveCount(id, url string) templ.Attributes {
-	return templ.Attributes{"hx-get": url, "hx-trigger": "refresh", "hx-target": "this", "hx-swap": "innerHTML", "hx-select": "#" + id + " > *", "data-live-count": ""}
+	return templ.Attributes{"hx-get": url, "hx-trigger": "refresh", "hx-target": "this", "hx-swap": "innerHTML",
+		"hx-select": "#" + id + " > *", "data-live-count": ""}
 }
 
 // Live returns the attributes of the section with the id that fetches itself

@@ -75,7 +75,8 @@ func TestBytes(t *testing.T) {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
-	for n, want := range map[int64]string{1023: "1023 B", 64 << 10: "64 KiB", 4 << 30: "4 GiB", 2_792_000_000: "2.6 GiB", 5 << 50: "5120 TiB"} {
+	for n, want := range map[int64]string{1023: "1023 B", 64 << 10: "64 KiB", 4 << 30: "4 GiB", 2_792_000_000: "2.6 GiB",
+		5 << 50: "5120 TiB"} {
 		if got := BinaryBytes(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
@@ -88,7 +89,8 @@ func TestPercentNeverFlatters(t *testing.T) {
 		want        string
 	}{
 		{0, 0, "–"}, {5, 0, "–"}, {0, 10, "0.0 %"}, {10, 10, "100.0 %"}, {912, 1000, "91.2 %"}, {1, 3, "33.3 %"}, {2, 3, "66.6 %"},
-		{9998, 10000, "99.98 %"}, {999_999, 1_000_000, "99.99 %"}, {999_999_999, 1_000_000_000, "99.99 %"}, {1, 1_000_000, "<0.1 %"}, {29, 100, "29.0 %"},
+		{9998, 10000, "99.98 %"}, {999_999, 1_000_000, "99.99 %"}, {999_999_999, 1_000_000_000, "99.99 %"}, {1, 1_000_000, "<0.1 %"},
+		{29, 100, "29.0 %"},
 	} {
 		if got := Percent(c.part, c.whole); got != c.want {
 			t.Errorf("%d of %d: %q, want %q", c.part, c.whole, got, c.want)
@@ -98,7 +100,8 @@ func TestPercentNeverFlatters(t *testing.T) {
 
 func TestInitials(t *testing.T) {
 	for name, want := range map[string]string{
-		"Greenhouse North": "GN", "cold-store": "CS", "Marit": "M", "Élise van der Berg": "ÉB", "": "?", " – ": "?", "marit@veldhuis.example": "ME", "7 seas": "7S",
+		"Greenhouse North": "GN", "cold-store": "CS", "Marit": "M", "Élise van der Berg": "ÉB", "": "?", " – ": "?",
+		"marit@veldhuis.example": "ME", "7 seas": "7S",
 	} {
 		if got := Initials(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)

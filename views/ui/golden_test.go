@@ -23,7 +23,8 @@ var hashes = regexp.MustCompile(`icons\.[0-9a-f]+\.svg`)
 func day() []Bar {
 	bars := make([]Bar, 24)
 	for i := range bars {
-		bars[i] = Bar{Name: number(23-i) + " h ago", At: iot.Instant(1_795_219_200_000 + i*3_600_000), Values: []int64{int64(9000 + 800*(i%7)), 0, 0}}
+		bars[i] = Bar{Name: number(23-i) + " h ago", At: iot.Instant(1_795_219_200_000 + i*3_600_000),
+			Values: []int64{int64(9000 + 800*(i%7)), 0, 0}}
 	}
 	bars[3].Values = []int64{0, 0, 0}
 	bars[15].Values = []int64{9266, 0, 1180}
@@ -37,14 +38,17 @@ func TestCharts(t *testing.T) {
 	series := []Series{{"Delivered", "delivered", FillOK}, {"Retried", "retried", FillWait}, {"Failed", "failed", FillBad}}
 	waits := []string{"5 s", "30 s", "2 min", "10 min", "30 min", "1 h", "2 h", "4 h", "8 h"}
 	for name, c := range map[string]templ.Component{
-		"bars":         BarChart(ChartProps{Title: "Deliveries by hour", Unit: "Hour", Bars: day(), Series: series, Axis: true}),
-		"bars-empty":   BarChart(ChartProps{Title: "Deliveries by hour", Unit: "Hour", Bars: make([]Bar, 3), Series: series, Axis: true}),
-		"bars-caption": BarChart(ChartProps{Title: "Messages a day", Unit: "Day", Caption: "93 each day, 43 so far today.", Height: 104, Bars: []Bar{{Label: "20", Name: "20 November", Values: []int64{93}}, {Label: "today", Name: "21 November", Values: []int64{43}, Partial: true}}, Series: series[:1]}),
-		"bars-plain":   BarChart(ChartProps{Title: "Deliveries by hour", Height: 60, Plain: true, Bars: day(), Series: series}),
-		"spark":        Sparkline(SparkProps{Label: "Deliveries of ERP goods-in in 24 hours", Bars: day(), Series: series}),
-		"spark-large":  Sparkline(SparkProps{Label: "Nothing in 24 hours", Bars: make([]Bar, 24), Series: series, Large: true}),
-		"retries":      RetryLine(RetryLineProps{Label: "Tries after 5 s, 30 s and so on until 24 h", Waits: waits, Stop: "24 h", Text: "Time between tries, each ± 20 %."}),
-		"meter":        Meter("2.6 of 4 GiB", 26, 40),
+		"bars":       BarChart(ChartProps{Title: "Deliveries by hour", Unit: "Hour", Bars: day(), Series: series, Axis: true}),
+		"bars-empty": BarChart(ChartProps{Title: "Deliveries by hour", Unit: "Hour", Bars: make([]Bar, 3), Series: series, Axis: true}),
+		"bars-caption": BarChart(ChartProps{Title: "Messages a day", Unit: "Day", Caption: "93 each day, 43 so far today.", Height: 104,
+			Bars: []Bar{{Label: "20", Name: "20 November", Values: []int64{93}},
+				{Label: "today", Name: "21 November", Values: []int64{43}, Partial: true}}, Series: series[:1]}),
+		"bars-plain":  BarChart(ChartProps{Title: "Deliveries by hour", Height: 60, Plain: true, Bars: day(), Series: series}),
+		"spark":       Sparkline(SparkProps{Label: "Deliveries of ERP goods-in in 24 hours", Bars: day(), Series: series}),
+		"spark-large": Sparkline(SparkProps{Label: "Nothing in 24 hours", Bars: make([]Bar, 24), Series: series, Large: true}),
+		"retries": RetryLine(RetryLineProps{Label: "Tries after 5 s, 30 s and so on until 24 h", Waits: waits, Stop: "24 h",
+			Text: "Time between tries, each ± 20 %."}),
+		"meter": Meter("2.6 of 4 GiB", 26, 40),
 	} {
 		t.Run(name, func(t *testing.T) {
 			// A tag on each line, so that a difference is seen.

@@ -69,10 +69,12 @@ func TestTimesCarryTheExactOne(t *testing.T) {
 			t.Errorf("%s lacks %s", got, want)
 		}
 	}
-	if got := render(t, ClockMillis(at, now)); !strings.Contains(got, `09:12:03<span class="text-muted-foreground" data-ms>.922</span></time>`) {
+	if got := render(t, ClockMillis(at, now)); !strings.Contains(got,
+		`09:12:03<span class="text-muted-foreground" data-ms>.922</span></time>`) {
 		t.Errorf("with milliseconds: %s", got)
 	}
-	if got := render(t, ClockMillis(at, now.Add(24*time.Hour))); !strings.Contains(got, `21 Nov 09:12<span class="text-muted-foreground" data-ms hidden>`) {
+	if got := render(t, ClockMillis(at, now.Add(24*time.Hour))); !strings.Contains(got,
+		`21 Nov 09:12<span class="text-muted-foreground" data-ms hidden>`) {
 		t.Errorf("of another day: %s", got)
 	}
 	if got := render(t, Ago(0, now)); strings.Contains(got, "<time") || !strings.Contains(got, "–") {

@@ -34,7 +34,8 @@ func text(s string) templ.Component {
 func TestCodeKeepsEachCharacter(t *testing.T) {
 	curl := "curl https://host.example/api/v1/x?a=b//c \\\n  -H 'a: <b>&amp;' \\\n\n  -d '{}'\n"
 	for _, wrap := range []Wrap{Scroll, Wrapped, WrapWide} {
-		doc := parse(t, Code(CodeProps{ID: "c", Copy: "Copy", Wrap: wrap, Tokens: []Token{{StrongToken, "POST /a/b HTTP/1.1"}, {PlainToken, "\n" + curl}, {VarToken, "x/y"}, {DimToken, " z"}}}))
+		doc := parse(t, Code(CodeProps{ID: "c", Copy: "Copy", Wrap: wrap,
+			Tokens: []Token{{StrongToken, "POST /a/b HTTP/1.1"}, {PlainToken, "\n" + curl}, {VarToken, "x/y"}, {DimToken, " z"}}}))
 		if got, want := doc.Find("pre").Text(), "POST /a/b HTTP/1.1\n"+curl+"x/y z"; got != want {
 			t.Errorf("wrap %q: %q, want %q", wrap, got, want)
 		}
@@ -87,9 +88,11 @@ func FuzzJSONTokens(f *testing.F) {
 }
 
 func TestFieldTellsWhatIsWrong(t *testing.T) {
-	doc := parse(t, Field(FieldProps{Name: "url", Label: "URL", Value: `"><b>`, Help: "May hold variables.", Error: "Has no host.", Required: true, MaxLength: 2048}))
+	doc := parse(t, Field(FieldProps{Name: "url", Label: "URL", Value: `"><b>`, Help: "May hold variables.", Error: "Has no host.",
+		Required: true, MaxLength: 2048}))
 	input := doc.Find("input#url[name=url]")
-	for attr, want := range map[string]string{"value": `"><b>`, "aria-invalid": "true", "aria-describedby": "url-error url-help", "type": "text", "maxlength": "2048"} {
+	for attr, want := range map[string]string{"value": `"><b>`, "aria-invalid": "true", "aria-describedby": "url-error url-help",
+		"type": "text", "maxlength": "2048"} {
 		if got, _ := input.Attr(attr); got != want {
 			t.Errorf("%s is %q, want %q", attr, got, want)
 		}
@@ -123,7 +126,8 @@ func TestSelectChoiceAndCheckboxShowTheValue(t *testing.T) {
 	if got := sel.Find("option[selected]").Text(); got != "JSON" {
 		t.Errorf("selected: %q", got)
 	}
-	choice := parse(t, Choice(ChoiceProps{Name: "type", Label: "Type", Value: "user", Options: []ChoiceOption{{"user", "user", "x"}, {"iottly", "iottly", "y"}}}))
+	choice := parse(t, Choice(ChoiceProps{Name: "type", Label: "Type", Value: "user",
+		Options: []ChoiceOption{{"user", "user", "x"}, {"iottly", "iottly", "y"}}}))
 	if got, _ := choice.Find("input[checked]").Attr("value"); got != "user" {
 		t.Errorf("chosen: %q", got)
 	}
@@ -146,7 +150,8 @@ func TestButtonsSubmitUnlessTheyOpenSomething(t *testing.T) {
 		{ButtonProps{Label: "More", Menu: "m"}, `button[type=button][popovertarget=m]`},
 		{ButtonProps{Label: "Ask", Opens: "d"}, `button[type=button][commandfor=d][command=show-modal]`},
 		{ButtonProps{Label: "Do", Plain: true}, `button[type=button]`},
-		{ButtonProps{Label: "Close", Icon: IconClose, IconOnly: true, Small: true, Variant: Ghost}, `button[aria-label=Close][title=Close][data-size=icon-sm][data-variant=ghost]`},
+		{ButtonProps{Label: "Close", Icon: IconClose, IconOnly: true, Small: true, Variant: Ghost},
+			`button[aria-label=Close][title=Close][data-size=icon-sm][data-variant=ghost]`},
 	} {
 		if parse(t, Button(c.p)).Find(c.want).Length() != 1 {
 			t.Errorf("%s is not %s", render(t, Button(c.p)), c.want)
@@ -169,9 +174,11 @@ func TestUnsafeAddressesBecomeHarmless(t *testing.T) {
 }
 
 func TestConfirmIsAPageOrADialog(t *testing.T) {
-	p := ConfirmProps{Title: "Delete it?", Lead: "And its 1,204 pending deliveries.", Action: "/delete", Confirm: "Delete", Danger: true, Back: "/back"}
+	p := ConfirmProps{Title: "Delete it?", Lead: "And its 1,204 pending deliveries.", Action: "/delete", Confirm: "Delete", Danger: true,
+		Back: "/back"}
 	page := parse(t, Confirm(p))
-	if page.Find("h1").Text() != "Delete it?" || page.Find(`form[method=post][action="/delete"] button[type=submit][data-variant=destructive]`).Length() != 1 {
+	if page.Find("h1").Text() != "Delete it?" ||
+		page.Find(`form[method=post][action="/delete"] button[type=submit][data-variant=destructive]`).Length() != 1 {
 		t.Errorf("page: %s", render(t, Confirm(p)))
 	}
 	if page.Find(`a[href="/back"][data-close]`).Text() == "" {
