@@ -46,9 +46,8 @@ func (d *DB) scanCommand(row interface{ Scan(...any) error }) (RunningCommand, e
 // store only keeps, about its words. limit_reached if ten run already; not_found.
 func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (*RunningCommand, error) {
 	now := iot.At(d.now())
-	c := &RunningCommand{Chosen: chosen, Command: iot.Command{ID: d.NewID(), ProjectID: p.Key, About: about, State: iot.ReplayRunning,
-		CreatedBy: actor,
-		CreatedAt: now, ChangedAt: now}}
+	c := &RunningCommand{Chosen: chosen, Command: iot.Command{Job: iot.Job{ID: d.NewID(), ProjectID: p.Key, About: about,
+		State: iot.JobRunning, CreatedBy: actor, CreatedAt: now, ChangedAt: now}}}
 	err := d.write("begin a command", func(t *Tx) error {
 		if err := t.row(`SELECT device_count FROM projects WHERE id = $1 AND deleted_at = 0`, p.Key).Scan(&c.Count); err != nil {
 			return orNotFound("project", err)
@@ -146,9 +145,9 @@ func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps
 				return nil
 			}
 		}
-		state, ended, now := iot.ReplayRunning, int64(0), int64(iot.At(d.now()))
+		state, ended, now := iot.JobRunning, int64(0), int64(iot.At(d.now()))
 		if end {
-			state, ended = iot.ReplayDone, now
+			state, ended = iot.JobDone, now
 		}
 		r, err := t.exec(`UPDATE commands SET cursor = $1, state = $2, ended_at = $3,
 			changed_at = $4 WHERE id = $5 AND state = 'running' AND cursor = $6`,
@@ -180,7 +179,7 @@ func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps
 // FailCommand ends a command that cannot go on; one that has ended stays as it is.
 func (d *DB) FailCommand(c *RunningCommand, why string) error {
 	return d.write("end a command", func(t *Tx) error {
-		_, err := t.endCommand(c, iot.ReplayFailed, why)
+		_, err := t.endCommand(c, iot.JobFailed, why)
 		return err
 	})
 }
@@ -193,7 +192,7 @@ func (d *DB) StopCommand(ctx context.Context, projectID int64, id iot.ID, actor 
 		return nil, err
 	}
 	err = d.write("stop a command", func(t *Tx) error {
-		ended, err := t.endCommand(&RunningCommand{Command: *c}, iot.ReplayStopped, "")
+		ended, err := t.endCommand(&RunningCommand{Command: *c}, iot.JobStopped, "")
 		if err == nil && !ended {
 			err = iot.NewError(iot.Conflict, "It has ended already.")
 		}
@@ -208,7 +207,7 @@ func (d *DB) StopCommand(ctx context.Context, projectID int64, id iot.ID, actor 
 	return d.Command(ctx, projectID, id)
 }
 
-func (t *Tx) endCommand(c *RunningCommand, state iot.ReplayState, why string) (ended bool, err error) {
+func (t *Tx) endCommand(c *RunningCommand, state iot.JobState, why string) (ended bool, err error) {
 	r, err := t.exec(`UPDATE commands SET state = $1, error = $2, ended_at = $3, changed_at = $3 WHERE id = $4 AND state = 'running'`,
 		string(state), why, int64(iot.At(t.db.now())), c.ID.Key())
 	if err != nil {

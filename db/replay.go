@@ -229,9 +229,8 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 		return err
 	}
 	now := iot.At(d.now())
-	*r = iot.Replay{ID: id, ProjectID: s.project(), WebhookID: s.hook(), Source: s.source(), About: about, State: iot.ReplayRunning,
-		Rate:  r.Rate,
-		Count: r.Count, Counted: r.Counted, CreatedBy: actor, CreatedAt: now, ChangedAt: now}
+	*r = iot.Replay{Job: iot.Job{ID: id, ProjectID: s.project(), About: about, State: iot.JobRunning, Count: r.Count, CreatedBy: actor,
+		CreatedAt: now, ChangedAt: now}, WebhookID: s.hook(), Source: s.source(), Rate: r.Rate, Counted: r.Counted}
 	err = d.write("begin a replay", func(t *Tx) error {
 		var running int
 		if err := t.row(`SELECT count(*) FROM replays WHERE state = 'running' AND project_id = $1`, r.ProjectID).Scan(&running); err != nil {
@@ -322,7 +321,7 @@ func (d *DB) StopReplay(ctx context.Context, projectID int64, id iot.ID, actor s
 		return nil, err
 	}
 	err := d.write("stop a replay", func(t *Tx) error {
-		ended, err := t.endReplay(id, iot.ReplayStopped, "")
+		ended, err := t.endReplay(id, iot.JobStopped, "")
 		if err != nil {
 			return err
 		}
@@ -338,7 +337,7 @@ func (d *DB) StopReplay(ctx context.Context, projectID int64, id iot.ID, actor s
 	return d.Replay(ctx, projectID, id)
 }
 
-func (t *Tx) endReplay(id iot.ID, state iot.ReplayState, why string) (bool, error) {
+func (t *Tx) endReplay(id iot.ID, state iot.JobState, why string) (bool, error) {
 	now := int64(iot.At(t.db.now()))
 	r, err := t.exec(`UPDATE replays SET state = $1, error = $2, ended_at = $3, changed_at = $3 WHERE id = $4 AND state = 'running'`,
 		string(state), why, now, id.Key())

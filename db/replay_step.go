@@ -54,7 +54,7 @@ func (d *DB) RunningReplays(ctx context.Context) ([]RunningReplay, error) {
 // FailReplay ends a replay that cannot go on; one that has ended stays as it is.
 func (d *DB) FailReplay(id iot.ID, why string) error {
 	return d.write("end a replay", func(t *Tx) error {
-		ended, err := t.endReplay(id, iot.ReplayFailed, why)
+		ended, err := t.endReplay(id, iot.JobFailed, why)
 		if err != nil || !ended {
 			return err
 		}
@@ -114,7 +114,7 @@ func (d *DB) ReplayStep(ctx context.Context, r *RunningReplay, wants Wants, most
 			return orStopped(err)
 		}
 		if win.end {
-			if _, err := t.endReplay(r.ID, iot.ReplayDone, ""); err != nil {
+			if _, err := t.endReplay(r.ID, iot.JobDone, ""); err != nil {
 				return err
 			}
 		}

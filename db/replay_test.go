@@ -26,7 +26,7 @@ func (w *world) replayAll(t tester, s db.ReplaySpec, most int) (made int) {
 	}
 	r, err := w.Replay(t.Context(), s.Project(), r.ID)
 	must(t, err)
-	if r.State != iot.ReplayDone || int(r.Done) != made || r.EndedAt == 0 {
+	if r.State != iot.JobDone || int(r.Done) != made || r.EndedAt == 0 {
 		t.Fatal("the replay says", r.State, r.Done, "and made", made)
 	}
 	return made
@@ -87,7 +87,7 @@ func TestAReplayGoesOnAfterARestart(t *testing.T) {
 	if err != nil || n != 10 || more {
 		t.Fatalf("counted %d, %v, %v", n, more, err)
 	}
-	r := &iot.Replay{Count: int64(n), Counted: true, Rate: 7}
+	r := &iot.Replay{Job: iot.Job{Count: int64(n)}, Counted: true, Rate: 7}
 	must(t, w.CreateReplay(t.Context(), r, s, actor))
 	// What comes after it began is not sent again.
 	w.store(t, 3, `3`, true, w.webhook)
@@ -114,7 +114,7 @@ func TestAReplayGoesOnAfterARestart(t *testing.T) {
 	}
 	after, err := again.Replay(t.Context(), w.project.Key, r.ID)
 	must(t, err)
-	if after.State != iot.ReplayDone || after.Done != 10 || after.Count != 10 || after.Rate != 7 || after.Webhook != w.webhook.ID ||
+	if after.State != iot.JobDone || after.Done != 10 || after.Count != 10 || after.Rate != 7 || after.Webhook != w.webhook.ID ||
 		after.About != "status delivered, pending; webhook erp-goods-in" {
 		t.Errorf("it is %+v", after)
 	}
@@ -129,7 +129,7 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 	_, _, err := w.ReplayStep(t.Context(), job, nil, 4)
 	must(t, err)
 	stopped, err := w.StopReplay(t.Context(), w.project.Key, r.ID, "bob@example.org")
-	if err != nil || stopped.State != iot.ReplayStopped || stopped.Done != 4 || stopped.EndedAt == 0 {
+	if err != nil || stopped.State != iot.JobStopped || stopped.Done != 4 || stopped.EndedAt == 0 {
 		t.Fatalf("it is %+v, %v", stopped, err)
 	}
 	if made, ended, err := w.ReplayStep(t.Context(), job, nil, 4); made != 0 || !ended || err != nil {
@@ -252,7 +252,7 @@ func TestAReplayThatCannotGoOnFails(t *testing.T) {
 		t.Fatalf("%v, %v", list, err)
 	}
 	after, err := w.Replay(t.Context(), w.project.Key, r.ID)
-	if err != nil || after.State != iot.ReplayFailed || !strings.Contains(after.Error, "cannot be read") {
+	if err != nil || after.State != iot.JobFailed || !strings.Contains(after.Error, "cannot be read") {
 		t.Errorf("it is %+v, %v", after, err)
 	}
 }

@@ -26,7 +26,7 @@ func (s *server) startReplay(w http.ResponseWriter, r *http.Request, c *caller, 
 	if dryRun {
 		return handlers.WriteJSON(w, http.StatusOK, replayAnswer{Count: n})
 	}
-	job := &iot.Replay{Rate: rate, Count: int64(n), Counted: true}
+	job := &iot.Replay{Job: iot.Job{Count: int64(n)}, Rate: rate, Counted: true}
 	if err := s.DB.CreateReplay(r.Context(), job, spec, c.actor()); err != nil {
 		return err
 	}

@@ -60,13 +60,13 @@ func TestMessagesAreReplayedToAWebhook(t *testing.T) {
 	w.ok(202, "POST", path, w.editor, `{"filter":{"webhooks":"none"},"webhook":"erp","missing":true,"wanted":true}`).into(t, &s)
 	var job iot.Replay
 	w.ok(200, "GET", base+"/replays/"+s.ID.String(), w.viewer, "").into(t, &job)
-	if job.State != iot.ReplayRunning || job.Source != iot.FromMessages || job.Webhook != "erp" || job.Count != int64(s.Count) ||
+	if job.State != iot.JobRunning || job.Source != iot.FromMessages || job.Webhook != "erp" || job.Count != int64(s.Count) ||
 		job.CreatedBy != "the-editor@example.org" {
 		t.Errorf("it is %+v", job)
 	}
 	w.replay(s.ID)
 	w.ok(200, "GET", base+"/replays/"+s.ID.String(), w.viewer, "").into(t, &job)
-	if job.State != iot.ReplayDone || job.Done != 1 {
+	if job.State != iot.JobDone || job.Done != 1 {
 		t.Errorf("it is %+v", job)
 	}
 	var list struct{ Items []iot.Replay }
@@ -89,7 +89,7 @@ func TestAReplayIsStopped(t *testing.T) {
 	w.ok(202, "POST", base+"/deliveries/replay", w.editor, `{"filter":{},"rate":7}`).into(t, &s)
 	var job iot.Replay
 	w.ok(200, "POST", base+"/replays/"+s.ID.String()+"/stop", w.editor, "").into(t, &job)
-	if job.State != iot.ReplayStopped || job.Rate != 7 || job.EndedAt == 0 {
+	if job.State != iot.JobStopped || job.Rate != 7 || job.EndedAt == 0 {
 		t.Errorf("it is %+v", job)
 	}
 }

@@ -109,7 +109,7 @@ func (s *site) replay(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if p.Count == 0 && !p.More {
 		return s.done(w, r, s.afterBulk(v, q), "Nothing matches any more, so that nothing is sent again.")
 	}
-	job := &iot.Replay{Count: p.Count, Counted: !p.More}
+	job := &iot.Replay{Job: iot.Job{Count: p.Count}, Counted: !p.More}
 	if err := s.begin(r.Context(), v, job, db.ReplaySpec{Deliveries: &f}, typed); err != nil {
 		if typed.Fail(err, pages.ParamRate) {
 			return s.askReplay(w, r, v, http.StatusUnprocessableEntity, typed)

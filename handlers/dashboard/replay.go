@@ -202,7 +202,7 @@ func (s *site) sendAll(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	job := &iot.Replay{Count: int64(n), Counted: !more}
+	job := &iot.Replay{Job: iot.Job{Count: int64(n)}, Counted: !more}
 	if err := s.begin(r.Context(), v, job, spec, typed); err != nil {
 		if typed.Fail(err, pages.ParamRate) {
 			return s.askSendAll(w, r, v, http.StatusUnprocessableEntity, typed)

@@ -36,7 +36,7 @@ func TestAReplayShowsItsProgressAndStops(t *testing.T) {
 	c, viewer := w.as(w.owner), w.as(w.member("viewer@veldhuis.example", iot.Viewer))
 	c.get(replaysPath).is(200).has(".empty", "No replays")
 	c.get(deliveryLog).lacks("#" + pages.RunningReplaysID + " .card")
-	job := &iot.Replay{Rate: 1, Count: 400, Counted: true}
+	job := &iot.Replay{Job: iot.Job{Count: 400}, Rate: 1, Counted: true}
 	w.must(w.db.CreateReplay(t.Context(), job,
 		db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, Statuses: []iot.Status{iot.Failed}}}, w.owner.Email))
 	list, err := w.db.RunningReplays(t.Context())

@@ -99,7 +99,7 @@ func TestAReplayWithoutARateWaitsForItsReceiver(t *testing.T) {
 		b.must(err)
 		pass(replayAgain)
 	}
-	if v := b.look(job); v.Done != v.Count || v.State != iot.ReplayDone {
+	if v := b.look(job); v.Done != v.Count || v.State != iot.JobDone {
 		t.Errorf("it is %+v", v)
 	}
 }
@@ -113,7 +113,7 @@ func TestAReplayOfADeletedWebhookFails(t *testing.T) {
 	r, _ := b.replayer()
 	_, _, err := r.turn(t.Context())
 	b.must(err)
-	if v := b.look(job); v.State != iot.ReplayFailed || v.Error == "" || v.Done != 0 {
+	if v := b.look(job); v.State != iot.JobFailed || v.Error == "" || v.Done != 0 {
 		t.Errorf("it is %+v", v)
 	}
 	if _, some, err := r.turn(t.Context()); some || err != nil {
@@ -154,7 +154,7 @@ func TestReplaysAreSentInOrderAcrossARestart(t *testing.T) {
 	b.until("it ended", func() bool { return !b.look(job).Running() })
 	cancel()
 	b.must(<-done)
-	if v := b.look(job); v.State != iot.ReplayDone || v.Done != n {
+	if v := b.look(job); v.State != iot.JobDone || v.Done != n {
 		t.Errorf("it is %+v", v)
 	}
 	got := server.all()

@@ -73,14 +73,14 @@ func TestACommandReachesEachDeviceOnce(t *testing.T) {
 	w.must(err)
 	c, err := w.queues.Command(t.Context(), w.project, downlink.Order{Payload: json.RawMessage(`{"open":true}`)}, actor)
 	w.must(err)
-	if c.State != iot.ReplayRunning || c.Count != 351 || c.Done != 100 || c.About != `{"open":true}` || c.CreatedBy != actor {
+	if c.State != iot.JobRunning || c.Count != 351 || c.Done != 100 || c.About != `{"open":true}` || c.CreatedBy != actor {
 		t.Fatalf("begun: %+v", c)
 	}
 	gone := list[300]
 	w.must(w.db.DeleteDevice(gone, actor))
 	late := w.devices("pump-late", 1)[0]
 	w.goOn(c.ID)
-	if c = w.command(c.ID); c.State != iot.ReplayDone || c.Done != 349 || c.PassedOver != 1 || c.EndedAt == 0 {
+	if c = w.command(c.ID); c.State != iot.JobDone || c.Done != 349 || c.PassedOver != 1 || c.EndedAt == 0 {
 		t.Errorf("ended: %+v", c)
 	}
 	for _, d := range append(list, w.device, late) {
@@ -139,7 +139,7 @@ func TestACommandIsStoppedAndBounded(t *testing.T) {
 		t.Errorf("nothing: %v", err)
 	}
 	stopped, err := w.db.StopCommand(t.Context(), w.project.Key, last.ID, actor)
-	if err != nil || stopped.State != iot.ReplayStopped || stopped.Done != 100 {
+	if err != nil || stopped.State != iot.JobStopped || stopped.Done != 100 {
 		t.Errorf("stopped: %+v %v", stopped, err)
 	}
 	if _, err := w.db.StopCommand(t.Context(), w.project.Key, last.ID, actor); iot.CodeOf(err) != iot.Conflict {
@@ -154,7 +154,7 @@ func TestACommandIsStoppedAndBounded(t *testing.T) {
 	}
 	w.must(w.db.DeleteProject(w.project, actor))
 	w.goOn(running[0].ID)
-	if c := w.command(running[0].ID); c.State != iot.ReplayFailed || c.Error == "" {
+	if c := w.command(running[0].ID); c.State != iot.JobFailed || c.Error == "" {
 		t.Errorf("of a deleted project: %+v", c)
 	}
 }

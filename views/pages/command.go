@@ -43,7 +43,7 @@ func (p CommandsPage) newest() string {
 	return p.Project.Commands()
 }
 
-func commandStatus(c *iot.Command) ui.StatusProps { return replayStatus(&iot.Replay{State: c.State}) }
+func commandStatus(c *iot.Command) ui.StatusProps { return jobStatus(&c.Job) }
 
 // commandProgress is "1,200 of 5,000 devices, 3 with a full queue".
 func commandProgress(c *iot.Command) string {

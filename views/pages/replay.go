@@ -94,16 +94,16 @@ func (p ReplayDetail) attrs() templ.Attributes {
 	return ui.Live(ReplayID, p.Project.Replay(p.Replay.ID.String()), string(iot.ReplaysChanged))
 }
 
-// replayStatus shows a replay's state.
-func replayStatus(r *iot.Replay) ui.StatusProps {
-	switch r.State {
-	case iot.ReplayRunning:
+// jobStatus shows the state of a replay or a command.
+func jobStatus(j *iot.Job) ui.StatusProps {
+	switch j.State {
+	case iot.JobRunning:
 		return ui.StatusProps{Label: "Running", Tone: ui.Info, Live: true}
-	case iot.ReplayStopped:
+	case iot.JobStopped:
 		return ui.StatusProps{Label: "Stopped", Shape: ui.Dash}
-	case iot.ReplayFailed:
+	case iot.JobFailed:
 		return ui.StatusProps{Label: "Failed", Tone: ui.Danger, Shape: ui.Square}
-	case iot.ReplayDone:
+	case iot.JobDone:
 	}
 	return ui.StatusProps{Label: "Done", Tone: ui.Success}
 }
@@ -199,7 +199,7 @@ func (p ReplayDetail) stats() []ui.Stat {
 	if !r.Running() {
 		last = ui.Stat{Label: "Took", Parts: ui.DurationParts(r.EndedAt.Sub(r.CreatedAt))}
 	}
-	return []ui.Stat{{Label: "State", Body: ui.Status(replayStatus(r))}, made, rate, last}
+	return []ui.Stat{{Label: "State", Body: ui.Status(jobStatus(&r.Job))}, made, rate, last}
 }
 
 func (p ReplayDetail) facts() []ui.Fact {
@@ -225,7 +225,7 @@ func (p ReplayDetail) madeLog() string {
 
 func (p ReplayDetail) meter() (part, whole int64) {
 	r := p.Replay
-	if r.State == iot.ReplayDone {
+	if r.State == iot.JobDone {
 		return 1, 1
 	}
 	return min(r.Done+r.PassedOver, r.Count), max(r.Count, 1)
@@ -235,13 +235,13 @@ func (p ReplayDetail) meter() (part, whole int64) {
 func (p ReplayDetail) words() string {
 	r := p.Replay
 	switch r.State {
-	case iot.ReplayRunning:
+	case iot.JobRunning:
 		return "It goes on also when this page is closed or Thingpost is started again. Stop leaves what was queued already."
-	case iot.ReplayStopped:
+	case iot.JobStopped:
 		return "What was queued before the stop is still sent. Cancel pending deliveries in the log to prevent that."
-	case iot.ReplayFailed:
+	case iot.JobFailed:
 		return r.Error
-	case iot.ReplayDone:
+	case iot.JobDone:
 	}
 	return "All of them are queued. The log says what became of each."
 }
