@@ -61,6 +61,9 @@ type Dispatcher struct {
 	// holding is true while there are such outcomes: nothing more is sent whose
 	// outcome might be lost too.
 	holding atomic.Bool
+
+	crowd  *crowd
+	active atomic.Int64 // queues that have workers
 }
 
 type lost struct {
@@ -81,7 +84,7 @@ func New(o Options) *Dispatcher {
 		o.Grace = 10 * time.Second
 	}
 	d := &Dispatcher{o: o, jitter: rand.Float64, queues: map[int64]*queue{}, kick: make(chan struct{}, 1),
-		payloads: payloads{part: o.Lanes, held: map[int64]*payload{}}}
+		payloads: payloads{part: o.Lanes, held: map[int64]*payload{}}, crowd: newCrowd(o.Now)}
 	d.send, d.cut = context.WithCancel(context.Background())
 	return d
 }

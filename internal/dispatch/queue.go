@@ -223,7 +223,7 @@ func (q *queue) startWorkers() {
 	if len(q.fresh.items)+len(q.backlog.items) == 0 {
 		return
 	}
-	q.workers++
+	q.join()
 	q.d.workers.Go(q.work)
 }
 
@@ -236,7 +236,23 @@ func (q *queue) allowed() int {
 	if m := q.hook.Settings.MaxInFlight; m > 0 {
 		most = m
 	}
+	if q.slots.fast() && q.d.crowd.crowded() {
+		most = min(most, share(int(q.d.active.Load())))
+	}
 	return q.slots.limit(most)
+}
+
+// join and part count the workers of a queue, and the queues that have some.
+func (q *queue) join() {
+	if q.workers++; q.workers == 1 {
+		q.d.active.Add(1)
+	}
+}
+
+func (q *queue) part() {
+	if q.workers--; q.workers == 0 {
+		q.d.active.Add(-1)
+	}
 }
 
 // work sends deliveries until there is none, or no slot is left for it.
@@ -265,12 +281,12 @@ func (q *queue) take() (j job, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.stale || q.hook == nil || q.starves || q.workers > q.allowed() || q.limits() || !q.d.claiming() {
-		q.workers--
+		q.part()
 		return j, false
 	}
 	item, ok := q.pick()
 	if !ok {
-		q.workers--
+		q.part()
 		return j, false
 	}
 	q.limited = q.limiter != nil

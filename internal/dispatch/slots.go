@@ -22,6 +22,7 @@ type slots struct {
 	size   float64
 	calm   float64       // below it grows fast
 	took   time.Duration // smoothed time of an answer
+	least  time.Duration // the shortest one, of late
 	halved time.Time     // failures of attempts begun before it say nothing new
 }
 
@@ -36,6 +37,10 @@ func (s *slots) limit(most int) int {
 	return max(1, min(int(n), most))
 }
 
+// fast reports whether the endpoint answers so soon that more slots are of use only
+// while there are processors for them.
+func (s *slots) fast() bool { return s.least > 0 && s.least < fastAnswer }
+
 // answered notes an attempt that the endpoint took, or refused for the
 // message's own sake.
 func (s *slots) answered(took time.Duration) {
@@ -43,6 +48,11 @@ func (s *slots) answered(took time.Duration) {
 		s.took = took
 	} else {
 		s.took += (took - s.took) / 8
+	}
+	if s.least == 0 || took < s.least {
+		s.least = took
+	} else {
+		s.least += (took - s.least) / 512
 	}
 	if s.size < s.calm {
 		s.size++
