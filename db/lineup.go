@@ -64,26 +64,27 @@ func (l *load) add(o load) {
 
 // fits reports whether another item stays within a part of a transaction of so many
 // rows.
-func (l load) fits(o load, rows, part int) bool {
+func (l load) fits(o load, rows int) bool {
 	l.add(o)
-	return l.items <= maxItems && l.rows <= rows/part && l.bytes <= maxBytes/int64(part)
+	return l.items <= maxItems && l.rows <= rows && l.bytes <= maxBytes
 }
 
-// lineup is what waits for the writer. Small items go first, and large ones (a piece
-// of a large call, a step of retention) fill up what is left of a transaction; of
-// each kind, projects take turns. So a message waits neither for what another
-// project sends nor for an array of its own, and an array waits for no more than a
-// transaction of small items. It is safe for concurrent use. It has no bound of its own:
-// its callers wait for their items.
+// lineup is what waits for the writer. Small items go first: somebody waits for each
+// of them. Then come outcomes, and at last large items (a piece of a large call, a step
+// of retention). Of each kind, projects take turns. Where several projects wait, or
+// somebody beside large items, transactions stay short: so a message waits neither for
+// what another project sends nor for an array of its own, and an array waits for no more
+// than a transaction of small items. It is safe for concurrent use. It has no bound of
+// its own: its callers wait for their items.
 type lineup struct {
-	mu           sync.Mutex
-	small, large turns
-	closed       bool
-	wake         chan struct{} // capacity one: there is an item, or it was closed
+	mu                     sync.Mutex
+	small, outcomes, large turns
+	closed                 bool
+	wake                   chan struct{} // capacity one: there is an item, or it was closed
 }
 
 func newLineup() *lineup {
-	return &lineup{small: newTurns(), large: newTurns(), wake: make(chan struct{}, 1)}
+	return &lineup{small: newTurns(), outcomes: newTurns(), large: newTurns(), wake: make(chan struct{}, 1)}
 }
 
 // push puts an item in line; false if the line is closed.
@@ -93,9 +94,12 @@ func (l *lineup) push(it item) bool {
 	if l.closed {
 		return false
 	}
-	if it.load.rows <= smallRows && it.load.bytes <= smallBytes {
+	switch {
+	case it.finish != nil:
+		l.outcomes.push(it)
+	case it.load.rows <= smallRows && it.load.bytes <= smallBytes:
 		l.small.push(it)
-	} else {
+	default:
 		l.large.push(it)
 	}
 	l.ring()
@@ -122,15 +126,17 @@ func (l *lineup) close() bool {
 func (l *lineup) len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.small.count + l.large.count
+	return l.count()
 }
+
+func (l *lineup) count() int { return l.small.count + l.outcomes.count + l.large.count }
 
 // wait returns when there is an item (some), the timer has run off, or there will
 // be none any more (open is false). Only the writer calls it.
 func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 	for {
 		l.mu.Lock()
-		some, open = l.small.count+l.large.count > 0, !l.closed
+		some, open = l.count() > 0, !l.closed
 		l.mu.Unlock()
 		if some || !open {
 			return some, open
@@ -148,13 +154,14 @@ func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 func (l *lineup) take(batch []item, full *load, rows int) []item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	part := 1
-	if l.large.count > 0 {
-		part = 2
+	most := maxRows
+	if len(l.small.ring) > 1 || l.small.count > 0 && l.large.count > 0 {
+		most = rows
 	}
 	first := len(batch) == 0
-	batch = l.small.take(batch, full, maxRows, part, false)
-	return l.large.take(batch, full, rows, 1, first)
+	batch = l.small.take(batch, full, most, false)
+	batch = l.outcomes.take(batch, full, min(maxRows, full.rows+most), false)
+	return l.large.take(batch, full, rows, first)
 }
 
 // turns are items of projects that take turns.
@@ -190,14 +197,14 @@ func (t *turns) push(it item) {
 }
 
 // take appends an item of each project in turn, as long as there is one that fits
-// in a part of a transaction. The first is taken in any case if always says so, or
+// in a transaction of so many rows. The first is taken in any case if always says so, or
 // if there is nothing else.
-func (t *turns) take(batch []item, full *load, rows, part int, always bool) []item {
+func (t *turns) take(batch []item, full *load, rows int, always bool) []item {
 	for misses := 0; misses < len(t.ring); {
 		of := t.ring[0]
 		next := of.items[of.head]
 		t.ring = t.ring[1:]
-		if !full.fits(next.load, rows, part) && !always && len(batch) > 0 {
+		if !full.fits(next.load, rows) && !always && len(batch) > 0 {
 			misses++
 			t.ring = append(t.ring, of)
 			continue
