@@ -183,13 +183,10 @@ func (d *DB) openReadOnly(ctx context.Context, o Options) error {
 
 // Close stops the writer after what is waiting and closes all connections.
 func (d *DB) Close() error {
-	// The last connection to close moves the WAL into the database, and only one
-	// that may write can.
-	err := d.reader.Close()
-	if d.writer != nil {
-		err = errors.Join(err, d.writer.close())
+	if d.writer == nil {
+		return d.reader.Close()
 	}
-	return err
+	return d.writer.close()
 }
 
 // NewID returns a new id, greater than all before it.
@@ -220,7 +217,7 @@ func dsn(path string, readOnly bool, cache int64) string {
 		add("journal_mode", "WAL")
 		add("synchronous", "FULL")
 		add("journal_size_limit", walLimit)
-		add("wal_autocheckpoint", 4_000) // pages; and when idle
+		add("wal_autocheckpoint", 0) // see copyLog
 		add("cache_size", -8*reader)
 		q.Set("_txlock", "immediate")
 	}

@@ -46,12 +46,15 @@
 // (lineup.go) and continue when the item's transaction is on disk.
 //
 //   - A transaction takes what waits, up to 768 rows, 2 MiB or 1,024 items: some 20 ms
-//     of work. A larger item has one of its own. While transactions take longer than
-//     5 ms, large items fill fewer rows of each, down to 64. After one of 24 items
+//     of work. A larger item has a transaction of its own. After a transaction of 24 items
 //     or more the writer waits up to 4 × 0.5 ms for more, or until there are 256.
-//   - Small items (at most 32 rows and 64 KiB) go before large ones. While large ones wait,
-//     small ones fill half of a transaction, and each has at least one large item. Among
-//     both, projects take turns.
+//   - Small items (at most 32 rows and 64 KiB) come first, then outcomes, then large items.
+//     In each of the three, projects take turns. If no small item waits, a large one is
+//     taken in any case.
+//   - Transactions are short while several projects have small items, or large items wait
+//     beside small ones, and for the next 200 transactions: they are filled up to a number
+//     of rows that is halved when one takes longer than 5 ms, and raised when one takes
+//     less than half of that (64 to 768 rows). Large items alone fill only as many.
 //   - Who has much to write hands over a piece and waits until it is on disk before
 //     the next: messages of an array by 64 rows or 512 KiB (PieceRows, PieceBytes),
 //     new devices by 128, pushed downlinks by 100, replays by 250 deliveries, retention
@@ -71,8 +74,10 @@
 //     devices and remembers the last of each, and Device.AsOf says as of which count a
 //     device was read.
 //   - The last times that devices were seen are written every two seconds, at most 512
-//     rows in a transaction, in their own table (device_seen). Two idle seconds also move
-//     the WAL into the database.
+//     rows in a transaction, in their own table (device_seen).
+//   - The WAL is copied into the database after two idle seconds, and when 4,000 of its
+//     pages are not copied yet. Then a reader's connection copies them while the writer
+//     goes on, and the writer copies the few that came meanwhile (checkpoint.go).
 //   - While the disk fails (DB.Trouble), nothing is acknowledged. The log says so at
 //     the begin, each minute and at the end; the writer tries twice a second. A sender
 //     waits 30 s (AcceptWait). Then it is told that the disk does not answer, if no

@@ -14,25 +14,36 @@ const (
 	maxBytes = 2 << 20
 )
 
-// Where transactions take longer than slowAfter, large items fill them only up to
-// fewer rows, down to minRows; and up to more again where they take less than half of
-// it: whoever sends one message waits for the transaction in work and for its own.
-// Small items alone are not parted further: those who wait for them wait for their
+// Short transactions have as many rows as take shortTime on this machine, from minRows to
+// maxRows: whoever sends one message waits for the transaction in progress and for its
 // own.
 const (
-	slowAfter = 5 * time.Millisecond
+	shortTime = 5 * time.Millisecond
 	minRows   = 64
 )
 
-// rowsAfter is the bound of the next transaction by the last one's and its time.
-func rowsAfter(rows int, took time.Duration) int {
-	switch {
-	case took > slowAfter:
-		return max(minRows, rows/2)
-	case took < slowAfter/2:
-		return min(maxRows, rows+rows/4)
+// pace is how long a row takes, as the last transactions of enough rows have shown: their
+// fixed cost is in it. Zero is not known yet.
+type pace time.Duration
+
+// after returns the pace after a transaction of so many rows.
+func (p pace) after(rows int, took time.Duration) pace {
+	if rows < minRows/2 {
+		return p
 	}
-	return rows
+	row := pace(took) / pace(rows)
+	if p == 0 {
+		return row
+	}
+	return p + (row-p)/4
+}
+
+// rows is how many a short transaction has.
+func (p pace) rows() int {
+	if p <= 0 {
+		return maxRows
+	}
+	return min(max(int(pace(shortTime)/p), minRows), maxRows)
 }
 
 // PieceRows and PieceBytes bound the messages that a caller should hand over at
@@ -43,6 +54,10 @@ const (
 	PieceRows  = 64
 	PieceBytes = maxBytes / 4
 )
+
+// sharedFor is for how many transactions they stay short after several have waited for
+// one: about a second of them.
+const sharedFor = 200
 
 // An item of at most these is small: it goes before all large ones.
 const (
@@ -62,6 +77,13 @@ func (l *load) add(o load) {
 	l.bytes += o.bytes
 }
 
+func loadOf(items []item) (l load) {
+	for i := range items {
+		l.add(items[i].load)
+	}
+	return l
+}
+
 // fits reports whether another item stays within a part of a transaction of so many
 // rows.
 func (l load) fits(o load, rows int) bool {
@@ -72,14 +94,15 @@ func (l load) fits(o load, rows int) bool {
 // lineup is what waits for the writer. Small items go first: somebody waits for each
 // of them. Then come outcomes, and at last large items (a piece of a large call, a step
 // of retention). Of each kind, projects take turns. Where several projects wait, or
-// somebody beside large items, transactions stay short: so a message waits neither for
-// what another project sends nor for an array of its own, and an array waits for no more
-// than a transaction of small items. It is safe for concurrent use. It has no bound of
-// its own: its callers wait for their items.
+// somebody beside large items, transactions stay short for a while: so a message waits
+// neither for what another project sends nor for an array of its own, and an array waits
+// for no more than a transaction of small items. It is safe for concurrent use. It has no
+// bound of its own: its callers wait for their items.
 type lineup struct {
 	mu                     sync.Mutex
 	small, outcomes, large turns
 	closed                 bool
+	shared                 int           // transactions that stay short, for others may come
 	wake                   chan struct{} // capacity one: there is an item, or it was closed
 }
 
@@ -149,19 +172,24 @@ func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 	}
 }
 
-// take appends what else has room in a transaction to its batch; full is what the
-// batch holds already, rows up to where large items fill it.
-func (l *lineup) take(batch []item, full *load, rows int) []item {
+// take appends what else has room in a transaction to its batch. full is what the batch
+// holds already; rows are those of a short transaction, of which outcomes have half in any
+// case. It reports whether the transaction is short.
+func (l *lineup) take(batch []item, full *load, rows int) (_ []item, short bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	most := maxRows
 	if len(l.small.ring) > 1 || l.small.count > 0 && l.large.count > 0 {
+		l.shared = sharedFor
+	}
+	most := maxRows
+	if short = l.shared > 0; short {
+		l.shared--
 		most = rows
 	}
 	first := len(batch) == 0
 	batch = l.small.take(batch, full, most, false)
-	batch = l.outcomes.take(batch, full, min(maxRows, full.rows+most), false)
-	return l.large.take(batch, full, rows, first)
+	batch = l.outcomes.take(batch, full, min(maxRows, max(most, full.rows+most/2)), false)
+	return l.large.take(batch, full, rows, first), short
 }
 
 // turns are items of projects that take turns.

@@ -65,8 +65,10 @@ type writer struct {
 	owed     map[int64][]owed // by webhook
 	outcomes []*iot.Outcome   // of the batch
 	putOff   putOff
-	short    bool      // the disk was full: messages are refused until there is a reserve again
-	tried    time.Time // when it was last tried to write, or to have a reserve, in trouble
+	// checkpoints of the log, beside the writer.
+	checkpoints checkpoints
+	short       bool      // the disk was full: messages are refused until there is a reserve again
+	tried       time.Time // when it was last tried to write, or to have a reserve, in trouble
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -76,7 +78,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 	}
 	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ended: make(chan struct{}),
 		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{}, owed: map[int64][]owed{},
-		putOff: newPutOff(d.now()), pause: time.NewTimer(0)}
+		putOff: newPutOff(d.now()), pause: time.NewTimer(0), checkpoints: checkpoints{ended: make(chan struct{}, 1)}}
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
 		return err
@@ -172,7 +174,9 @@ func (w *writer) close() error {
 	if !first {
 		return nil
 	}
-	return errors.Join(w.stmts.close(), w.conn.Close(), w.sqldb.Close())
+	// The last connection to close moves the WAL into the database, and only one
+	// that may write can.
+	return errors.Join(w.db.reader.Close(), w.stmts.close(), w.conn.Close(), w.sqldb.Close())
 }
 
 func (w *writer) run() {
@@ -180,7 +184,8 @@ func (w *writer) run() {
 	idle := time.NewTimer(idleAfter)
 	defer idle.Stop()
 	batch := make([]item, 0, maxItems)
-	busy, rested, rows := false, false, maxRows
+	busy, rested := false, false
+	var perRow pace
 	for {
 		trouble := w.db.Trouble() != nil
 		after := idle.C
@@ -199,13 +204,18 @@ func (w *writer) run() {
 		switch {
 		case some:
 			rested = false
-			batch = w.collect(batch[:0], busy, rows)
+			batch = w.collect(batch[:0], busy, perRow.rows())
 			busy = len(batch) >= busyBatch
 			began := time.Now() //nolint:forbidigo // how fast the machine is, whatever its clock shows
 			w.write(taken(batch))
-			rows = rowsAfter(rows, time.Since(began)) //nolint:forbidigo // as above
+			wrote := loadOf(batch)
+			perRow = perRow.after(wrote.rows, time.Since(began)) //nolint:forbidigo // as above
+			w.copyLog(wrote)
 			clear(batch)
 		case !open:
+			if w.checkpoints.running {
+				<-w.checkpoints.ended
+			}
 			w.rest()
 			return
 		case !trouble:
@@ -215,13 +225,15 @@ func (w *writer) run() {
 	}
 }
 
-// collect takes what is waiting, and waits a moment for more under load.
+// collect takes what is waiting, and waits a moment for more under load, unless the
+// transaction is short.
 func (w *writer) collect(batch []item, busy bool, rows int) []item {
 	var full load
 	for turn := 0; ; turn++ {
 		had := len(batch)
-		batch = w.line.take(batch, &full, rows)
-		if !busy || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
+		var short bool
+		batch, short = w.line.take(batch, &full, rows)
+		if !busy || short || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
 			return batch
 		}
 		w.pause.Reset(gather)

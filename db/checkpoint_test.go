@@ -1,0 +1,26 @@
+package db_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// The log is copied beside the writer, also if there is always something to write.
+func TestTheLogStaysSmallWithoutRest(t *testing.T) {
+	w, c := openAt(t)
+	payload := `"` + strings.Repeat("x", 20_000) + `"`
+	for range 120 { // some 120 MiB of log
+		w.store(t, 50, payload, true, w.webhook)
+		c.forward(time.Second)
+	}
+	size, err := w.Size(t.Context())
+	must(t, err)
+	if size.WAL > 80<<20 {
+		t.Errorf("the log has %d bytes", size.WAL)
+	}
+	if size.File < 100<<20 {
+		t.Errorf("the database has %d bytes: what was stored is not in it", size.File)
+	}
+	w.holds(t)
+}
