@@ -24,6 +24,7 @@ import (
 	"thingpost/handlers/mainflux"
 	"thingpost/handlers/tts"
 	"thingpost/internal/budget"
+	"thingpost/internal/crowd"
 	"thingpost/internal/dispatch"
 	"thingpost/internal/downlink"
 	"thingpost/internal/egress"
@@ -120,7 +121,8 @@ const reserveBytes = 32 << 20
 // that committed finds them all.
 func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed, a.own()...)
-	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName(), Log: a.log})
+	meter := crowd.New(a.now)
+	a.ingest = ingest.New(a.db, ingest.Options{Now: a.now, PublicURL: a.url(), Version: versionName(), Log: a.log, Crowd: meter})
 	a.queues = downlink.New(downlink.Options{DB: a.db, Ingest: a.ingest, Now: a.now, Log: a.log})
 	a.backups = a.db.NewBackups()
 	inspector := inspect.New(inspect.Options{DB: a.db, Log: a.log})
@@ -133,7 +135,7 @@ func (a *app) wire() {
 	a.sender = dispatch.New(dispatch.Options{DB: a.db, Client: egress.New(egress.Options{Policy: policy, Now: a.now,
 		Inspector: inspector, Inspects: inspector.Owns, Room: func(n int64) bool { return a.budget.Answers.Try(0, n) }}),
 		Lanes: a.budget.Lanes, Sending: a.budget.Sending, Answers: a.budget.Answers,
-		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now})
+		PublicURL: a.url(), Version: versionName(), Log: a.log, Now: a.now, Crowd: meter})
 	a.replays = dispatch.NewReplayer(dispatch.ReplayOptions{DB: a.db, Log: a.log, Now: a.now})
 	sessions := web.NewSessions(a.db, a.now, a.config.secure())
 	webhooks := settings.New(a.db, a.now)

@@ -10,6 +10,7 @@ import (
 
 	"thingpost/db"
 	"thingpost/internal/budget"
+	"thingpost/internal/crowd"
 	"thingpost/internal/egress"
 	"thingpost/internal/iot"
 )
@@ -25,6 +26,8 @@ type Options struct {
 	// Grace is how long work in flight may take to finish after Run was told to
 	// stop; default 10 s.
 	Grace time.Duration
+	// Crowd tells when fast endpoints share what is in flight; nil: never.
+	Crowd *crowd.Meter
 	// Lanes, Sending and Answers bound what is in memory: messages that wait or are in
 	// flight, requests in flight, and answers that are not on disk yet. Nil has no
 	// bound but those of each webhook.
@@ -62,7 +65,6 @@ type Dispatcher struct {
 	// outcome might be lost too.
 	holding atomic.Bool
 
-	crowd  *crowd
 	active atomic.Int64 // queues that have workers
 }
 
@@ -84,7 +86,7 @@ func New(o Options) *Dispatcher {
 		o.Grace = 10 * time.Second
 	}
 	d := &Dispatcher{o: o, jitter: rand.Float64, queues: map[int64]*queue{}, kick: make(chan struct{}, 1),
-		payloads: payloads{part: o.Lanes, held: map[int64]*payload{}}, crowd: newCrowd(o.Now)}
+		payloads: payloads{part: o.Lanes, held: map[int64]*payload{}}}
 	d.send, d.cut = context.WithCancel(context.Background())
 	return d
 }

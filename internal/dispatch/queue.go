@@ -236,8 +236,13 @@ func (q *queue) allowed() int {
 	if m := q.hook.Settings.MaxInFlight; m > 0 {
 		most = m
 	}
-	if q.slots.fast() && q.d.crowd.crowded() {
-		most = min(most, share(int(q.d.active.Load())))
+	if q.slots.fast() {
+		fair := share(int(q.d.active.Load()))
+		if bound := q.d.o.Crowd.Bound(fair, 1); bound > 0 {
+			most = min(most, bound)
+		} else if q.d.o.Crowd.Crowded() {
+			most = min(most, fair)
+		}
 	}
 	return q.slots.limit(most)
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"runtime"
 	"time"
 
 	"thingpost/internal/iot"
@@ -13,6 +14,22 @@ const firstSlots = 4
 // busySeconds is how much waiting a webhook may do at once: an endpoint that
 // takes a second for an answer keeps at most 32 slots, one that takes 8 s four.
 const busySeconds = 32.0
+
+// While the machine is crowded, fast endpoints share crowdSlots requests in flight for
+// each processor, each endpoint at most crowdMost for each, and at least one.
+// An endpoint is fast if it has answered within fastAnswer: it would answer no faster for
+// having more requests in flight.
+const (
+	crowdSlots = 15
+	crowdMost  = 3
+	fastAnswer = 20 * time.Millisecond
+)
+
+// share returns how many requests one of so many fast endpoints may have in flight.
+func share(endpoints int) int {
+	p := runtime.GOMAXPROCS(0)
+	return max(1, min(crowdMost*p, crowdSlots*p/max(endpoints, 1)))
+}
 
 // slots is how many deliveries of a webhook may be in flight, by how its
 // endpoint answers. As in TCP it doubles until something fails, is halved by a

@@ -9,8 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// crowd is a store whose project has so many devices, probe-0 and so on.
-func crowd(b *testing.B, devices int) (*db.DB, *iot.Project) {
+// many is a store whose project has so many devices, probe-0 and so on.
+func many(b *testing.B, devices int) (*db.DB, *iot.Project) {
 	b.Helper()
 	d, err := db.Open(b.Context(), db.Options{Folder: b.TempDir()})
 	if err != nil {
@@ -46,7 +46,7 @@ var crowds = []int{20, 50_000}
 func BenchmarkAcceptOfRandomDevices(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
-			d, p := crowd(b, devices)
+			d, p := many(b, devices)
 			w := New(d, Options{})
 			s := Sender{Project: p, Actor: actor}
 			for b.Loop() {
@@ -67,7 +67,7 @@ func BenchmarkAcceptOfRandomDevices(b *testing.B) {
 func BenchmarkColdLookUp(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
-			d, p := crowd(b, devices)
+			d, p := many(b, devices)
 			for b.Loop() {
 				if _, err := d.Device(b.Context(), p.Key, fmt.Sprint("PROBE-", rand.IntN(devices))); err != nil {
 					b.Fatal(err)
@@ -81,7 +81,7 @@ func BenchmarkColdLookUp(b *testing.B) {
 func BenchmarkRegister(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
-			d, p := crowd(b, devices)
+			d, p := many(b, devices)
 			w := New(d, Options{})
 			s := Sender{Project: p, Register: true, Actor: actor}
 			n := 0

@@ -17,7 +17,8 @@
 //
 // Of an array 256 messages are read at a time, and the devices that they name and nobody
 // knows are registered 128 in a transaction. Messages are stored in pieces of 64 rows or
-// 512 KiB, the next when the last is on disk. The answer follows the last piece. If the disk
+// 512 KiB, the next when the last is on disk. Where projects share a crowded machine, a
+// project stores four pieces at once for each processor (gate.go). The answer follows the last piece. If the disk
 // fails between two, what was stored has its ids, and each of the rest has the error.
 //
 // # The Things Stack's messages

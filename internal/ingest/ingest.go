@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"thingpost/db"
+	"thingpost/internal/crowd"
 	"thingpost/internal/iot"
 	"thingpost/internal/webhook"
 )
@@ -25,6 +26,7 @@ type Ingest struct {
 	log   *slog.Logger
 	cache cache
 	watch *watch
+	gate  *gate
 }
 
 // Options of an Ingest.
@@ -33,6 +35,7 @@ type Options struct {
 	PublicURL string           // of this instance, for previews
 	Version   string           // of this program, for previews
 	Log       *slog.Logger     // default discards
+	Crowd     *crowd.Meter     // nil: the machine is never crowded
 }
 
 // New returns an Ingest over a store. Its Changed must be called with each
@@ -44,7 +47,7 @@ func New(d *db.DB, o Options) *Ingest {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache()}
+	return &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache(), gate: newGate(o.Crowd)}
 }
 
 // Sender says who sends, after it was authenticated.
@@ -175,7 +178,11 @@ func isShared(err error) bool {
 func (i *Ingest) acceptAll(ctx context.Context, p *iot.Project, list []*incoming, results []Result) error {
 	var stale []*incoming
 	for len(list) > 0 {
+		if err := i.gate.enter(ctx, p.Key); err != nil {
+			return err
+		}
 		n, old, err := i.store(ctx, p, list, results)
+		i.gate.leave(p.Key)
 		if err != nil {
 			return err
 		}
