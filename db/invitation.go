@@ -13,7 +13,8 @@ const InvitationLifetime = 7 * 24 * time.Hour
 // maxInvitations bounds the open invitations of an organization.
 const maxInvitations = 1000
 
-const invitationColumns = `i.id, i.organization_id, o.slug, o.name, i.email, i.role, i.invited_by, a.email, a.administrator, i.expires_at`
+const invitationColumns = `i.id, i.organization_id, o.slug, o.name, i.email, i.role, i.invited_by, a.email, a.administrator, ` +
+	`i.expires_at, i.mail, i.mail_failure`
 
 const fromInvitations = ` FROM invitations i JOIN organizations o ON o.id = i.organization_id JOIN accounts a ON a.id = i.invited_by `
 
@@ -21,16 +22,16 @@ func (d *DB) scanInvitation(row interface{ Scan(...any) error }) (*iot.Invitatio
 	var v iot.Invitation
 	var key int64
 	err := row.Scan(&key, &v.OrganizationKey, &v.Organization, &v.OrganizationName, &v.Email, &v.Role, &v.InviterKey, &v.InvitedBy,
-		&v.ByAdministrator, &v.ExpiresAt)
+		&v.ByAdministrator, &v.ExpiresAt, &v.Mail, &v.MailFailure)
 	v.ID = d.ids.Of(key)
 	return &v, err
 }
 
-// CreateInvitations invites people to an organization, all or none, each by Email
-// and Role; the rest of an invitation is set. Token, which opens it, is stored as a
+// CreateInvitations invites people to an organization, all or none, each by Email,
+// Role and Mail; the rest of an invitation is set. Token, which opens it, is stored as a
 // hash. An invitation that is open for the same email is replaced, so that its link
-// opens nothing more. Forbidden for a role that the inviter may not give; conflict
-// for who is a member already; limit_reached for more than 1,000 that are open.
+// opens nothing more. Forbidden for who may not invite; invalid for a role that is none,
+// or that the inviter may not give; conflict for who is a member already; limit_reached for more than 1,000 that are open.
 func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *iot.Account) error {
 	for _, v := range list {
 		if err := iot.CheckEmail(v.Email); err != nil {
@@ -44,8 +45,8 @@ func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *
 			return err
 		}
 		for _, v := range list {
-			if !v.Role.Valid() || !role.MayInvite(v.Role) {
-				return iot.NewError(iot.Forbidden, "Your role does not let you invite somebody with this role.")
+			if err := role.CheckGive(v.Role); err != nil {
+				return err
 			}
 			var member bool
 			if err := t.row(`SELECT EXISTS (SELECT 1 FROM members m JOIN accounts a ON a.id = m.account_id WHERE m.organization_id = $1 AND `+
@@ -63,9 +64,9 @@ func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *
 			v.ID, v.Token, v.ExpiresAt = t.db.NewID(), iot.NewToken(), now.Add(InvitationLifetime)
 			v.OrganizationKey, v.Organization, v.OrganizationName = o.Key, o.ID, o.Name
 			v.InviterKey, v.InvitedBy, v.ByAdministrator = by.Key, by.Email, by.Administrator
-			if _, err := t.exec(`INSERT INTO invitations (id, organization_id, email, role, hash, invited_by, expires_at) VALUES ($1, $2, $3,
-				$4, $5, $6, $7)`,
-				v.ID.Key(), o.Key, v.Email, string(v.Role), hashOf(v.Token), by.Key, int64(v.ExpiresAt)); err != nil {
+			if _, err := t.exec(`INSERT INTO invitations (id, organization_id, email, role, hash, invited_by, expires_at, mail) VALUES ($1,
+				$2, $3, $4, $5, $6, $7, $8)`,
+				v.ID.Key(), o.Key, v.Email, string(v.Role), hashOf(v.Token), by.Key, int64(v.ExpiresAt), string(v.Mail)); err != nil {
 				return err
 			}
 			if err := t.auditOrganization(o.Key, by.Email, "invitation.create", v.Email, string(v.Role)); err != nil {
@@ -246,6 +247,28 @@ func (t *Tx) voidInvitations(organization, inviter int64, role iot.Role, actor s
 		}
 	}
 	return nil
+}
+
+// MailDone records what became of an invitation's mail: failure is "" if it was sent, or
+// why not. An invitation that is not open any more is passed over.
+func (d *DB) MailDone(id iot.ID, failure string) error {
+	state := iot.MailSent
+	if failure != "" {
+		state = iot.MailFailed
+	}
+	return d.write("record a mail", func(t *Tx) error {
+		_, err := t.exec(`UPDATE invitations SET mail = $1, mail_failure = $2 WHERE id = $3`, string(state), failure, id.Key())
+		return err
+	})
+}
+
+// FailMails records that what was being mailed when the server ended was not sent.
+func (d *DB) FailMails(failure string) error {
+	return d.write("fail mails", func(t *Tx) error {
+		_, err := t.exec(`UPDATE invitations SET mail = $1, mail_failure = $2 WHERE mail = $3`, string(iot.MailFailed), failure,
+			string(iot.MailSending))
+		return err
+	})
 }
 
 // ConfirmAccount says that an account's email is its own: it may accept invitations

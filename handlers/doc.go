@@ -18,6 +18,9 @@
 // right (Mainflux's /identify): 100 an address and one more each second, ten times that
 // in all for addresses that gave no right one yet.
 //
+// An Inviter invites people for every door, and bounds how many mails an account and an
+// email get.
+//
 // Bodies are JSON in UTF-8, may be gzip (Content-Encoding) and may begin with a byte
 // order mark. API keys, device keys and
 // tokens are found by their SHA-256: they are long and random, so one round is enough.

@@ -31,6 +31,7 @@ import (
 	"thingpost/internal/ingest"
 	"thingpost/internal/inspect"
 	"thingpost/internal/iot"
+	"thingpost/internal/mail"
 	"thingpost/internal/settings"
 	"thingpost/internal/webhook"
 	"thingpost/static"
@@ -50,6 +51,7 @@ type app struct {
 	sender  *dispatch.Dispatcher
 	replays *dispatch.Replayer
 	backups *db.Backups
+	mails   *mail.Mailer // nil without THINGPOST_SMTP_URL
 	hub     *web.Hub
 	web     *web.Server
 	main    net.Listener
@@ -110,6 +112,9 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 	if err := a.firstAccount(ctx); err != nil {
 		return a, err
 	}
+	if err := a.db.FailMails("The server ended before it was sent."); err != nil {
+		return a, err
+	}
 	a.wire()
 	return a, nil
 }
@@ -142,6 +147,7 @@ func (a *app) wire() {
 	passwords := iot.NewPasswords()
 	signIns := handlers.NewSignIns(handlers.SignInOptions{Now: a.now, Key: a.db.BrowserKey(), KnowsAddress: a.db.KnowsAddress,
 		Secure: a.config.secure()})
+	inviter := a.inviter()
 	a.dialect = tts.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Templates: a.catalog, Hub: a.hub, Now: a.now,
 		Log: a.log}
 	a.web = web.New(web.Options{
@@ -149,12 +155,12 @@ func (a *app) wire() {
 		MaxConnections: min(maxConnections(), a.budget.Connections),
 		Intake:         a.budget.Intake,
 		API: api.New(api.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords, SignIns: signIns,
-			Templates:         a.catalog,
+			Inviter: inviter, PublicURL: a.url(), Templates: a.catalog,
 			AllowRegistration: a.config.First.AllowRegistration, Now: a.now, Log: a.log}),
 		TTS:      tts.New(a.dialect),
-		Mainflux: a.mainflux(webhooks, passwords, signIns),
+		Mainflux: a.mainflux(webhooks, passwords, signIns, inviter),
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords,
-			SignIns: signIns, Sessions: sessions, Hub: a.hub, Policy: policy,
+			SignIns: signIns, Inviter: inviter, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, AllowRegistration: a.config.First.AllowRegistration, Limits: a.db.Limits(),
 			Templates: a.catalog, Version: versionName(), Secure: a.config.secure(),
 			Backups: a.backups, StylePage: a.config.Watch.StylePage,
@@ -189,10 +195,33 @@ func (a *app) own() (list []netip.AddrPort) {
 }
 
 // mainflux is the dialect of Mainflux.
-func (a *app) mainflux(webhooks *settings.Webhooks, passwords *iot.Passwords, signIns *handlers.SignIns) http.Handler {
+func (a *app) mainflux(webhooks *settings.Webhooks, passwords *iot.Passwords, signIns *handlers.SignIns,
+	inviter *handlers.Inviter) http.Handler {
 	return mainflux.New(mainflux.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords,
-		SignIns:           signIns,
+		SignIns: signIns, Inviter: inviter,
 		AllowRegistration: a.config.First.AllowRegistration, PublicURL: a.url(), Version: versionName(), Now: a.now, Log: a.log})
+}
+
+// inviter invites people, by mail where that is configured.
+func (a *app) inviter() *handlers.Inviter {
+	o := handlers.InviterOptions{Create: a.db.CreateInvitations, Done: a.mailDone, PublicURL: a.config.HTTP.PublicURL, Now: a.now}
+	if a.config.Mail.Server != nil {
+		a.mails = mail.New(mail.Options{Server: a.config.Mail.Server, From: a.config.Mail.From, Done: a.mailDone, Now: a.now, Log: a.log,
+			Open: func(ctx context.Context, token iot.Secret) bool {
+				_, err := a.db.Invitation(ctx, token)
+				return iot.CodeOf(err) != iot.NotFound
+			}})
+		o.Mail = a.mails.Mail
+	}
+	return handlers.NewInviter(o)
+}
+
+// mailDone records what became of a mail. Where that fails it stands as being sent until
+// the next start.
+func (a *app) mailDone(id iot.ID, failure string) {
+	if err := a.db.MailDone(id, failure); err != nil {
+		a.log.Error("record a mail", slog.Any("invitation", id), slog.Any("error", err))
+	}
 }
 
 // committed hands on what a transaction has changed.
@@ -271,6 +300,9 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return a.ingest.Run(ctx) })
 	g.Go(func() error { return a.replays.Run(ctx) })
 	g.Go(func() error { return a.queues.Run(ctx) })
+	if a.mails != nil {
+		g.Go(func() error { return a.mails.Run(ctx) })
+	}
 	if a.metrics != nil {
 		g.Go(func() error { return a.web.ServeMetrics(ctx, a.metrics) })
 	}

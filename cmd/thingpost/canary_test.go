@@ -94,13 +94,16 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	cert, certKey := filepath.Join(folder, "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	writeCertificate(t, cert, certKey, 1)
 	grpcAddress := freeAddress(t)
-	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken), "-data", data, "-templates", folder, "-allow-networks",
+	address := freeAddress(t)
+	p := serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken, newMailServer(t).env()), "-listen", address, "-public-url",
+		"http://"+address, "-mail-from", "things@host.example", "-data", data, "-templates", folder, "-allow-networks",
 		"127.0.0.0/8,::1/128", "-log-level", "debug",
 		"-grpc-listen", grpcAddress)
 	c := signIn(t, p.url)
 	const project = "/projects/canaries"
 	secrets := canaries{
-		"password": "correct horse battery", "metrics token": metricsToken, "token of the API": c.token,
+		"password": "correct horse battery", "password of the mail server": mailPassword,
+		"metrics token": metricsToken, "token of the API": c.token,
 		"secret header": "canary/header value", "secret in a base URL": "canary/base", "secret in a path": "canary/path",
 		"secret in a query": "canary/query", "secret in a template's header": "canary/pin", "upstream key": "NNSXS.CANARYUPSTREAM.KEY",
 		"header sent to the inspector": "canary-to-the-inspector",

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net"
+	netmail "net/mail"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"thingpost/internal/budget"
 	"thingpost/internal/egress"
 	"thingpost/internal/iot"
+	"thingpost/internal/mail"
 	"thingpost/views/pages"
 )
 
@@ -21,6 +23,7 @@ type config struct {
 	Store    storeConfig
 	Webhooks webhookConfig
 	First    firstConfig
+	Mail     mailConfig
 	Watch    watchConfig
 	// Memory is how many bytes the server may use; 0 is budget.Default.
 	Memory  int64
@@ -59,6 +62,12 @@ type firstConfig struct {
 	Email             string
 	Password          iot.Secret
 	AllowRegistration bool
+}
+
+// mailConfig says how invitations are mailed; without it they are not.
+type mailConfig struct {
+	Server *mail.Server
+	From   *netmail.Address
 }
 
 // watchConfig is for those who watch the server.
@@ -104,6 +113,14 @@ func (c *config) options() *options {
 	o.group("Further accounts")
 	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody make an account with POST /register, and organizations; "+
 		"otherwise people are invited by those who are there")
+	o.group("Mail, for invitations")
+	o.add(option{name: "smtp-url", secret: true, envOnly: true,
+		set: func(s string) (err error) { c.Mail.Server, err = mail.ParseServer(iot.Secret(s)); return err },
+		usage: "your mail server, such as smtp://user:password@mail.example.org:587 (STARTTLS) or smtps://…:465; " +
+			"?tls=none sends in clear text; needs -mail-from and -public-url"})
+	o.add(option{name: "mail-from", value: "ADDRESS",
+		set:   func(s string) (err error) { c.Mail.From, err = mail.ParseFrom(s); return err },
+		usage: "sender of the mails, such as \"Thingpost <things@example.org>\""})
 	o.group("Watching it")
 	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "address of its own for /metrics, without a token")
 	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")
@@ -171,6 +188,9 @@ func (c *config) Validate() map[string]string {
 	check(c.First.Password == "" || iot.TextLength(c.First.Password.Reveal()) >= iot.MinPassword, "admin-password",
 		"must have at least 10 characters")
 	check(len(c.First.Password) <= iot.MaxPassword, "admin-password", "must have at most 512 bytes")
+	check(c.Mail.Server == nil || c.Mail.From != nil, "mail-from", "is missing: THINGPOST_SMTP_URL needs it")
+	check(c.Mail.From == nil || c.Mail.Server != nil, "smtp-url", "is missing: -mail-from needs it")
+	check(c.Mail.Server == nil || c.HTTP.PublicURL != "", "public-url", "is missing: THINGPOST_SMTP_URL needs it, for the links in mails")
 	check(c.Watch.MetricsToken == "" || len(c.Watch.MetricsToken) >= 16, "metrics-token", "must have at least 16 characters")
 	check(c.Watch.LogFormat == "text" || c.Watch.LogFormat == formatJSON, "log-format", "must be text or json")
 	_, ok := logLevel(c.Watch.LogLevel)

@@ -65,6 +65,21 @@ func TestConfig(t *testing.T) {
 		},
 		"small bounds": {args: []string{"-retention", "1s", "-retention-bytes", "1MiB"},
 			says: []string{"-retention (THINGPOST_RETENTION) must be at least 1h", "at least 128MiB"}},
+		"mail": {env: map[string]string{"THINGPOST_SMTP_URL": "smtps://me:p%40ss@mail.example.org"},
+			args: []string{"-mail-from", "Thingpost <things@example.org>", "-public-url", "https://things.example.org"},
+			want: func(c *config) bool {
+				return c.Mail.Server.Host == "mail.example.org" && c.Mail.Server.Port == 465 && c.Mail.Server.Password.Reveal() == "p@ss" &&
+					c.Mail.From.Address == "things@example.org"
+			}},
+		"mail without a sender and an address of its own": {env: map[string]string{"THINGPOST_SMTP_URL": "smtp://mail.example.org"},
+			says: []string{"-mail-from (THINGPOST_MAIL_FROM) is missing: THINGPOST_SMTP_URL needs it",
+				"-public-url (THINGPOST_PUBLIC_URL) is missing: THINGPOST_SMTP_URL needs it"}},
+		"a sender without mail": {args: []string{"-mail-from", "things@example.org"},
+			says: []string{"THINGPOST_SMTP_URL is missing: -mail-from needs it"}},
+		"mail that is not right": {env: map[string]string{"THINGPOST_SMTP_URL": "http://me:short@mail.example.org"},
+			args: []string{"-mail-from", "things", "-public-url", "https://things.example.org"},
+			says: []string{"THINGPOST_SMTP_URL must be a URL like smtp://", "-mail-from (THINGPOST_MAIL_FROM) must be an email address"}},
+		"mail is no flag": {args: []string{"-smtp-url", "smtp://mail.example.org"}, says: []string{"not defined: -smtp-url"}},
 		"no file": {env: map[string]string{"THINGPOST_METRICS_TOKEN_FILE": "/none"},
 			says: []string{"THINGPOST_METRICS_TOKEN cannot be read from its file"}},
 		"unknown option":       {args: []string{"-lisen", "x"}, says: []string{"flag provided but not defined: -lisen"}},

@@ -22,6 +22,8 @@ type Options struct {
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
+	Inviter   *handlers.Inviter // default one that mails nothing
+	PublicURL string            // where people reach the server, without a slash at its end
 	// AllowRegistration lets anybody make organizations.
 	AllowRegistration bool
 	Templates         *webhook.Catalogue // default webhook.BuiltIn()
@@ -50,6 +52,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Inviter == nil {
+		o.Inviter = handlers.NewInviter(handlers.InviterOptions{Create: o.DB.CreateInvitations, Now: o.Now})
 	}
 	if o.SignIns == nil {
 		o.SignIns = handlers.NewSignIns(handlers.SignInOptions{Now: o.Now})
@@ -80,7 +85,7 @@ type Route struct {
 	Pattern string // below Prefix
 	Who     Who
 	// OneOf holds the rights of which a caller must have one in the path's
-	// project; 0 asks for none. A device's key is judged by its path alone.
+	// project or organization; 0 asks for none. A device's key is judged by its path alone.
 	OneOf iot.Rights
 
 	handle func(*server, http.ResponseWriter, *http.Request, *caller) error
@@ -92,6 +97,7 @@ func Routes() []Route {
 		either   = UserToken | ProjectKey
 		senders  = either | DeviceKey
 		settings = iot.ReadTraffic | iot.ChangeSettings
+		org      = "/organizations/{organization}"
 		project  = "/projects/{project}"
 		profile  = project + "/profiles/{profile}"
 		device   = project + "/devices/{device}"
@@ -104,6 +110,10 @@ func Routes() []Route {
 		{"POST", "/tokens", Anyone, 0, (*server).createToken},
 		{"GET", "/organizations", UserToken, 0, (*server).listOrganizations},
 		{"POST", "/organizations", UserToken, 0, (*server).createOrganization},
+		{"GET", org + "/invitations", UserToken, iot.ManageMembers, (*server).listInvitations},
+		{"POST", org + "/invitations", UserToken, iot.ManageMembers, (*server).createInvitation},
+		{"GET", org + "/invitations/{invitation}", UserToken, iot.ManageMembers, (*server).showInvitation},
+		{"DELETE", org + "/invitations/{invitation}", UserToken, iot.ManageMembers, (*server).revokeInvitation},
 		{"GET", "/projects", either, 0, (*server).listProjects},
 		{"POST", "/projects", UserToken, 0, (*server).createProject},
 		{"GET", project, either, 0, (*server).showProject},

@@ -16,9 +16,10 @@ type caller struct {
 	device  *iot.Device
 	// project is the path's, nil where the path names none. A key's and a
 	// device's is shared and must not be changed.
-	project *iot.Project
-	role    iot.Role   // of the account in the project
-	rights  iot.Rights // in the project
+	project      *iot.Project
+	organization *iot.Organization // the path's, nil where it names none
+	role         iot.Role          // of the account in either
+	rights       iot.Rights        // in either
 }
 
 // actor is who the audit log names.
@@ -115,9 +116,20 @@ func (s *server) identifyUser(c *caller, r *http.Request, token iot.Secret) (err
 	if iot.CodeOf(err) == iot.NotFound {
 		return iot.NewError(iot.Unauthorized, "This token is unknown or has expired. Get a new one with POST "+Prefix+"/tokens.")
 	}
-	name := r.PathValue("project")
-	if err != nil || name == "" {
+	if err != nil {
 		return err
+	}
+	if name := r.PathValue("organization"); name != "" {
+		if c.organization, err = s.DB.Organization(r.Context(), c.account.Key, name); err != nil {
+			return err
+		}
+		c.role = c.organization.Role
+		c.rights = c.role.Rights()
+		return nil
+	}
+	name := r.PathValue("project")
+	if name == "" {
+		return nil
 	}
 	if c.project, err = s.DB.Project(r.Context(), name); err != nil {
 		return err

@@ -27,6 +27,7 @@ type Options struct {
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
+	Inviter   *handlers.Inviter // default one that mails nothing
 	Sessions  handlers.Sessions
 	Hub       handlers.Hub
 	// Policy says which addresses can be reached, for a word when a URL is saved.
@@ -88,6 +89,9 @@ func New(o Options) http.Handler {
 	}
 	if o.SignIns == nil {
 		o.SignIns = handlers.NewSignIns(handlers.SignInOptions{Now: o.Now})
+	}
+	if o.Inviter == nil {
+		o.Inviter = handlers.NewInviter(handlers.InviterOptions{Create: o.DB.CreateInvitations, Now: o.Now})
 	}
 	if o.Templates == nil {
 		o.Templates = webhook.BuiltIn()

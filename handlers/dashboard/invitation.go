@@ -16,8 +16,8 @@ func (s *site) invitationRoutes() []route {
 		{post, o + "/members", inOrganization, iot.ManageMembers, s.invite},
 		{get, o + "/invitations/{invitation}/revoke", inOrganization, iot.ManageMembers, s.confirmRevokeInvitation},
 		{post, o + "/invitations/{invitation}/revoke", inOrganization, iot.ManageMembers, s.revokeInvitation},
-		{get, pages.InvitationPath, anyone, 0, s.showInvitation},
-		{post, pages.InvitationPath, anyone, 0, s.answerInvitation},
+		{get, iot.InvitationPath, anyone, 0, s.showInvitation},
+		{post, iot.InvitationPath, anyone, 0, s.answerInvitation},
 		{post, "/settings/invitations/{invitation}", person, 0, s.answerOwnInvitation},
 	}
 }
@@ -31,17 +31,26 @@ func (s *site) invite(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	i := &iot.Invitation{Email: f.Value("email"), Role: iot.Role(f.Value("role"))}
-	if err = mayGive(v, i.Role); err == nil {
-		err = s.DB.CreateInvitations(v.organization, []*iot.Invitation{i}, v.account)
-	}
-	if err != nil {
+	if err := s.Inviter.Invite(v.organization, []*iot.Invitation{i}, v.account); err != nil {
 		if f.Fail(err, "email", "role") {
 			return s.membersPage(w, r, v, http.StatusUnprocessableEntity, f)
 		}
 		return err
 	}
 	s.shown.keep(v.account.Key, invitationSubject+v.organization.UUID, i.Token)
-	return s.done(w, r, membersOf(v).Members(), i.Email+" is invited. Hand on the link.")
+	return s.done(w, r, membersOf(v).Members(), i.Email+" is invited. "+whatNext(i))
+}
+
+// whatNext says how whoever was invited comes to the link.
+func whatNext(i *iot.Invitation) string {
+	switch i.Mail {
+	case iot.MailSending, iot.MailSent:
+		return "The link is being mailed."
+	case iot.MailFailed:
+		return "It could not be mailed: hand on the link."
+	case iot.MailNone:
+	}
+	return "Hand on the link."
 }
 
 // invitation finds the organization's invitation of the address.
@@ -50,12 +59,7 @@ func (s *site) invitation(r *http.Request, v *visit) (*iot.Invitation, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range list {
-		if list[i].ID.String() == r.PathValue("invitation") {
-			return &list[i], nil
-		}
-	}
-	return nil, iot.NewError(iot.NotFound, "There is no such invitation, or it is not open any more.")
+	return handlers.InvitationOf(list, r.PathValue("invitation"))
 }
 
 // confirmRevokeInvitation asks before an invitation is revoked.

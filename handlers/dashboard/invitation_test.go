@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"thingpost/handlers"
 	"thingpost/internal/iot"
 )
 
@@ -217,4 +218,59 @@ func TestOnlyTheAdministratorMakesOrganizations(t *testing.T) {
 	viewer.get("/settings").is(200).lacks(`form[action="/settings/organizations"]`)
 	viewer.post("/settings/organizations", "organization", "Mine").is(403)
 	w.as(w.owner).get("/settings").has(`form[action="/settings/organizations"]`, "Name")
+}
+
+// TestInvitationIsMailed shows on the page what becomes of a mail, beside the link, which
+// is shown once all the same.
+func TestInvitationIsMailed(t *testing.T) {
+	var links []string
+	var last *iot.Invitation
+	var refusal string
+	w := openWorld(t, func(o *Options) {
+		d := o.DB
+		o.Inviter = handlers.NewInviter(handlers.InviterOptions{Create: d.CreateInvitations, PublicURL: o.PublicURL, Now: o.Now,
+			Mail: func(v *iot.Invitation, link string) string {
+				last, links = v, append(links, link)
+				return refusal
+			},
+			Done: func(id iot.ID, failure string) {
+				if err := d.MailDone(id, failure); err != nil {
+					t.Error(err)
+				}
+			}})
+	})
+	c := w.as(w.owner)
+	c.get(membersPath).has("form button", "Create invitation").has("main", "They are mailed a link")
+	c.post(membersPath, "email", "bram@veldhuis.example", "role", "editor").leadsTo(membersPath)
+	// The section that asks again does not take the link from the page.
+	part := c.get(membersPath, "HX-Request", "true", "HX-Target", "invitations").is(200).has("#invitations", "The mail is being sent.")
+	part.lacks("html main")
+	page := c.get(membersPath).is(200).has("#invitations", "The mail is being sent.").has("body", "The link is being mailed.")
+	if page.Find("#new-invitation").AttrOr("value", "") != links[0] || page.Find("#invitations").AttrOr("hx-get", "") != membersPath {
+		t.Errorf("the page shows no link, or does not ask again; mailed %q", links)
+	}
+	c.get(membersPath).lacks("#new-invitation")
+	w.must(w.db.MailDone(last.ID, ""))
+	page = c.get(membersPath).has("#invitations", "Mailed: the mail server has accepted it.")
+	if page.Find("#invitations[hx-get]").Length() != 0 {
+		t.Error("it asks again for nothing")
+	}
+	w.must(w.db.MailDone(last.ID, "The mail server refuses this address (550 5.1.1)."))
+	c.get(membersPath).has("#invitations", "Not mailed. The mail server refuses this address (550 5.1.1).")
+
+	refusal = "Too many mails are waiting to be sent."
+	c.post(membersPath, "email", "ann@veldhuis.example", "role", "editor").leadsTo(membersPath)
+	c.get(membersPath).has("#invitations", "Not mailed. Too many mails are waiting to be sent.").has("body",
+		"It could not be mailed: hand on the link.").has("main", "Link of the invitation")
+}
+
+func TestInvitationIsHandedOnWithoutMail(t *testing.T) {
+	w := openWorld(t)
+	c := w.as(w.owner)
+	c.get(membersPath).has("main", "You get a link to hand on")
+	w.invite(c, "bram@veldhuis.example", iot.Editor)
+	if text := c.get(membersPath).Find("#invitations").Text(); !strings.Contains(text, "bram@veldhuis.example") ||
+		strings.Contains(strings.ToLower(text), "mailed") {
+		t.Errorf("%q", text)
+	}
 }

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"net/http"
-	"slices"
 
 	"thingpost/handlers"
 	"thingpost/internal/iot"
@@ -21,14 +20,17 @@ func (s *site) membersPage(w http.ResponseWriter, r *http.Request, v *visit, sta
 		return err
 	}
 	o := membersOf(v)
-	p := pages.MembersPage{At: o, Organization: v.organization, Members: members, Form: f, Roles: grantable(v), Now: s.now(),
-		MayChange: v.may(iot.ManageMembers), MayOwners: v.may(iot.ManageOrganization), You: v.account.ID}
+	p := pages.MembersPage{At: o, Mails: s.Inviter.Mails(), Organization: v.organization, Members: members, Form: f,
+		Roles: grantable(v), Now: s.now(), MayChange: v.may(iot.ManageMembers), MayOwners: v.may(iot.ManageOrganization), You: v.account.ID}
 	if p.MayChange {
 		if p.Invitations, err = s.DB.InvitationsOf(r.Context(), v.organization.Key); err != nil {
 			return err
 		}
+		if handlers.IsFragment(r, pages.InvitationsID) { // takes no link, which the page shows
+			return handlers.Render(w, r, status, pages.Invitations(p))
+		}
 		if token := s.shown.take(v.account.Key, invitationSubject+v.organization.UUID); token != "" {
-			p.Link = s.publicURL(r) + pages.InvitationLink(token.Reveal())
+			p.Link = (&iot.Invitation{Token: token}).Link(s.publicURL(r))
 		}
 	}
 	if p.Shell, err = s.shell(w, r, v, shellFor{title: "Members", here: o.Members()}); err != nil {
@@ -43,16 +45,6 @@ func grantable(v *visit) []iot.Role {
 		return iot.Roles()
 	}
 	return []iot.Role{iot.Viewer, iot.Editor, iot.Admin}
-}
-
-func mayGive(v *visit, role iot.Role) error {
-	switch {
-	case slices.Contains(grantable(v), role):
-		return nil
-	case role == iot.Owner:
-		return iot.FieldError("role", "Only an owner can make somebody an owner.")
-	}
-	return iot.FieldError("role", "Choose a role.")
 }
 
 // member finds the member of the address. Only an owner changes an owner.
@@ -84,7 +76,7 @@ func (s *site) setRole(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return err
 	}
 	role := iot.Role(f.Value("role"))
-	if err := mayGive(v, role); err != nil {
+	if err := v.organization.Role.CheckGive(role); err != nil {
 		return err
 	}
 	if err := s.DB.ChangeMember(v.organization.Key, m.Account.Key, role, v.actor()); err != nil {

@@ -23,6 +23,7 @@ type Options struct {
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
+	Inviter   *handlers.Inviter // default one that mails nothing
 	// AllowRegistration lets anybody make an account, and organizations.
 	AllowRegistration bool
 	// PublicURL is the address of the pages, without a slash at its end, for the links of
@@ -50,6 +51,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Inviter == nil {
+		o.Inviter = handlers.NewInviter(handlers.InviterOptions{Create: o.DB.CreateInvitations, Now: o.Now})
 	}
 	if o.SignIns == nil {
 		o.SignIns = handlers.NewSignIns(handlers.SignInOptions{Now: o.Now})

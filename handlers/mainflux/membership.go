@@ -140,6 +140,9 @@ type invitationJSON struct {
 	Role      iot.Role    `json:"role"`
 	ExpiresAt iot.Instant `json:"expires_at"`
 	Link      string      `json:"link"`
+	// What that system has not: what becomes of the mail.
+	Mail        iot.MailState `json:"mail,omitempty"`
+	MailFailure string        `json:"mail_failure,omitempty"`
 }
 
 // createMemberships invites people, all or none. That system makes members of them
@@ -155,6 +158,11 @@ func (s *server) createMemberships(w http.ResponseWriter, r *http.Request, c *ca
 	}
 	list := make([]*iot.Invitation, len(body.Memberships))
 	for i, m := range body.Memberships {
+		if m.Role == iot.Owner { // refused as that system does
+			if err := may(o.Role, iot.ManageOrganization); err != nil {
+				return err
+			}
+		}
 		if m.Email == "" { // an id is told of members alone
 			if _, err := s.member(r, o, m.MemberID); err != nil {
 				return err
@@ -163,12 +171,12 @@ func (s *server) createMemberships(w http.ResponseWriter, r *http.Request, c *ca
 		}
 		list[i] = &iot.Invitation{Email: m.Email, Role: m.Role}
 	}
-	if err := s.DB.CreateInvitations(o, list, c.account); err != nil {
+	if err := s.Inviter.Invite(o, list, c.account); err != nil {
 		return err
 	}
 	answer := make([]invitationJSON, len(list))
 	for i, v := range list {
-		answer[i] = invitationJSON{v.ID, o.UUID, v.Email, v.Role, v.ExpiresAt, s.PublicURL + "/invitation?token=" + v.Token.Reveal()}
+		answer[i] = invitationJSON{v.ID, o.UUID, v.Email, v.Role, v.ExpiresAt, v.Link(s.PublicURL), v.Mail, v.MailFailure}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return handlers.WriteJSON(w, http.StatusOK, map[string]any{"org_invitations": answer})

@@ -1,6 +1,9 @@
 package iot
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // Organization owns projects. Its members have a role each.
 type Organization struct {
@@ -55,6 +58,20 @@ func (r Role) Valid() bool { return r.Rights() != 0 }
 // none above the own.
 func (r Role) MayInvite(other Role) bool {
 	return r.Rights().Has(ManageMembers) && r.Rights().Has(other.Rights())
+}
+
+// CheckGive returns why a member with the role may not give others a role, by an
+// invitation or a change: invalid, about the field role, or forbidden for who may give none.
+func (r Role) CheckGive(other Role) error {
+	switch {
+	case !r.Rights().Has(ManageMembers):
+		return NewError(Forbidden, "Your role does not let you invite anybody or change roles.")
+	case !other.Valid():
+		return FieldError("role", "Choose a role. There are viewer, editor, admin and owner.")
+	case !r.MayInvite(other):
+		return FieldError("role", "Only an owner can make somebody an owner.")
+	}
+	return nil
 }
 
 // Rights returns what the role may do in the organization's projects.
@@ -203,17 +220,39 @@ func (a *Account) MayMakeOrganizations(allowRegistration bool) error {
 
 // Invitation asks a person, by email, to join an organization with a role.
 type Invitation struct {
-	ID               ID
-	OrganizationKey  int64
-	Organization     string // slug
-	OrganizationName string
-	Email            string
-	Role             Role
-	InviterKey       int64
-	InvitedBy        string // email
-	ByAdministrator  bool   // the inviter is the host's administrator
-	ExpiresAt        Instant
-	Token            Secret // opens it; known only when it is made
+	ID               ID        `json:"id"`
+	OrganizationKey  int64     `json:"-"`
+	Organization     string    `json:"organization"` // slug
+	OrganizationName string    `json:"-"`
+	Email            string    `json:"email"`
+	Role             Role      `json:"role"`
+	InviterKey       int64     `json:"-"`
+	InvitedBy        string    `json:"invited_by"` // email
+	ByAdministrator  bool      `json:"-"`          // the inviter is the host's administrator
+	ExpiresAt        Instant   `json:"expires_at"`
+	Mail             MailState `json:"mail"`
+	MailFailure      string    `json:"mail_failure"` // why it failed, for people
+	Token            Secret    `json:"-"`            // opens it; known only when it is created
+}
+
+// MailState is what became of an invitation's mail.
+type MailState string
+
+// The states of a mail.
+const (
+	MailNone    MailState = ""        // none was to be sent
+	MailSending MailState = "sending" // or waits to be tried again
+	MailSent    MailState = "sent"    // the mail server has accepted it
+	MailFailed  MailState = "failed"
+)
+
+// InvitationPath is where an invitation is answered.
+const InvitationPath = "/invitation"
+
+// Link returns the link that opens an invitation whose token is known, below a host's
+// address without a slash at its end; "" is a path.
+func (v *Invitation) Link(host string) string {
+	return host + InvitationPath + "?token=" + url.QueryEscape(v.Token.Reveal())
 }
 
 // Token lets a program act as an account for a while.

@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"github.com/a-h/templ"
+
 	"thingpost/internal/iot"
 	"thingpost/views/ui"
 )
@@ -9,6 +11,28 @@ import (
 // changes an owner.
 func (p MembersPage) mayChange(m iot.Member) bool {
 	return p.MayChange && (m.Role != iot.Owner || p.MayOwners)
+}
+
+// InvitationsID is the section of the open invitations.
+const InvitationsID = "invitations"
+
+// asking makes the section of the invitations ask again while one is being mailed.
+func (p MembersPage) asking() templ.Attributes {
+	for _, i := range p.Invitations {
+		if i.Mail == iot.MailSending {
+			return templ.Attributes{"hx-get": p.At.Members(), "hx-trigger": "every 3s", "hx-target": "this", "hx-swap": "outerHTML",
+				"hx-disinherit": "*"}
+		}
+	}
+	return nil
+}
+
+// howInvited says what the form does.
+func (p MembersPage) howInvited() string {
+	if p.Mails {
+		return "They are mailed a link, for seven days and one use. You see it too, once. They set their own password, or sign in, and accept."
+	}
+	return "You get a link to hand on, for seven days and one use. They set their own password, or sign in, and accept."
 }
 
 func roleOptions(roles []iot.Role) []ui.Option {

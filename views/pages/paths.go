@@ -19,7 +19,6 @@ const (
 	NewProjectPath    = "/projects/new"
 	DocumentationPath = "/api/v1/openapi.json"
 	AccountNamePath   = "/settings/name"
-	InvitationPath    = "/invitation"
 	StylePath         = "/settings/style" // only where it was asked for
 )
 
@@ -41,9 +40,6 @@ func (o Organization) Members() string { return o.below("members") }
 
 // RevokeInvitation asks before an invitation is revoked; a POST does it.
 func (o Organization) RevokeInvitation(id string) string { return o.below("invitations", id, "revoke") }
-
-// InvitationLink is where an invitation is answered by whoever has its token.
-func InvitationLink(token string) string { return withQuery(InvitationPath, "token", token) }
 
 // AnswerInvitation is where an account answers an invitation of its own.
 func AnswerInvitation(id string) string { return "/settings/invitations/" + url.PathEscape(id) }
