@@ -122,7 +122,7 @@ func TestDevicePageShowsItsTraffic(t *testing.T) {
 	w.send(`{"type":"iottly","payload":"not wanted"}`)
 	w.send("{\"payload\":{\n  \"long\": \"" + strings.Repeat("é", 400) + "\"}}")
 	p := c.fragment(devicePath, "device-traffic").is(200).lacks("h1")
-	p.has(".chip", "alarms").has("tbody", `{"vwc":11.42}`).has("tbody", "1 webhook").has("tbody", "nobody").has("tbody", "…").has("tbody",
+	p.has(".chip", "alarms").has("tbody", `{"vwc":11.42}`).has("tbody", "1 webhook").has("tbody", "no webhook").has("tbody", "…").has("tbody",
 		"Delivered").has("tbody", "200")
 	if strings.Contains(p.body, "\ufffd") {
 		t.Error("a payload is cut within a character")

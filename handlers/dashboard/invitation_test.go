@@ -60,7 +60,7 @@ func TestInvitationOfSomebodyNew(t *testing.T) {
 		t.Errorf("the role is %q", role)
 	}
 	again := w.anonymous()
-	again.get(invitationPath(token)).is(404).has("main", "not open any more")
+	again.get(invitationPath(token)).is(404).has("main", "no longer open")
 	again.post("/invitation", "token", token, "name", "Eve", "password", password).is(404)
 	for _, no := range []string{"", "tpt_guess"} {
 		again.get(invitationPath(no)).is(404)

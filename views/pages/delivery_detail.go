@@ -146,9 +146,12 @@ func (p DeliveryDetail) stats() []ui.Stat {
 			{Label: "Waiting for", Small: true, Parts: ui.DurationParts(p.Now.Sub(d.CreatedAt)),
 				More: say(words("since "), ui.Clock(d.CreatedAt, p.Now))}}
 	}
+	whole := ui.Stat{Label: "Total time", Small: true, Parts: ui.DurationParts(d.EndedAt.Sub(d.CreatedAt)), Note: "from receipt to delivery"}
+	if d.Status != iot.Delivered {
+		whole.Note = "from receipt to the end"
+	}
 	return []ui.Stat{status, {Label: StatusOf(d.Status).Label, Body: ui.Ago(d.EndedAt, p.Now), More: say(words("at "), ui.Clock(d.EndedAt, p.Now))},
-		attempts,
-		{Label: "Total time", Small: true, Parts: ui.DurationParts(d.EndedAt.Sub(d.CreatedAt)), Note: "from receipt to delivery"}}
+		attempts, whole}
 }
 
 func lastWord(d *iot.Delivery) string {

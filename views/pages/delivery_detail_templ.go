@@ -1005,12 +1005,12 @@ func deliveryAttempt(p DeliveryDetail, a *iot.Attempt) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if a.Response != nil {
-			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Response", Body: attemptResponse(a)}, ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "As curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Response", Body: attemptResponse(a)}, ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "As curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

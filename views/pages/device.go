@@ -57,7 +57,7 @@ func snippet(payload []byte) string {
 // wanted says how many webhooks got a message.
 func wanted(n int) string {
 	if n == 0 {
-		return "nobody"
+		return "no webhook"
 	}
 	return ui.Plural(int64(n), "webhook", "webhooks")
 }

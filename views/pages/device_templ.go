@@ -802,7 +802,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "profile", Label: "Profile", Value: p.Form.Value("profile"), Options: profileOptions(p.Profiles), Help: "Sets whether its messages go to webhooks and whether they are kept.", Error: p.Form.Error("profile")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "profile", Label: "Profile", Value: p.Form.Value("profile"), Options: profileOptions(p.Profiles), Help: "The profile sets whether messages go to webhooks and whether they are kept.", Error: p.Form.Error("profile")}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

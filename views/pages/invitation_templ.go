@@ -85,7 +85,7 @@ func Join(p InvitationPage) templ.Component {
 					ui.Fact{Term: "For", Value: p.Invitation.Email},
 					ui.Fact{Term: "Invited by", Value: p.Invitation.InvitedBy},
 					ui.Fact{Term: "Role", Value: RoleName(p.Invitation.Role)},
-					ui.Fact{Term: "Open until", Body: ui.Date(p.Invitation.ExpiresAt, p.Now)},
+					ui.Fact{Term: "Expires", Body: ui.Date(p.Invitation.ExpiresAt, p.Now)},
 				).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -458,7 +458,7 @@ func ownInvitations(list []iot.Invitation, now iot.Instant) templ.Component {
 								ui.Fact{Term: "Organization", Value: i.OrganizationName},
 								ui.Fact{Term: "Role", Value: RoleName(i.Role)},
 								ui.Fact{Term: "Invited by", Value: i.InvitedBy},
-								ui.Fact{Term: "Open until", Body: ui.Date(i.ExpiresAt, now)},
+								ui.Fact{Term: "Expires", Body: ui.Date(i.ExpiresAt, now)},
 							).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err

@@ -243,9 +243,11 @@ func failingWords(w *iot.Webhook, now iot.Instant) []templ.Component {
 	case 1:
 		times = "Once, at "
 	}
-	what, advice, ok := strings.Cut(Plain(w.Health.LastError), ": ")
-	if ok {
-		advice = ": " + advice
+	what, advice := Plain(w.Health.LastError), ""
+	for _, mark := range []string{": ", "; "} { // what went wrong, then what to do
+		if i := strings.Index(what, mark); i >= 0 {
+			what, advice = what[:i], what[i:]+advice
+		}
 	}
 	return []templ.Component{strong(what), words(advice + " "), muted(times), ui.Clock(w.Health.Since, now), words(".")}
 }

@@ -293,7 +293,7 @@ func formatHelp(p WebhookFormPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "See what a body looks like.")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "The format of the request body.")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
