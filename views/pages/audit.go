@@ -101,11 +101,14 @@ func auditText(action string) string {
 }
 
 // phoneIf gives a text a line of its own on phones, and nothing none.
-func phoneIf(text string) ui.Phone {
-	if text == "" {
-		return ui.PhoneOff
+func phoneIf(text string) ui.Phone { return phoneWhen(text != "") }
+
+// phoneWhen gives a cell that holds something a line of its own on phones.
+func phoneWhen(holds bool) ui.Phone {
+	if holds {
+		return ui.PhoneFull
 	}
-	return ui.PhoneFull
+	return ui.PhoneOff
 }
 
 func (p AuditPage) pager() ui.PagerProps {

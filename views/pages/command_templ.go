@@ -295,7 +295,7 @@ func commandRow(p CommandsPage, c *iot.Command) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Td(ui.TdProps{Wrap: true, Phone: ui.PhoneFull}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Td(ui.TdProps{Wrap: true, Tall: true, Phone: ui.PhoneFull}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -303,7 +303,7 @@ func commandRow(p CommandsPage, c *iot.Command) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.TdText(commandProgress(c), ui.TdProps{Wrap: true, Phone: ui.PhoneFull}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.TdText(commandProgress(c), ui.TdProps{Wrap: true, Tall: true, Phone: ui.PhoneFull}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -331,7 +331,7 @@ func commandRow(p CommandsPage, c *iot.Command) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if p.CanStop && c.Running() {
+				if p.stoppable(c) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<form method=\"post\" action=\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -360,7 +360,7 @@ func commandRow(p CommandsPage, c *iot.Command) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Td(ui.TdProps{Num: true, Phone: ui.PhoneEnd}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Td(ui.TdProps{Num: true, Phone: phoneWhen(p.stoppable(c))}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
