@@ -234,7 +234,7 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 			}
 			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 				slog.Any("error", err))
-			s.fail(w, r, iot.NewError(iot.Unavailable, "Thingpost cannot read its database at the moment. Try again in a moment."))
+			s.fail(w, r, iot.NewError(iot.Unavailable, "Thingpost cannot read its database at the moment. Try again shortly."))
 			return
 		}
 		if a != nil {
