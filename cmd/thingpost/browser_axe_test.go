@@ -103,8 +103,8 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	c.call("POST", "/projects/long-words/devices/"+strings.Repeat("a", 36)+"/messages", map[string]any{"payload": 1}, 202, nil)
 	b.open("/projects/long-words/inspector")
 	b.sees("POST")
-	c.call("POST", "/projects/long-words/webhooks", map[string]any{"id": "signed", "description": "Signed", "url": "https://receiver.example/in", "type": "user",
-		"signed": true, "format": "protobuf"}, 201, nil)
+	c.call("POST", "/projects/long-words/webhooks", map[string]any{"id": "signed", "description": "Signed",
+		"url": "https://receiver.example/in", "type": "user", "signed": true, "format": "protobuf"}, 201, nil)
 	b.open("/projects/long-words/webhooks/signed")
 	b.unfolds()
 	b.sees("they always reject Protocol Buffers")
@@ -160,7 +160,7 @@ func (b *browser) invites(email string) string {
 	link, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`(async (email) => {
 		const members = document.querySelector("main a[href$='/members']").getAttribute("href");
 		const form = new URLSearchParams({ email, role: "viewer" });
-		const page = await (await fetch(members.replace(/members$/, "invitations"), { method: "POST", body: form })).text();
+		const page = await (await fetch(members, { method: "POST", body: form })).text();
 		return new DOMParser().parseFromString(page, "text/html").getElementById("new-invitation").value;
 	})(`+string(address)+`)`, chromedp.EvalAwaitPromise))
 	must(b.t, err)

@@ -52,7 +52,8 @@ func TestPushDownlinkByForm(t *testing.T) {
 	c.post(form, "payload", "[1]", "as", "decoded", "priority", "LOW", "f_port", "1").faulty("payload", "Must be an object.")
 	c.post(form, "payload", "?", "as", "base64", "priority", "LOW", "f_port", "x").faulty("payload", "Must be base64").faulty("f_port",
 		"Must be a number")
-	c.post(form, "payload", "1", "as", "morse", "priority", "URGENT").faulty("as", "Must be one of the list.").faulty("priority", "Must be one of the list.")
+	c.post(form, "payload", "1", "as", "morse", "priority", "URGENT").faulty("as", "Must be one of the list.").
+		faulty("priority", "Must be one of the list.")
 	for _, as := range [][2]string{{"hex", "BE ef"}, {"base64", "vu8="}, {"decoded", `{"n":1.50}`}, {"json", ` "open" `}} {
 		c.post(form, "payload", as[1], "as", as[0], "priority", "HIGHEST", "f_port", "15", "confirmed", "on").leadsTo(devicePath)
 	}

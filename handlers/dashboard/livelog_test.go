@@ -84,7 +84,8 @@ func TestDeliveryInTheDrawer(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, at(name)+"/retry", nil)
 		return c.do(r, []string{"HX-Request", "true", "HX-Target", target})
 	}
-	retry("retrying", ui.DrawerID).is(200).has("#delivery-drawer", "Retrying").has(`[hx-swap-oob="beforeend:#toasts"]`, "Thingpost retries the delivery now.")
+	retry("retrying", ui.DrawerID).is(200).has("#delivery-drawer", "Retrying").has(`[hx-swap-oob="beforeend:#toasts"]`,
+		"Thingpost retries the delivery now.")
 	retry("failed", ui.ToastsID).is(200).has(".toast", "The message is sent again as a new delivery.").lacks("main")
 }
 

@@ -77,8 +77,8 @@ func (s *site) addressCheck(r *http.Request) ui.Check {
 	if err == nil && (u.Scheme == "https" || isOwnMachine(u.Hostname())) {
 		return ui.Check{Text: "People reach Thingpost at " + u.Scheme + "://" + u.Host}
 	}
-	return ui.Check{No: true, Text: "People reach Thingpost without TLS", Note: "Passwords and keys are sent unencrypted. Set a certificate with " +
-		"-tls-cert, or use a proxy with TLS and -public-url."}
+	return ui.Check{No: true, Text: "People reach Thingpost without TLS", Note: "Passwords and keys are sent unencrypted. " +
+		"Set a certificate with -tls-cert, or use a proxy with TLS and -public-url."}
 }
 
 // isOwnMachine reports whether a host's name never leaves the machine.

@@ -50,7 +50,7 @@ func (s *site) listTemplates(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	all := s.Templates.Templates()
 	p := pages.TemplatesPage{Project: v.in(), Search: search, Kind: kind, Kinds: s.Templates.Kinds(), All: len(all),
-		CanEdit: v.may(iot.ChangeSettings)}
+		CanAdd: v.may(iot.ChangeSettings) && len(hooks) < s.Limits.Webhooks}
 	for _, t := range s.Templates.Search(search, kind) {
 		p.Cards = append(p.Cards, pages.TemplateCard{Template: t, Hue: slices.Index(all, t),
 			InUse: slices.ContainsFunc(hooks, func(h *iot.Webhook) bool { return h.Template == t.ID })})

@@ -114,15 +114,19 @@ func TestTemplatesWhereNoWebhookFitsOrNobodyMay(t *testing.T) {
 	w := openWorld(t)
 	viewer := w.as(w.member("viewer@veldhuis.example", iot.Viewer))
 	viewer.get(gallery).is(200).lacks(`a[href$="/webhooks/new"]`)
-	viewer.get(gallery+"/datacake").is(200).reads("main", "An editor of the project can create a webhook from it").has("main fieldset[disabled]",
-		"").lacks(`#webhook-form .btn`)
+	viewer.get(gallery+"/datacake").is(200).reads("main", "An editor of the project can create a webhook from it").
+		has("main fieldset[disabled]",
+			"").lacks(`#webhook-form .btn`)
 	viewer.post(gallery+"/datacake", "description", "x", "fields.token", "t").is(http.StatusForbidden)
 
 	c := w.as(w.owner)
 	form := c.get(gallery + "/datacake").values()
+	const newLink = `main a[href$="/webhooks/new"]`
+	c.get(gallery).is(200).has(newLink, "Start without one")
 	for range 4 {
 		c.post(gallery+"/datacake", with(form, "fields.token", "t")...).leadsTo("/projects/greenhouse-north/webhooks")
 	}
 	c.get(gallery+"/datacake").is(200).reads("main", "all are in use")
+	c.get(gallery).is(200).lacks(newLink)
 	c.post(gallery+"/datacake", with(form, "fields.token", "t")...).is(http.StatusConflict).reads("main", "all that this host allows")
 }

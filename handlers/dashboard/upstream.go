@@ -68,8 +68,9 @@ func (s *site) confirmRemoveUpstream(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Remove the upstream", here: v.in().Settings()}, http.StatusOK, ui.ConfirmProps{
-		Title:  "Keep downlinks here?",
-		Lead:   "They are no longer forwarded to " + hostOf(h.URL) + ". Downlinks that have not reached it are not sent. Devices fetch new ones here.",
+		Title: "Keep downlinks here?",
+		Lead: "They are no longer forwarded to " + hostOf(h.URL) +
+			". Downlinks that have not reached it are not sent. Devices fetch new ones here.",
 		Action: v.in().RemoveUpstream(), Confirm: "Remove the upstream", Icon: ui.IconTrash, Danger: true, Keep: "Keep it",
 		Back: v.in().Settings(),
 	})

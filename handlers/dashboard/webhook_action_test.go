@@ -71,7 +71,8 @@ func TestDeleteSaysWhatIsLost(t *testing.T) {
 	for range 3 {
 		w.send(`{"payload":1}`)
 	}
-	c.get(one+"/delete").reads("h1", "Delete ERP goods-in?").reads("form", "The webhook is deleted, and its 3 pending deliveries are cancelled.")
+	c.get(one+"/delete").reads("h1", "Delete ERP goods-in?").
+		reads("form", "The webhook is deleted, and its 3 pending deliveries are cancelled.")
 	c.fragment(one+"/delete", "dialog").reads("h2", "Delete ERP goods-in?").lacks("h1")
 	c.post(one + "/delete").leadsTo(panel)
 	c.get(panel).reads("#webhooks", "0 of 5").reads("#toasts", "ERP goods-in was deleted.")

@@ -37,6 +37,7 @@ func TestSigningSaysWhichLibrariesCannotVerify(t *testing.T) {
 	saved := with(form, "description", "Bytes", "signed", "on", "format", "protobuf")
 	c.post(panel+"/new", saved...).leadsTo(panel + "/bytes")
 	p := c.get(panel + "/bytes").is(200)
-	p.reads("#webhook-form "+note, "they always reject Protocol Buffers").reads("#webhook-preview "+note, "they always reject Protocol Buffers")
+	p.reads("#webhook-form "+note, "they always reject Protocol Buffers").
+		reads("#webhook-preview "+note, "they always reject Protocol Buffers")
 	c.get(panel + "/" + w.webhook.ID).is(200).lacks(note)
 }

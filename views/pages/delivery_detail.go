@@ -150,8 +150,8 @@ func (p DeliveryDetail) stats() []ui.Stat {
 	if d.Status != iot.Delivered {
 		whole.Note = "from receipt to the end"
 	}
-	return []ui.Stat{status, {Label: StatusOf(d.Status).Label, Body: ui.Ago(d.EndedAt, p.Now), More: say(words("at "), ui.Clock(d.EndedAt, p.Now))},
-		attempts, whole}
+	return []ui.Stat{status, {Label: StatusOf(d.Status).Label, Body: ui.Ago(d.EndedAt, p.Now),
+		More: say(words("at "), ui.Clock(d.EndedAt, p.Now))}, attempts, whole}
 }
 
 func lastWord(d *iot.Delivery) string {

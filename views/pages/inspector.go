@@ -145,7 +145,8 @@ func inspectionBody(x *iot.Inspection) (tokens []ui.Token, note string) {
 	}
 	size := ui.Bytes(x.SizeBytes)
 	if !utf8.Valid(x.Body) && (!x.Truncated() || !utf8.Valid(trimRune(x.Body))) {
-		return ui.PlainText(hex.Dump(x.Body[:min(len(x.Body), dumped)])), "Not text. The bytes are shown, at most the first 4 KiB of " + size + "."
+		return ui.PlainText(hex.Dump(x.Body[:min(len(x.Body), dumped)])),
+			"Not text. The bytes are shown, at most the first 4 KiB of " + size + "."
 	}
 	if x.Truncated() {
 		return ui.PlainText(Plain(string(trimRune(x.Body)))), "Truncated. This is the first 64 KiB of " + size + "."

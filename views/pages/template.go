@@ -26,7 +26,7 @@ type TemplatesPage struct {
 	Kinds   []string // the kinds to choose from
 	All     int      // templates that there are
 	Cards   []TemplateCard
-	CanEdit bool
+	CanAdd  bool // the reader can add a webhook, and there is room for one
 }
 
 // TemplateCard is a template in the gallery.

@@ -67,7 +67,7 @@ func Templates(p TemplatesPage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if p.CanEdit {
+				if p.CanAdd {
 					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Start without one", Icon: ui.IconPlus, Variant: ui.Outline, Href: p.Project.NewWebhook()}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
