@@ -226,7 +226,7 @@ func TestBrowserLogDrawer(t *testing.T) {
 	s.hasRows(3)
 	s.sees("503")
 	s.click(firstRow, "")
-	s.sees("Next try", "503 is tried again")
+	s.sees("Next try", "503 is retried")
 	s.at(logPage)
 	s.receiver.answers(http.StatusOK)
 	s.press("Retry now")
@@ -255,7 +255,7 @@ func TestBrowserLogRangeIsTypedInTheReadersZone(t *testing.T) {
 	s.open(logPage)
 	s.hasRows(1)
 	s.press("Time")
-	s.sees("In the time of Asia/")
+	s.sees("Time zone: Asia/")
 	js[bool](s.browser, `() => {
 		const field = document.querySelector("[name=since]");
 		field.value = "2026-01-01T10:00";

@@ -115,7 +115,7 @@ func (s *story) setsUp() {
 	must(s.t, chromedp.Do(s.ctx, chromedp.Reload()))
 	s.lacks(key)
 	s.open(link) // works once
-	s.sees("This Thingpost is set up already.")
+	s.sees("This Thingpost is already set up")
 	s.forgive("403")
 	s.open("/projects/greenhouse-north")
 }
@@ -243,13 +243,13 @@ func (s *story) replays() {
 	s.t.Helper()
 	before := s.receiver.count()
 	s.open("/projects/greenhouse-north/deliveries?status=delivered")
-	s.sees("3 match")
+	s.sees("3 results")
 	s.press("Replay all…")
 	s.sees("Replay 3 deliveries?")
 	s.press("Replay 3")
 	until(s.t, "the three have arrived again", func() bool { return s.receiver.count() == before+3 })
 	s.open("/projects/greenhouse-north/deliveries?status=delivered")
-	s.follows("6 match")
+	s.follows("6 results")
 }
 
 // follows waits until the page shows the words: by itself, or without scripts
@@ -276,7 +276,7 @@ func (s *story) pauses() {
 	s.press("Pause")
 	s.sees("Paused by you", "Paused by Ada Byron on", "“the ERP moves house”")
 	s.press("Resume")
-	s.sees("ERP goods-in goes on.", "Healthy")
+	s.sees("ERP goods-in was resumed.", "Healthy")
 	s.lacks("moves house")
 }
 
