@@ -135,7 +135,7 @@ func (d *DB) Invitation(ctx context.Context, token iot.Secret) (*iot.Invitation,
 
 func orNoInvitation(err error) error {
 	if isNoRow(err) {
-		return iot.NewError(iot.NotFound, "This invitation is not open any more: it was accepted, declined, replaced or revoked, or is older "+
+		return iot.NewError(iot.NotFound, "This invitation is no longer open. It was accepted, declined, replaced or revoked, or is older "+
 			"than seven days. Ask for a new one.")
 	}
 	return translate("read invitation", err)

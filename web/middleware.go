@@ -100,8 +100,25 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	}
 	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.String("method", r.Method),
 		slog.String("path", loggedPath(r.URL.Path)), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(handlers.RequestIDHeader)+".",
-		http.StatusInternalServerError)
+	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified"} {
+		w.Header().Del(name) // of the answer that is not given
+	}
+	s.fail(w, r, fmt.Errorf("panic: %v", v))
+}
+
+// fail answers with an error: people with a page, programs in JSON.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	first := firstOf(r.URL.Path)
+	if _, ok := s.segments[first]; s.o.Failure != nil && (!ok || first == "embed") {
+		s.o.Failure(w, r, err)
+		return
+	}
+	e := handlers.ErrorOf(err)
+	if e.Code == iot.Internal {
+		e.Message += " The request's id is " + w.Header().Get(handlers.RequestIDHeader) + "."
+	}
+	handlers.SetRetryAfter(w.Header(), e.Code)
+	writeError(w, iot.NewError(e.Code, e.Message), handlers.StatusOf(err))
 }
 
 // loggedPath leaves out what in a path is a secret by itself: the link to an
@@ -189,15 +206,15 @@ func setReadDeadline(w http.ResponseWriter, r *http.Request) {
 
 // newCrossOrigin refuses changes that come from another site's pages. The
 // public URL is ours too, where a proxy in front changes the Host header.
-func newCrossOrigin(publicURL string) *http.CrossOriginProtection {
+func (s *Server) newCrossOrigin() *http.CrossOriginProtection {
 	p := http.NewCrossOriginProtection()
-	if publicURL != "" {
+	if s.o.PublicURL != "" {
 		// An address that is no origin is told where options are checked.
-		_ = p.AddTrustedOrigin(publicURL)
+		_ = p.AddTrustedOrigin(s.o.PublicURL)
 	}
-	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "This form was sent from another site, so nothing was changed. Open Thingpost's own page and send it from there. "+
-			"If it was Thingpost's own page, start it with -public-url and the address that browsers use.", http.StatusForbidden)
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, iot.NewError(iot.Forbidden, "This form was sent from another site, so nothing was changed. Send it from Thingpost’s own "+
+			"page. If it was Thingpost’s own page, the operator must start Thingpost with -public-url and the address that browsers use."))
 	}))
 	return p
 }
@@ -217,7 +234,7 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 			}
 			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 				slog.Any("error", err))
-			http.Error(w, "Thingpost cannot read its database just now. Try again in a moment.", http.StatusServiceUnavailable)
+			s.fail(w, r, iot.NewError(iot.Unavailable, "Thingpost cannot read its database at the moment. Try again shortly."))
 			return
 		}
 		if a != nil {

@@ -28,6 +28,8 @@ type Options struct {
 	Mainflux  http.Handler // Mainflux's dialect: every path that begins with one of its names
 	Inlets    http.Handler // messages of other systems: below /in
 	Dashboard http.Handler // pages: all that is neither a file nor a program's
+	// Failure shows people an error that kept a request from the dashboard; nil answers in JSON.
+	Failure   func(w http.ResponseWriter, r *http.Request, err error)
 	Static    http.Handler // below /static
 	Inspector http.Handler // below /inspect: requests from anywhere, kept and shown
 	// Metrics answers /metrics to those who have the token; without a token it is
@@ -58,6 +60,7 @@ type Server struct {
 	o           Options
 	headers     answerHeaders
 	crossOrigin func(http.Handler) http.Handler
+	segments    map[string]http.Handler // see siteMap
 	handler     http.Handler
 	idPrefix    string
 	requests    atomic.Uint64
@@ -76,9 +79,10 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, headers: newAnswerHeaders(), crossOrigin: newCrossOrigin(o.PublicURL).Handler,
-		idPrefix: strings.ToLower(rand.Text()[:8]) + "-"}
-	s.handler = s.outer(s.siteMap())
+	s := &Server{o: o, headers: newAnswerHeaders(), idPrefix: strings.ToLower(rand.Text()[:8]) + "-"}
+	s.crossOrigin = s.newCrossOrigin().Handler
+	m := s.siteMap()
+	s.segments, s.handler = m.segments, s.outer(m)
 	return s
 }
 

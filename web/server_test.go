@@ -106,6 +106,41 @@ func TestPanicAnswers500AndTheServerGoesOn(t *testing.T) {
 	}
 }
 
+// TestErrorsBeforeTheDashboard looks at who gets a page about an error, and who gets JSON.
+func TestErrorsBeforeTheDashboard(t *testing.T) {
+	fall := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1")
+		panic("of a handler")
+	})
+	s := newSite(t, false, func(o *web.Options) {
+		o.API, o.Mainflux, o.Inspector = fall, fall, fall
+		o.Failure = func(w http.ResponseWriter, _ *http.Request, err error) {
+			w.WriteHeader(handlers.StatusOf(err))
+			_, _ = w.Write([]byte("<main>" + handlers.ErrorOf(err).Message))
+		}
+	})
+	session := s.signIn(t)
+	must(t, s.db.Close()) // so that no session can be read
+	const page, program = "<main>", `{"error":{"code":"internal"`
+	for _, c := range []struct {
+		method, path, header string
+		status               int
+		begins, says         string
+	}{
+		{http.MethodGet, "/panic", "Accept: */*", http.StatusInternalServerError, page, "Something went wrong"},
+		{http.MethodGet, "/api/v1/x", "Accept: text/html", http.StatusInternalServerError, program, "The request's id is "},
+		{http.MethodGet, "/things/x", "Accept: text/html", http.StatusInternalServerError, program, "Something went wrong"},
+		{http.MethodGet, "/inspect/x", "Accept: text/html", http.StatusInternalServerError, program, "Something went wrong"},
+		{http.MethodPost, "/sign-in", "Sec-Fetch-Site: cross-site", http.StatusForbidden, page, "from another site"},
+		{http.MethodGet, "/", "Cookie: " + session[0].String(), http.StatusServiceUnavailable, page, "cannot read its database"},
+	} {
+		resp, body := s.do(t, c.method, c.path, nil, c.header)
+		if resp.code != c.status || !strings.HasPrefix(body, c.begins) || !strings.Contains(body, c.says) {
+			t.Errorf("%s %s: %s %s", c.method, c.path, resp.status, body)
+		}
+	}
+}
+
 func TestMetricsNeedTheToken(t *testing.T) {
 	s := newSite(t, false, func(o *web.Options) {
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "figures") })

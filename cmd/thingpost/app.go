@@ -159,6 +159,7 @@ func (a *app) wire() {
 			AllowRegistration: a.config.First.AllowRegistration, Now: a.now, Log: a.log}),
 		TTS:      tts.New(a.dialect),
 		Mainflux: a.mainflux(webhooks, passwords, signIns, inviter),
+		Failure:  dashboard.Failure,
 		Dashboard: dashboard.New(dashboard.Options{DB: a.db, Ingest: a.ingest, Downlinks: a.queues, Webhooks: webhooks, Passwords: passwords,
 			SignIns: signIns, Inviter: inviter, Sessions: sessions, Hub: a.hub, Policy: policy,
 			SetupToken: a.setUp, PublicURL: a.config.HTTP.PublicURL, AllowRegistration: a.config.First.AllowRegistration, Limits: a.db.Limits(),

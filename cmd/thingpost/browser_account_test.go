@@ -16,7 +16,7 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 			b.open("/projects/new")
 			b.at("/sign-in")
 			b.signsIn("wrong horse battery")
-			b.sees("Email and password do not go together.")
+			b.sees("Wrong email or password.")
 			b.forgive("422")
 			if got := value[string](b, `document.activeElement.name`); scripts && got != "password" {
 				t.Errorf("the focus is on %q, want the first bad field", got)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,7 +82,7 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	b.open("/sign-in")
 	both("/sign-in")
 	b.signsIn("wrong horse battery")
-	b.sees("Email and password do not go together.")
+	b.sees("Wrong email or password.")
 	b.forgive("422")
 	both("/sign-in, refused")
 	b.signsIn("correct horse battery")
@@ -97,11 +98,16 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	c.call("DELETE", "/projects/empty", nil, 204, nil)
 	fillProject(t, c)
 	b.open("/projects/long-words/inspector")
-	b.press("Make it, with a webhook that sends there")
-	b.lacks("Make the address alone")
+	b.press("Create inspector and webhook")
+	b.lacks("Create address only")
 	c.call("POST", "/projects/long-words/devices/"+strings.Repeat("a", 36)+"/messages", map[string]any{"payload": 1}, 202, nil)
 	b.open("/projects/long-words/inspector")
 	b.sees("POST")
+	c.call("POST", "/projects/long-words/webhooks", map[string]any{"id": "signed", "description": "Signed",
+		"url": "https://receiver.example/in", "type": "user", "signed": true, "format": "protobuf"}, 201, nil)
+	b.open("/projects/long-words/webhooks/signed")
+	b.unfolds()
+	b.sees("they always reject Protocol Buffers")
 	link := b.makesEmbed("/projects/long-words")
 	b.open("/projects/long-words")
 	kinds := map[string]bool{}
@@ -121,6 +127,20 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	b.open("/setup?token=none")
 	b.forgive("403")
 	both("/setup, refused")
+	invitation := b.invites("grace@example.org")
+	b.open(invitation)
+	b.sees("This invitation is for someone else.")
+	b.forgive("403")
+	both("/invitation, as another")
+	b.press("Sign out")
+	b.at("/sign-in")
+	b.open(invitation)
+	b.sees("Create account and join")
+	both("/invitation, of somebody new")
+	b.open("/invitation?token=none")
+	b.sees("no longer open")
+	b.forgive("404")
+	both("/invitation, not open")
 	must(t, chromedp.Do(b.ctx, chromedp.EmulateViewport(400, 700)))
 	b.open(link)
 	both("the embedded log")
@@ -131,14 +151,33 @@ func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	both("the embedded delivery")
 }
 
+// invites invites somebody to the first organization, and returns the link.
+func (b *browser) invites(email string) string {
+	b.t.Helper()
+	b.open("/settings")
+	address, err := json.Marshal(email)
+	must(b.t, err)
+	link, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`(async (email) => {
+		const members = document.querySelector("main a[href$='/members']").getAttribute("href");
+		const form = new URLSearchParams({ email, role: "viewer" });
+		const page = await (await fetch(members, { method: "POST", body: form })).text();
+		return new DOMParser().parseFromString(page, "text/html").getElementById("new-invitation").value;
+	})(`+string(address)+`)`, chromedp.EvalAwaitPromise))
+	must(b.t, err)
+	if !strings.HasPrefix(link, b.url+"/invitation?") {
+		b.t.Fatalf("the link of an invitation is %q", link)
+	}
+	return link
+}
+
 // makesEmbed makes a link to an embedded log by its form, and returns it.
 func (b *browser) makesEmbed(project string) string {
 	b.t.Helper()
 	b.open(project + "/embeds")
 	b.fill("Name", "Customer portal")
-	b.fill("Sites that may show it", "https://portal.example")
-	b.press("Make the link")
-	b.sees("Whoever has it can read the log")
+	b.fill("Sites that can show it", "https://portal.example")
+	b.press("Create link")
+	b.sees("Anyone with this link can read the log")
 	return value[string](b, `document.getElementById("new-embed").value`)
 }
 

@@ -66,7 +66,7 @@ func TestBrowserDemo(t *testing.T) {
 	b.sees("4 of 5 webhooks", "Paused by you")
 	b.takes("webhooks")
 	b.open(tried)
-	b.sees("Timeline", "Attempt 2", "Why it goes here")
+	b.sees("Timeline", "Attempt 2", "Why this webhook")
 	b.takes("delivery")
 	b.hearOut() // before the page loses its stream of events
 	if status := p.end(t, syscall.SIGTERM); status != 0 {

@@ -174,7 +174,7 @@ func TestBrowserLogByKeyboardAlone(t *testing.T) {
 		return value[string](s.browser, `document.querySelector("dialog.drawer[open] .mono")?.textContent ?? ""`)
 	}
 	s.await("the drawer shows the delivery", func() bool { return strings.HasSuffix(list[1], "/"+drawer()) && drawer() != "" })
-	s.sees("soil-probe-07 to ERP goods-in", "Attempt 1", "Nothing: the receiver took it.")
+	s.sees("soil-probe-07 to ERP goods-in", "Attempt 1", "Nothing. The receiver accepted it.")
 	s.types("j")
 	s.await("the drawer shows the next one", func() bool { return strings.HasSuffix(list[2], "/"+drawer()) })
 	s.types(kb.Escape)
@@ -190,11 +190,11 @@ func TestBrowserLogByKeyboardAlone(t *testing.T) {
 	s.receiver.answers(http.StatusOK)
 	s.types("j")
 	s.types("r")
-	s.sees("It is tried now.")
+	s.sees("Thingpost retries the delivery now.")
 	until(t, "it is tried again", func() bool { return s.receiver.count() > tried })
 	s.types(kb.Escape)
 	s.types("e")
-	s.sees("No delivery matches")
+	s.sees("No deliveries match")
 	s.at(logPage)
 	if got := value[string](s.browser, "location.search"); got != "?status=failed" {
 		t.Errorf("errors only are at %q", got)
@@ -226,17 +226,17 @@ func TestBrowserLogDrawer(t *testing.T) {
 	s.hasRows(3)
 	s.sees("503")
 	s.click(firstRow, "")
-	s.sees("Next try", "503 is tried again")
+	s.sees("Next try", "503 is retried")
 	s.at(logPage)
 	s.receiver.answers(http.StatusOK)
 	s.press("Retry now")
-	s.sees("It is tried now.", "Nothing: the receiver took it.", "Attempt 2") // by itself
+	s.sees("Thingpost retries the delivery now.", "Nothing. The receiver accepted it.", "Attempt 2") // by itself
 	s.at(logPage)
 	s.press("Older (j)")
 	s.sees("Attempt 1")
 	s.lacks("Attempt 2")
 	s.press("Close (Esc)")
-	s.lacks("Nothing: the receiver took it.")
+	s.lacks("Nothing. The receiver accepted it.")
 	s.points("h1")
 	s.sees("Delivered")
 	// Where there is no room for both, the row leads to its page.
@@ -255,7 +255,7 @@ func TestBrowserLogRangeIsTypedInTheReadersZone(t *testing.T) {
 	s.open(logPage)
 	s.hasRows(1)
 	s.press("Time")
-	s.sees("In the time of Asia/")
+	s.sees("Time zone: Asia/")
 	js[bool](s.browser, `() => {
 		const field = document.querySelector("[name=since]");
 		field.value = "2026-01-01T10:00";
@@ -288,14 +288,14 @@ func TestBrowserLogLosesTheConnectionAndHeals(t *testing.T) {
 	s := openLog(t, 2)
 	s.hasRows(2)
 	s.server.end(t, syscall.SIGTERM)
-	s.sees("The connection is lost.")
+	s.sees("Connection lost.")
 	u, err := url.Parse(s.server.url)
 	must(t, err)
 	s.server = serve(t, nil, "-data", s.data, "-allow-networks", "127.0.0.0/8,::1/128", "-listen", u.Host)
 	s.sent = s.receiver.count()
 	s.send(1)
 	s.hasRows(3)
-	s.lacks("The connection is lost.")
+	s.lacks("Connection lost.")
 	s.forgiveLoss()
 	s.send(1)
 	s.hasRows(4) // the stream lives again

@@ -83,6 +83,12 @@ func fillProject(t *testing.T, c *apiClient) {
 		c.call("GET", at+"/deliveries", nil, 200, &page)
 		return len(page.Items) == 2 && page.Items[0].Code != 0 && page.Items[1].Code != 0
 	})
+	var project struct{ UUID string }
+	c.call("GET", at, nil, 200, &project)
+	if status, answer := c.exchange("POST", c.url+"/groups/"+project.UUID+"/commands/"+word[:40], `{"`+word+`":true}`,
+		map[string]string{"Content-Type": "application/json", "Authorization": "Bearer " + c.token}); status != http.StatusAccepted {
+		t.Fatalf("a command to a group answers %d %s", status, answer)
+	}
 	c.call("POST", at+"/deliveries/replay", map[string]any{"filter": map[string]string{"status": "delivered"}}, 202, nil)
 }
 

@@ -115,7 +115,7 @@ func (s *story) setsUp() {
 	must(s.t, chromedp.Do(s.ctx, chromedp.Reload()))
 	s.lacks(key)
 	s.open(link) // works once
-	s.sees("This Thingpost is set up already.")
+	s.sees("This Thingpost is already set up")
 	s.forgive("403")
 	s.open("/projects/greenhouse-north")
 }
@@ -134,7 +134,7 @@ func (s *story) addsDevice() (send func()) {
 	s.fill("Name", "Soil probe 07")
 	s.press("Add the device")
 	s.at("/projects/greenhouse-north/devices/soil-probe-07")
-	s.sees("Copy it now: it is hidden again when you leave this page.")
+	s.sees("Copy it now. It is hidden again when you leave this page.")
 	key := s.command("device-key")
 	parts := regexp.MustCompile(`(?s)^curl (\S+) .*-H "Authorization: Bearer (\S+)".*-d '(.+)'$`).FindStringSubmatch(s.command("send-command"))
 	if parts == nil || parts[2] != key {
@@ -209,7 +209,7 @@ func (s *story) delivers(send func()) {
 		s.t.Error("the log was loaded anew, rather than following along")
 	}
 	s.click(firstRow, "")
-	s.sees("soil-probe-07 to ERP goods-in", "Attempt 1", "200 OK", "the receiver's own words", "Nothing: the receiver took it.")
+	s.sees("soil-probe-07 to ERP goods-in", "Attempt 1", "200 OK", "the receiver's own words", "Nothing. The receiver accepted it.")
 	s.receiver.mu.Lock()
 	defer s.receiver.mu.Unlock()
 	r := s.receiver.requests[0]
@@ -230,11 +230,11 @@ func (s *story) retries(send func()) {
 	s.open("/projects/greenhouse-north/deliveries")
 	s.follows("500")
 	s.click(firstRow, "")
-	s.sees("Retrying", "The receiver failed.", "500 Internal Server Error", "500 is tried again", "Next try")
+	s.sees("Retrying", "The receiver had an error.", "500 Internal Server Error", "500 is retried", "Next try")
 	s.receiver.answers(http.StatusOK)
 	s.press("Retry now")
-	s.sees("It is tried now.")
-	s.follows("Nothing: the receiver took it.")
+	s.sees("Thingpost retries the delivery now.")
+	s.follows("Nothing. The receiver accepted it.")
 	s.sees("Delivered", "Attempt 2", "500 Internal Server Error")
 }
 
@@ -243,13 +243,13 @@ func (s *story) replays() {
 	s.t.Helper()
 	before := s.receiver.count()
 	s.open("/projects/greenhouse-north/deliveries?status=delivered")
-	s.sees("3 match")
+	s.sees("3 results")
 	s.press("Replay all…")
 	s.sees("Replay 3 deliveries?")
 	s.press("Replay 3")
 	until(s.t, "the three have arrived again", func() bool { return s.receiver.count() == before+3 })
 	s.open("/projects/greenhouse-north/deliveries?status=delivered")
-	s.follows("6 match")
+	s.follows("6 results")
 }
 
 // follows waits until the page shows the words: by itself, or without scripts
@@ -276,7 +276,7 @@ func (s *story) pauses() {
 	s.press("Pause")
 	s.sees("Paused by you", "Paused by Ada Byron on", "“the ERP moves house”")
 	s.press("Resume")
-	s.sees("ERP goods-in goes on.", "Healthy")
+	s.sees("ERP goods-in was resumed.", "Healthy")
 	s.lacks("moves house")
 }
 

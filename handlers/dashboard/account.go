@@ -74,7 +74,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request, _ *visit) error {
 		return err
 	}
 	if !ok {
-		f.Fail(iot.FieldError("password", "Email and password do not go together."), "password")
+		f.Fail(iot.FieldError("password", "Wrong email or password."), "password")
 		return s.signInPage(w, r, http.StatusUnprocessableEntity, f)
 	}
 	try.Succeeded()
@@ -112,14 +112,14 @@ func (s *site) mayNotSetUp(r *http.Request, token string) error {
 	}
 	switch {
 	case has && handlers.Account(r.Context()) != nil:
-		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. As you are signed in, there is nothing to do here; more people "+
-			"are invited by an admin, on the page Members.")
+		return iot.NewError(iot.Forbidden, "This Thingpost is already set up, and you are signed in. An admin can invite more people on the "+
+			"page Members.")
 	case has:
-		return iot.NewError(iot.Forbidden, "This Thingpost is set up already. Sign in instead; more people are invited by an admin, on the "+
+		return iot.NewError(iot.Forbidden, "This Thingpost is already set up. Sign in instead. An admin can invite more people on the "+
 			"page Members.")
 	case s.SetupToken == "" || subtle.ConstantTimeCompare([]byte(token), []byte(s.SetupToken.Reveal())) != 1:
-		return iot.NewError(iot.Forbidden, "This set-up link is not the right one. The server prints a new one each time it starts, until it "+
-			"is set up.")
+		return iot.NewError(iot.Forbidden, "This set-up link is not valid. The server prints a new link at each start until it is set up. "+
+			"Use the newest one.")
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (s *site) hash(r *http.Request, faults *iot.Faults, password, email string)
 
 // checkText checks a name that people give.
 func checkText(f *iot.Faults, field, text string) {
-	f.Check(text != "", field, "is needed.")
+	f.Check(text != "", field, "must not be empty.")
 	f.Check(iot.TextLength(text) <= iot.MaxName, field, "must have at most 254 characters.")
-	f.Check(!strings.ContainsAny(text, "\r\n"), field, "must be one line.")
+	f.Check(!strings.ContainsAny(text, "\r\n"), field, "must be a single line.")
 }

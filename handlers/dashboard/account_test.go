@@ -17,7 +17,7 @@ func TestSignIn(t *testing.T) {
 	p.has("h1", "Sign in to Thingpost").has("main", "hooks.veldhuis.example").has("footer .status", "Accepting messages").has("footer",
 		"Thingpost 1.2.3").lacks(".rail")
 	refused := c.post("/sign-in", "email", w.owner.Email, "password", "wrong password").faulty("password",
-		"Email and password do not go together.")
+		"Wrong email or password.")
 	if got := refused.Find(`[name="email"]`).AttrOr("value", ""); got != w.owner.Email {
 		t.Errorf("the email is %q after a refusal", got)
 	}
@@ -153,7 +153,7 @@ func TestSetUp(t *testing.T) {
 	if strings.Contains(again.body, key) {
 		t.Error("the key is shown twice")
 	}
-	w.anonymous().get("/setup?token="+setUpToken).is(403).has("main", "set up already")
+	w.anonymous().get("/setup?token="+setUpToken).is(403).has("main", "already set up")
 	w.anonymous().post("/setup", good...).is(403)
 }
 
@@ -180,10 +180,10 @@ func TestChangePassword(t *testing.T) {
 	c := w.as(w.owner)
 	c.get("/settings").is(200).has("h1", "Account").has("table", "Veldhuis Growers")
 	c.post("/settings/password", "current", "wrong password", "password", "another long one").faulty("current",
-		"This is not your present password.")
+		"This is not your current password.")
 	c.post("/settings/password", "current", password, "password", "short").faulty("password", "Must have at least 10 characters.")
 	c.post("/settings/password", "current", password, "password", "another long one").leadsTo("/settings")
-	c.get("/settings").has("#toasts .toast", "The password is changed")
+	c.get("/settings").has("#toasts .toast", "The password was changed")
 	w.anonymous().post("/sign-in", "email", w.owner.Email, "password", password).is(422)
 	w.anonymous().post("/sign-in", "email", w.owner.Email, "password", "another long one").leadsTo("/")
 }
@@ -191,7 +191,7 @@ func TestChangePassword(t *testing.T) {
 func TestCreateOrganization(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	c.post("/settings/organizations", "organization", " ").faulty("organization", "Is needed.")
+	c.post("/settings/organizations", "organization", " ").faulty("organization", "Must not be empty.")
 	c.post("/settings/organizations", "organization", "Orchard Pilots").leadsTo("/settings")
 	c.get("/settings").has("table", "Orchard Pilots")
 	c.get("/settings/organizations/orchard-pilots/members").is(200).has("table", w.owner.Email)

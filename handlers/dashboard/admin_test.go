@@ -17,7 +17,7 @@ func TestAPIKeys(t *testing.T) {
 	c.get(keysPath+"/new").is(200).has("fieldset", "Send messages")
 	none := c.post(keysPath+"/new", "name", "Barn", "days", "0").is(422)
 	none.has(`fieldset[aria-invalid="true"]`, "").has("#rights-error", "Choose at least one right.").has(`[name="name"][value="Barn"]`, "")
-	c.post(keysPath+"/new", "name", "", "days", "0", "rights", "RIGHT_APPLICATION_ALL").faulty("name", "Is needed.")
+	c.post(keysPath+"/new", "name", "", "days", "0", "rights", "RIGHT_APPLICATION_ALL").faulty("name", "Must not be empty.")
 	c.post(keysPath+"/new", "name", "Barn", "days", "-1", "rights", "RIGHT_APPLICATION_ALL").faulty("days", "Must be 0 to 3,650 days.")
 	c.post(keysPath+"/new", "name", "Barn", "days", "0", "rights", "RIGHT_TO_ALL").is(422)
 	c.post(keysPath+"/new", "name", "Barn", "days", "30", "rights", "RIGHT_APPLICATION_TRAFFIC_UP_WRITE", "rights",
@@ -38,10 +38,10 @@ func TestAPIKeys(t *testing.T) {
 		t.Error("the key is shown twice")
 	}
 	w.clock.advance(31 * 24 * time.Hour)
-	c.get(keysPath).has("table", "Ended")
+	c.get(keysPath).has("table", "Expired")
 	c.get(keysPath+"/"+id+"/delete").is(200).has("h1", "Revoke Barn?")
 	c.post(keysPath + "/" + id + "/delete").leadsTo(keysPath)
-	c.get(keysPath).has(".empty", "No API keys").has("#toasts", "Barn is revoked.")
+	c.get(keysPath).has(".empty", "No API keys").has("#toasts", "Barn was revoked.")
 	c.post(keysPath + "/" + id + "/delete").is(404)
 }
 
@@ -52,10 +52,10 @@ func TestProfiles(t *testing.T) {
 	c := w.as(w.owner)
 	c.get(profilesPath).is(200).has("table", "Default").has("table", "Sent to webhooks")
 	c.get(profilesPath+"/new").is(200).has(`[name="webhook"][checked]`, "").has(`[name="write"][checked]`, "")
-	c.post(profilesPath+"/new", "name", "").faulty("name", "Is needed.")
+	c.post(profilesPath+"/new", "name", "").faulty("name", "Must not be empty.")
 	c.post(profilesPath+"/new", "name", "Other", "id", "default").faulty("id", "This id is taken.")
 	c.post(profilesPath+"/new", "name", "Test bench", "write", "on").leadsTo(profilesPath)
-	c.get(profilesPath).has("table", "Sent to no webhook").has("#toasts", "Test bench is added.")
+	c.get(profilesPath).has("table", "Not sent to webhooks").has("#toasts", "Test bench was added.")
 	c.get(profilesPath+"/test-bench").is(200).has("h1", "Test bench").lacks(`[name="webhook"][checked]`).
 		has(`a[href="/projects/greenhouse-north/profiles/test-bench/delete"]`, "Delete")
 	c.post(profilesPath+"/test-bench", "name", "", "webhook", "on").faulty("name", "Must have 1 to 1024 characters.")
@@ -100,13 +100,13 @@ func TestMembers(t *testing.T) {
 	w.must(err)
 	one := membersPath + "/" + bram.ID.String()
 	c.post(one, "role", "admin").leadsTo(membersPath)
-	c.get(membersPath).has("#toasts", "bram@veldhuis.example is Admin now.")
+	c.get(membersPath).has("#toasts", "bram@veldhuis.example is now Admin.")
 
 	admin := w.as(bram)
 	mine := membersPath + "/" + w.owner.ID.String()
 	admin.post(mine, "role", "viewer").is(403)
 	admin.post(mine + "/remove").is(403)
-	admin.post(one, "role", "owner").is(400).has("main", "Only an owner can make somebody an owner.")
+	admin.post(one, "role", "owner").is(400).has("main", "Only an owner can make another person an owner.")
 	admin.post(membersPath, "email", "x@veldhuis.example", "role", "owner").faulty("role", "Only an owner")
 	existing := w.member("carla@veldhuis.example", "")
 	admin.post(membersPath, "email", existing.Email, "role", "editor").leadsTo(membersPath)
@@ -139,7 +139,7 @@ func TestAudit(t *testing.T) {
 	c.get(older).is(200).has("tbody", "Device added").has("tbody", "Webhook added").has(".pager a", "Newest")
 	c.get("/projects/greenhouse-north/audit?before=x").is(400)
 	c.get("/projects/greenhouse-north/audit?what=webhook").is(200).has("tbody", "Webhook added").lacks("tbody tr:nth-child(2)")
-	c.get("/projects/greenhouse-north/audit?who=NOBODY").is(200).has(".empty", "No change matches").has(".empty a", "Clear filters")
+	c.get("/projects/greenhouse-north/audit?who=NOBODY").is(200).has(".empty", "No changes match").has(".empty a", "Clear filters")
 	c.get("/projects/greenhouse-north/audit?who=MARIT@").is(200).has("tbody", "Project changed")
 	w.as(w.member("ed@veldhuis.example", iot.Editor)).get("/projects/greenhouse-north").lacks(`.rail a[href$="/audit"]`)
 }
@@ -151,7 +151,7 @@ func TestAuditOfOrganizationAndInstance(t *testing.T) {
 	other := &iot.Organization{Name: "Elsewhere"}
 	w.must(w.db.CreateOrganization(other, carla))
 	const mine = "/settings/organizations/veldhuis-growers/audit"
-	p := w.as(carla).get(mine).is(200).has("tbody", "Member given a role").has("tbody", "carla@veldhuis.example").has("tbody",
+	p := w.as(carla).get(mine).is(200).has("tbody", "Member role changed").has("tbody", "carla@veldhuis.example").has("tbody",
 		"Webhook added").has("tbody", "greenhouse-north")
 	if text := words(p.Find("tbody").Text()); strings.Contains(text, "elsewhere") || strings.Contains(text, "eve@") {
 		t.Errorf("an organization sees what is others': %s", text)
@@ -178,9 +178,9 @@ func TestProfilePreviewIsWhatADeviceWouldGet(t *testing.T) {
 		"transformer.time_field", "time").
 		is(200).has("#preview-made", `{ "humidity": 40 }`).has("#profile-preview", "2023-11-14T22:13:20Z")
 	send("content_type", "application/json", "transformer.data_field", "nothing").has("#profile-preview",
-		"would be refused").has("#profile-preview", "at nothing")
+		"would be rejected").has("#profile-preview", "at nothing")
 	send("content_type", "application/senml+json").has("#preview-made", "greenhouse:temperature")
-	send("content_type", "application/json", "transformer.time_format", "no layout").has("#profile-preview", "Not yet")
+	send("content_type", "application/json", "transformer.time_format", "no layout").has("#profile-preview", "No preview yet")
 	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters",
 		"a..b").is(422).has("#profile-form [role=alert]", "Must be names joined by dots")
 	c.post(profilesPath+"/new", "name", "Extract", "content_type", "application/json", "transformer.data_filters", "a\nb.c",
@@ -195,5 +195,5 @@ func TestProfilePreviewIsWhatADeviceWouldGet(t *testing.T) {
 	w.must(w.db.UpdateProfile(standard, iot.ProfileUpdate{ContentType: &kind, Transformer: &take}, "ada@veldhuis.example"))
 	id := w.send(`{"payload":{"data":{"t":1}}}`)
 	send("content_type", "application/json", "transformer.data_field", "data", "message", id.String()).is(200).has("#preview-came", `"t": 1`).
-		has("#profile-preview", "What a profile has made already").lacks(`#profile-preview h3:contains("would be refused")`)
+		has("#profile-preview", "Already transformed by a profile").lacks(`#profile-preview h3:contains("would be rejected")`)
 }

@@ -40,7 +40,7 @@ func (s *site) auditPage(w http.ResponseWriter, r *http.Request, v *visit, f db.
 	if text := q.Get("before"); text != "" {
 		id, ok := iot.ParseID(text)
 		if !ok {
-			return iot.NewError(iot.Invalid, "This page of the audit log does not exist. Begin with the newest entries.")
+			return iot.NewError(iot.Invalid, "This page of the audit log does not exist. Start with the newest entries.")
 		}
 		f.Before = id
 	}

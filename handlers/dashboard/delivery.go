@@ -269,9 +269,9 @@ func (s *site) retryDelivery(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	notice := "It is tried now."
+	notice := "Thingpost retries the delivery now."
 	if again.ID != d.ID {
-		notice = "It is sent again, as a new delivery."
+		notice = "The message is sent again as a new delivery."
 	}
 	toast := ui.ToastProps{Tone: ui.Success, Text: notice}
 	switch fragmentOf(r, ui.DrawerID, ui.ToastsID) {

@@ -49,7 +49,7 @@ func TestLogFiltersByAddress(t *testing.T) {
 			t.Errorf("%s shows %d rows, want %v", query, len(got), want)
 		}
 		if len(want) == 0 {
-			p.reads(".empty", "No delivery matches").reads(".empty a", "Clear all filters")
+			p.reads(".empty", "No deliveries match").reads(".empty a", "Clear all filters")
 		}
 		p.lacks(".alert").reads(".filters", "Clear")
 	}
@@ -60,7 +60,7 @@ func TestLogNamesWhatItDoesNotUnderstand(t *testing.T) {
 	w.mixed()
 	p := w.as(w.owner).get(deliveryLog +
 		"?status=lost&code=9xx&error=bad&attempt=none&time=1y&since=tomorrow&before=x&message=%3Cscript%3E").is(200)
-	p.reads(".alert", "Left out, as it was not understood: message “<script>”, before “x”, time “1y”, since “tomorrow”, "+
+	p.reads(".alert", "Ignored, because it is not a valid filter: message “<script>”, before “x”, time “1y”, since “tomorrow”, "+
 		"status “lost”, error “bad”, code “9xx”, attempt “none”.")
 	if len(p.rows()) != 7 {
 		t.Errorf("%d rows", len(p.rows()))

@@ -19,7 +19,7 @@ import (
 func (s *site) bulk(r *http.Request, v *visit) (q pages.DeliveryQuery, f db.DeliveryFilter, none bool, err error) {
 	q, ignored := deliveryQuery(r.URL.Query())
 	if len(ignored) > 0 {
-		return q, f, false, iot.NewError(iot.Invalid, "The filter was not understood. Go back to the log and choose it again.")
+		return q, f, false, iot.NewError(iot.Invalid, "The filter is not valid. Go back to the log and choose it again.")
 	}
 	f, none, err = s.deliveryFilter(r.Context(), v, q)
 	return q, f, none || q.ID != "", err
@@ -107,7 +107,7 @@ func (s *site) replay(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 	}
 	if p.Count == 0 && !p.More {
-		return s.done(w, r, s.afterBulk(v, q), "Nothing matches any more, so that nothing is sent again.")
+		return s.done(w, r, s.afterBulk(v, q), "No delivery matches any more, so nothing was sent again.")
 	}
 	job := &iot.Replay{Job: iot.Job{Count: p.Count}, Counted: !p.More}
 	if err := s.begin(r.Context(), v, job, db.ReplaySpec{Deliveries: &f}, typed); err != nil {
@@ -116,7 +116,7 @@ func (s *site) replay(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Replay(job.ID.String()), "The replay has begun.")
+	return s.done(w, r, v.in().Replay(job.ID.String()), "The replay was started.")
 }
 
 // begin makes a replay at the rate that was typed.

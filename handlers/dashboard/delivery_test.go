@@ -133,7 +133,7 @@ func TestLogWithoutDeliveries(t *testing.T) {
 	c := w.as(w.owner)
 	c.get(deliveryLog).is(200).reads(".empty", "No deliveries yet").reads(".empty a", "See the first steps").lacks("table")
 	w.must(w.db.DeleteWebhook(w.webhook, w.owner.Email))
-	c.get(deliveryLog).reads(".empty", "this project has no webhook yet").reads(".empty a", "Configure webhooks")
+	c.get(deliveryLog).reads(".empty", "This project has no webhooks yet").reads(".empty a", "Configure webhooks")
 }
 
 func TestLogPagesStayWhileNewDeliveriesCome(t *testing.T) {
@@ -172,7 +172,7 @@ func TestLogSectionsAlone(t *testing.T) {
 	w.mixed()
 	c := w.as(w.owner)
 	p := c.fragment(deliveryLog+"?status=failed", pages.DeliveryListID).is(200)
-	p.reads("#deliveries", "1 matches").lacks(".tabs-line").lacks("h1")
+	p.reads("#deliveries", "1 result").lacks(".tabs-line").lacks("h1")
 	if got := p.Find("#deliveries").AttrOr("hx-get", ""); got != deliveryLog+"?status=failed" {
 		t.Errorf("it refreshes from %q", got)
 	}
@@ -197,8 +197,8 @@ func TestSearchForAnID(t *testing.T) {
 	c.get(deliveryLog + "?q=+" + d.MessageID.String() + "+").leadsTo(deliveryLog + "?message=" + d.MessageID.String())
 	c.get(deliveryLog + "?q=" + unwanted.String()).leadsTo("/projects/greenhouse-north/messages/" + unwanted.String())
 	c.get(deliveryLog + "?q=soil-probe-07&status=failed").leadsTo(deliveryLog + "?device=soil-probe-07&status=failed")
-	c.get(deliveryLog+"?q=%3Cb%3Enothing").is(200).reads(".empty", "No delivery matches").lacks("main b:contains(nothing)")
-	c.get(deliveryLog+"?q="+w.db.NewID().String()).is(200).reads(".empty", "No delivery matches")
+	c.get(deliveryLog+"?q=%3Cb%3Enothing").is(200).reads(".empty", "No deliveries match").lacks("main b:contains(nothing)")
+	c.get(deliveryLog+"?q="+w.db.NewID().String()).is(200).reads(".empty", "No deliveries match")
 	p := c.fragment(deliveryLog+"?q="+d.ID.String(), pages.DeliveryLogID)
 	if got := p.header.Get("HX-Location"); got != deliveryLog+"/"+d.ID.String() {
 		t.Errorf("htmx is led to %q", got)
@@ -232,7 +232,7 @@ func TestReplayCountsFirst(t *testing.T) {
 	if len(made) != 3 || made[0].Trigger != iot.TriggerReplay {
 		t.Errorf("%d were made: %+v", len(made), made)
 	}
-	c.get("/projects/greenhouse-north/replays/"+job.ID.String()).reads("#toasts", "The replay has begun.")
+	c.get("/projects/greenhouse-north/replays/"+job.ID.String()).reads("#toasts", "The replay was started.")
 	c.post(deliveryLog + "/replay?status=nonsense").is(http.StatusBadRequest)
 	if got := len(w.deliveries()); got != before+3 {
 		t.Errorf("a filter that is not understood replays: %d", got)
@@ -305,7 +305,7 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	c := w.as(w.owner)
 	one := deliveryLog + "/" + d.ID.String()
 	p := c.get(one).is(200)
-	p.reads("h1", "soil-probe-07 to ERP goods-in").reads(".page-head", "A user message of 10:04:00, channel alarms").
+	p.reads("h1", "soil-probe-07 to ERP goods-in").reads(".page-head", "Message of type user, 10:04:00, channel alarms").
 		reads(".stats", "Status Retrying last error timeout Next try in 2 h at 12:04:10 Attempts 2 gives up at 22 Nov 10:04 Waiting for 10.0 "+
 			"s since 10:04:00")
 	if got := p.Find(".timeline > li").Length(); got != 5 {
@@ -315,11 +315,11 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 		"Attempt 2").reads("#attempt-1:not([open])", "503 Service Unavailable").
 		reads("#attempt-2", "No answer in time. No answer in 10 s").reads(".timeline", "Stored").reads(".timeline", "Received").
 		reads("#response-1", "<script>alert(1)</script>").reads("#attempt-1", "Truncated at 64 KiB").reads("#attempt-1",
-		"Sent twice. The receiver closed the connection").reads("#response-1", "X-<i>: <u>").
+		"Sent twice. The receiver closed an idle connection").reads("#response-1", "X-<i>: <u>").
 		reads("#request-1", `"vwc": 11.420`).reads("#request-1", "Authorization: •••").reads("#curl-1",
 		`-H 'Authorization: …'`).reads("#curl-1", `it'\''s`)
-	p.reads("#attempt-1", "The answer is not whole. The answer's body broke off after 7 of <b>100</b> bytes.")
-	p.lacks("main script").lacks("#attempt-2:contains('not whole')").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks(
+	p.reads("#attempt-1", "The response is incomplete. The answer's body broke off after 7 of <b>100</b> bytes.")
+	p.lacks("main script").lacks("#attempt-2:contains('incomplete')").lacks("#attempt-2:contains('Sent twice')").lacks("#response-1 u").lacks(
 		"#response-2")
 	if strings.ContainsAny(p.body, "\x1b\u202e") {
 		t.Error("control characters come through")
@@ -327,8 +327,8 @@ func TestDeliveryShowsItsAttempts(t *testing.T) {
 	if strings.Contains(p.body, headerSecret) {
 		t.Error("the secret is on the page")
 	}
-	p.reads(".card:contains('Why it goes here')", "The webhook takes user messages.").reads(".card:contains('What comes next')",
-		"Timeout is tried again in 2 h. Then after 2 min, 10 min and 30 min, until 22 November 2026, 10:04:00.")
+	p.reads(".card:contains('Why this webhook')", "The webhook takes user messages.").reads(".card:contains('What comes next')",
+		"Timeout is retried in 2 h. Later attempts follow after 2 min, 10 min and 30 min, until 22 November 2026, 10:04:00.")
 	if p.Find("#delivery").Is(":not([hx-get])") {
 		t.Error("it does not refresh itself")
 	}
@@ -344,15 +344,15 @@ func TestDeliverySaysWhatIsNext(t *testing.T) {
 		t.Helper()
 		return c.get(deliveryLog+"/"+list[name].ID.String()).is(200).reads(".card:contains('What comes next')", text)
 	}
-	next("delivered", "Nothing: the receiver took it.").reads(".stats", "Delivered").lacks("#delivery[hx-get]")
-	next("failed", "It is not tried again.")
+	next("delivered", "Nothing. The receiver accepted it.").reads(".stats", "Delivered").lacks("#delivery[hx-get]")
+	next("failed", "There are no more attempts.")
 	next("skipped", "Nothing was sent: the payload has no webhook_payload.")
 	next("cancelled", "Nothing. Cancelled by marit@veldhuis.example.")
-	next("pending", "The first try comes now")
+	next("pending", "The first attempt is now")
 	w.must(w.db.PauseWebhook(w.webhook, "Sam", "", w.owner.Email))
 	p := next("retrying", "The webhook must be resumed first. It was paused by Sam.")
 	p.reads(".stats", "when resumed").reads(".timeline", "when the webhook is resumed").reads(`.page-head button[disabled]`,
-		"Retry now").reads(".card:contains('wants it no more')", "The webhook is paused by Sam")
+		"Retry now").reads(".card:contains('No longer matched')", "The webhook is paused by Sam")
 }
 
 func TestDeliveryOfAChangedOrDeletedWebhook(t *testing.T) {
@@ -360,17 +360,17 @@ func TestDeliveryOfAChangedOrDeletedWebhook(t *testing.T) {
 	list := w.mixed()
 	c := w.as(w.owner)
 	one := deliveryLog + "/" + list["delivered"].ID.String()
-	c.get(one).reads("#attempt-1", "Secret header values are never shown.").lacks("#attempt-1:contains('was changed since')")
+	c.get(one).reads("#attempt-1", "Secret header values are never shown.").lacks("#attempt-1:contains('was changed later')")
 	w.clock.advance(time.Minute)
 	h := w.stored(w.webhook.ID)
 	h.PayloadOnly, h.Channel = true, "other"
 	w.must(w.db.UpdateWebhook(h, w.owner.Email, ""))
-	c.get(one).reads("#attempt-1", "The webhook was changed since").reads(".card:contains('wants it no more') [data-no]",
+	c.get(one).reads("#attempt-1", "The webhook was changed later").reads(".card:contains('No longer matched') [data-no]",
 		"The webhook takes the channel “other”")
 	w.must(w.db.DeleteWebhook(h, w.owner.Email))
 	p := c.get(one).is(200)
-	p.reads("h1", "soil-probe-07 to erp-goods-in").reads("#attempt-1", "The webhook was deleted").reads(".card:contains('Why it goes here')",
-		"its rules are not known any more").lacks(`button:contains("Send again")`)
+	p.reads("h1", "soil-probe-07 to erp-goods-in").reads("#attempt-1", "The webhook was deleted").reads(".card:contains('Why this webhook')",
+		"its rules are no longer known").lacks(`button:contains("Send again")`)
 	c.get(deliveryLog).is(200).reads("table", "erp-goods-in")
 }
 

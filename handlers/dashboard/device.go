@@ -114,14 +114,14 @@ func (s *site) createDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 		}
 		return err
 	}
-	return s.showDeviceKey(w, r, v, d, d.ID+" is added.")
+	return s.showDeviceKey(w, r, v, d, d.ID+" was added.")
 }
 
 // checkDevice names all faults of a new device at once, and reads its interval.
 func checkDevice(d *iot.Device, form *handlers.Form) error {
 	var f iot.Faults
 	d.ExpectedIntervalMS = formInterval(form, &f)
-	f.Check(d.Name != "" || d.ID != "", "name", "is needed, or an id.")
+	f.Check(d.Name != "" || d.ID != "", "name", "must not be empty if there is no id.")
 	if d.ID != "" {
 		if e, ok := asError(iot.CheckDeviceID("id", d.ID)); ok {
 			f.Add("id", e.Fields["id"])
@@ -292,7 +292,7 @@ func (s *site) confirmRotateKey(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Replace the key", here: v.in().Devices()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Replace the key of " + d.ID + "?", Lead: "The old key opens nothing from that moment on: the device cannot send until it has " +
+		Title: "Replace the key of " + d.ID + "?", Lead: "The old key stops working immediately. The device cannot send until it has " +
 			"the new one.",
 		Action: v.in().DeviceKey(d.ID), Confirm: "Replace the key", Icon: ui.IconRotate, Danger: true, Keep: "Keep the old one",
 		Back: v.in().Device(d.ID),
@@ -318,7 +318,7 @@ func (s *site) deviceKey(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err := s.DB.SetDeviceKey(d, iot.NewDeviceKey(), v.actor()); err != nil {
 		return err
 	}
-	return s.showDeviceKey(w, r, v, d, "The key is replaced.")
+	return s.showDeviceKey(w, r, v, d, "The key was replaced.")
 }
 
 // newTestMessage shows the form of a message to send as a device.
@@ -362,7 +362,7 @@ func (s *site) sendTestMessage(w http.ResponseWriter, r *http.Request, v *visit)
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Message(id.String()), "The message is accepted and stored.")
+	return s.done(w, r, v.in().Message(id.String()), "The message was accepted and stored.")
 }
 
 func (s *site) acceptForm(r *http.Request, v *visit, d *iot.Device, f *handlers.Form) (iot.ID, error) {
@@ -398,7 +398,7 @@ func (s *site) confirmDeleteDevice(w http.ResponseWriter, r *http.Request, v *vi
 	if err != nil {
 		return err
 	}
-	lead := "Its key opens nothing any more. What it has sent stays in the log"
+	lead := "Its key stops working. Messages it has sent stay in the log"
 	switch {
 	case capped:
 		lead += ", and its pending deliveries (more than " + ui.Count(maxCounted) + ") are still sent"
@@ -421,5 +421,5 @@ func (s *site) deleteDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := s.DB.DeleteDevice(d, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Devices(), d.ID+" is deleted.")
+	return s.done(w, r, v.in().Devices(), d.ID+" was deleted.")
 }

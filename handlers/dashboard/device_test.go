@@ -30,7 +30,7 @@ func TestListDevices(t *testing.T) {
 	c.get(next).is(200).has("tbody", "soil-probe-07").has(`.pager a[href="/projects/greenhouse-north/devices"]`, "First page")
 	c.get("/projects/greenhouse-north/devices?q=d0000010").is(200).has("tbody", "door-16").has(`input[name="q"][value="d0000010"]`, "")
 	c.get("/projects/greenhouse-north/devices?q="+url.QueryEscape("<none>")).is(200).has(".empty",
-		"Nothing has <none> in its id").has(`.empty a`, "Clear the search")
+		"No device has <none> in its id").has(`.empty a`, "Clear the search")
 	part := c.fragment("/projects/greenhouse-north/devices?q=bay+3", "device-list").is(200)
 	part.has("#device-list tbody", "soil-probe-07").lacks(".rail").lacks("input")
 	empty := &iot.Project{Name: "Cold Store", OrganizationKey: w.organization.Key}
@@ -43,7 +43,7 @@ func TestCreateDevice(t *testing.T) {
 	c := w.as(w.owner)
 	add := "/projects/greenhouse-north/devices/new"
 	c.get(add).is(200).has("h1", "Add a device")
-	c.post(add, "name", "", "id", "").faulty("name", "Is needed, or an id.")
+	c.post(add, "name", "", "id", "").faulty("name", "Must not be empty if there is no id.")
 	c.post(add, "id", "a/b").faulty("id", "Must be 1 to 64 letters")
 	c.post(add, "id", strings.ToUpper(w.device.ID)).faulty("id", "This id is taken.")
 	c.post(add, "name", "Door", "uuid", "12").faulty("uuid", "Must be a UUID.")
@@ -92,7 +92,7 @@ func TestDeviceKeyIsShownOnPurposeOnly(t *testing.T) {
 
 	c.get(devicePath+"/key").is(200).has("h1", "Replace the key of soil-probe-07?")
 	c.post(devicePath + "/key").leadsTo(devicePath)
-	p := c.get(devicePath).is(200).has("#toasts", "The key is replaced.")
+	p := c.get(devicePath).is(200).has("#toasts", "The key was replaced.")
 	if key := words(p.Find("#device-key").Text()); key == deviceSecret || !strings.HasPrefix(key, "tpd_") {
 		t.Errorf("the new key is %q", key)
 	}
@@ -122,7 +122,7 @@ func TestDevicePageShowsItsTraffic(t *testing.T) {
 	w.send(`{"type":"iottly","payload":"not wanted"}`)
 	w.send("{\"payload\":{\n  \"long\": \"" + strings.Repeat("é", 400) + "\"}}")
 	p := c.fragment(devicePath, "device-traffic").is(200).lacks("h1")
-	p.has(".chip", "alarms").has("tbody", `{"vwc":11.42}`).has("tbody", "1 webhook").has("tbody", "nobody").has("tbody", "…").has("tbody",
+	p.has(".chip", "alarms").has("tbody", `{"vwc":11.42}`).has("tbody", "1 webhook").has("tbody", "no webhook").has("tbody", "…").has("tbody",
 		"Delivered").has("tbody", "200")
 	if strings.Contains(p.body, "\ufffd") {
 		t.Error("a payload is cut within a character")
@@ -159,7 +159,7 @@ func TestDeleteDevice(t *testing.T) {
 	c.get(devicePath+"/delete").is(200).has("main", "its 1 pending delivery is still sent")
 	c.fragment(devicePath+"/delete", "dialog").is(200).has("#dialog-title", "Delete soil-probe-07?")
 	c.post(devicePath + "/delete").leadsTo("/projects/greenhouse-north/devices")
-	c.get("/projects/greenhouse-north/devices").has("#toasts", "soil-probe-07 is deleted.").has(".empty", "No devices yet")
+	c.get("/projects/greenhouse-north/devices").has("#toasts", "soil-probe-07 was deleted.").has(".empty", "No devices yet")
 	c.get(devicePath).is(404)
 }
 
@@ -201,10 +201,10 @@ func TestASilentDeviceIsSeen(t *testing.T) {
 		t.Errorf("%d silent devices", rows)
 	}
 	c.get("/projects/greenhouse-north/devices/smoke-alarm").is(200).has(".alert", "Silent since").has(".alert",
-		"expected every 90 minutes").has(".alert", "a grace of 45 minutes").
+		"expected every 90 minutes").has(".alert", "a grace period of 45 minutes").
 		has("dl.rows", "every 90 minutes")
 	c.fragment("/projects/greenhouse-north", "figures").is(200).has(`a.need[href="/projects/greenhouse-north/devices/smoke-alarm"]`,
-		"smoke-alarm has gone silent")
+		"smoke-alarm is silent")
 	c.post(edit, "name", "Smoke alarm", "profile", "default", "expected_interval",
 		"").leadsTo("/projects/greenhouse-north/devices/smoke-alarm")
 	c.get(list+"?silent=1").is(200).has(".empty", "No device is silent")

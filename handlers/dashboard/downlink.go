@@ -103,7 +103,7 @@ func (s *site) pushDownlink(w http.ResponseWriter, r *http.Request, v *visit) er
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Device(d.ID), "The downlink is queued.")
+	return s.done(w, r, v.in().Device(d.ID), "The downlink was queued.")
 }
 
 // downlinkOf reads the form of a downlink.
@@ -115,7 +115,7 @@ func downlinkOf(f *handlers.Form) (downlink.Order, error) {
 		faults.Check(err == nil && n > 0, "f_port", "must be a number from 1 to 255.")
 		o.FPort = n
 	}
-	faults.Check(o.Priority.UnmarshalText([]byte(f.Value("priority"))) == nil, "priority", "is none of the list.")
+	faults.Check(o.Priority.UnmarshalText([]byte(f.Value("priority"))) == nil, "priority", "must be one of the list.")
 	text := strings.TrimSpace(f.Raw("payload"))
 	switch as := f.Value("as"); as {
 	case pages.PayloadJSON, pages.PayloadDecoded:
@@ -133,7 +133,7 @@ func downlinkOf(f *handlers.Form) (downlink.Order, error) {
 		faults.Check(err == nil, "payload", "must be hex digits, two for each byte, like BE EF.")
 		o.FRMPayload = b
 	default:
-		faults.Add("as", "is none of the list.")
+		faults.Add("as", "must be one of the list.")
 	}
 	return o, faults.Err()
 }
@@ -174,8 +174,8 @@ func (s *site) confirmClearDownlinks(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Clear the queue", here: v.in().Devices()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Clear the queue of " + d.ID + "?", Lead: ui.Plural(int64(n), "downlink that waits", "downlinks that wait") +
-			" for the device will not reach it. Webhooks that want to know get a message of what was removed.",
+		Title: "Clear the queue of " + d.ID + "?", Lead: ui.Plural(int64(n), "waiting downlink", "waiting downlinks") +
+			" for the device will not be sent. Webhooks for downlink events get a message about it.",
 		Action: v.in().ClearDownlinks(d.ID), Confirm: "Clear the queue", Icon: ui.IconTrash, Danger: true, Keep: "Keep them",
 		Back: v.in().Device(d.ID),
 	})
@@ -190,7 +190,7 @@ func (s *site) clearDownlinks(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err := s.Downlinks.Clear(r.Context(), v.project, d); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Device(d.ID), "The queue is empty.")
+	return s.done(w, r, v.in().Device(d.ID), "The queue was cleared.")
 }
 
 // removeDownlink takes one downlink out of a queue.
@@ -206,5 +206,5 @@ func (s *site) removeDownlink(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err := s.Downlinks.Remove(r.Context(), v.project, d, id); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Device(d.ID), "The downlink is removed.")
+	return s.done(w, r, v.in().Device(d.ID), "The downlink was removed.")
 }

@@ -32,7 +32,7 @@ func TestQueueOnTheDevicePage(t *testing.T) {
 	c.post(remove.AttrOr("action", "")).leadsTo(devicePath)
 	c.post(remove.AttrOr("action", "")).is(409)
 	c.post(devicePath + "/downlinks/5/remove").is(404)
-	c.get(devicePath).has("#toasts", "The downlink is removed.").lacks(`form[action$="/remove"]`)
+	c.get(devicePath).has("#toasts", "The downlink was removed.").lacks(`form[action$="/remove"]`)
 	viewer := w.as(w.member("viewer@veldhuis.example", iot.Viewer)).get(devicePath).is(200)
 	viewer.has("tbody", "vu8=").lacks(`a[href$="/downlinks"]`).lacks(`a[href$="/clear"]`)
 }
@@ -52,11 +52,12 @@ func TestPushDownlinkByForm(t *testing.T) {
 	c.post(form, "payload", "[1]", "as", "decoded", "priority", "LOW", "f_port", "1").faulty("payload", "Must be an object.")
 	c.post(form, "payload", "?", "as", "base64", "priority", "LOW", "f_port", "x").faulty("payload", "Must be base64").faulty("f_port",
 		"Must be a number")
-	c.post(form, "payload", "1", "as", "morse", "priority", "URGENT").faulty("as", "Is none").faulty("priority", "Is none")
+	c.post(form, "payload", "1", "as", "morse", "priority", "URGENT").faulty("as", "Must be one of the list.").
+		faulty("priority", "Must be one of the list.")
 	for _, as := range [][2]string{{"hex", "BE ef"}, {"base64", "vu8="}, {"decoded", `{"n":1.50}`}, {"json", ` "open" `}} {
 		c.post(form, "payload", as[1], "as", as[0], "priority", "HIGHEST", "f_port", "15", "confirmed", "on").leadsTo(devicePath)
 	}
-	c.get(devicePath).has("#toasts", "The downlink is queued.").has("tbody", `{"n":1.50}`).has("tbody", `"open"`)
+	c.get(devicePath).has("#toasts", "The downlink was queued.").has("tbody", `{"n":1.50}`).has("tbody", `"open"`)
 	for _, want := range []string{`"frm_payload":"vu8="`, `"frm_payload":"vu8="`, `"decoded_payload":{"n":1.50}`, `"priority":"HIGHEST"`} {
 		v, err := downlink.New(downlink.Options{DB: w.db, Ingest: w.ingest, Now: w.clock.Now}).Take(t.Context(), w.project, w.device, 0)
 		w.must(err)
@@ -72,8 +73,8 @@ func TestClearQueueByForm(t *testing.T) {
 	for range 10 {
 		c.post(devicePath+"/downlinks", "payload", "1", "as", "json", "priority", "NORMAL").leadsTo(devicePath)
 	}
-	c.get(devicePath).has("#device-traffic", "and 2 downlinks behind them")
-	c.get(devicePath+"/downlinks/clear").is(200).has("main", "10 downlinks that wait for the device will not reach it")
+	c.get(devicePath).has("#device-traffic", "and 2 more downlinks")
+	c.get(devicePath+"/downlinks/clear").is(200).has("main", "10 waiting downlinks for the device will not be sent")
 	c.fragment(devicePath+"/downlinks/clear", "dialog").is(200).has("#dialog-title", "Clear the queue of soil-probe-07?")
 	c.post(devicePath + "/downlinks/clear").leadsTo(devicePath)
 	if n, err := w.db.CountDownlinks(t.Context(), w.device.Key); n != 0 || err != nil {

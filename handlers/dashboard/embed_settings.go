@@ -72,7 +72,7 @@ func (s *site) makeEmbed(r *http.Request, v *visit, f *handlers.Form) (iot.Secre
 	checkText(&faults, "name", e.Name)
 	var ok bool
 	e.Origins, ok = iot.ParseOrigins(f.Value("origins"))
-	faults.Check(ok, "origins", "must be 1 to 10 sites, each with scheme and host and nothing more, like https://portal.example.")
+	faults.Check(ok, "origins", "must be 1 to 10 sites, each with only scheme and host, like https://portal.example.")
 	days, err := strconv.Atoi(f.Value("days"))
 	faults.Check(err == nil && days >= 1 && days <= maxKeyDays, "days", "must be 1 to 3,650 days.")
 	if name := f.Value(pages.ParamWebhook); name != "" {
@@ -102,7 +102,7 @@ func (s *site) embed(r *http.Request, v *visit) (*iot.Embed, error) {
 			return &list[i], nil
 		}
 	}
-	return nil, iot.NewError(iot.NotFound, "There is no such link, or it was revoked already.")
+	return nil, iot.NewError(iot.NotFound, "There is no such link, or it is already revoked.")
 }
 
 // confirmRevokeEmbed asks before a link is revoked.
@@ -112,7 +112,7 @@ func (s *site) confirmRevokeEmbed(w http.ResponseWriter, r *http.Request, v *vis
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Revoke link", here: v.in().Settings()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Revoke " + e.Name + "?", Lead: "The sites that show it show a sentence instead, from that moment on. This cannot be undone.",
+		Title: "Revoke " + e.Name + "?", Lead: "Sites that show this log immediately show an error instead. This cannot be undone.",
 		Action: v.in().RevokeEmbed(e.ID.String()), Confirm: "Revoke the link", Icon: ui.IconBan, Danger: true, Keep: "Keep it",
 		Back: v.in().Embeds(),
 	})
@@ -127,5 +127,5 @@ func (s *site) revokeEmbed(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err := s.DB.RevokeEmbed(r.Context(), v.project.Key, e.ID, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Embeds(), e.Name+" is revoked.")
+	return s.done(w, r, v.in().Embeds(), e.Name+" was revoked.")
 }

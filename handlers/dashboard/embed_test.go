@@ -114,7 +114,7 @@ func TestALinkThatDoesNotHoldSaysSo(t *testing.T) {
 	href := p.Find(`a[href$="/revoke"]`).First().AttrOr("href", "")
 	c.get(href).is(200).has("h1", "Revoke Customer portal?")
 	c.post(href).leadsTo(embedsPath)
-	c.get(embedsPath).has("table", "Revoked").has("table", "Ended").has("table", "all of the project").has("#toasts", "is revoked")
+	c.get(embedsPath).has("table", "Revoked").has("table", "Expired").has("table", "the whole project").has("#toasts", "was revoked")
 	refused(next, http.StatusForbidden, "revoked", sites)
 	c.get(href).is(http.StatusNotFound)
 	if log := w.log.String(); strings.Contains(log, "/embed/") || strings.Contains(log, "level=ERROR") {
@@ -125,7 +125,7 @@ func TestALinkThatDoesNotHoldSaysSo(t *testing.T) {
 func TestTheFormOfALink(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	c.get("/projects/greenhouse-north/settings").has(`a[href="`+embedsPath+`"]`, "Links to the log")
+	c.get("/projects/greenhouse-north/settings").has(`a[href="`+embedsPath+`"]`, "Manage links")
 	c.get(embedsPath).is(200).has(".empty", "No links yet")
 	c.post(embedsPath, "name", "", "origins", "https://a.example", "days", "7").faulty("name", "")
 	c.post(embedsPath, "name", "A", "origins", "a.example", "days", "7").faulty("origins", "https://portal.example")

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/a-h/templ"
@@ -31,6 +32,13 @@ func (s *site) failure(v *visit) func(*http.Request, handlers.Problem) templ.Com
 		}
 		return pages.Error(e)
 	}
+}
+
+// Failure answers with a page, or for htmx with a notice, about an error that kept a
+// request from the dashboard. It logs nothing, and shows no account: there may be none.
+func Failure(w http.ResponseWriter, r *http.Request, err error) {
+	handlers.HTML(func(http.ResponseWriter, *http.Request) error { return err }, handlers.HTMLOptions{Log: slog.New(slog.DiscardHandler),
+		Page: new(site).failure(new(visit)), Toast: failureToast, ToastsID: ui.ToastsID, SignIn: pages.SignInPath}).ServeHTTP(w, r)
 }
 
 func failureToast(p handlers.Problem) templ.Component {

@@ -25,7 +25,7 @@ const (
 // errFilter is for an export whose filter is not clear: it would hold more than
 // was asked for.
 func errFilter() error {
-	return iot.NewError(iot.Invalid, "The filter was not understood. Go back to the list and choose it again.")
+	return iot.NewError(iot.Invalid, "The filter is not valid. Go back to the list and choose it again.")
 }
 
 // exportDeliveries sends the whole log that a filter chooses as a file.

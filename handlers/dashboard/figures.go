@@ -98,7 +98,10 @@ func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(
 // coarseParts writes a span without fractions of a second, and without seconds from a
 // minute on, with numbers and units apart.
 func coarseParts(d time.Duration) []ui.Part {
-	if d < time.Minute {
+	switch {
+	case d < time.Second:
+		return []ui.Part{{Value: "<1", Unit: "s"}}
+	case d < time.Minute:
 		return ui.DurationParts(d.Truncate(time.Second))
 	}
 	return ui.DurationParts(d.Truncate(time.Minute))

@@ -117,7 +117,7 @@ func (s *site) createInspector(w http.ResponseWriter, r *http.Request, v *visit)
 	if _, err := s.DB.CreateInspector(v.project.Key, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Inspector(), "The inspector has an address now.")
+	return s.done(w, r, v.in().Inspector(), "The inspector now has an address.")
 }
 
 // updateInspector sets what the inspector answers.
@@ -140,7 +140,7 @@ func (s *site) updateInspector(w http.ResponseWriter, r *http.Request, v *visit)
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Inspector(), "From now on it answers "+i.Status.Text()+".")
+	return s.done(w, r, v.in().Inspector(), "The inspector now answers "+i.Status.Text()+".")
 }
 
 func inspectorUpdate(f *handlers.Form) (iot.InspectorUpdate, error) {
@@ -169,7 +169,7 @@ func (s *site) createInspectorWebhook(w http.ResponseWriter, r *http.Request, v 
 		return err
 	}
 	if len(list) > 0 {
-		return s.done(w, r, v.in().Inspector(), list[0].Description+" sends here already.")
+		return s.done(w, r, v.in().Inspector(), list[0].Description+" already sends here.")
 	}
 	h := blankWebhook(v)
 	h.Description, h.URL, h.MessageTypes = "Inspector", s.publicURL(r)+i.Path(), iot.Routes{}
@@ -179,7 +179,7 @@ func (s *site) createInspectorWebhook(w http.ResponseWriter, r *http.Request, v 
 	if _, err := s.Webhooks.Create(settings.Draft{Webhook: h, Own: true}, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Inspector(), "A webhook sends all messages here now.")
+	return s.done(w, r, v.in().Inspector(), "A webhook now sends all messages here.")
 }
 
 // confirmClearInspector asks before the requests are forgotten.
@@ -190,7 +190,7 @@ func (s *site) confirmClearInspector(w http.ResponseWriter, r *http.Request, v *
 	}
 	return s.confirm(w, r, v, shellFor{title: "Clear the inspector", here: v.in().Inspector()}, http.StatusOK, ui.ConfirmProps{
 		Title: "Clear the inspector?", Lead: ui.Plural(int64(len(list)), "request is", "requests are") +
-			" forgotten. Messages and deliveries stay, and so does the address.",
+			" deleted. Messages, deliveries and the address stay.",
 		Action: v.in().ClearInspector(), Confirm: "Clear", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: v.in().Inspector(),
 	})
 }
@@ -200,5 +200,5 @@ func (s *site) clearInspector(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err := s.DB.ClearInspector(v.project.Key, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Inspector(), "The inspector is empty.")
+	return s.done(w, r, v.in().Inspector(), "The inspector was cleared.")
 }

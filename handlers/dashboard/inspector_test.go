@@ -20,7 +20,7 @@ func TestInspectorByOneClick(t *testing.T) {
 	i, err := w.db.Inspector(t.Context(), w.project.Key)
 	w.must(err)
 	url := "https://hooks.veldhuis.example/inspect/" + i.Token
-	p := c.get(inspectorPath).is(200).has(".empty", "Nothing has arrived yet").has("main", "Webhooks that send here")
+	p := c.get(inspectorPath).is(200).has(".empty", "No requests yet").has("main", "Webhooks that send here")
 	if got := p.Find("#inspector-url").AttrOr("value", ""); got != url {
 		t.Errorf("address %q", got)
 	}
@@ -83,9 +83,9 @@ func TestInspectorShowsWhatArrives(t *testing.T) {
 	c.fragment(at, "inspections").is(200).has("#inspections", "POST /up?x=1").lacks(".rail")
 	c.get(inspectorPath+"?request=nonsense").is(200).has("#inspections .empty", "no longer kept")
 
-	c.get(inspectorPath+"/clear").is(200).has("main", "2 requests are forgotten")
+	c.get(inspectorPath+"/clear").is(200).has("main", "2 requests are deleted")
 	c.post(inspectorPath + "/clear").leadsTo(inspectorPath)
-	c.get(inspectorPath).has(".empty", "Nothing has arrived yet")
+	c.get(inspectorPath).has(".empty", "No requests yet")
 }
 
 func TestInspectorAnswerForm(t *testing.T) {

@@ -59,7 +59,7 @@ func TestStorage(t *testing.T) {
 	w := openWorld(t, withHost)
 	p := w.as(w.owner).get("/settings/storage").is(200)
 	p.has(".stats", "Database").has(".stats", "Free on the disk").has(".stats", "not known yet")
-	p.has(".rows", "30 days").has(".rows", "4 GiB").has("main", "When the disk is low").has("#backups", "No backups here")
+	p.has(".rows", "30 days").has(".rows", "4 GiB").has("main", "When the disk is low").has("#backups", "No backups yet")
 	p.lacks("#backups[hx-trigger]")
 }
 
@@ -113,7 +113,7 @@ func TestBackupByPage(t *testing.T) {
 	c := w.as(w.owner)
 	c.post("/settings/storage/backups").leadsTo("/settings/storage")
 	c.post("/settings/storage/backups").is(409)
-	c.get("/settings/storage").has("#backups", "A backup is being made.").has(`#backups[hx-trigger="every 1s"]`, "").has("button[disabled]",
+	c.get("/settings/storage").has("#backups", "A backup is running.").has(`#backups[hx-trigger="every 1s"]`, "").has("button[disabled]",
 		"Back up now")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -154,7 +154,7 @@ func TestBackupByPage(t *testing.T) {
 	}
 	c.get("/settings/storage/backups/"+name+"/delete").is(200).has("h1", "Delete "+name+"?")
 	c.post("/settings/storage/backups/" + name + "/delete").leadsTo("/settings/storage")
-	c.get("/settings/storage").has("#backups", "No backups here")
+	c.get("/settings/storage").has("#backups", "No backups yet")
 }
 
 func TestPruneByPage(t *testing.T) {
@@ -171,7 +171,7 @@ func TestSystem(t *testing.T) {
 	w := openWorld(t, withHost)
 	p := w.as(w.owner).get("/settings/system").is(200)
 	p.has(".stats", "Accepting").has(".stats", "26h").has(".rows", "1.2.3").has(".rows", "go1.").has(".checks",
-		"A row is on disk").has(".checks", "People reach it as https://hooks.veldhuis.example")
+		"A test row was on disk").has(".checks", "People reach Thingpost at https://hooks.veldhuis.example")
 	p.has("tbody", ":8080").has("tbody", "THINGPOST_METRICS_TOKEN").has("main", "/readyz").has(`main a[href^="/static/LICENSES"]`, "Licences")
 	insecure := openWorld(t, withHost, func(o *Options) { o.PublicURL = "http://hooks.veldhuis.example" })
 	insecure.as(insecure.owner).get("/settings/system").has(".checks [data-no]", "without TLS")
@@ -183,7 +183,7 @@ func TestOwnName(t *testing.T) {
 	c.get("/settings").is(200).has(`#own-name[value="Marit Veldhuis"]`, "")
 	c.post("/settings/name", "name", " ").faulty("name", "Must have 1 to 254 characters")
 	c.post("/settings/name", "name", "Marit V.").leadsTo("/settings")
-	c.get("/settings").has(".rail", "Marit V.").has("#toasts", "You are called Marit V. now.")
+	c.get("/settings").has(".rail", "Marit V.").has("#toasts", "Your name is now Marit V.")
 	if e := w.lastChange(); e.Action != "account.update" || e.Subject != w.owner.Email {
 		t.Errorf("audit says %+v", e)
 	}
@@ -201,7 +201,7 @@ func TestRevealedKeyIsAudited(t *testing.T) {
 func TestUsedSetUpLinkSpeaksToWhoeverIsSignedIn(t *testing.T) {
 	w := openWorld(t)
 	w.anonymous().get("/setup?token="+setUpToken).is(403).has("main", "Sign in instead")
-	p := w.as(w.owner).get("/setup?token="+setUpToken).is(403).has("main", "As you are signed in")
+	p := w.as(w.owner).get("/setup?token="+setUpToken).is(403).has("main", "you are signed in")
 	if strings.Contains(p.Find("main").Text(), "Sign in instead") {
 		t.Error("a signed-in person is told to sign in")
 	}
@@ -260,7 +260,7 @@ func TestStorageNamesWhoHoldsTheLog(t *testing.T) {
 	c.get("/settings/storage").is(200).lacks(".alert")
 	held(true)
 	c.get("/settings/storage").is(200).has(".alert", "The write-ahead log cannot shrink.").has(".alert",
-		"Let a backup finish; end another program.").has(".stats", "held, see above")
+		"Wait if it is a backup. Stop the program if it is another one.").has(".stats", "cannot shrink, see above")
 	w.must(tx.Rollback())
 	held(false)
 	c.get("/settings/storage").is(200).lacks(".alert")

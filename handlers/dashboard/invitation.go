@@ -70,7 +70,7 @@ func (s *site) confirmRevokeInvitation(w http.ResponseWriter, r *http.Request, v
 	}
 	o := membersOf(v)
 	return s.confirm(w, r, v, shellFor{title: "Revoke invitation", here: o.Members()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Revoke the invitation of " + i.Email + "?", Lead: "Its link opens nothing from that moment on. You can invite them again.",
+		Title: "Revoke the invitation of " + i.Email + "?", Lead: "Its link stops working immediately. You can invite them again.",
 		Action: o.RevokeInvitation(i.ID.String()), Confirm: "Revoke it", Icon: ui.IconBan, Danger: true, Keep: "Keep it", Back: o.Members(),
 	})
 }
@@ -154,7 +154,7 @@ func (s *site) answerInvitation(w http.ResponseWriter, r *http.Request, v *visit
 	if err := s.enter(w, r, a); err != nil {
 		return err
 	}
-	return s.done(w, r, pages.AllProjectsPath, "You are a member of "+i.OrganizationName+" now.")
+	return s.done(w, r, pages.AllProjectsPath, "You are now a member of "+i.OrganizationName+".")
 }
 
 // answerOwnInvitation accepts or declines an invitation that an account finds on
@@ -173,7 +173,7 @@ func (s *site) answerOwnInvitation(w http.ResponseWriter, r *http.Request, v *vi
 			return s.answer(w, r, v, &list[i], "", f)
 		}
 	}
-	return iot.NewError(iot.NotFound, "You have no such invitation, or it is not open any more.")
+	return iot.NewError(iot.NotFound, "You have no such invitation, or it is no longer open.")
 }
 
 // answer accepts or declines an invitation, as the pressed button says.
@@ -183,7 +183,7 @@ func (s *site) answer(w http.ResponseWriter, r *http.Request, v *visit, i *iot.I
 		if err := s.DB.AcceptInvitation(i.ID, token, v.account); err != nil {
 			return err
 		}
-		return s.done(w, r, pages.AllProjectsPath, "You are a member of "+i.OrganizationName+" now.")
+		return s.done(w, r, pages.AllProjectsPath, "You are now a member of "+i.OrganizationName+".")
 	case "decline":
 		if err := s.DB.DeclineInvitation(i.ID, token, v.account); err != nil {
 			return err

@@ -48,12 +48,12 @@ func TestInvitationOfSomebodyNew(t *testing.T) {
 	c := w.as(w.owner)
 	token := w.invite(c, "bram@veldhuis.example", iot.Editor)
 	c.get(membersPath).has("table", "bram@veldhuis.example").has("table", "28 Nov")
-	c.get(invitationPath(token)).is(403).has("main", "This invitation is not yours.")
+	c.get(invitationPath(token)).is(403).has("main", "This invitation is for someone else.")
 	bram := w.anonymous()
 	p := bram.get(invitationPath(token)).is(200).has("h1", "Join Veldhuis Growers").has("main", "bram@veldhuis.example").has("main",
 		w.owner.Email).has("main", "Editor")
 	p.lacks(`input[name="email"]`)
-	bram.post("/invitation", "token", token, "name", "", "password", password).faulty("name", "Is needed.")
+	bram.post("/invitation", "token", token, "name", "", "password", password).faulty("name", "Must not be empty.")
 	bram.post("/invitation", "token", token, "name", "Bram", "password", "short").faulty("password", "Must have at least 10 characters.")
 	bram.post("/invitation", "token", token, "name", "Bram", "password", password, "email", "marit@elsewhere.example").leadsTo("/?all=1")
 	bram.get("/projects/greenhouse-north").is(200)
@@ -61,12 +61,12 @@ func TestInvitationOfSomebodyNew(t *testing.T) {
 		t.Errorf("the role is %q", role)
 	}
 	again := w.anonymous()
-	again.get(invitationPath(token)).is(404).has("main", "not open any more")
+	again.get(invitationPath(token)).is(404).has("main", "no longer open")
 	again.post("/invitation", "token", token, "name", "Eve", "password", password).is(404)
 	for _, no := range []string{"", "tpt_guess"} {
 		again.get(invitationPath(no)).is(404)
 	}
-	c.get("/settings/organizations/veldhuis-growers/audit").has("tbody", "Invitation made").has("tbody", "Invitation accepted")
+	c.get("/settings/organizations/veldhuis-growers/audit").has("tbody", "Invitation created").has("tbody", "Invitation accepted")
 	// The administrator's word is that the email is his: he need not have the link of the next one.
 	w.must(w.db.SetMember(w.organization.Key, mustAccount(w, "bram@veldhuis.example").Key, "", w.owner.Email))
 	w.invite(c, "bram@veldhuis.example", iot.Viewer)

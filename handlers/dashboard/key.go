@@ -34,7 +34,7 @@ func (s *site) newKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 }
 
 func (s *site) keyForm(w http.ResponseWriter, r *http.Request, v *visit, status int, f *handlers.Form) error {
-	shell, err := s.shell(w, r, v, shellFor{title: "Make an API key", here: v.in().Keys()})
+	shell, err := s.shell(w, r, v, shellFor{title: "Create an API key", here: v.in().Keys()})
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *site) key(r *http.Request, v *visit) (*iot.APIKey, error) {
 			return &keys[i], nil
 		}
 	}
-	return nil, iot.NewError(iot.NotFound, "There is no such key, or it was revoked already.")
+	return nil, iot.NewError(iot.NotFound, "There is no such key, or it is already revoked.")
 }
 
 // confirmDeleteKey asks before a key is revoked.
@@ -100,7 +100,7 @@ func (s *site) confirmDeleteKey(w http.ResponseWriter, r *http.Request, v *visit
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Revoke key", here: v.in().Keys()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Revoke " + k.Name + "?", Lead: "Whatever uses it is refused from that moment on. This cannot be undone.",
+		Title: "Revoke " + k.Name + "?", Lead: "Programs that use it are rejected immediately. This cannot be undone.",
 		Action: v.in().DeleteKey(k.ID), Confirm: "Revoke the key", Icon: ui.IconBan, Danger: true, Keep: "Keep it", Back: v.in().Keys(),
 	})
 }
@@ -114,5 +114,5 @@ func (s *site) deleteKey(w http.ResponseWriter, r *http.Request, v *visit) error
 	if err := s.DB.DeleteAPIKey(v.project.Key, k.ID, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Keys(), k.Name+" is revoked.")
+	return s.done(w, r, v.in().Keys(), k.Name+" was revoked.")
 }

@@ -26,7 +26,7 @@ func TestSavedViewsCountApart(t *testing.T) {
 	if hears := p.Find("#views").AttrOr("data-hears", ""); hears != "deliveries" {
 		t.Errorf("they hear %q", hears)
 	}
-	p = c.get(deliveryLog+"?ms=1000").is(200).has("#views [aria-current]", "Slow").has("#deliveries .log-bar", "1 matches")
+	p = c.get(deliveryLog+"?ms=1000").is(200).has("#views [aria-current]", "Slow").has("#deliveries .log-bar", "1 result")
 	if got := p.rows(); len(got) != 1 || got[0] != list["pending"].ID.String() {
 		t.Errorf("slow are %v", got)
 	}
@@ -84,8 +84,9 @@ func TestDeliveryInTheDrawer(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, at(name)+"/retry", nil)
 		return c.do(r, []string{"HX-Request", "true", "HX-Target", target})
 	}
-	retry("retrying", ui.DrawerID).is(200).has("#delivery-drawer", "Retrying").has(`[hx-swap-oob="beforeend:#toasts"]`, "It is tried now.")
-	retry("failed", ui.ToastsID).is(200).has(".toast", "It is sent again, as a new delivery.").lacks("main")
+	retry("retrying", ui.DrawerID).is(200).has("#delivery-drawer", "Retrying").has(`[hx-swap-oob="beforeend:#toasts"]`,
+		"Thingpost retries the delivery now.")
+	retry("failed", ui.ToastsID).is(200).has(".toast", "The message is sent again as a new delivery.").lacks("main")
 }
 
 func TestRowsSayWhatCanBeRetried(t *testing.T) {

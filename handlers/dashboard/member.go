@@ -82,7 +82,7 @@ func (s *site) setRole(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := s.DB.ChangeMember(v.organization.Key, m.Account.Key, role, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, membersOf(v).Members(), m.Account.Email+" is "+pages.RoleName(role)+" now.")
+	return s.done(w, r, membersOf(v).Members(), m.Account.Email+" is now "+pages.RoleName(role)+".")
 }
 
 // confirmRemoveMember asks before a member is taken out.
@@ -94,7 +94,7 @@ func (s *site) confirmRemoveMember(w http.ResponseWriter, r *http.Request, v *vi
 	o := membersOf(v)
 	return s.confirm(w, r, v, shellFor{title: "Remove member", here: o.Members()}, http.StatusOK, ui.ConfirmProps{
 		Title: "Remove " + m.Account.Email + "?", Lead: "They can no longer see the projects of " + v.organization.Name +
-			". Their account stays, and API keys that they made go on working.",
+			". Their account stays, and API keys that they created still work.",
 		Action: o.RemoveMember(m.Account.ID.String()), Confirm: "Remove", Icon: ui.IconTrash, Danger: true, Keep: "Keep them", Back: o.Members(),
 	})
 }

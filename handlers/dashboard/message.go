@@ -202,13 +202,13 @@ func fateOf(made []iot.Delivery) pages.MessageFate {
 // want it, each with how many webhooks it keeps out.
 func noneWords(why []ingest.WebhookWhy) string {
 	if len(why) == 0 {
-		return "there is no webhook"
+		return "no webhooks"
 	}
 	var words []string
 	for _, h := range why {
 		word := string(h.Why.Reason)
 		if h.Why.Wanted {
-			word = "would be wanted now"
+			word = "would match now"
 		}
 		if !slices.Contains(words, word) {
 			words = append(words, word)
@@ -312,5 +312,5 @@ func (s *site) sendMessage(w http.ResponseWriter, r *http.Request, v *visit) err
 	if err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Delivery(d.ID.String()), "It is on its way to "+h.Description+".")
+	return s.done(w, r, v.in().Delivery(d.ID.String()), "The message is on its way to "+h.Description+".")
 }

@@ -75,7 +75,7 @@ func TestMessagesFilter(t *testing.T) {
 			t.Errorf("%s shows %v", query, got)
 		}
 		if len(want) == 0 {
-			p.reads(".empty", "No message matches")
+			p.reads(".empty", "No messages match")
 		}
 	}
 	c.get(messageLog+"?type=nonsense").reads(".alert", "type “nonsense”")
@@ -118,10 +118,10 @@ func TestMessageShowsWhyAndPayload(t *testing.T) {
 	p := w.as(w.owner).get(messageLog + "/" + id.String()).is(200)
 	p.reads("h1", "Message of soil-probe-07").reads("#payload-pretty", `"vwc": 11.420,`).reads("#payload-raw",
 		`{"vwc":11.420,"evil":"</pre><script>alert(1)</script>"}`).
-		reads(".rows", "Sender's id <b>7").reads(`.card:contains("Came with it")`, "timestamp 2018-01-26T10:25:47.142 channel <i>").
+		reads(".rows", "Sender's id <b>7").reads(`.card:contains("Metadata")`, "timestamp 2018-01-26T10:25:47.142 channel <i>").
 		reads(`article:contains("ERP goods-in")`, "Delivered").reads(`article:contains("Alarms")`,
-		"Not wanted").reads(`article:contains("Alarms") [data-no]`, "The webhook takes the channel “alarms”").
-		reads(`article:contains("old-one")`, "The webhook was deleted since.")
+		"Not matched").reads(`article:contains("Alarms") [data-no]`, "The webhook takes the channel “alarms”").
+		reads(`article:contains("old-one")`, "The webhook was deleted.")
 	p.lacks("main script").lacks("main pre + script").lacks(".rows i").lacks(".rows b")
 	if got := p.Find(`article:contains("ERP goods-in") a`).AttrOr("href", ""); got != deliveryLog+"/"+d.ID.String() {
 		t.Errorf("the delivery is at %s", got)
@@ -137,12 +137,12 @@ func TestMessageThatCameBeforeItsWebhook(t *testing.T) {
 	w.must(w.db.DeleteWebhook(w.webhook, w.owner.Email))
 	id := w.send(`{"payload":1}`)
 	c := w.as(w.owner)
-	c.get(messageLog+"/"+id.String()).is(200).reads("main", "This project has no webhook, so the message went nowhere.")
-	c.get(messageLog).reads("td", "there is no webhook")
+	c.get(messageLog+"/"+id.String()).is(200).reads("main", "This project has no webhooks, so the message was not sent.")
+	c.get(messageLog).reads("td", "no webhooks")
 	w.newWebhook("Later")
-	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "As the webhook is now, it would get the message; when the "+
-		"message came, it did not.").has(`a:contains("Send to webhook")`, "")
-	c.get(messageLog).reads("td", "would be wanted now")
+	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "With its current settings the webhook would get the "+
+		"message. It did not match when the message arrived.").has(`a:contains("Send to webhook")`, "")
+	c.get(messageLog).reads("td", "would match now")
 	c.post(messageLog+"/"+id.String()+"/send", "webhook", "later").is(http.StatusSeeOther)
 	c.get(messageLog+"/"+id.String()).reads(`article:contains("Later")`, "Pending")
 }
@@ -163,5 +163,5 @@ func TestMessageIsSentToAnotherWebhook(t *testing.T) {
 	if d.Trigger != iot.TriggerReplay || d.Status != iot.Pending {
 		t.Errorf("%+v", d)
 	}
-	c.get(one).reads(`article:contains("Alarms")`, "It got the message; as the webhook is now, it would not.")
+	c.get(one).reads(`article:contains("Alarms")`, "The webhook got the message. With its current settings it would not.")
 }

@@ -39,9 +39,9 @@ func (s *site) numbers(v *visit, st *db.Stats, hooks []*iot.Webhook, each map[in
 	if st.P95MS > 0 {
 		p95.Parts, p95.Note = ui.DurationParts(milliseconds(st.P95MS)), "median "+ui.Duration(milliseconds(st.P50MS))
 	}
-	pending := ui.Stat{Label: "Pending", Value: ui.Count(st.Counters.Pending), Note: "waiting or retried"}
+	pending := ui.Stat{Label: "Pending", Value: ui.Count(st.Counters.Pending), Note: "waiting or retrying"}
 	if st.Counters.Pending == 0 {
-		pending.Note = "nothing waits"
+		pending.Note = "none pending"
 	} else if r.grown > 0 {
 		pending.Note = "+" + ui.Count(min(r.grown, st.Counters.Pending)) + " in the last hour"
 	}
@@ -56,7 +56,7 @@ func (s *site) numbers(v *visit, st *db.Stats, hooks []*iot.Webhook, each map[in
 
 // oldestStat says what waits the longest, for which webhook and until when.
 func oldestStat(st *db.Stats, hooks []*iot.Webhook, each map[int64]*db.Stats, now iot.Instant) ui.Stat {
-	oldest := ui.Stat{Label: "Oldest undelivered", Value: "–", Note: "nothing waits"}
+	oldest := ui.Stat{Label: "Oldest undelivered", Value: "–", Note: "none pending"}
 	if st.OldestPendingAt == 0 {
 		return oldest
 	}
@@ -108,7 +108,7 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 			failing = append(failing, failingNeed(in, w, f.each[w.Key], f.now))
 		}
 		if left := w.OldSecretUntil.Sub(f.now); w.OldSecretUntil > f.now && left < soonExpires {
-			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret ends",
+			quiet = append(quiet, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "An old signing secret expires",
 				Text: w.Description + ", in " + ui.Span(left), Href: in.Webhook(w.ID)})
 		}
 	}
@@ -134,7 +134,7 @@ func troubleNeed(v *visit, t *db.Trouble, now iot.Instant) (n ui.NeedProps, ok b
 		return n, false
 	}
 	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "Messages cannot be stored", Href: v.in().Messages(),
-		Text: troubleText(t, now) + " It goes on by itself when the disk is well again."}
+		Text: troubleText(t, now) + " It resumes automatically when the disk works again."}
 	if v.account.Administrator {
 		n.Href = instanceOf(v).Storage()
 	}
@@ -153,7 +153,7 @@ func troubleText(t *db.Trouble, now iot.Instant) string {
 // diskNeed is about a disk that is nearly full.
 func diskNeed(v *visit, d db.Disk) (n ui.NeedProps, ok bool) {
 	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "The disk is getting full", Href: v.in().Messages(),
-		Text: ui.BinaryBytes(d.Free) + " are free. Without room, messages are refused until there is some again."}
+		Text: ui.BinaryBytes(d.Free) + " are free. On a full disk, messages are refused until there is room again."}
 	if v.account.Administrator {
 		n.Href = instanceOf(v).Storage()
 	}
@@ -187,7 +187,7 @@ func backlogNeed(v *visit, f overviewFigures) (n ui.NeedProps, ok bool) {
 	n.Text = ui.Count(pending) + " pending"
 	if growing {
 		n.Title = "The backlog is growing"
-		n.Text += ", " + ui.Count(min(grown, pending)) + " of them since an hour ago"
+		n.Text += ", " + ui.Count(min(grown, pending)) + " of them in the last hour"
 	}
 	if old {
 		n.Text += ", the oldest for " + ui.Span(f.now.Sub(f.all.OldestPendingAt))
@@ -218,7 +218,7 @@ func (s *site) silentNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.Nee
 		if every := d.ExpectedInterval(profile); every > 0 {
 			text += ", expected " + pages.EveryText(every)
 		}
-		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: d.ID + " has gone silent", Text: text, Href: v.in().Device(d.ID)})
+		needs = append(needs, ui.NeedProps{Tone: ui.Warning, Title: d.ID + " is silent", Text: text, Href: v.in().Device(d.ID)})
 	}
 	all, err := s.DB.CountSilent(r.Context(), v.project.Key, maxCounted)
 	if more := all - len(list); more > 0 {
@@ -241,8 +241,8 @@ func (s *site) keyNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.NeedPr
 		if k.ExpiresAt <= now || left >= soonExpires || k.ExpiresAt.Sub(k.CreatedAt) <= soonExpires || len(needs) == maxNeeds {
 			continue
 		}
-		needs = append(needs, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "The API key “" + k.Name + "” ends in " + ui.Span(left),
-			Text: "Make another and change over before that", Href: v.in().Keys()})
+		needs = append(needs, ui.NeedProps{Tone: ui.Info, Shape: ui.Ring, Title: "The API key “" + k.Name + "” expires in " + ui.Span(left),
+			Text: "Create another key and use it before then", Href: v.in().Keys()})
 	}
 	return needs, err
 }

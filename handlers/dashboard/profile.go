@@ -67,7 +67,7 @@ func (s *site) createProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Profiles(), p.Name+" is added. Choose it on a device's page.")
+	return s.done(w, r, v.in().Profiles(), p.Name+" was added. Choose it on a device’s page.")
 }
 
 // profile reads the profile of the address.
@@ -118,7 +118,7 @@ func (s *site) updateProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Profiles(), name+" is saved.")
+	return s.done(w, r, v.in().Profiles(), name+" was saved.")
 }
 
 // confirmDeleteProfile asks before a profile is deleted.
@@ -132,7 +132,7 @@ func (s *site) confirmDeleteProfile(w http.ResponseWriter, r *http.Request, v *v
 
 func (s *site) askDeleteProfile(w http.ResponseWriter, r *http.Request, v *visit, status int, p *iot.Profile, why string) error {
 	return s.confirm(w, r, v, shellFor{title: "Delete profile", here: v.in().Profiles()}, status, ui.ConfirmProps{
-		Title: "Delete " + p.Name + "?", Lead: "It can be deleted while no device has it. No message is lost.",
+		Title: "Delete " + p.Name + "?", Lead: "You can delete it only if no device uses it. No message is lost.",
 		Action: v.in().DeleteProfile(p.ID), Confirm: "Delete the profile", Icon: ui.IconTrash, Danger: true, Keep: "Keep it",
 		Back: v.in().Profiles(), Error: why,
 	})
@@ -153,7 +153,7 @@ func (s *site) deleteProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Profiles(), p.Name+" is deleted.")
+	return s.done(w, r, v.in().Profiles(), p.Name+" was deleted.")
 }
 
 // setInterval writes an expected interval into the form.

@@ -68,7 +68,7 @@ func (s *site) projectForm(w http.ResponseWriter, r *http.Request, v *visit, sta
 		return err
 	}
 	if organizations = owned(organizations); len(organizations) == 0 {
-		return iot.NewError(iot.Forbidden, "Only an admin of an organization makes projects. Ask one of yours.")
+		return iot.NewError(iot.Forbidden, "Only an admin of an organization can create projects. Ask an admin of yours.")
 	}
 	shell, err := s.shell(w, r, v, shellFor{title: "New project"})
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *site) createProject(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err := s.makeFirstKey(v); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Overview(), p.Name+" is made.")
+	return s.done(w, r, v.in().Overview(), p.Name+" was created.")
 }
 
 // editProject shows the settings of the project itself.
@@ -174,7 +174,7 @@ func projectLoss(devices, hooks int, st *db.Stats) string {
 	text := ui.Plural(int64(devices), "device", "devices") + " with their keys, " + ui.Plural(int64(hooks), "webhook", "webhooks") +
 		", the API keys, the messages and the log are lost"
 	if n := st.Counters.Pending; n > 0 {
-		text += ", and " + ui.Plural(n, "delivery that is", "deliveries that are") + " still pending will not be sent"
+		text += ", and " + ui.Plural(n, "pending delivery", "pending deliveries") + " will not be sent"
 	}
 	return text + ". This cannot be undone."
 }
@@ -184,5 +184,5 @@ func (s *site) deleteProject(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err := s.DB.DeleteProject(v.project, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, pages.AllProjectsPath, v.project.Name+" is deleted.")
+	return s.done(w, r, pages.AllProjectsPath, v.project.Name+" was deleted.")
 }

@@ -32,7 +32,7 @@ func TestCreateProject(t *testing.T) {
 	c.post("/projects/new", "organization", "elsewhere", "name", "X").faulty("organization", "Choose an organization")
 	c.post("/projects/new", "organization", organization, "name", "Cold Store", "auto_register", "on").leadsTo("/projects/cold-store")
 	c.get("/projects/cold-store").is(200).has("h1", "Welcome to Cold Store").has("#add-device",
-		"https://hooks.veldhuis.example/api/v1/projects/cold-store/devices").has("#toasts", "Cold Store is made.").has("#first-key", "")
+		"https://hooks.veldhuis.example/api/v1/projects/cold-store/devices").has("#toasts", "Cold Store was created.").has("#first-key", "")
 	keys, err := w.db.APIKeys(t.Context(), w.projectOf("cold-store").Key)
 	w.must(err)
 	if len(keys) != 1 || keys[0].Rights.Has(iot.ManageKeys) || keys[0].ExpiresAt.Sub(iot.At(w.clock.Now())) != 24*time.Hour {
@@ -68,7 +68,7 @@ func TestDeleteProjectSaysWhatIsLost(t *testing.T) {
 	c := w.as(w.owner)
 	page := c.get("/projects/greenhouse-north/delete").is(200)
 	page.has("h1", "Delete Greenhouse North?").has("main", "1 device with their keys, 1 webhook").has("main",
-		"2 deliveries that are still pending will not be sent").has(".rail", "")
+		"2 pending deliveries will not be sent").has(".rail", "")
 	dialog := c.fragment("/projects/greenhouse-north/delete", "dialog").is(200)
 	dialog.has("#dialog-title", "Delete Greenhouse North?").has(`form[method="post"][action="/projects/greenhouse-north/delete"]`,
 		"").lacks("h1").lacks(".rail")
@@ -145,7 +145,7 @@ func TestOverview(t *testing.T) {
 			t.Errorf("%s is %q, want %q in it", label, stats[label], want)
 		}
 	}
-	p.has(".need b", "ERP goods-in is failing").has(".need small", "503 Service Unavailable, for 0 s, next try in 1 min")
+	p.has(".need b", "ERP goods-in is failing").has(".need small", "503 Service Unavailable, for less than 1 s, next try in 1 min")
 	p.has("#figures table", "erp.veldhuis.example").has("#figures table", "Failing")
 	if strings.Contains(p.body, "/hook") {
 		t.Error("the webhook's path is shown")
@@ -239,10 +239,10 @@ func TestOverviewSaysWhatEndsSoonAndWhatGrows(t *testing.T) {
 		w.send(`{"payload":1}`)
 	}
 	p := c.fragment("/projects/greenhouse-north", "figures").is(200)
-	p.has("#figures", "The backlog is growing").has("#figures", "100 pending, 100 of them since an hour ago").has("#figures",
+	p.has("#figures", "The backlog is growing").has("#figures", "100 pending, 100 of them in the last hour").has("#figures",
 		"+100 in the last hour")
 	p.lacks(`a.need[href$="/keys"]`) // made for six days
 	w.clock.advance(35 * 24 * time.Hour)
 	p = c.fragment("/projects/greenhouse-north", "figures").is(200)
-	p.has(`a.need[href$="/keys"]`, "The API key “New receiver” ends in").has("#figures", "Deliveries are waiting")
+	p.has(`a.need[href$="/keys"]`, "The API key “New receiver” expires in").has("#figures", "Deliveries are waiting")
 }

@@ -147,7 +147,7 @@ func (s *site) sendAllPage(r *http.Request, v *visit, f *handlers.Form) (p pages
 	// The webhook is not a part of the list's filter.
 	q, ignored := messageQuery(r.URL.Query())
 	if len(ignored) > 0 {
-		return p, spec, iot.NewError(iot.Invalid, "The filter was not understood. Go back to the messages and choose it again.")
+		return p, spec, iot.NewError(iot.Invalid, "The filter is not valid. Go back to the messages and choose it again.")
 	}
 	p = pages.SendAllPage{Project: v.in(), Query: q, Form: f}
 	if p.Webhooks, err = s.DB.Webhooks(r.Context(), v.project.Key); err != nil {
@@ -209,5 +209,5 @@ func (s *site) sendAll(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Replay(job.ID.String()), "They are on their way to "+p.Chosen.Description+".")
+	return s.done(w, r, v.in().Replay(job.ID.String()), "The messages are on their way to "+p.Chosen.Description+".")
 }

@@ -57,7 +57,7 @@ func (s *site) changeName(w http.ResponseWriter, r *http.Request, v *visit) erro
 		}
 		return err
 	}
-	return s.done(w, r, pages.AccountPath, "You are called "+v.account.Name+" now.")
+	return s.done(w, r, pages.AccountPath, "Your name is now "+v.account.Name+".")
 }
 
 // changePassword changes the password of whoever knows the present one, and ends
@@ -73,7 +73,7 @@ func (s *site) changePassword(w http.ResponseWriter, r *http.Request, v *visit) 
 		}
 		return err
 	}
-	return s.done(w, r, pages.AccountPath, "The password is changed, and all other sessions are ended.")
+	return s.done(w, r, pages.AccountPath, "The password was changed, and your other sessions were signed out.")
 }
 
 func (s *site) setPassword(w http.ResponseWriter, r *http.Request, v *visit, f *handlers.Form) error {
@@ -89,7 +89,7 @@ func (s *site) setPassword(w http.ResponseWriter, r *http.Request, v *visit, f *
 		try.Succeeded()
 	}
 	var faults iot.Faults
-	faults.Check(ok, "current", "This is not your present password.")
+	faults.Check(ok, "current", "This is not your current password.")
 	hash, err := s.hash(r, &faults, f.Raw("password"), v.account.Email)
 	if err != nil {
 		return err
@@ -122,5 +122,5 @@ func (s *site) createOrganization(w http.ResponseWriter, r *http.Request, v *vis
 		}
 		return err
 	}
-	return s.done(w, r, pages.AccountPath, o.Name+" is made. You are its owner.")
+	return s.done(w, r, pages.AccountPath, o.Name+" was created. You are its owner.")
 }

@@ -47,7 +47,7 @@ func (s *site) bareShell(r *http.Request, v *visit, title string) layout.Props {
 		Back: r.URL.RequestURI(),
 		Links: []ui.MenuItem{
 			{Label: "Account and organizations", Icon: ui.IconUser, Href: pages.AccountPath},
-			{Label: "Documentation of the API", Icon: ui.IconBookOpen, Href: pages.DocumentationPath},
+			{Label: "API documentation", Icon: ui.IconBookOpen, Href: pages.DocumentationPath},
 		}}
 	if r.Method != http.MethodGet {
 		p.Account.Back = pages.HomePath

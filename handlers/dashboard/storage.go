@@ -69,7 +69,7 @@ func (s *site) storagePage(r *http.Request, v *visit) (pages.StoragePage, error)
 	}
 	p.File, p.WAL, p.FreeInside = size.File, size.WAL, size.Free
 	if t := s.DB.Trouble(); t != nil {
-		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again; nothing that was accepted is lost. The data folder is " +
+		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again. Nothing that was accepted is lost. The data folder is " +
 			filepath.Dir(s.DB.Path()) + "."
 	}
 	if h := s.DB.WALHold(); h != nil {
@@ -163,12 +163,12 @@ func daysLeft(p pages.StoragePage) (days int64, limitFirst bool) {
 // createBackup begins a backup.
 func (s *site) createBackup(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if s.Backups == nil {
-		return iot.NewError(iot.Unavailable, "This server makes no backups. Use: thingpost backup -data DIR FILE.")
+		return iot.NewError(iot.Unavailable, "This server cannot create backups. Use: thingpost backup -data DIR FILE.")
 	}
 	if err := s.Backups.Start(r.Context(), v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, instanceOf(v).Storage(), "A backup is being made.")
+	return s.done(w, r, instanceOf(v).Storage(), "The backup was started.")
 }
 
 // downloadBackup sends a backup.
@@ -198,7 +198,7 @@ func (s *site) downloadBackup(w http.ResponseWriter, r *http.Request, v *visit) 
 func (s *site) confirmDeleteBackup(w http.ResponseWriter, r *http.Request, v *visit) error {
 	i, name := instanceOf(v), r.PathValue("backup")
 	return s.confirm(w, r, v, shellFor{title: "Delete a backup", here: i.Storage()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Delete " + name + "?", Lead: "This copy is gone for good. The database itself stays as it is.",
+		Title: "Delete " + name + "?", Lead: "This deletes the copy permanently. The database does not change.",
 		Action: i.DeleteBackup(name), Confirm: "Delete the backup", Icon: ui.IconTrash, Danger: true, Keep: "Keep it", Back: i.Storage(),
 	})
 }
@@ -212,16 +212,16 @@ func (s *site) deleteBackup(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := s.Backups.Remove(name, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, instanceOf(v).Storage(), name+" is deleted.")
+	return s.done(w, r, instanceOf(v).Storage(), name+" was deleted.")
 }
 
 // confirmPrune asks before retention runs at once.
 func (s *site) confirmPrune(w http.ResponseWriter, r *http.Request, v *visit) error {
 	i := instanceOf(v)
 	return s.confirm(w, r, v, shellFor{title: "Prune now", here: i.Storage()}, http.StatusOK, ui.ConfirmProps{
-		Title: "Prune now?", Lead: "What is " + pages.RetentionText(s.Host.Retention, s.Host.RetentionBytes) +
-			" is removed now rather than within five minutes, and free space is given back to the disk. Pending deliveries and their messages stay.",
-		Action: i.Prune(), Confirm: "Prune now", Icon: ui.IconTrash, Danger: true, Keep: "Wait", Back: i.Storage(),
+		Title: "Prune now?", Lead: "Everything that is " + pages.RetentionText(s.Host.Retention, s.Host.RetentionBytes) +
+			" is removed now instead of within five minutes, and the disk gets the free space back. Pending deliveries and their messages stay.",
+		Action: i.Prune(), Confirm: "Prune now", Icon: ui.IconTrash, Danger: true, Keep: "Cancel", Back: i.Storage(),
 	}, pages.PruneChoice(s.Host.Retention))
 }
 
@@ -238,5 +238,5 @@ func (s *site) prune(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := s.DB.PruneSoon(v.actor(), older); err != nil {
 		return err
 	}
-	return s.done(w, r, instanceOf(v).Storage(), "Pruning has begun. What it removes is counted below.")
+	return s.done(w, r, instanceOf(v).Storage(), "Pruning was started. The removed rows are counted below.")
 }

@@ -49,14 +49,14 @@ func (s *site) health(r *http.Request) (checks []ui.Check, healthy bool) {
 	err := s.DB.Ready(r.Context())
 	took := s.Now().Sub(began)
 	healthy = err == nil
-	write := ui.Check{Text: "A row is on disk " + ui.Duration(took) + " after it was written"}
+	write := ui.Check{Text: "A test row was on disk after " + ui.Duration(took)}
 	switch e, _ := asError(err); {
 	case e != nil:
 		write = ui.Check{No: true, Text: "Messages cannot be stored", Note: e.Message}
 	case err != nil:
 		write = ui.Check{No: true, Text: "Messages cannot be stored"}
 	case took > slowDisk:
-		write.No, write.Note = true, "The disk is slow: each sender waits for it."
+		write.No, write.Note = true, "The disk is slow, and each sender waits for it."
 	}
 	return append([]ui.Check{write}, s.diskCheck(), s.addressCheck(r)), healthy
 }
@@ -64,9 +64,9 @@ func (s *site) health(r *http.Request) (checks []ui.Check, healthy bool) {
 func (s *site) diskCheck() ui.Check {
 	switch disk := s.DB.Disk(); {
 	case !disk.Known:
-		return ui.Check{Text: "This system does not tell how much of the disk is free"}
+		return ui.Check{Text: "This system does not report how much of the disk is free"}
 	case disk.Free < lowBytes:
-		return ui.Check{No: true, Text: "Only " + ui.BinaryBytes(disk.Free) + " of the disk are free", Note: "The page Storage says what to do."}
+		return ui.Check{No: true, Text: "Only " + ui.BinaryBytes(disk.Free) + " of the disk are free", Note: "See the page Storage."}
 	default:
 		return ui.Check{Text: ui.BinaryBytes(disk.Free) + " of the disk are free"}
 	}
@@ -75,10 +75,10 @@ func (s *site) diskCheck() ui.Check {
 func (s *site) addressCheck(r *http.Request) ui.Check {
 	u, err := url.Parse(s.publicURL(r))
 	if err == nil && (u.Scheme == "https" || isOwnMachine(u.Hostname())) {
-		return ui.Check{Text: "People reach it as " + u.Scheme + "://" + u.Host}
+		return ui.Check{Text: "People reach Thingpost at " + u.Scheme + "://" + u.Host}
 	}
-	return ui.Check{No: true, Text: "People reach it without TLS", Note: "Passwords and keys travel in clear. Give it a certificate with " +
-		"-tls-cert, or a proxy that has one and -public-url."}
+	return ui.Check{No: true, Text: "People reach Thingpost without TLS", Note: "Passwords and keys are sent unencrypted. " +
+		"Set a certificate with -tls-cert, or use a proxy with TLS and -public-url."}
 }
 
 // isOwnMachine reports whether a host's name never leaves the machine.

@@ -50,7 +50,7 @@ func (s *site) listTemplates(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	all := s.Templates.Templates()
 	p := pages.TemplatesPage{Project: v.in(), Search: search, Kind: kind, Kinds: s.Templates.Kinds(), All: len(all),
-		CanEdit: v.may(iot.ChangeSettings)}
+		CanAdd: v.may(iot.ChangeSettings) && len(hooks) < s.Limits.Webhooks}
 	for _, t := range s.Templates.Search(search, kind) {
 		p.Cards = append(p.Cards, pages.TemplateCard{Template: t, Hue: slices.Index(all, t),
 			InUse: slices.ContainsFunc(hooks, func(h *iot.Webhook) bool { return h.Template == t.ID })})
@@ -143,11 +143,11 @@ func (s *site) templatePreview(r *http.Request, v *visit, t *iot.Template, f *ha
 	if h == nil {
 		h = &iot.Webhook{}
 	} else if t.CreateDownlinkKey {
-		h.ID, h.DownlinkKey = iot.MakeSlug(h.Description, nil), "made when it is saved" // shown as a mask
+		h.ID, h.DownlinkKey = iot.MakeSlug(h.Description, nil), "created when you save" // shown as a mask
 	}
 	p, failed := s.previewOf(r, v, p, f, h, inTemplateWords(t, err))
 	if e, ok := asError(err); ok && onlyEmpty(e) {
-		p.Faults = []string{"Fill in the fields, and here is what would be sent."}
+		p.Faults = []string{"Fill in the fields to see what would be sent."}
 	}
 	return p, failed
 }

@@ -27,7 +27,7 @@ func TestGallery(t *testing.T) {
 	}
 	p.has(`#templates li a`, "TTN Mapper").has(`.seg a[href="`+gallery+`?kind=tracking&q=coverage"]`, "Tracking")
 	c.get(gallery+"?kind=buildings").is(200).has(`.seg a[aria-current="true"]`, "Buildings").lacks(`a[href="` + gallery + `/ttnmapper"]`)
-	c.get(gallery+"?q=nothing+of+this").is(200).reads("#templates", "No template matches").has(`a[href="`+gallery+`"]`, "Show all templates")
+	c.get(gallery+"?q=nothing+of+this").is(200).reads("#templates", "No templates match").has(`a[href="`+gallery+`"]`, "Show all templates")
 	part := c.fragment(gallery+"?q=datacake", pages.TemplatesID).is(200).lacks("h1")
 	if n := part.Find("li").Length(); n != 1 {
 		t.Errorf("%d templates in the part, want one", n)
@@ -100,7 +100,7 @@ func TestTemplateDefaultsAndOptionalFields(t *testing.T) {
 	c.post(gallery+"/cloud-studio-plugin", with(p.values(), "fields.access_token", "t", "fields.server_instance",
 		"evil.example/a@b")...).is(http.StatusUnprocessableEntity).
 		reads("#field-0-error", "Must be a host name")
-	p = c.get(gallery+"/wonderland").is(200).reads("main", "User name (optional)").reads("main", "an API key that may send downlinks")
+	p = c.get(gallery+"/wonderland").is(200).reads("main", "User name (optional)").reads("main", "The key can send downlinks")
 	c.post(gallery+"/wonderland", p.values()...).leadsTo("/projects/greenhouse-north/webhooks")
 	h, err := w.db.Webhook(t.Context(), w.project.Key, "iot-wonderland")
 	w.must(err)
@@ -114,15 +114,19 @@ func TestTemplatesWhereNoWebhookFitsOrNobodyMay(t *testing.T) {
 	w := openWorld(t)
 	viewer := w.as(w.member("viewer@veldhuis.example", iot.Viewer))
 	viewer.get(gallery).is(200).lacks(`a[href$="/webhooks/new"]`)
-	viewer.get(gallery+"/datacake").is(200).reads("main", "an editor of the project can make a webhook of it").has("main fieldset[disabled]",
-		"").lacks(`#webhook-form .btn`)
+	viewer.get(gallery+"/datacake").is(200).reads("main", "An editor of the project can create a webhook from it").
+		has("main fieldset[disabled]",
+			"").lacks(`#webhook-form .btn`)
 	viewer.post(gallery+"/datacake", "description", "x", "fields.token", "t").is(http.StatusForbidden)
 
 	c := w.as(w.owner)
 	form := c.get(gallery + "/datacake").values()
+	const newLink = `main a[href$="/webhooks/new"]`
+	c.get(gallery).is(200).has(newLink, "Start without one")
 	for range 4 {
 		c.post(gallery+"/datacake", with(form, "fields.token", "t")...).leadsTo("/projects/greenhouse-north/webhooks")
 	}
-	c.get(gallery+"/datacake").is(200).reads("main", "all are taken")
+	c.get(gallery+"/datacake").is(200).reads("main", "all are in use")
+	c.get(gallery).is(200).lacks(newLink)
 	c.post(gallery+"/datacake", with(form, "fields.token", "t")...).is(http.StatusConflict).reads("main", "all that this host allows")
 }

@@ -58,7 +58,7 @@ func (s *site) setUpstream(w http.ResponseWriter, r *http.Request, v *visit) err
 		}
 		return err
 	}
-	return s.done(w, r, v.in().Settings(), "Downlinks go on to "+hostOf(u.URL)+" now.")
+	return s.done(w, r, v.in().Settings(), "Downlinks are now forwarded to "+hostOf(u.URL)+".")
 }
 
 // confirmRemoveUpstream says what becomes of downlinks without it.
@@ -68,8 +68,9 @@ func (s *site) confirmRemoveUpstream(w http.ResponseWriter, r *http.Request, v *
 		return err
 	}
 	return s.confirm(w, r, v, shellFor{title: "Remove the upstream", here: v.in().Settings()}, http.StatusOK, ui.ConfirmProps{
-		Title:  "Keep downlinks here?",
-		Lead:   "They go on to " + hostOf(h.URL) + " no longer, and what has not reached it yet is not sent. Devices take new ones here.",
+		Title: "Keep downlinks here?",
+		Lead: "They are no longer forwarded to " + hostOf(h.URL) +
+			". Downlinks that have not reached it are not sent. Devices fetch new ones here.",
 		Action: v.in().RemoveUpstream(), Confirm: "Remove the upstream", Icon: ui.IconTrash, Danger: true, Keep: "Keep it",
 		Back: v.in().Settings(),
 	})
@@ -80,5 +81,5 @@ func (s *site) removeUpstream(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err := s.DB.ClearUpstream(v.project, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Settings(), "Downlinks stay here now.")
+	return s.done(w, r, v.in().Settings(), "Downlinks are no longer forwarded.")
 }

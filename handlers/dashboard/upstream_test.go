@@ -27,7 +27,7 @@ func TestUpstreamOfAProject(t *testing.T) {
 	if h := stored(); h.URL != app || h.Headers[0].Value != "Bearer NNSXS.A.B" {
 		t.Errorf("stored %s with %s", h.URL, h.Headers[0].Value.Reveal())
 	}
-	c.get(settings).has("#toasts", "Downlinks go on to tts.example now.").has(`[name="url"][value="`+app+`"]`, "").has("main",
+	c.get(settings).has("#toasts", "Downlinks are now forwarded to tts.example.").has(`[name="url"][value="`+app+`"]`, "").has("main",
 		"A key is stored").lacks(`[name="key"][value]:not([value=""])`)
 	c.post(settings+"/upstream", "url", "http://tts.example/api/v3/as/applications/my-app", "key", "").is(422).faulty("key",
 		"goes to no other host")
@@ -36,7 +36,7 @@ func TestUpstreamOfAProject(t *testing.T) {
 		t.Errorf("stored %s with %s", h.URL, h.Headers[0].Value.Reveal())
 	}
 
-	// Its deliveries are in the log, but it has no page of its own.
+	// View deliveries are in the log, but it has no page of its own.
 	queues := downlink.New(downlink.Options{DB: w.db, Ingest: w.ingest, Now: w.clock.Now})
 	_, err := queues.Push(t.Context(), w.project, w.device, []downlink.Order{{FPort: 1, FRMPayload: []byte{1}}}, false)
 	w.must(err)
@@ -50,6 +50,6 @@ func TestUpstreamOfAProject(t *testing.T) {
 
 	c.get(settings+"/upstream/remove").is(200).has("main", "tts.example")
 	c.post(settings + "/upstream/remove").leadsTo(settings)
-	c.get(settings).has("#toasts", "Downlinks stay here now.").lacks(`[name="url"][value^="https"]`)
+	c.get(settings).has("#toasts", "Downlinks are no longer forwarded.").lacks(`[name="url"][value^="https"]`)
 	w.as(w.member("editor@veldhuis.example", iot.Editor)).post(settings+"/upstream", "url", app, "key", "NNSXS.A.B").is(403)
 }

@@ -88,13 +88,13 @@ func (s *site) admit(r *http.Request, rt route, v *visit) error {
 		}
 	case administrator:
 		if !v.account.Administrator {
-			return iot.NewError(iot.Forbidden, "Only the administrator of this host may see this.")
+			return iot.NewError(iot.Forbidden, "Only the administrator of this host can see this.")
 		}
 		s.openedFrom(r, v)
 	case anyone, person:
 	}
 	if !v.rights.Has(rt.needs) {
-		return iot.NewError(iot.Forbidden, "Your role in this organization does not allow it. Ask one of its admins.")
+		return iot.NewError(iot.Forbidden, "Your role in this organization does not allow this. Ask one of its admins.")
 	}
 	return nil
 }

@@ -199,7 +199,7 @@ func (s *site) pauseWebhook(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err := s.DB.PauseWebhook(c.Webhook, v.name(), reason, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Webhooks(), c.Webhook.Description+" is paused.")
+	return s.done(w, r, v.in().Webhooks(), c.Webhook.Description+" was paused.")
 }
 
 // resumeWebhook lets a paused webhook go on.
@@ -211,7 +211,7 @@ func (s *site) resumeWebhook(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err := s.DB.ResumeWebhook(h, v.actor()); err != nil {
 		return err
 	}
-	return s.done(w, r, v.in().Webhooks(), h.Description+" goes on.")
+	return s.done(w, r, v.in().Webhooks(), h.Description+" was resumed.")
 }
 
 // testWebhook sends a test message and shows its delivery.
@@ -241,7 +241,7 @@ func (s *site) rotateSecret(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	s.shown.keep(v.account.Key, signingSubject(h), secret)
-	return s.done(w, r, v.in().Webhook(h.ID), "There is a new signing secret.")
+	return s.done(w, r, v.in().Webhook(h.ID), "A new signing secret was created.")
 }
 
 // signingSubject names a webhook's new secret until it is shown.

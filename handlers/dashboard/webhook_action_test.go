@@ -34,7 +34,7 @@ func TestSigningSecretIsShownOnce(t *testing.T) {
 		t.Errorf("rotated to %d secrets until %v", len(h.SigningSecrets), h.OldSecretUntil)
 	}
 	p = c.get(edit).is(200)
-	p.reads("form", "The one before it signs too, until 22 November 2026, 10:04:00.")
+	p.reads("form", "The previous one also signs until 22 November 2026, 10:04:00.")
 	if p.Find("#signing-secret").AttrOr("value", "") != h.SigningSecrets[0].Reveal() {
 		t.Error("the new secret is not shown")
 	}
@@ -67,11 +67,12 @@ func TestDeleteSaysWhatIsLost(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	one := panel + "/" + w.webhook.ID
-	c.get(one+"/delete").is(200).reads("form", "nothing is pending for it")
+	c.get(one+"/delete").is(200).reads("form", "The webhook has no pending deliveries.")
 	for range 3 {
 		w.send(`{"payload":1}`)
 	}
-	c.get(one+"/delete").reads("h1", "Delete ERP goods-in?").reads("form", "The webhook goes, and its 3 pending deliveries with it.")
+	c.get(one+"/delete").reads("h1", "Delete ERP goods-in?").
+		reads("form", "The webhook is deleted, and its 3 pending deliveries are cancelled.")
 	c.fragment(one+"/delete", "dialog").reads("h2", "Delete ERP goods-in?").lacks("h1")
 	c.post(one + "/delete").leadsTo(panel)
 	c.get(panel).reads("#webhooks", "0 of 5").reads("#toasts", "ERP goods-in was deleted.")

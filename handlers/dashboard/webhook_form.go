@@ -185,7 +185,7 @@ func (s *site) updateWebhook(w http.ResponseWriter, r *http.Request, v *visit) e
 	setHeaderRows(e.form, filledRows(e.form)) // so that faults stand at their rows
 	if e.form.Value(pages.FieldVersion) != strconv.FormatInt(old.Version, 10) {
 		return s.webhookFault(w, r, v, e, iot.NewError(iot.Conflict, "Somebody has changed this webhook since you opened it. "+
-			"What you see is yours; save again to replace the change, or load the page anew to see it."))
+			"You see your version. Save again to replace the other change, or reload the page to see it."))
 	}
 	changed, err := s.Webhooks.Change(e.draft(v, ""), v.actor())
 	if err != nil {
@@ -249,7 +249,7 @@ func (s *site) webhookPage(w http.ResponseWriter, r *http.Request, v *visit, sta
 		}
 		if len(all) >= s.Limits.Webhooks {
 			return iot.NewError(iot.LimitReached, "This project has "+strconv.Itoa(len(all))+" of "+strconv.Itoa(s.Limits.Webhooks)+
-				" webhooks, all that this host allows. Delete one first, or ask the operator to raise -max-webhooks.")
+				" webhooks, the most that this host allows. Delete one first, or ask the operator to raise -max-webhooks.")
 		}
 	}
 	title := "Add a webhook"

@@ -58,7 +58,7 @@ func TestWebhookOfATemplateSaysSo(t *testing.T) {
 		Settings: iot.DefaultSettings(), Template: "gone"}
 	w.must(w.db.CreateWebhook(h, w.owner.Email))
 	c.get(panel+"/idle").is(200).has("main", "from the template gone").has("main",
-		"It sends nothing, as it has no message types").lacks(`a[href$="/templates/gone"]`)
+		"This webhook sends nothing because it has no message types").lacks(`a[href$="/templates/gone"]`)
 	c.get(panel).has("#webhook-idle", "none, so it sends nothing").has("#webhook-idle", "gone")
 	for _, k := range iot.MessageTypes() {
 		h.MessageTypes[k] = iot.Route{}

@@ -73,7 +73,7 @@ func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form
 	if x, ok := asError(fault); ok {
 		p.Faults = faultLines(x)
 		if h.URL == "" && p.Action == "" {
-			p.Faults = []string{"Type a URL, and here is what would be sent there."}
+			p.Faults = []string{"Enter a URL to see what would be sent to it."}
 		}
 		p.Messages = s.messageOptions(list.Items, chosenMessage(form, list.Items))
 		return p, nil
@@ -192,9 +192,9 @@ func fieldLabel(name string) string {
 	case pages.FieldDataFilters:
 		return "Only these"
 	case pages.FieldTimeField:
-		return "The device's time"
+		return "Device time"
 	case pages.FieldTimeFormat:
-		return "Form of the time"
+		return "Time format"
 	case pages.FieldTimeLocation:
 		return "Time zone"
 	}
@@ -237,5 +237,5 @@ func problem(err error) string {
 	if e, ok := asError(err); ok {
 		return e.Message
 	}
-	return "The request could not be made."
+	return "No request could be created."
 }

@@ -17,7 +17,7 @@ func TestPreviewShowsWhatWouldBeSent(t *testing.T) {
 		"2",
 		"headers.1.name", "X-Site", "headers.1.value", "{projectID}/{channel}", "message", id.String())
 	p := c.postAs(preview, pages.WebhookPreviewID, form...).is(200)
-	p.lacks("h1").reads("#webhook-preview", "It matches").reads("#preview-url", "POST https://erp.veldhuis.example/soil-probe-07").
+	p.lacks("h1").reads("#webhook-preview", "This message matches").reads("#preview-url", "POST https://erp.veldhuis.example/soil-probe-07").
 		reads("#preview-body", `"vwc": 11.420`).reads("#webhook-preview", "27 bytes").reads("#webhook-preview",
 		"X-Site greenhouse-north/alarms").reads("#webhook-preview", "Authorization •••").
 		reads("#webhook-preview .checks", "The webhook takes every channel.")
@@ -31,33 +31,34 @@ func TestPreviewShowsWhatWouldBeSent(t *testing.T) {
 		t.Error("a preview saves")
 	}
 	p = c.postAs(preview, pages.WebhookPreviewID, with(form, "channel", "Alarms", "device", "soil-probe-07")...)
-	p.reads("#webhook-preview", "It does not match").reads(".checks [data-no]", "Upper and lower case count.").reads("#preview-url", "POST")
+	p.reads("#webhook-preview", "This message does not match").reads(".checks [data-no]", "Upper and lower case count.").
+		reads("#preview-url", "POST")
 	p = c.postAs(preview, pages.WebhookPreviewID, with(form, "channel", "alarms", "message", id.String())...)
-	p.reads("#webhook-preview", "It matches")
+	p.reads("#webhook-preview", "This message matches")
 }
 
 func TestPreviewSaysWhyThereIsNone(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	form := c.get(panel+"/new").is(200).reads("#webhook-preview", "Type a URL, and here is what would be sent there.").values()
+	form := c.get(panel+"/new").is(200).reads("#webhook-preview", "Enter a URL to see what would be sent to it.").values()
 	sent := func(changes ...string) *page {
 		return c.postAs(preview, pages.WebhookPreviewID, with(form, changes...)...).is(200)
 	}
-	sent("url", "ftp://x").reads("#webhook-preview", "Not yet").reads("#webhook-preview li", "URL: ").lacks("#preview-url")
+	sent("url", "ftp://x").reads("#webhook-preview", "No preview yet").reads("#webhook-preview li", "URL: ").lacks("#preview-url")
 	sent("url", "https://x.example/", "device", "nobody").reads("#webhook-preview li", "There is no such device").lacks("#preview-url")
 	sent("url", "https://x.example/", "header_rows", "2", "headers.1.name", "Host", "timeout", "99", "message_types", "join_accept",
 		"path.join_accept", "//x").
 		reads("#webhook-preview li:nth-child(1)", "Headers: Thingpost sets Host itself.").reads("#webhook-preview li:nth-child(2)",
 		"Path of join_accept: ").reads("#webhook-preview li:nth-child(3)", "Timeout: must be 1 to 30 seconds.")
 	p := sent("url", "https://x.example/")
-	p.reads("#webhook-preview", "It matches").reads("#preview-body", "This is a test from Thingpost.").reads("#preview-message "+
+	p.reads("#webhook-preview", "This message matches").reads("#preview-body", "This is a test from Thingpost.").reads("#preview-message "+
 		"option[selected]", "A test message")
 	p.lacks(".alert")
 	sent("url", "http://127.0.0.1:1880/x").reads(".alert[data-tone=warning]",
 		"is not reached unless the operator allows it").reads("#preview-url", "127.0.0.1:1880")
 	w.send(`{"payload":{"webhook_channel":"alarms"}}`)
 	sent("url", "https://x.example/", "channel", "alarms", "payload_only", "on").reads("#webhook-preview",
-		"It matches, and is skipped").reads(".alert", "Nothing is sent: ").lacks("#preview-url")
+		"This message matches but is skipped").reads(".alert", "Nothing is sent: ").lacks("#preview-url")
 }
 
 func TestPreviewChoosesAMessageThatMatches(t *testing.T) {
@@ -68,7 +69,7 @@ func TestPreviewChoosesAMessageThatMatches(t *testing.T) {
 	if got := p.Find("#preview-message option[selected]").AttrOr("value", ""); got != wanted.String() {
 		t.Errorf("chosen is %q", got)
 	}
-	p.reads("#webhook-preview", "It matches")
+	p.reads("#webhook-preview", "This message matches")
 }
 
 func TestPreviewWithoutScripts(t *testing.T) {
@@ -79,7 +80,7 @@ func TestPreviewWithoutScripts(t *testing.T) {
 		t.Errorf("the button leads to %q", got)
 	}
 	p = c.post(preview, with(p.values(), "description", "Typed, not saved", "message", "")...).is(200)
-	p.reads("h1", "ERP goods-in").reads("#webhook-preview", "It matches")
+	p.reads("h1", "ERP goods-in").reads("#webhook-preview", "This message matches")
 	if got := p.Find(`[name="description"]`).AttrOr("value", ""); got != "Typed, not saved" {
 		t.Errorf("the form holds %q", got)
 	}

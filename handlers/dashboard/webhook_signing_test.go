@@ -21,10 +21,10 @@ func TestSigningSaysWhichLibrariesCannotVerify(t *testing.T) {
 		{"plain", nil, ""},
 		{"signed", []string{"signed", "on"}, ""},
 		{"protobuf", []string{"format", "protobuf"}, ""},
-		{"signed protobuf", []string{"signed", "on", "format", "protobuf"}, "they refuse Protocol Buffers whatever their options"},
+		{"signed protobuf", []string{"signed", "on", "format", "protobuf"}, "they always reject Protocol Buffers. Verify the bytes"},
 		{"signed payload", []string{"signed", "on", "payload_only", "on"}, ""},
 		{"signed payload of uplinks", []string{"signed", "on", "payload_only", "on", "message_types", "uplink_message", "format", "json"},
-			"the bytes of an uplink without a decoded payload"},
+			"the raw bytes of an uplink without a decoded payload"},
 		{"signed json of uplinks", []string{"signed", "on", "message_types", "uplink_message", "format", "json"}, ""},
 	} {
 		p := c.postAs(preview, pages.WebhookPreviewID, with(form, k.changes...)...).is(200)
@@ -37,6 +37,7 @@ func TestSigningSaysWhichLibrariesCannotVerify(t *testing.T) {
 	saved := with(form, "description", "Bytes", "signed", "on", "format", "protobuf")
 	c.post(panel+"/new", saved...).leadsTo(panel + "/bytes")
 	p := c.get(panel + "/bytes").is(200)
-	p.reads("#webhook-form "+note, "they refuse Protocol Buffers").reads("#webhook-preview "+note, "they refuse Protocol Buffers")
+	p.reads("#webhook-form "+note, "they always reject Protocol Buffers").
+		reads("#webhook-preview "+note, "they always reject Protocol Buffers")
 	c.get(panel + "/" + w.webhook.ID).is(200).lacks(note)
 }

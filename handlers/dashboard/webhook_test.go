@@ -125,7 +125,7 @@ func TestPanelShowsEachWebhookAsItIs(t *testing.T) {
 	editor.reads("#webhook-pager .badge", "Paused by Marit Veldhuis")
 	viewer := w.as(w.member("vic@veldhuis.example", iot.Viewer)).get(panel).is(200)
 	viewer.lacks("#webhooks form").lacks(`a[href$="/delete"]`).lacks(`a[href$="/webhooks/new"]`).reads("#webhook-pager .menu",
-		"Its deliveries")
+		"View deliveries")
 }
 
 func TestPanelOfFailingAndPausedByThingpost(t *testing.T) {
@@ -137,7 +137,7 @@ func TestPanelOfFailingAndPausedByThingpost(t *testing.T) {
 	p := w.as(w.owner).get(panel).is(200)
 	p.reads(".badge", "Failing").reads(".alert strong", "The receiver answered 503 Service Unavailable").
 		reads(".alert", "check that it is running. Once, at 10:04:00.").reads(".alert",
-		"Next try in 1 min, at 10:05:00. Nothing is lost: it goes on trying for 24 hours.")
+		"Next attempt in 1 min, at 10:05:00. Nothing is lost: Thingpost retries for 24 hours.")
 	if got := p.Find(".alert a").AttrOr("href", ""); got != "/projects/greenhouse-north/deliveries/"+d.ID.String() {
 		t.Errorf("the last attempt is at %s", got)
 	}
@@ -147,8 +147,8 @@ func TestPanelOfFailingAndPausedByThingpost(t *testing.T) {
 	o.Attempt.At = iot.At(w.clock.Now())
 	w.outcome(o)
 	p = w.as(w.owner).get(panel)
-	p.reads(".badge", "Paused: 410 Gone").reads(".alert", "It answered 410 Gone on 21 November 2026, 10:04:00, which asks us to stop. "+
-		"Check the address before you resume. New messages are kept")
+	p.reads(".badge", "Paused: 410 Gone").reads(".alert", "It answered 410 Gone on 21 November 2026, 10:04:00, which asks Thingpost to stop. "+
+		"Check the address before you resume. New messages stay")
 }
 
 func TestPanelSectionAlone(t *testing.T) {
@@ -180,7 +180,7 @@ func TestSixthWebhookIsRefused(t *testing.T) {
 	p.lacks(`a[href$="/webhooks/new"]`).lacks(`a[href*="copy="]`)
 	c.get(panel+"/new").is(http.StatusConflict).reads("main", "This project has 5 of 5 webhooks")
 	c.post(panel+"/new", with(form, "description", "One too many", "url", "https://x.example/")...).is(http.StatusConflict).reads("main",
-		"all that this host allows")
+		"the most that this host allows")
 	if hooks, err := w.db.Webhooks(t.Context(), w.project.Key); err != nil || len(hooks) != 5 {
 		t.Errorf("there are %d webhooks: %v", len(hooks), err)
 	}
@@ -286,7 +286,7 @@ func TestBadFieldsOfAWebhookAreNamed(t *testing.T) {
 			if p.Find("details.more [aria-invalid]").Length() > 0 && !p.Find("details.more").Is("[open]") {
 				t.Error("the part with the fault is closed")
 			}
-			p.reads("form", "One field needs a change")
+			p.reads("form", "Correct one field")
 			if got := p.Find(`[name="headers.0.name"]`).AttrOr("value", ""); got == "" {
 				t.Error("what was typed is gone")
 			}
@@ -315,7 +315,7 @@ func TestSeveralFaultsFocusTheFirst(t *testing.T) {
 	form := c.get(panel + "/new").values()
 	p := c.post(panel+"/new", with(form, "description", "x", "url", "nowhere", "channel", strings.Repeat("x", 255), "timeout",
 		"0")...).is(http.StatusUnprocessableEntity)
-	p.reads("form", "Three fields need a change")
+	p.reads("form", "Correct three fields")
 	if focused := p.Find("[autofocus]"); focused.Length() != 1 || focused.AttrOr("name", "") != "url" {
 		t.Errorf("focused: %d, %s", focused.Length(), focused.AttrOr("name", ""))
 	}
@@ -471,13 +471,13 @@ func TestViewerLooksAtAWebhook(t *testing.T) {
 	second := w.send(`{"payload":{"n":2},"type":"iottly"}`)
 	c := w.as(w.member("vic@veldhuis.example", iot.Viewer))
 	p := c.get(panel + "/" + w.webhook.ID).is(200)
-	p.reads(".alert", "an editor of the project can change it").reads("fieldset[disabled]",
+	p.reads(".alert", "An editor of the project can change it").reads("fieldset[disabled]",
 		"Destination").lacks(`button:contains("Save")[data-variant]`)
-	p.reads("#webhook-preview", "It matches")
+	p.reads("#webhook-preview", "This message matches")
 	if p.Find("#webhook-preview").Is("[hx-post]") || p.Find("#preview-message").AttrOr("form", "") != "webhook-look" {
 		t.Error("the preview asks for what a viewer may not")
 	}
-	c.get(panel+"/"+w.webhook.ID+"?message="+second.String()).reads("#webhook-preview", "It does not match")
+	c.get(panel+"/"+w.webhook.ID+"?message="+second.String()).reads("#webhook-preview", "This message does not match")
 }
 
 func TestHostileNamesAreText(t *testing.T) {

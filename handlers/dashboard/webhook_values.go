@@ -192,7 +192,7 @@ func applyHeaders(f *handlers.Form, h, stored *iot.Webhook, faults *iot.Faults) 
 			if !old.Secret || !sameHeader(old.Name, row.name) {
 				continue
 			}
-			faults.Check(row.secret, pages.HeaderField(i, "value"), "A stored secret is not shown again. Type the value, or leave it secret.")
+			faults.Check(row.secret, pages.HeaderField(i, "value"), "A stored secret is never shown again. Enter a new value, or keep it secret.")
 		}
 	}
 }
@@ -250,8 +250,8 @@ func inFormWords(err error) error {
 		for field, words := range map[string]string{
 			"settings.timeout_ms":       "must be 1 to 30 seconds.",
 			"settings.give_up_after_ms": "must be 1 minute to 30 days.",
-			"settings.max_in_flight":    "must be a whole number of 1 to 64, or empty.",
-			"settings.max_per_second":   "must be a whole number of 1 to 10,000, or empty.",
+			"settings.max_in_flight":    "must be a whole number from 1 to 64, or empty.",
+			"settings.max_per_second":   "must be a whole number from 1 to 10,000, or empty.",
 		} {
 			if e.Fields[field] != "" {
 				e.Fields[field] = words

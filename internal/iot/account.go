@@ -69,7 +69,7 @@ func (r Role) CheckGive(other Role) error {
 	case !other.Valid():
 		return FieldError("role", "Choose a role. There are viewer, editor, admin and owner.")
 	case !r.MayInvite(other):
-		return FieldError("role", "Only an owner can make somebody an owner.")
+		return FieldError("role", "Only an owner can make another person an owner.")
 	}
 	return nil
 }

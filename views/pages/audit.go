@@ -85,13 +85,13 @@ func auditText(action string) string {
 		return action
 	}
 	if action == "invitation.create" {
-		return "Invitation made"
+		return "Invitation created"
 	}
 	done := map[string]string{
 		"accept": "accepted", "decline": "declined",
-		"create": "added", "update": "changed", "delete": "deleted", "rotate_key": "got a new key", "rotate_secret": "got a new secret",
+		"create": "added", "update": "changed", "delete": "deleted", "rotate_key": "key replaced", "rotate_secret": "secret replaced",
 		"reveal_key": "key shown", "pause": "paused", "resume": "resumed", "replay": "replayed", "retry": "retried", "cancel": "cancelled",
-		"send": "sent", "set": "given a role", "remove": "removed", "password": "got a new password", "set_up": "set up", "clear": "cleared",
+		"send": "sent", "set": "role changed", "remove": "removed", "password": "password changed", "set_up": "set up", "clear": "cleared",
 		"prune": "pruned", "download": "downloaded", "revoke": "revoked", "stop": "stopped",
 	}[verb]
 	if done == "" {
@@ -101,17 +101,20 @@ func auditText(action string) string {
 }
 
 // phoneIf gives a text a line of its own on phones, and nothing none.
-func phoneIf(text string) ui.Phone {
-	if text == "" {
-		return ui.PhoneOff
+func phoneIf(text string) ui.Phone { return phoneWhen(text != "") }
+
+// phoneWhen gives a cell that holds something a line of its own on phones.
+func phoneWhen(holds bool) ui.Phone {
+	if holds {
+		return ui.PhoneFull
 	}
-	return ui.PhoneFull
+	return ui.PhoneOff
 }
 
 func (p AuditPage) pager() ui.PagerProps {
 	var pager ui.PagerProps
 	if p.LookedBackTo != 0 {
-		pager.Note = "Looked back to " + p.LookedBackTo.Time().Format("2 January 2006, 15:04") + " UTC. Older goes on from there."
+		pager.Note = "Searched back to " + p.LookedBackTo.Time().Format("2 January 2006, 15:04") + " UTC. Choose Older to continue."
 	}
 	if !p.First {
 		pager.Newest = p.Path(ParamActor, p.Actor, ParamNoun, p.Noun)

@@ -43,6 +43,9 @@ func (p CommandsPage) newest() string {
 	return p.Project.Commands()
 }
 
+// stoppable reports whether the reader can stop a command.
+func (p CommandsPage) stoppable(c *iot.Command) bool { return p.CanStop && c.Running() }
+
 func commandStatus(c *iot.Command) ui.StatusProps { return jobStatus(&c.Job) }
 
 // commandProgress is "1,200 of 5,000 devices, 3 with a full queue".

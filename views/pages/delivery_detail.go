@@ -46,9 +46,9 @@ type DeliveryDetail struct {
 }
 
 // resentText is what people are told of an attempt that was sent twice.
-const resentText = "The receiver closed the connection that it had kept open, without an answer, or refused the request (HTTP/2), so it " +
-	"went out once more. It may have got the message twice, with the same webhook-id; let it keep idle connections for longer than a " +
-	"minute, or announce their end with Connection: close."
+const resentText = "The receiver closed an idle connection instead of answering, or refused the request (HTTP/2), so Thingpost sent the " +
+	"request again. The receiver might have received the message twice, with the same webhook-id. To prevent this, the receiver should keep " +
+	"idle connections open for longer than a minute, or close them with Connection: close."
 
 func (p DeliveryDetail) sectionID() string {
 	if p.InDrawer {
@@ -111,7 +111,7 @@ func (p DeliveryDetail) givesUpAt() iot.Instant {
 // about says what is delivered.
 func (p DeliveryDetail) about() []templ.Component {
 	d := p.Delivery
-	parts := []templ.Component{words("A "), ui.Mono(string(d.Type)), words(" message of ")}
+	parts := []templ.Component{words("Message of type "), ui.Mono(string(d.Type)), words(", ")}
 	if p.Message != nil {
 		parts = append(parts, ui.Clock(p.Message.ReceivedAt, p.Now))
 	} else {
@@ -146,9 +146,12 @@ func (p DeliveryDetail) stats() []ui.Stat {
 			{Label: "Waiting for", Small: true, Parts: ui.DurationParts(p.Now.Sub(d.CreatedAt)),
 				More: say(words("since "), ui.Clock(d.CreatedAt, p.Now))}}
 	}
-	return []ui.Stat{status, {Label: endWord(d.Status), Body: ui.Ago(d.EndedAt, p.Now), More: say(words("at "), ui.Clock(d.EndedAt, p.Now))},
-		attempts,
-		{Label: "Took", Small: true, Parts: ui.DurationParts(d.EndedAt.Sub(d.CreatedAt)), Note: "from the message to the end"}}
+	whole := ui.Stat{Label: "Total time", Small: true, Parts: ui.DurationParts(d.EndedAt.Sub(d.CreatedAt)), Note: "from receipt to delivery"}
+	if d.Status != iot.Delivered {
+		whole.Note = "from receipt to the end"
+	}
+	return []ui.Stat{status, {Label: StatusOf(d.Status).Label, Body: ui.Ago(d.EndedAt, p.Now),
+		More: say(words("at "), ui.Clock(d.EndedAt, p.Now))}, attempts, whole}
 }
 
 func lastWord(d *iot.Delivery) string {
@@ -156,13 +159,6 @@ func lastWord(d *iot.Delivery) string {
 		return "code"
 	}
 	return "error"
-}
-
-func endWord(s iot.Status) string {
-	if s == iot.Failed {
-		return "Given up"
-	}
-	return StatusOf(s).Label
 }
 
 // newestFirst are the attempts from the last on.
@@ -246,11 +242,11 @@ func triggerText(t iot.Trigger) string {
 	case iot.TriggerMessage:
 		return "message"
 	case iot.TriggerRetry:
-		return "retry by a person"
+		return "manual retry"
 	case iot.TriggerReplay:
-		return "replay by a person"
+		return "replay"
 	case iot.TriggerTest:
-		return "test by a person"
+		return "test"
 	}
 	return string(t)
 }
@@ -290,20 +286,20 @@ func (p DeliveryDetail) next() (now, then []templ.Component) {
 			who = "It was paused by " + p.Webhook.PausedBy
 		}
 		return []templ.Component{words("The webhook must be resumed first. " + who + ".")},
-			[]templ.Component{words("Until then nothing is sent, and nothing is lost.")}
+			[]templ.Component{words("Until then nothing is sent. Nothing is lost.")}
 	case d.Status == iot.Pending:
 		return p.nextPending()
 	case d.Status == iot.Delivered:
-		return []templ.Component{words("Nothing: the receiver took it.")}, []templ.Component{words("Send again makes a new delivery with the " +
-			"same webhook-id.")}
+		return []templ.Component{words("Nothing. The receiver accepted it.")},
+			[]templ.Component{words("Send again creates a new delivery with the same webhook-id.")}
 	case d.Status == iot.Failed:
 		return []templ.Component{words(p.failedWords())},
-			[]templ.Component{words("Send again makes a new delivery, to the webhook as it is now.")}
+			[]templ.Component{words("Send again creates a new delivery with the webhook’s current settings.")}
 	case d.Status == iot.Skipped:
 		return []templ.Component{words("Nothing was sent: " + full(Plain(d.ErrorDetail)))},
 			[]templ.Component{words("Change the webhook or the message, then send again.")}
 	}
-	return []templ.Component{words("Nothing. " + full(Plain(d.ErrorDetail)))}, []templ.Component{words("Send again makes a new delivery.")}
+	return []templ.Component{words("Nothing. " + full(Plain(d.ErrorDetail)))}, []templ.Component{words("Send again creates a new delivery.")}
 }
 
 // full makes a sentence of words that may have no full stop.
@@ -316,12 +312,12 @@ func full(s string) string {
 
 func (p DeliveryDetail) nextPending() (now, then []templ.Component) {
 	d := p.Delivery
-	first := "The first try comes "
+	first := "The first attempt is "
 	if word, _, _ := lastOutcome(d); d.AttemptCount > 0 && word != "" {
-		first = capital(word) + " is tried again "
+		first = capital(word) + " is retried "
 	}
 	if d.DueAt <= p.Now {
-		now = []templ.Component{words(first + "now, as soon as the webhook has room.")}
+		now = []templ.Component{words(first + "now, when the webhook has a free slot.")}
 	} else {
 		now = []templ.Component{words(first), ui.Ago(d.DueAt, p.Now), words(".")}
 	}
@@ -331,14 +327,14 @@ func (p DeliveryDetail) nextPending() (now, then []templ.Component) {
 	}
 	switch len(waits) {
 	case 0:
-		then = append(then, words("There are tries until "))
+		then = append(then, words("Attempts continue until "))
 	case 1:
-		then = append(then, words("Then after "+waits[0]+", until "))
+		then = append(then, words("Later attempts follow after "+waits[0]+", until "))
 	default:
-		then = append(then, words("Then after "+strings.Join(waits[:len(waits)-1], ", ")+" and "+waits[len(waits)-1]+", until "))
+		then = append(then, words("Later attempts follow after "+strings.Join(waits[:len(waits)-1], ", ")+" and "+waits[len(waits)-1]+", until "))
 	}
 	if at := p.givesUpAt(); at != 0 {
-		return now, append(then, ui.Stamp(at), words(". After that it counts as failed and can be replayed."))
+		return now, append(then, ui.Stamp(at), words(". After that the delivery has failed and can be replayed."))
 	}
 	return now, nil
 }
@@ -347,13 +343,13 @@ func (p DeliveryDetail) failedWords() string {
 	d := p.Delivery
 	switch {
 	case d.Code == 410:
-		return "410 Gone asks us to stop, so it is not tried again."
+		return "The receiver answered 410 Gone, which asks Thingpost to stop. There are no more attempts."
 	case d.Error == iot.ErrConfig:
-		return "The request could not be made from the webhook's settings, so it is not tried again. " + full(Plain(d.ErrorDetail))
+		return "No request can be created from the webhook’s settings, so there are no more attempts. " + full(Plain(d.ErrorDetail))
 	case p.Webhook != nil && p.Webhook.Settings.GiveUpAfter() > 0 && d.EndedAt.Sub(d.CreatedAt) >= p.Webhook.Settings.GiveUpAfter()/2:
-		return "It was tried until it was too old, and given up."
+		return "Thingpost retried it until the webhook’s time limit."
 	}
-	return "It is not tried again."
+	return "There are no more attempts."
 }
 
 // canSend reports whether the message can be sent again.
@@ -370,26 +366,26 @@ func (p DeliveryDetail) attrs() templ.Attributes {
 func (p DeliveryDetail) whyTitle() string {
 	switch {
 	case len(p.Checks) == 0:
-		return "Why it goes here"
+		return "Why this webhook"
 	case p.Delivery.Trigger == iot.TriggerTest:
-		return "What the webhook wants"
+		return "What the webhook selects"
 	case p.Wanted:
-		return "Why it goes here"
+		return "Why this webhook"
 	}
-	return "The webhook wants it no more"
+	return "No longer matched"
 }
 
 func (p DeliveryDetail) whyNot() string {
 	if p.Webhook == nil {
-		return "The webhook was deleted, so its rules are not known any more."
+		return "The webhook was deleted, so its rules are no longer known."
 	}
-	return "The message is no longer kept, so the rules cannot be tried on it."
+	return "The message is no longer kept, so the rules cannot be checked."
 }
 
 func (p DeliveryDetail) storedWords() string {
 	switch p.Delivery.Trigger {
 	case iot.TriggerMessage:
-		return "with its message, before the sender was answered"
+		return "with its message, before the sender got an answer"
 	case iot.TriggerRetry:
 		return "when somebody sent it again"
 	case iot.TriggerReplay:
@@ -404,23 +400,23 @@ func (p DeliveryDetail) storedWords() string {
 func errorTitle(c iot.ErrorClass) string {
 	switch c {
 	case iot.ErrDNS:
-		return "The name did not resolve"
+		return "The host name was not found"
 	case iot.ErrConnect:
 		return "No connection"
 	case iot.ErrTLS:
-		return "No secure connection"
+		return "No TLS connection"
 	case iot.ErrTimeout:
 		return "No answer in time"
 	case iot.ErrBlocked:
 		return "Blocked by the network policy"
 	case iot.ErrHTTP4xx:
-		return "The receiver refused it"
+		return "The receiver rejected the request"
 	case iot.ErrHTTP5xx:
-		return "The receiver failed"
+		return "The receiver had an error"
 	case iot.ErrRedirect:
-		return "The receiver is elsewhere"
+		return "The receiver redirected the request"
 	case iot.ErrConfig:
-		return "No request could be made"
+		return "No request could be created"
 	}
-	return "It failed"
+	return "The attempt failed"
 }

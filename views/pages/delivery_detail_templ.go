@@ -983,7 +983,7 @@ func deliveryAttempt(p DeliveryDetail, a *iot.Attempt) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "The answer is not whole.", Text: Plain(a.Note)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "The response is incomplete.", Text: Plain(a.Note)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1005,12 +1005,12 @@ func deliveryAttempt(p DeliveryDetail, a *iot.Attempt) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if a.Response != nil {
-			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Response", Body: attemptResponse(a)}, ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "As curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Response", Body: attemptResponse(a)}, ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "As curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Views("view-"+strconv.Itoa(a.Number), "Show", ui.View{Label: "Request", Body: attemptRequest(p, a)}, ui.View{Label: "Raw body", Body: attemptBody(p, a)}, ui.View{Label: "curl", Body: attemptCurl(p, a)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1184,7 +1184,7 @@ func attemptCurl(p DeliveryDetail, a *iot.Attempt) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 43, "<p class=\"sub mt-2\">Put the secrets in where there is “…”. It is sent from your machine, and is not in this log.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 43, "<p class=\"sub mt-2\">Replace each “…” with its secret. The command sends from your machine, so this log does not show it.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1246,9 +1246,9 @@ func whatNext(p DeliveryDetail) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var45 string
-			templ_7745c5c3_Var45, templ_7745c5c3_Err = templ.JoinStringErrs("As the webhook is now, it would be skipped: " + p.Skip + ".")
+			templ_7745c5c3_Var45, templ_7745c5c3_Err = templ.JoinStringErrs("With the webhook’s current settings, this delivery would be skipped: " + p.Skip + ".")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/delivery_detail.templ`, Line: 217, Col: 90}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/delivery_detail.templ`, Line: 217, Col: 117}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var45))
 			if templ_7745c5c3_Err != nil {
@@ -1265,9 +1265,9 @@ func whatNext(p DeliveryDetail) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var46 string
-			templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs("As the webhook is now, no request can be made: " + p.Problem)
+			templ_7745c5c3_Var46, templ_7745c5c3_Err = templ.JoinStringErrs("With the webhook’s current settings, no request can be created: " + p.Problem)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/delivery_detail.templ`, Line: 220, Col: 89}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/pages/delivery_detail.templ`, Line: 220, Col: 108}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var46))
 			if templ_7745c5c3_Err != nil {
@@ -1315,7 +1315,7 @@ func CancelDeliveryQuestion(p DeliveryConfirm) templ.Component {
 			templ_7745c5c3_Var47 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: "Cancel the delivery to " + target(p.Delivery.Webhook) + "?", Lead: "It is not tried any more. The message stays in the log, and can be sent again later.",
+		templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: "Cancel the delivery to " + target(p.Delivery.Webhook) + "?", Lead: "There are no more attempts. The message stays in the log, and you can send it again later.",
 			Action: p.Project.CancelDelivery(p.Delivery.ID.String()), Confirm: "Cancel the delivery", Icon: ui.IconCancel, Danger: true, Keep: "Keep it", Back: p.Project.Delivery(p.Delivery.ID.String()), InDialog: p.InDialog}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -32,7 +32,7 @@ func responseNote(r *iot.Response) string {
 	case r.Truncated:
 		return "Truncated at 64 KiB: the rest of the body was not kept."
 	case r.Body == "":
-		return "It has no body."
+		return "The response has no body."
 	}
 	return "All " + size + " of the body. The first 64 KiB of a response are kept."
 }
@@ -62,9 +62,9 @@ func (p DeliveryDetail) bodyNote() string {
 	case len(p.Body) == 0:
 		return p.requestNote()
 	case len(p.Body) > maxRaw:
-		return "The first 64 KiB of " + ui.Plural(int64(len(p.Body)), "byte", "bytes") + ". All of them are sent."
+		return "The first 64 KiB of " + ui.Plural(int64(len(p.Body)), "byte", "bytes") + ". All bytes are sent."
 	}
-	return ui.Plural(int64(len(p.Body)), "byte", "bytes") + ", as they are sent."
+	return ui.Plural(int64(len(p.Body)), "byte", "bytes") + ", exactly as sent."
 }
 
 // requestNote says where the body that is shown comes from.
@@ -74,11 +74,11 @@ func (p DeliveryDetail) requestNote() string {
 	case p.Message == nil:
 		return "The message is no longer kept, so the body cannot be shown. " + secrets
 	case p.Webhook == nil:
-		return "The webhook was deleted, so the body cannot be made again. " + secrets
+		return "The webhook was deleted, so the body cannot be rendered again. " + secrets
 	case p.Request == nil:
-		return "The webhook as it is now makes no request of this message, so no body is shown. " + secrets
+		return "With the webhook’s current settings there is no request for this message, so no body is shown. " + secrets
 	case p.Changed:
-		return "The webhook was changed since: the body is what it makes of the message now. " + secrets
+		return "The webhook was changed later. This is the body that its current settings produce. " + secrets
 	}
 	return secrets
 }

@@ -116,15 +116,15 @@ func (p DeliveriesPage) total() string {
 	one := c == Counted{N: 1}
 	switch {
 	case c.text() == "":
-		return "None so far"
+		return "No results yet"
 	case !p.Query.Filtered() && one:
 		return "1 delivery"
 	case !p.Query.Filtered():
 		return c.text() + " deliveries"
 	case one:
-		return "1 matches"
+		return "1 result"
 	}
-	return c.text() + " match"
+	return c.text() + " results"
 }
 
 // pendingOnly reports whether the filter chooses nothing that has ended.

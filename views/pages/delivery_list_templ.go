@@ -158,7 +158,7 @@ func DeliveryLog(p DeliveriesPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "Left out, as it was not understood: " + join(p.Ignored) + "."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "Ignored, because it is not a valid filter: " + join(p.Ignored) + "."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -337,7 +337,7 @@ func deliveryFilters(p DeliveriesPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: ParamCodes, ID: "filter-codes", Label: "Others", Value: p.Query.codesTyped(), Placeholder: "404, 500-504", Mono: true, Autocomplete: "off"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: ParamCodes, ID: "filter-codes", Label: "Other codes", Value: p.Query.codesTyped(), Placeholder: "404, 500-504", Mono: true, Autocomplete: "off"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -395,7 +395,7 @@ func deliveryFilters(p DeliveriesPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.FilterBar(ui.FilterBarProps{Action: p.Project.Deliveries(), Label: "Filter", Search: ParamID, Query: p.Query.ID, Hint: "Find an id", Attrs: ui.Swaps("get", p.Project.Deliveries(), DeliveryLogID)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.FilterBar(ui.FilterBarProps{Action: p.Project.Deliveries(), Label: "Filter", Search: ParamID, Query: p.Query.ID, Hint: "Search by id", Attrs: ui.Swaps("get", p.Project.Deliveries(), DeliveryLogID)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -448,7 +448,7 @@ func timeFilter(preset, since, until string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<p class=\"sub px-0!\">In the time of <span data-zone>UTC</span></p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<p class=\"sub px-0!\">Time zone: <span data-zone>UTC</span></p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -499,7 +499,7 @@ func deviceFilter(device string, devices []string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: ParamDevice, ID: "filter-device-id", Label: "Id of the device", HideLabel: true, Value: device, Placeholder: "soil-probe-07", Mono: true, Autocomplete: "off", Attrs: templ.Attributes{"list": "filter-devices"}}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: ParamDevice, ID: "filter-device-id", Label: "Device id", HideLabel: true, Value: device, Placeholder: "soil-probe-07", Mono: true, Autocomplete: "off", Attrs: templ.Attributes{"list": "filter-devices"}}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -618,7 +618,7 @@ func DeliveryList(p DeliveriesPage) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconAlert, Title: "The deliveries could not be loaded", Text: "The server wrote why to its log. Nothing is lost by this."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconAlert, Title: "The deliveries could not be loaded", Text: "The reason is in the server’s log. No data is lost."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1587,7 +1587,7 @@ func lookedBack(to iot.Instant, older, newest string, links templ.Attributes) te
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = say(words("Looked back to "), ui.Stamp(to), words(", which is as far as one page looks.")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = say(words("Searched back to "), ui.Stamp(to), words(". One page searches no further.")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1609,7 +1609,7 @@ func lookedBack(to iot.Instant, older, newest string, links templ.Attributes) te
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Go on looking", Icon: ui.IconSearch, Variant: ui.Outline, Small: true, Href: older}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Continue searching", Icon: ui.IconSearch, Variant: ui.Outline, Small: true, Href: older}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1681,12 +1681,12 @@ func deliveriesEmpty(p DeliveriesPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else if p.List.LookedBackTo != 0 {
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "Nothing so far", Text: "No delivery matches, as far as this page has looked."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No results yet", Text: "No delivery matches in the part that was searched."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else if p.Query.Before != "" {
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "Nothing older", Text: "No delivery before this one matches."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No older deliveries", Text: "No older delivery matches."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1709,7 +1709,7 @@ func deliveriesEmpty(p DeliveriesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No delivery matches", Text: "There are deliveries, but none that all filters choose."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var60), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No deliveries match", Text: "No results match these filters."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var60), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

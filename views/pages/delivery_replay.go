@@ -13,9 +13,9 @@ func join(words []string) string { return strings.Join(words, ", ") }
 
 func noDeliveries(webhooks int) string {
 	if webhooks == 0 {
-		return "A delivery is a message on its way to a webhook, and this project has no webhook yet."
+		return "A delivery is a message on its way to a webhook. This project has no webhooks yet."
 	}
-	return "A delivery is a message on its way to a webhook. They appear here as soon as a device sends a message that a webhook wants."
+	return "A delivery is a message on its way to a webhook. Deliveries appear here when a device sends a message that matches a webhook."
 }
 
 // logLinks make the links below an element answer into the log.
@@ -72,6 +72,14 @@ func (p ReplayPage) confirm() string {
 	return "Replay " + p.count()
 }
 
+// keep is the way back, in other words than the button that cancels.
+func (p ReplayPage) keep() string {
+	if p.Cancel {
+		return "Keep them"
+	}
+	return "Cancel"
+}
+
 func (p ReplayPage) icon() ui.IconName {
 	if p.Cancel {
 		return ui.IconCancel
@@ -81,11 +89,11 @@ func (p ReplayPage) icon() ui.IconName {
 
 func (p ReplayPage) lead() string {
 	if p.Cancel {
-		return "All pending ones that match. They are not sent any more; their messages stay in the log, and they can be replayed later."
+		return "All pending deliveries that match. They will not be sent. Their messages stay in the log and can be replayed later."
 	}
-	lead := "All that match and have ended, each to its webhook as it is now. Receivers see the same webhook-id as before."
+	lead := "All ended deliveries that match are sent again with the current settings of their webhooks. The webhook-id stays the same."
 	if len(p.Query.Statuses) == 0 {
-		lead += " Delivered ones are left out; filter by the status Delivered to send those again."
+		lead += " Delivered ones are left out. To send them again, filter by the status Delivered."
 	}
 	return lead
 }
@@ -101,8 +109,8 @@ func (p ReplayPage) nothingLead() string {
 	if p.Cancel {
 		return "No pending delivery matches."
 	}
-	return "No delivery that has failed, was skipped or was cancelled matches, or their messages are no longer kept. Pending ones are " +
-		"tried again anyway."
+	return "No failed, skipped or cancelled delivery matches, or the messages are no longer kept. Pending deliveries are retried " +
+		"automatically."
 }
 
 func (p ReplayPage) action() string {

@@ -148,7 +148,7 @@ func ReplayQuestion(p ReplayPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: p.title(), Lead: p.lead(), Action: p.action(), Confirm: p.confirm(), Icon: p.icon(), Danger: p.Cancel, Keep: "Not now", Back: p.back(), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: p.title(), Lead: p.lead(), Action: p.action(), Confirm: p.confirm(), Icon: p.icon(), Danger: p.Cancel, Keep: p.keep(), Back: p.back(), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -180,7 +180,7 @@ func replayRate(f Form) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		templ_7745c5c3_Err = ui.Field(typed(f, ui.FieldProps{Name: ParamRate, ID: "replay-rate", Label: "At most", Type: "number", Unit: "a second", Min: "1", Max: strconv.Itoa(iot.MaxReplayRate), Placeholder: "no limit", Autocomplete: "off",
-			Help: "Empty: as fast as the receiver answers. Fresh messages go first either way."})).Render(ctx, templ_7745c5c3_Buffer)
+			Help: "If empty, as fast as the receiver answers. New messages always go first."})).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

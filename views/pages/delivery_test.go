@@ -42,10 +42,10 @@ func TestEmptyLogsReadDifferently(t *testing.T) {
 		text, link string
 	}{
 		"nothing yet":     {page(DeliveryQuery{}, DeliveryPage{}), "No deliveries yet", "See the first steps"},
-		"nothing matches": {page(filtered, DeliveryPage{Any: true}), "No delivery matches", "Clear all filters"},
-		"nothing older":   {page(older, DeliveryPage{Any: true}), "Nothing older", ""},
+		"nothing matches": {page(filtered, DeliveryPage{Any: true}), "No deliveries match", "Clear all filters"},
+		"nothing older":   {page(older, DeliveryPage{Any: true}), "No older deliveries", ""},
 		"nothing so far": {page(filtered, DeliveryPage{Any: true, Total: Counted{More: true}, LookedBackTo: now,
-			Next: "019aa5d2-8c41-7e9a-8000-0123456789ab"}), "Nothing so far", ""},
+			Next: "019aa5d2-8c41-7e9a-8000-0123456789ab"}), "No results yet", ""},
 		"could not be read": {page(filtered, DeliveryPage{Failed: true}), "The deliveries could not be loaded", "Try again"},
 	} {
 		doc := rendered(t, DeliveryList(tt.page))
@@ -67,11 +67,11 @@ func TestLogThatLookedBack(t *testing.T) {
 		List: DeliveryPage{Any: true, Next: "019aa5d2-8c41-7e9a-8000-0123456789ab", LookedBackTo: now - 86_400_000,
 			Total: Counted{N: 3, More: true}}}
 	doc := rendered(t, DeliveryList(p))
-	if got := reading(doc.Find(".card")); !strings.Contains(got, "Looked back to 20 November 2026, 10:04:00, which is as far as one page "+
-		"looks.") || !strings.Contains(got, "3+ match") {
+	if got := reading(doc.Find(".card")); !strings.Contains(got, "Searched back to 20 November 2026, 10:04:00. One page searches no "+
+		"further.") || !strings.Contains(got, "3+ results") {
 		t.Errorf("it reads %q", got)
 	}
-	link := doc.Find(`a:contains("Go on looking")`)
+	link := doc.Find(`a:contains("Continue searching")`)
 	if got := link.AttrOr("href", ""); got != "/projects/p/deliveries?before=019aa5d2-8c41-7e9a-8000-0123456789ab&code=404" {
 		t.Errorf("going on leads to %q", got)
 	}
@@ -201,18 +201,18 @@ func TestOnlyAWebhookThatIsFailingTellsOfIt(t *testing.T) {
 			Rows: []WebhookRow{{Webhook: w, Backlog: 1204, NextDueAt: now + 3000}}}))
 	}
 	if got := reading(row(func(*iot.Webhook) {}).Find(".alert")); got != "The receiver failed: a reason. 2,611 in a row since 10:03:00. "+
-		"Next try in 3 s, at 10:04:03. Nothing is lost: it goes on trying for 24 hours." {
+		"Next attempt in 3 s, at 10:04:03. Nothing is lost: Thingpost retries for 24 hours." {
 		t.Errorf("failing reads %q", got)
 	}
 	if got := reading(row(func(w *iot.Webhook) { w.Health.ConsecutiveFailures = 0 }).Find(".alert")); !strings.HasPrefix(got,
-		"The receiver failed: a reason. Some deliveries failed and others were taken, since 10:03:00.") {
+		"The receiver failed: a reason. Some deliveries failed and others succeeded, since 10:03:00.") {
 		t.Errorf("failing in part reads %q", got)
 	}
 	if got := reading(row(func(w *iot.Webhook) {
 		w.Paused, w.PausedAt = true,
 			now
-	}).Find(".alert")); got != "Paused on 21 November 2026, 10:04:00. 1,204 deliveries wait until it is resumed; new messages are kept in "+
-		"the log and make no deliveries." {
+	}).Find(".alert")); got != "Paused on 21 November 2026, 10:04:00. 1,204 deliveries wait until it is resumed. New messages stay in "+
+		"the log and are not queued for it." {
 		t.Errorf("paused reads %q", got)
 	}
 	if n := row(func(w *iot.Webhook) { w.Health.Status = iot.Healthy }).Find(".alert").Length(); n != 0 {

@@ -57,7 +57,7 @@ func snippet(payload []byte) string {
 // wanted says how many webhooks got a message.
 func wanted(n int) string {
 	if n == 0 {
-		return "nobody"
+		return "no webhook"
 	}
 	return ui.Plural(int64(n), "webhook", "webhooks")
 }
@@ -79,14 +79,14 @@ func (p DeviceTrafficProps) stats() []ui.Stat {
 	if p.Device.LastSeenAt != 0 {
 		seen.More = seenNote(p)
 	}
-	today := ui.Stat{Label: "Messages today", Value: "0", Note: "none in the days before"}
+	today := ui.Stat{Label: "Messages today", Value: "0", Note: "none on earlier days"}
 	if n := len(p.Days); n > 0 {
 		today.Value = ui.Count(p.Days[n-1].Messages)
 		if usual := p.usual(); usual > 0 {
 			today.Note = "about " + ui.Count(usual) + " a day"
 		}
 	}
-	pending := ui.Stat{Label: "Undelivered", Value: p.count(p.Pending), Small: true, Note: "nothing waits"}
+	pending := ui.Stat{Label: "Undelivered", Value: p.count(p.Pending), Small: true, Note: "none pending"}
 	switch {
 	case p.Pending > 0:
 		pending.More = ui.Link(p.In.Deliveries("device", p.Device.ID, "status", string(iot.Pending)), "show them")
@@ -201,7 +201,7 @@ func DeviceStatus(d *iot.Device, expected time.Duration) ui.StatusProps {
 // silence says since when the device is silent, and what that means.
 func (p DeviceTrafficProps) silence() []templ.Component {
 	return []templ.Component{strong("Silent since "), ui.Clock(p.Device.SilentAt, p.Now), words(". It is expected " + EveryText(p.Expected) +
-		" and has sent nothing for that long, nor for a grace of " + HowLong(iot.SilentAfter(p.Expected)-p.Expected) + ".")}
+		" and has sent nothing for that time plus a grace period of " + HowLong(iot.SilentAfter(p.Expected)-p.Expected) + ".")}
 }
 
 // usual is how much the device sends on a whole day, by those it sent on.

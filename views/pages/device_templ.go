@@ -100,7 +100,7 @@ func Devices(p DevicesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Devices", Lead: "What sends messages in this project."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Devices", Lead: "The devices that send messages to this project."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -328,7 +328,7 @@ func noDevices(p DeviceList) templ.Component {
 		ctx = templ.ClearChildren(ctx)
 		switch {
 		case p.Search != "" && p.Until != "":
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No device matches up to " + p.Until, Text: "There are more devices: go on with the next page."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No devices match up to " + p.Until, Text: "There are more devices. Continue on the next page."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -351,7 +351,7 @@ func noDevices(p DeviceList) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No device matches", Text: "Nothing has " + p.Search + " in its id, name, UUID or EUI."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No devices match", Text: "No device has " + p.Search + " in its id, name, UUID or EUI."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -374,7 +374,7 @@ func noDevices(p DeviceList) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDone, Title: "No device is silent", Text: "Those that are expected at an interval send. Set one in a device's form, or for many in a profile."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDone, Title: "No device is silent", Text: "All devices with an expected interval send on time. You set the interval on a device or in a profile."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -404,7 +404,7 @@ func noDevices(p DeviceList) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDevice, Title: "No devices yet", Text: "Anything that can send an HTTP request is a device: add it, and send with its key."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDevice, Title: "No devices yet", Text: "Anything that can send an HTTP request can be a device. Add it, then send with its key."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -793,7 +793,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						if p.Device == nil {
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "soil-probe-07", Mono: true, MaxLength: iot.MaxDeviceID, Help: "What the device calls itself: letters, digits, dashes, underscores, dots and colons, in any case. Cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "soil-probe-07", Mono: true, MaxLength: iot.MaxDeviceID, Help: "The id that the hardware uses: letters, digits, dashes, underscores, dots and colons. Upper and lower case are treated the same. It cannot be changed later. If empty, it is created from the name."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -802,7 +802,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "profile", Label: "Profile", Value: p.Form.Value("profile"), Options: profileOptions(p.Profiles), Help: "Says whether its messages go to webhooks, and whether they are kept.", Error: p.Form.Error("profile")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "profile", Label: "Profile", Value: p.Form.Value("profile"), Options: profileOptions(p.Profiles), Help: "The profile sets whether messages go to webhooks and whether they are kept.", Error: p.Form.Error("profile")}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -810,7 +810,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = intervalFields(p.Form, "Empty: as its profile says. If it sends nothing for half as long again, it is shown as silent.").Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = intervalFields(p.Form, "If empty, the profile’s interval applies. A device that sends nothing for one and a half intervals is shown as silent.").Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -843,7 +843,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 								}
 								ctx = templ.InitializeContext(ctx)
 								if p.Device == nil {
-									templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "uuid", Label: "UUID", Mono: true, MaxLength: 36, Help: "If the device has one already. Made if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "uuid", Label: "UUID", Mono: true, MaxLength: 36, Help: "Enter it if the device already has one. If empty, it is created."})).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -994,7 +994,7 @@ func DeviceForm(p DeviceFormPage) templ.Component {
 							}()
 						}
 						ctx = templ.InitializeContext(ctx)
-						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "<p class=\"sub\">The device gets a key of its own, which the next page shows with a command to try it. It may only send as this device.</p>")
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "<p class=\"sub\">The device gets its own key. The next page shows the key and a command to try it. The key can send only as this device.</p>")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1355,7 +1355,7 @@ func deviceKey(p DevicePage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, " <p class=\"sub\" role=\"status\">Copy it now: it is hidden again when you leave this page.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, " <p class=\"sub\" role=\"status\">Copy it now. It is hidden again when you leave this page.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1364,7 +1364,7 @@ func deviceKey(p DevicePage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, " <p class=\"sub\">It may send as this device and take its downlinks, and nothing else.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 52, " <p class=\"sub\">The key can send as this device and fetch its downlinks, nothing else.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1722,7 +1722,7 @@ func DeviceTraffic(p DeviceTrafficProps) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if len(p.Messages) == 0 {
-					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "No messages", Text: "It has not sent any, or they are no longer kept."}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "No messages", Text: "The device has not sent any, or they are no longer kept."}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1755,7 +1755,7 @@ func DeviceTraffic(p DeviceTrafficProps) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if len(p.Deliveries) == 0 {
-					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSend, Title: "No deliveries", Text: "No webhook wanted a message of this device."}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSend, Title: "No deliveries", Text: "No message of this device matched a webhook."}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -2285,7 +2285,7 @@ func SendForm(p SendPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "payload", Label: "Payload", Value: p.Form.Raw("payload"), Rows: 6, Mono: true, Required: true, Help: "Any JSON value. Its bytes are kept as they are.", Error: p.Form.Error("payload")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "payload", Label: "Payload", Value: p.Form.Raw("payload"), Rows: 6, Mono: true, Required: true, Help: "Any JSON value. It is stored and sent byte for byte.", Error: p.Form.Error("payload")}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -2369,7 +2369,7 @@ func SendForm(p SendPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Dialog(ui.DialogProps{Title: "Send as " + p.Device.ID, Lead: "It goes the way of every message: it is stored, and webhooks that want it get it.", InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var80), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Dialog(ui.DialogProps{Title: "Send as " + p.Device.ID, Lead: "The message is stored and sent to the webhooks that it matches.", InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var80), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

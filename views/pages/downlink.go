@@ -44,7 +44,7 @@ func (p QueueProps) all() []*iot.Downlink {
 }
 
 func (p QueueProps) stat() ui.Stat {
-	s := ui.Stat{Label: "Downlinks queued", Value: ui.Count(int64(p.Count)), Small: true, Note: "nothing waits"}
+	s := ui.Stat{Label: "Downlinks queued", Value: ui.Count(int64(p.Count)), Small: true, Note: "none waiting"}
 	if len(p.Queued) > 0 {
 		s.More = say(words("oldest "), ui.Ago(p.Queued[0].CreatedAt, p.Now))
 	}
@@ -54,7 +54,7 @@ func (p QueueProps) stat() ui.Stat {
 // more says how many are queued beyond those that are shown.
 func (p QueueProps) more() string {
 	if n := p.Count - len(p.Queued); n > 0 {
-		return "and " + ui.Plural(int64(n), "downlink", "downlinks") + " behind them"
+		return "and " + ui.Plural(int64(n), "more downlink", "more downlinks")
 	}
 	return ""
 }
@@ -63,7 +63,7 @@ func downlinkStatus(v *iot.Downlink) ui.StatusProps {
 	switch v.Status {
 	case iot.DownlinkIsQueued:
 		if v.Attempt > 0 {
-			return ui.StatusProps{Label: "Refused, waits again", Tone: ui.Warning, Shape: ui.Ring}
+			return ui.StatusProps{Label: "Rejected, waiting again", Tone: ui.Warning, Shape: ui.Ring}
 		}
 		return ui.StatusProps{Label: "Waiting", Shape: ui.Ring}
 	case iot.DownlinkIsSent, iot.DownlinkIsForwarded:

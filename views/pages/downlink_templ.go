@@ -48,7 +48,7 @@ func downlinkQueue(p QueueProps) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(p.all()) == 0 {
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDownlink, Title: "No downlinks", Text: "What is pushed for this device waits here until the device takes it with its key."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDownlink, Title: "No downlinks", Text: "Downlinks for this device wait here until the device fetches them with its key."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -449,7 +449,7 @@ func DownlinkForm(p DownlinkPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "as", Label: "Given as", Value: p.Form.Value("as"), Options: payloadForms(), Error: p.Form.Error("as")}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "as", Label: "Format", Value: p.Form.Value("as"), Options: payloadForms(), Error: p.Form.Error("as")}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -457,7 +457,7 @@ func DownlinkForm(p DownlinkPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "f_port", Label: "Port", Type: "number", Min: "1", Max: "255", Help: "LoRaWAN needs one, but not 224."})).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "f_port", Label: "Port", Type: "number", Min: "1", Max: "255", Help: "LoRaWAN requires a port. 224 is not allowed."})).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -497,7 +497,7 @@ func DownlinkForm(p DownlinkPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "confirmed", Label: "Confirmed", Help: "If the device refuses it, it goes back to the end of the queue, up to eight times in all.", Checked: p.Form.Checked("confirmed")}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "confirmed", Label: "Confirmed", Help: "If the device rejects it, it returns to the end of the queue, up to eight times in total.", Checked: p.Form.Checked("confirmed")}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -547,7 +547,7 @@ func DownlinkForm(p DownlinkPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Dialog(ui.DialogProps{Title: "Push a downlink to " + p.Device.ID, Lead: "It waits at the end of the queue until the device takes it.", InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var15), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Dialog(ui.DialogProps{Title: "Push a downlink to " + p.Device.ID, Lead: "It goes to the end of the queue and waits until the device fetches it.", InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var15), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

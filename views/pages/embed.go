@@ -98,7 +98,7 @@ func (p EmbedPage) note() string {
 	if p.LookedBackTo == 0 {
 		return ""
 	}
-	return "Looked back to " + p.LookedBackTo.Time().Format("2 Jan 15:04 UTC")
+	return "Searched back to " + p.LookedBackTo.Time().Format("2 Jan 15:04 UTC")
 }
 
 // EmbedDelivery is one delivery of an embedded log.
@@ -128,7 +128,7 @@ func (p EmbedDelivery) stats() []ui.Stat {
 	if d.Code != 0 {
 		code.Value, code.Note = codeWord(d.Code), codeMeaning(d.Code)
 	}
-	took := ui.Stat{Label: "Took", Value: "–", Small: true}
+	took := ui.Stat{Label: "Duration", Value: "–", Small: true}
 	if d.AttemptCount > 0 {
 		took.Value, took.Parts = "", ui.DurationParts(ms(d.DurationMS))
 	}
@@ -155,7 +155,7 @@ func (p EmbedDelivery) facts() []ui.Fact {
 func embedOutcome(status iot.Status, code iot.StatusCode, class iot.ErrorClass) (word, meaning string, bad bool) {
 	switch {
 	case status == iot.Skipped:
-		return "", "not wanted, or nothing to send", false
+		return "", "not matched, or nothing to send", false
 	case status == iot.Cancelled:
 		return "", "cancelled", false
 	case code != 0:
@@ -169,17 +169,17 @@ func embedOutcome(status iot.Status, code iot.StatusCode, class iot.ErrorClass) 
 func classWords(c iot.ErrorClass) string {
 	switch c {
 	case iot.ErrDNS:
-		return "the name did not resolve"
+		return "the host name was not found"
 	case iot.ErrConnect:
 		return "no connection"
 	case iot.ErrTLS:
-		return "no secure connection"
+		return "no TLS connection"
 	case iot.ErrTimeout:
 		return "no answer in time"
 	case iot.ErrBlocked:
 		return "the address is not allowed"
 	case iot.ErrConfig:
-		return "the request could not be made"
+		return "no request could be created"
 	case iot.ErrHTTP4xx, iot.ErrHTTP5xx, iot.ErrRedirect:
 	}
 	return ""
@@ -209,7 +209,7 @@ type EmbedsPage struct {
 }
 
 func (p EmbedsPage) webhooks() []ui.Option {
-	options := []ui.Option{{Value: "", Label: "All of the project"}}
+	options := []ui.Option{{Value: "", Label: "The whole project"}}
 	for _, w := range p.Webhooks {
 		options = append(options, ui.Option{Value: w.ID, Label: w.Description})
 	}
@@ -226,15 +226,15 @@ func embedStatus(e *iot.Embed, now iot.Instant) ui.StatusProps {
 	case e.RevokedAt != 0:
 		return ui.StatusProps{Label: "Revoked", Shape: ui.Dash}
 	case e.ExpiresAt <= now:
-		return ui.StatusProps{Label: "Ended", Tone: ui.Warning, Shape: ui.Dash}
+		return ui.StatusProps{Label: "Expired", Tone: ui.Warning, Shape: ui.Dash}
 	}
-	return ui.StatusProps{Label: "In force", Tone: ui.Success}
+	return ui.StatusProps{Label: "Active", Tone: ui.Success}
 }
 
 func embedShows(e *iot.Embed) string {
 	switch {
 	case e.WebhookID == 0:
-		return "all of the project"
+		return "the whole project"
 	case e.Webhook == "":
 		return "a deleted webhook"
 	}

@@ -155,7 +155,7 @@ func EmbedList(p EmbedPage) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(p.Items) == 0 {
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Title: "No deliveries", Text: "None are in this view. New ones appear by themselves."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Title: "No deliveries", Text: "This view has no deliveries. New ones appear automatically."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -858,7 +858,7 @@ func EmbedDetail(p EmbedDelivery) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Attempts, newest first", Head: []ui.Th{{Label: "Number", Num: true}, {Label: "Time"}, {Label: "Answer"}, {Label: "Took", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var37), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Attempts, newest first", Head: []ui.Th{{Label: "Number", Num: true}, {Label: "Time"}, {Label: "Answer"}, {Label: "Duration", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var37), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1179,7 +1179,7 @@ func Embeds(p EmbedsPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Embedded log", Lead: "Show the deliveries in a frame of another site: to read only, without payloads, by a link that ends."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Embedded log", Lead: "Show the deliveries in a frame on another site. The link is read-only, shows no payloads, and expires."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1224,7 +1224,7 @@ func Embeds(p EmbedsPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = ui.Secret(ui.SecretProps{ID: "new-embed", Label: "New link", Value: p.New, Text: "Whoever has it can read the log from the sites that you named."}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Secret(ui.SecretProps{ID: "new-embed", Label: "New link", Value: p.New, Text: "Anyone with this link can read the log on the sites that you listed."}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1278,7 +1278,7 @@ func Embeds(p EmbedsPage) templ.Component {
 						}
 						ctx = templ.InitializeContext(ctx)
 						if len(p.Embeds) == 0 {
-							templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconLink, Title: "No links yet", Text: "A link lets your customers see in your own portal what became of their messages."}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconLink, Title: "No links yet", Text: "With a link, your customers see in your portal what happened to their messages."}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1347,7 +1347,7 @@ func Embeds(p EmbedsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", ID: "embed-name", Label: "Name", Placeholder: "Customer portal", Required: true, MaxLength: iot.MaxName, Help: "So that you know which one to revoke."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", ID: "embed-name", Label: "Name", Placeholder: "Customer portal", Required: true, MaxLength: iot.MaxName, Help: "Tells you later which link to revoke."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1363,7 +1363,7 @@ func Embeds(p EmbedsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "origins", ID: "embed-origins", Label: "Sites that may show it", Rows: 2, Mono: true, Required: true, Placeholder: "https://portal.example", Help: "Scheme and host, up to ten, with spaces between."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "origins", ID: "embed-origins", Label: "Sites that can show it", Rows: 2, Mono: true, Required: true, Placeholder: "https://portal.example", Help: "Scheme and host. Up to ten, separated by spaces."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1371,7 +1371,7 @@ func Embeds(p EmbedsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "days", ID: "embed-days", Label: "Ends", Value: p.Form.Value("days"), Options: embedLives(), Error: p.Form.Error("days")}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "days", ID: "embed-days", Label: "Expires", Value: p.Form.Value("days"), Options: embedLives(), Error: p.Form.Error("days")}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1391,7 +1391,7 @@ func Embeds(p EmbedsPage) templ.Component {
 									}()
 								}
 								ctx = templ.InitializeContext(ctx)
-								templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make the link"}).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create link"}).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
@@ -1480,7 +1480,7 @@ func embedRows(p EmbedsPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Links to embedded logs", Stack: true, Head: []ui.Th{{Label: "Link"}, {Label: "Shows"}, {Label: "State"}, {Label: "Ends"}, {Label: "Revoke", Hidden: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var61), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Links to embedded logs", Stack: true, Head: []ui.Th{{Label: "Link"}, {Label: "Shows"}, {Label: "State"}, {Label: "Expires"}, {Label: "Revoke", Hidden: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var61), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -61,7 +61,7 @@ func (p InspectorPage) answers() string {
 
 func delayText(ms int64) string {
 	if ms == 0 {
-		return "at once"
+		return "immediately"
 	}
 	return "after " + strconv.FormatInt(ms/1000, 10) + " s"
 }
@@ -103,7 +103,7 @@ func withStatus(options []ui.Option, value string) []ui.Option {
 }
 
 func delayOptions() []ui.Option {
-	options := []ui.Option{{Value: "0", Label: "At once"}}
+	options := []ui.Option{{Value: "0", Label: "Immediately"}}
 	for _, s := range []string{"1", "2", "5", "9", "15", "30"} {
 		options = append(options, ui.Option{Value: s, Label: "After " + s + " s"})
 	}
@@ -145,10 +145,11 @@ func inspectionBody(x *iot.Inspection) (tokens []ui.Token, note string) {
 	}
 	size := ui.Bytes(x.SizeBytes)
 	if !utf8.Valid(x.Body) && (!x.Truncated() || !utf8.Valid(trimRune(x.Body))) {
-		return ui.PlainText(hex.Dump(x.Body[:min(len(x.Body), dumped)])), "Not text: the bytes, at most the first 4 KiB of " + size + "."
+		return ui.PlainText(hex.Dump(x.Body[:min(len(x.Body), dumped)])),
+			"Not text. The bytes are shown, at most the first 4 KiB of " + size + "."
 	}
 	if x.Truncated() {
-		return ui.PlainText(Plain(string(trimRune(x.Body)))), "Truncated: the first 64 KiB of " + size + "."
+		return ui.PlainText(Plain(string(trimRune(x.Body)))), "Truncated. This is the first 64 KiB of " + size + "."
 	}
 	return ui.JSONTokens(x.Body), size + "."
 }

@@ -68,7 +68,7 @@ func Inspector(p InspectorPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Inspector", Lead: "A receiver of this project's own. It shows what arrives, and answers as you tell it to: to see what a webhook sends, and to try out retries."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Inspector", Lead: "A built-in receiver for this project. It shows each request and answers as you choose. Use it to see what a webhook sends and to test retries."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -187,7 +187,7 @@ func inspectorNone(p InspectorPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make it, with a webhook that sends there", Icon: ui.IconWebhook}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create inspector and webhook", Icon: ui.IconWebhook}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -213,7 +213,7 @@ func inspectorNone(p InspectorPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make the address alone", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create address only", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -223,12 +223,12 @@ func inspectorNone(p InspectorPage) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInspector, Title: "No address yet", Text: "The inspector gets an address that nobody can guess. Whatever is sent there is shown here, whole."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInspector, Title: "No address yet", Text: "The inspector gets an address that nobody can guess. Each request to it is shown here in full."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInspector, Title: "No address yet", Text: "An editor of this project can make it one. Then whatever is sent there is shown here."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInspector, Title: "No address yet", Text: "An editor of this project can create one. Requests to it are then shown here."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -280,7 +280,7 @@ func inspectorAddress(p InspectorPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.CopyField(ui.CopyFieldProps{ID: "inspector-url", Label: "Its address", Value: p.URL, Copy: "Copy the address", Help: "Whoever knows it can send to it. Paths and queries below it work too."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.CopyField(ui.CopyFieldProps{ID: "inspector-url", Label: "Address", Value: p.URL, Copy: "Copy the address", Help: "Anyone who knows it can send to it. You can append a path and a query."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -306,7 +306,7 @@ func inspectorAddress(p InspectorPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.More("Send something by hand", "", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.More("Send a test request", "", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -420,7 +420,7 @@ func inspectorSenders(p InspectorPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make a webhook that does", Icon: ui.IconWebhook, Variant: ui.Outline, Small: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create a webhook that does", Icon: ui.IconWebhook, Variant: ui.Outline, Small: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -496,7 +496,7 @@ func inspectorAnswer(p InspectorPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: FieldStatus, Label: "What it answers", Value: p.Form.Value(FieldStatus), Options: withStatus(statusOptions(), p.Form.Value(FieldStatus)), Error: p.Form.Error(FieldStatus)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: FieldStatus, Label: "Answer", Value: p.Form.Value(FieldStatus), Options: withStatus(statusOptions(), p.Form.Value(FieldStatus)), Error: p.Form.Error(FieldStatus)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -504,7 +504,7 @@ func inspectorAnswer(p InspectorPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: FieldDelay, Label: "And when", Value: p.Form.Value(FieldDelay), Options: delayOptions(), Error: p.Form.Error(FieldDelay), Help: "A webhook waits 10 s unless it was told otherwise; longer is a timeout."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: FieldDelay, Label: "Delay", Value: p.Form.Value(FieldDelay), Options: delayOptions(), Error: p.Form.Error(FieldDelay), Help: "A webhook waits 10 s unless its timeout was changed. A longer delay is a timeout."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -524,7 +524,7 @@ func inspectorAnswer(p InspectorPage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Answer like this", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Save answer", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -608,7 +608,7 @@ func InspectorRequests(p InspectorPage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "Nothing has arrived yet", Text: "Send a test from the panel “Configure webhooks”, let a device send, or use the command above. It appears here at once."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "No requests yet", Text: "Send a test on the page “Configure webhooks”, send from a device, or use the command above. Requests appear here immediately."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -701,7 +701,7 @@ func InspectorRequests(p InspectorPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Card(ui.CardProps{Label: "Requests, the newest first", Divided: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var25), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Card(ui.CardProps{Label: "Requests, newest first", Divided: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var25), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -745,7 +745,7 @@ func InspectorRequests(p InspectorPage) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "This request is no longer kept", Text: "The last 100 requests of a project are, up to 2 MiB together."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var28), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "This request is no longer kept", Text: "Thingpost keeps the last 100 requests of a project, up to 2 MiB in total."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var28), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -881,8 +881,8 @@ func inspection(p InspectorPage, x *iot.Inspection) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Views("inspection", "Show", ui.View{Label: "Body", Body: inspectionText("body", body, note)}, ui.View{Label: "Headers", Body: inspectionText("head", inspectionHead(x), "Secrets are masked before anything is kept.")},
-				ui.View{Label: "Raw", Body: inspectionText("raw", rawBody(x), "As it came, byte for byte where it is text.")}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Views("inspection", "Show", ui.View{Label: "Body", Body: inspectionText("body", body, note)}, ui.View{Label: "Headers", Body: inspectionText("head", inspectionHead(x), "Secrets are masked before a request is stored.")},
+				ui.View{Label: "Raw", Body: inspectionText("raw", rawBody(x), "As received. Text is shown byte for byte.")}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -918,7 +918,7 @@ func inspectionText(id string, tokens []ui.Token, note string) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(tokens) == 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<p class=\"sub\">There was no body.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<p class=\"sub\">The request has no body.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

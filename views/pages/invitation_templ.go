@@ -85,7 +85,7 @@ func Join(p InvitationPage) templ.Component {
 					ui.Fact{Term: "For", Value: p.Invitation.Email},
 					ui.Fact{Term: "Invited by", Value: p.Invitation.InvitedBy},
 					ui.Fact{Term: "Role", Value: RoleName(p.Invitation.Role)},
-					ui.Fact{Term: "Open until", Body: ui.Date(p.Invitation.ExpiresAt, p.Now)},
+					ui.Fact{Term: "Expires", Body: ui.Date(p.Invitation.ExpiresAt, p.Now)},
 				).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -101,7 +101,7 @@ func Join(p InvitationPage) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				case InvitationNeedsSignIn:
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<p class=\"text-muted-foreground\">There is an account with this email. Sign in with its password, then accept or decline.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<p class=\"text-muted-foreground\">An account with this email exists. Sign in with its password, then accept or decline.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -109,7 +109,7 @@ func Join(p InvitationPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " <p class=\"sub\">You never made that account? Then do not ask for its password: tell whoever invited you, or whoever runs this host.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, " <p class=\"sub\">If you did not create this account, do not ask for its password. Tell the person who invited you or the operator of this host.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -144,7 +144,7 @@ func Join(p InvitationPage) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				case InvitationIsAnothers:
-					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "This invitation is not yours.", Text: "You are signed in as " + p.As + ", and it is for " + p.Invitation.Email + ". If that is you as well, sign out and open the link again."}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "This invitation is for someone else.", Text: "You are signed in as " + p.As + ". The invitation is for " + p.Invitation.Email + ". If both accounts are yours, sign out and open the link again."}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -281,7 +281,7 @@ func joinAsNew(p InvitationPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = newPassword(p.Form, "Password", "At least 10 characters. You sign in with your email and this.").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = newPassword(p.Form, "Password", "At least 10 characters. You sign in with your email and this password.").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -289,7 +289,7 @@ func joinAsNew(p InvitationPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make the account and join", Full: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create account and join", Full: true}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -460,7 +460,7 @@ func ownInvitations(list []iot.Invitation, now iot.Instant) templ.Component {
 								ui.Fact{Term: "Organization", Value: i.OrganizationName},
 								ui.Fact{Term: "Role", Value: RoleName(i.Role)},
 								ui.Fact{Term: "Invited by", Value: i.InvitedBy},
-								ui.Fact{Term: "Open until", Body: ui.Date(i.ExpiresAt, now)},
+								ui.Fact{Term: "Expires", Body: ui.Date(i.ExpiresAt, now)},
 							).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
@@ -492,7 +492,7 @@ func ownInvitations(list []iot.Invitation, now iot.Instant) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "You are invited", Lead: "You join only what you accept.", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "You are invited", Lead: "You join an organization only if you accept.", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -9,7 +9,7 @@ import (
 func rightText(name string) (label, help string) {
 	switch name {
 	case "RIGHT_APPLICATION_ALL":
-		return "Everything", "All of the rights below, also those that may be added later."
+		return "Everything", "All rights below, and rights that are added later."
 	case "RIGHT_APPLICATION_TRAFFIC_UP_WRITE":
 		return "Send messages", "As any device of the project; new devices are registered if the project allows it."
 	case "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE":
@@ -19,7 +19,7 @@ func rightText(name string) (label, help string) {
 	case "RIGHT_APPLICATION_SETTINGS_BASIC":
 		return "Change webhooks and profiles", "Also replay, retry and cancel deliveries."
 	case "RIGHT_APPLICATION_SETTINGS_API_KEYS":
-		return "Manage API keys", "Make and revoke keys, with any rights."
+		return "Manage API keys", "Create and revoke keys, with any rights."
 	case "RIGHT_APPLICATION_DEVICES_READ":
 		return "Read devices", ""
 	case "RIGHT_APPLICATION_DEVICES_WRITE":

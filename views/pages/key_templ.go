@@ -72,14 +72,14 @@ func Keys(p KeysPage) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				if len(p.Keys) > 0 {
-					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Make a key", Icon: ui.IconPlus, Href: p.In.NewKey()}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Create key", Icon: ui.IconPlus, Href: p.In.NewKey()}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "API keys", Lead: "For programs that send or read in this project. A device has a key of its own."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "API keys", Lead: "For programs that send or read data in this project. Devices have their own keys."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -152,7 +152,7 @@ func Keys(p KeysPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Make a key", Icon: ui.IconPlus, Href: p.In.NewKey()}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Create key", Icon: ui.IconPlus, Href: p.In.NewKey()}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -405,7 +405,7 @@ func keyRows(p KeysPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "API keys", Stack: true, Head: []ui.Th{{Label: "Key"}, {Label: "May"}, {Label: "Made"}, {Label: "Last used"}, {Label: "Ends"}, {Label: "Revoke", Hidden: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "API keys", Stack: true, Head: []ui.Th{{Label: "Key"}, {Label: "Rights"}, {Label: "Created"}, {Label: "Last used"}, {Label: "Expires"}, {Label: "Revoke", Hidden: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -441,7 +441,7 @@ func keyEnd(at, now iot.Instant) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		case at <= now:
-			templ_7745c5c3_Err = ui.Status(ui.StatusProps{Label: "Ended", Tone: ui.Warning, Shape: ui.Dash}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Status(ui.StatusProps{Label: "Expired", Tone: ui.Warning, Shape: ui.Dash}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -504,7 +504,7 @@ func NewKey(p NewKeyPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Make an API key", Lead: "Give it no more than it needs. Its text is shown once, on the next page."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Create an API key", Lead: "Choose only the rights that it needs. The key is shown once, on the next page."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -573,7 +573,7 @@ func NewKey(p NewKeyPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Gateway in the barn", Required: true, MaxLength: iot.MaxName, Autofocus: true, Help: "What uses it, so that you know which one to revoke."})).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "name", Label: "Name", Placeholder: "Gateway in the barn", Required: true, MaxLength: iot.MaxName, Autofocus: true, Help: "The program that uses it. Tells you later which key to revoke."})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -589,7 +589,7 @@ func NewKey(p NewKeyPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "days", Label: "Ends", Value: p.Form.Value("days"), Options: lifetimes(), Error: p.Form.Error("days")}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: "days", Label: "Expires", Value: p.Form.Value("days"), Options: lifetimes(), Error: p.Form.Error("days")}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -609,7 +609,7 @@ func NewKey(p NewKeyPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make the key"}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create key"}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -690,7 +690,7 @@ func keyRights(f Form) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "><legend class=\"label mb-2\">What it may do</legend><div class=\"flex flex-col gap-3\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "><legend class=\"label mb-2\">Rights</legend><div class=\"flex flex-col gap-3\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

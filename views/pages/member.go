@@ -49,6 +49,6 @@ func roleFacts() []ui.Fact {
 		{Term: RoleName(iot.Viewer), Value: "Reads everything but keys."},
 		{Term: RoleName(iot.Editor), Value: "Also changes devices, profiles and webhooks, sends messages and replays."},
 		{Term: RoleName(iot.Admin), Value: "Also changes members, API keys and projects."},
-		{Term: RoleName(iot.Owner), Value: "Also makes other owners."},
+		{Term: RoleName(iot.Owner), Value: "Also makes other people owners."},
 	}
 }

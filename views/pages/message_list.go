@@ -112,7 +112,7 @@ func (p MessagesPage) here() string { return p.Project.Messages(p.Query.Pairs().
 
 func (p MessagesPage) bulkWords() string {
 	if p.Query.Filtered() {
-		return "Those that match, newest first"
+		return "Matching messages, newest first"
 	}
 	return "Newest first"
 }
@@ -175,20 +175,20 @@ func (h MessageWebhook) status() ui.StatusProps {
 	case len(h.Deliveries) > 0:
 		return DeliveryStatus(&h.Deliveries[0])
 	case h.Wanted:
-		return ui.StatusProps{Label: "Not then", Shape: ui.Dash}
+		return ui.StatusProps{Label: "Not matched then", Shape: ui.Dash}
 	}
-	return ui.StatusProps{Label: "Not wanted", Shape: ui.Dash}
+	return ui.StatusProps{Label: "Not matched", Shape: ui.Dash}
 }
 
 // words say what the checks mean for this message.
 func (h MessageWebhook) words() string {
 	switch {
 	case h.Webhook == nil:
-		return "The webhook was deleted since."
+		return "The webhook was deleted."
 	case len(h.Deliveries) > 0 && !h.Wanted:
-		return "It got the message; as the webhook is now, it would not."
+		return "The webhook got the message. With its current settings it would not."
 	case len(h.Deliveries) == 0 && h.Wanted:
-		return "As the webhook is now, it would get the message; when the message came, it did not."
+		return "With its current settings the webhook would get the message. It did not match when the message arrived."
 	}
 	return ""
 }
@@ -242,12 +242,12 @@ func (p MessageDetail) payloadTokens() []ui.Token {
 func (p MessageDetail) payloadNote() string {
 	size := ui.Plural(int64(len(p.Message.Payload)), "byte", "bytes")
 	if p.Message.InvalidUTF8 {
-		return size + ". Some that came were not UTF-8, which JSON must be: U+FFFD stands for them here and in what is sent."
+		return size + ". Some received bytes were not valid UTF-8, which JSON requires. They are replaced by U+FFFD here and in what is sent."
 	}
 	if len(p.Message.Payload) > maxPayload {
-		return "The first 256 KiB of " + size + " are shown; all of them are sent."
+		return "The first 256 KiB of " + size + " are shown. All bytes are sent."
 	}
-	return size + ", sent on as they came."
+	return size + ", sent exactly as received."
 }
 
 func (p MessageDetail) facts() []ui.Fact {
@@ -262,7 +262,7 @@ func (p MessageDetail) facts() []ui.Fact {
 		facts = append(facts, ui.Fact{Term: "Sender's id", Value: Plain(m.SenderID), Mono: true})
 	}
 	if m.Transient {
-		facts = append(facts, ui.Fact{Term: "Kept", Value: "until it is delivered, as the device's profile says"})
+		facts = append(facts, ui.Fact{Term: "Kept", Value: "until it is delivered, by the device’s profile"})
 	}
 	return facts
 }
@@ -323,7 +323,7 @@ func channelNote(m *iot.Message) string {
 
 func messageAbout(p MessageDetail) []templ.Component {
 	m := p.Message
-	parts := []templ.Component{words("A "), ui.Mono(string(m.Type)), words(" message of "), ui.Stamp(m.ReceivedAt)}
+	parts := []templ.Component{words("Message of type "), ui.Mono(string(m.Type)), words(", "), ui.Stamp(m.ReceivedAt)}
 	if m.Channel != "" {
 		parts = append(parts, words(", channel "), ui.Mono(Plain(m.Channel)))
 	}

@@ -66,7 +66,7 @@ func Messages(p MessagesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Messages", Lead: "All that came in, also what no webhook wanted."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Messages", Lead: "All received messages, including those that matched no webhook."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -140,7 +140,7 @@ func MessageLog(p MessagesPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "Left out, as it was not understood: " + join(p.Ignored) + "."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "Ignored, because it is not a valid filter: " + join(p.Ignored) + "."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -284,7 +284,7 @@ func messageFilters(p MessagesPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.FilterBar(ui.FilterBarProps{Action: p.Project.Messages(), Label: "Filter", Search: ParamID, Query: p.Query.ID, Hint: "Find an id", Attrs: ui.Swaps("get", p.Project.Messages(), MessageLogID)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.FilterBar(ui.FilterBarProps{Action: p.Project.Messages(), Label: "Filter", Search: ParamID, Query: p.Query.ID, Hint: "Search by id", Attrs: ui.Swaps("get", p.Project.Messages(), MessageLogID)}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -370,7 +370,7 @@ func MessageList(p MessagesPage) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconAlert, Title: "The messages could not be loaded", Text: "The server wrote why to its log. Nothing is lost by this."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconAlert, Title: "The messages could not be loaded", Text: "The reason is in the server’s log. No data is lost."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var12), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -608,7 +608,7 @@ func messageTable(p MessagesPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Messages, newest first", Log: true, Stack: true, Head: []ui.Th{{Label: "Time"}, {Label: "Device"}, {Label: "Type"}, {Label: "Channel"}, {Label: "Webhooks"}, {Label: "Why none"}, {Label: "Size", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Messages, newest first", Log: true, Stack: true, Head: []ui.Th{{Label: "Time"}, {Label: "Device"}, {Label: "Type"}, {Label: "Channel"}, {Label: "Webhooks"}, {Label: "Reason"}, {Label: "Size", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1044,17 +1044,17 @@ func messagesEmpty(p MessagesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "No messages yet", Text: "A message appears here as soon as a device sends one, whether a webhook wants it or not."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var39), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconInbox, Title: "No messages yet", Text: "Messages appear here as soon as a device sends one, also if they match no webhook."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var39), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else if p.LookedBackTo != 0 {
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "Nothing so far", Text: "No message matches, as far as this page has looked."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No results yet", Text: "No message matches in the part that was searched."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else if p.Query.Before != "" {
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "Nothing older", Text: "No message before this one matches."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No older messages", Text: "No older message matches."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1077,7 +1077,7 @@ func messagesEmpty(p MessagesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No message matches", Text: "There are messages, but none that all filters choose."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var40), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No messages match", Text: "No results match these filters."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var40), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1288,7 +1288,7 @@ func Message(p MessageDetail) templ.Component {
 						}
 						ctx = templ.InitializeContext(ctx)
 						if len(fieldFacts(p.Message)) == 0 {
-							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<p class=\"sub\">Nothing beside the payload. What an envelope needs is filled in when it is sent.</p>")
+							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<p class=\"sub\">Only the payload. Missing fields of the envelope are filled in when the message is sent.</p>")
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1300,7 +1300,7 @@ func Message(p MessageDetail) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Came with it", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var50), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Metadata", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var50), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1418,7 +1418,7 @@ func messageWebhooks(p MessageDetail) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(p.Webhooks) == 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<p class=\"sub\">This project has no webhook, so the message went nowhere.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<p class=\"sub\">This project has no webhooks, so the message was not sent.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1531,7 +1531,7 @@ func messageWebhooks(p MessageDetail) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Webhooks", Lead: "Who wants it, and why.", Ruled: true, Divided: len(p.Webhooks) > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var54), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Webhooks", Lead: "Which webhooks it matches, and why.", Ruled: true, Divided: len(p.Webhooks) > 0}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var54), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1579,7 +1579,7 @@ func SendToQuestion(p SendToPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: "Send this message to a webhook", Lead: "It is sent as the webhook is now, whether its rules want the message or not. The receiver sees the same webhook-id as others.",
+		templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: "Send this message to a webhook", Lead: "The webhook’s current settings apply, but not its filters. The webhook-id stays the same.",
 			Action: p.Project.SendMessage(p.Message.ID.String()), Confirm: "Send", Icon: ui.IconSend, Back: p.Project.Message(p.Message.ID.String()), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var60), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

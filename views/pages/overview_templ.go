@@ -261,7 +261,7 @@ func Figures(p OverviewFigures) templ.Component {
 					}
 					ctx = templ.InitializeContext(ctx)
 					if len(p.Needs) == 0 {
-						templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDone, Title: "Nothing", Text: "No webhook fails and nothing waits for long."}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconDone, Title: "No problems", Text: "No webhook is failing, and no delivery has waited long."}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -364,7 +364,7 @@ func webhookGlances(p OverviewFigures) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconWebhook, Title: "No webhooks yet", Text: "Messages are kept, but nobody gets them."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconWebhook, Title: "No webhooks yet", Text: "Messages are stored but not sent."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var13), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -65,7 +65,7 @@ func TestSnippet(t *testing.T) {
 
 func TestAuditText(t *testing.T) {
 	for action, want := range map[string]string{
-		"device.create": "Device added", "key.delete": "API key deleted", "device.rotate_key": "Device got a new key",
+		"device.create": "Device added", "key.delete": "API key deleted", "device.rotate_key": "Device key replaced",
 		"webhook.pause":   "Webhook paused",
 		"delivery.replay": "Delivery replayed", "odd.new_thing": "Odd new thing", "odd": "odd", ".": ".",
 	} {

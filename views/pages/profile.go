@@ -48,12 +48,12 @@ type ProfilePreview struct {
 
 func (p ProfilePreview) refusal() string {
 	if p.Invalid {
-		return "Not yet"
+		return "No preview yet"
 	}
 	if p.Treated {
-		return "What a profile has made already"
+		return "Already transformed by a profile"
 	}
-	return "This message would be refused"
+	return "This message would be rejected"
 }
 
 // change says whether the profile does anything.
@@ -78,7 +78,7 @@ func profilePreviewAttrs(p ProfilePreview) templ.Attributes {
 
 func contentTypes() []ui.Option {
 	words := map[iot.ContentType]string{
-		iot.AnyJSON:     "Any JSON, as it comes",
+		iot.AnyJSON:     "Any JSON, unchanged",
 		iot.JSONObjects: "JSON objects (application/json)",
 		iot.SenMLJSON:   "SenML (application/senml+json)",
 		iot.SenMLCBOR:   "SenML in CBOR (application/senml+cbor)",

@@ -76,7 +76,7 @@ func Profiles(p ProfilesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Profiles", Lead: "How messages are treated, for all devices that have the profile."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Profiles", Lead: "A profile sets how the messages of its devices are processed."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -242,7 +242,7 @@ func Profiles(p ProfilesPage) templ.Component {
 										return templ_7745c5c3_Err
 									}
 								} else {
-									templ_7745c5c3_Err = ui.Status(ui.StatusProps{Label: "Sent to no webhook", Shape: ui.Dash}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Status(ui.StatusProps{Label: "Not sent to webhooks", Shape: ui.Dash}).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -526,7 +526,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						if p.Profile == nil {
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "test-bench", Mono: true, MaxLength: iot.MaxSlug, Help: "Cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "test-bench", Mono: true, MaxLength: iot.MaxSlug, Help: "It cannot be changed later. If empty, it is created from the name."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -535,7 +535,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "webhook", Label: "Send messages to webhooks", Checked: p.Form.Checked("webhook"), Help: "Switched off, messages are stored and can be looked at, but no webhook gets them."}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "webhook", Label: "Send messages to webhooks", Checked: p.Form.Checked("webhook"), Help: "If off, messages are stored and shown but not sent to webhooks."}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -543,7 +543,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "write", Label: "Keep messages in the log", Checked: p.Form.Checked("write"), Help: "Switched off, a message is erased as soon as nothing of it is pending. Its deliveries stay in the log, but cannot be replayed."}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "write", Label: "Keep messages in the log", Checked: p.Form.Checked("write"), Help: "If off, a message is erased as soon as none of its deliveries is pending. Its deliveries stay in the log but cannot be replayed."}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -551,7 +551,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = intervalFields(p.Form, "How often its devices send. One that sends nothing for half as long again is shown as silent, and webhooks of type iottly hear of it.").Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = intervalFields(p.Form, "How often its devices send. A device that sends nothing for one and a half intervals is shown as silent, and webhooks of type iottly get a message about it.").Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -591,11 +591,11 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 							}()
 						}
 						ctx = templ.InitializeContext(ctx)
-						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: FieldContentType, Label: "What devices send", Value: p.Form.Value(FieldContentType), Error: p.Form.Error(FieldContentType), Options: contentTypes(), Help: "JSON that is asked for nothing more is stored and sent byte for byte. Of SenML the resolved records are."}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Select(ui.SelectProps{Name: FieldContentType, Label: "What devices send", Value: p.Form.Value(FieldContentType), Error: p.Form.Error(FieldContentType), Options: contentTypes(), Help: "Without the options below, JSON is stored and sent byte for byte. SenML is stored and sent as its resolved records."}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, " <fieldset class=\"flex flex-col gap-4\"><legend class=\"text-sm font-semibold mb-3\">Take out of JSON objects</legend>")
+						templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, " <fieldset class=\"flex flex-col gap-4\"><legend class=\"text-sm font-semibold mb-3\">Extract from JSON objects</legend>")
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -611,7 +611,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldDataField, Label: "Field", Placeholder: "data.values", Mono: true, MaxLength: iot.MaxTransformerText, Help: "Its path, names joined by dots. Empty: the whole."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldDataField, Label: "Field", Placeholder: "data.values", Mono: true, MaxLength: iot.MaxTransformerText, Help: "Path of the field: names joined by dots. If empty, the whole payload."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -619,7 +619,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldDataFilters, Label: "Only these", Placeholder: "temperature\nstate.battery", Mono: true, Rows: 2, Help: "A path on each line. Empty: everything."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldDataFilters, Label: "Only these", Placeholder: "temperature\nstate.battery", Mono: true, Rows: 2, Help: "One path per line. If empty, all fields."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -629,7 +629,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldTimeField, Label: "The device's time", Placeholder: "data.time", Mono: true, MaxLength: iot.MaxTransformerText, Help: "The path of a time. It becomes the message's devicetimestamp; in a list, Created in each object."})).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldTimeField, Label: "Device time", Placeholder: "data.time", Mono: true, MaxLength: iot.MaxTransformerText, Help: "Path of a timestamp. It becomes the message’s devicetimestamp or, in a list, the field Created of each object."})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -645,7 +645,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldTimeFormat, Label: "Form of the time", Placeholder: "unix_ms", Mono: true, MaxLength: iot.MaxTransformerText, Help: "unix, unix_ms, unix_us, unix_ns, rfc3339, or a layout like 2006-01-02 15:04:05. Empty: unix or rfc3339."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldTimeFormat, Label: "Time format", Placeholder: "unix_ms", Mono: true, MaxLength: iot.MaxTransformerText, Help: "unix, unix_ms, unix_us, unix_ns, rfc3339, or a layout like 2006-01-02 15:04:05. If empty, unix or rfc3339."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -653,7 +653,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldTimeLocation, Label: "Time zone", Placeholder: "Europe/Rome", MaxLength: iot.MaxTransformerText, Help: "Of a time without one. Empty: UTC."})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: FieldTimeLocation, Label: "Time zone", Placeholder: "Europe/Rome", MaxLength: iot.MaxTransformerText, Help: "For timestamps without a zone. If empty, UTC."})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -680,7 +680,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 							}
 							ctx = templ.InitializeContext(ctx)
 							if p.Profile == nil {
-								templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Add the profile"}).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create profile"}).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
@@ -736,7 +736,7 @@ func ProfileForm(p ProfileFormPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<p class=\"sub\">On the next message. What is pending already is still sent. A changed interval counts from the moment of the change.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 27, "<p class=\"sub\">From the next message on. Pending deliveries are still sent. A changed interval starts at the moment of the change.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -825,7 +825,7 @@ func ProfilePreviewView(p ProfilePreview) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<div class=\"flex flex-col gap-5\"><div><div class=\"field\"><label for=\"preview-message\">With message</label> <select class=\"select\" id=\"preview-message\" name=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<div class=\"flex flex-col gap-5\"><div><div class=\"field\"><label for=\"preview-message\">Message</label> <select class=\"select\" id=\"preview-message\" name=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -905,7 +905,7 @@ func ProfilePreviewView(p ProfilePreview) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "</div></div><div><h3 class=\"text-sm font-medium mb-1.5\">What came</h3>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "</div></div><div><h3 class=\"text-sm font-medium mb-1.5\">Received</h3>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -970,7 +970,7 @@ func ProfilePreviewView(p ProfilePreview) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<div><h3 class=\"text-sm font-medium mb-1.5 flex justify-between\">What is stored and sent <span class=\"sub font-normal\">")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 48, "<div><h3 class=\"text-sm font-medium mb-1.5 flex justify-between\">Stored and sent <span class=\"sub font-normal\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -996,7 +996,7 @@ func ProfilePreviewView(p ProfilePreview) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if p.Time != "" {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<p class=\"text-sm flex flex-wrap gap-x-1.5\"><span>The device's time:</span>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<p class=\"text-sm flex flex-wrap gap-x-1.5\"><span>Device time:</span>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1011,7 +1011,7 @@ func ProfilePreviewView(p ProfilePreview) templ.Component {
 				}
 			}
 			if p.Treated {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 53, "<p class=\"sub\">A profile treats messages of this device already: this one is taken as it became, not as it came. For a true preview, take a message of a device whose profile takes nothing out.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 53, "<p class=\"sub\">A profile has already transformed this message, so the preview starts from that result. For an exact preview, choose a message of a device whose profile extracts nothing.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

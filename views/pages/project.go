@@ -18,5 +18,5 @@ func (p ProjectSettingsPage) keyHelp() string {
 	if p.HasUpstream {
 		return "A key is stored. Leave this empty to keep it."
 	}
-	return "Made in its console, with the right to write downlink application traffic."
+	return "Create it in the console of The Things Stack, with the right to write downlink application traffic."
 }

@@ -78,7 +78,7 @@ func Projects(p ProjectsPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Projects", Lead: "Each has its own devices, webhooks and keys."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Projects", Lead: "Each project has its own devices, webhooks and keys."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -206,7 +206,7 @@ func noProjects(mayCreate bool) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconFolder, Title: "No projects yet", Text: "Ask an admin to make one, or to invite you to an organization that has some."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconFolder, Title: "No projects yet", Text: "Ask an admin to create one or to invite you to an organization."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -391,7 +391,7 @@ func projectTable(p ProjectsPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Projects", Log: true, Stack: true, Head: []ui.Th{{Label: "Project"}, {Label: "Id"}, {Label: "Organization"}, {Label: "Your role"}, {Label: "Made", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Projects", Log: true, Stack: true, Head: []ui.Th{{Label: "Project"}, {Label: "Id"}, {Label: "Organization"}, {Label: "Your role"}, {Label: "Created", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -525,7 +525,7 @@ func NewProject(p NewProjectPage) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "greenhouse-north", Mono: true, MaxLength: iot.MaxSlug, Help: "Stands in addresses, and cannot be changed. Made from the name if left empty."})).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Field(typed(p.Form, ui.FieldProps{Name: "id", Label: "Id", Placeholder: "greenhouse-north", Mono: true, MaxLength: iot.MaxSlug, Help: "Part of the project’s addresses. It cannot be changed later. If empty, it is created from the name."})).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -561,7 +561,7 @@ func NewProject(p NewProjectPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make the project"}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create project"}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -632,8 +632,8 @@ func autoRegister(f Form) templ.Component {
 			templ_7745c5c3_Var23 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "auto_register", Label: "Register new devices by themselves", Checked: f.Checked("auto_register"),
-			Help: "A message that a project key sends for a device not seen before adds the device. Switched off, it is refused."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "auto_register", Label: "Register new devices automatically", Checked: f.Checked("auto_register"),
+			Help: "A message that is sent with an API key for an unknown device adds the device. If off, the message is rejected."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -687,7 +687,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Project", Lead: "Its name, how it treats devices it does not know, and where its downlinks go."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Project", Lead: "The project’s name, what happens with unknown devices, and where downlinks go."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -867,7 +867,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 						templ_7745c5c3_Err = ui.Rows(
 							ui.Fact{Term: "Id", Value: p.Project.ID, Mono: true},
 							ui.Fact{Term: "UUID", Value: p.Project.UUID, Mono: true},
-							ui.Fact{Term: "Made", Body: ui.Date(p.Project.CreatedAt, p.Now)},
+							ui.Fact{Term: "Created", Body: ui.Date(p.Project.CreatedAt, p.Now)},
 						).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
@@ -906,7 +906,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<p class=\"sub\">Show the deliveries in a frame of another site, by a link that ends.</p>")
+							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 32, "<p class=\"sub\">Show the deliveries in a frame on another site, with an expiring link.</p>")
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -922,7 +922,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 									}()
 								}
 								ctx = templ.InitializeContext(ctx)
-								templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Links to the log", Icon: ui.IconLink, Variant: ui.Outline, Href: p.In.Embeds()}).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Manage links", Icon: ui.IconLink, Variant: ui.Outline, Href: p.In.Embeds()}).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
@@ -972,7 +972,7 @@ func ProjectSettings(p ProjectSettingsPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "<p class=\"sub\">Devices, webhooks, keys, messages and the log go with it.</p>")
+							templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "<p class=\"sub\">This also deletes its devices, webhooks, keys, messages and log.</p>")
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1103,7 +1103,7 @@ func projectUpstream(p ProjectSettingsPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Field(typed(p.Upstream, ui.FieldProps{Name: "url", Label: "Address of the application", Type: "url", Mono: true, Required: true, MaxLength: 2000, Autocomplete: "off",
+				templ_7745c5c3_Err = ui.Field(typed(p.Upstream, ui.FieldProps{Name: "url", Label: "Application address", Type: "url", Mono: true, Required: true, MaxLength: 2000, Autocomplete: "off",
 					Placeholder: "https://eu1.cloud.thethings.network/api/v3/as/applications/my-app"})).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -1132,7 +1132,7 @@ func projectUpstream(p ProjectSettingsPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Save the upstream"}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Save upstream"}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1164,7 +1164,7 @@ func projectUpstream(p ProjectSettingsPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Upstream", Lead: "Downlinks can go on to an application of The Things Stack. Without one, devices take them here.", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var41), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Upstream", Lead: "Thingpost can forward downlinks to an application of The Things Stack. Without an upstream, devices fetch them here.", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var41), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

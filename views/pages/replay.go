@@ -139,14 +139,15 @@ func rateWords(perSecond float64) string {
 	return ""
 }
 
-// replayLeft returns how long a running replay will take, by its rate so far;
-// ok is false where nobody can tell.
+// replayLeft returns how long a running replay will still take at its rate so far, in
+// whole seconds and at least one; ok is false if that is not known.
 func replayLeft(r *iot.Replay) (left time.Duration, ok bool) {
 	rate := replayRateOf(r)
 	if rate == 0 || !r.Running() || !r.Counted {
 		return 0, false
 	}
-	return time.Duration(float64(max(r.Count-r.Done-r.PassedOver, 0)) / rate * float64(time.Second)), true
+	left = time.Duration(float64(max(r.Count-r.Done-r.PassedOver, 0)) / rate * float64(time.Second))
+	return max(left.Round(time.Second), time.Second), true
 }
 
 // replayTarget is who gets what a replay sends.
@@ -167,7 +168,7 @@ func replayNotes(r *iot.Replay) string {
 		text += " · " + rate
 	}
 	if left, ok := replayLeft(r); ok {
-		text += " · " + ui.Duration(left.Round(time.Second)) + " left"
+		text += " · " + ui.Duration(left) + " left"
 	}
 	return text
 }
@@ -186,7 +187,7 @@ func (p ReplayDetail) stats() []ui.Stat {
 	case r.Counted:
 		made.Note = "of " + ui.Count(max(r.Count, r.Done))
 	case r.Running():
-		made.Note = "counting how many there are"
+		made.Note = "still counting"
 	}
 	rate := ui.Stat{Label: "Rate", Value: orText(rateWords(replayRateOf(r)), "–"), Note: "no limit set"}
 	if r.Rate > 0 {
@@ -194,18 +195,18 @@ func (p ReplayDetail) stats() []ui.Stat {
 	}
 	last := ui.Stat{Label: "Time left", Value: "–"}
 	if left, ok := replayLeft(r); ok {
-		last.Parts = ui.DurationParts(left.Round(time.Second))
+		last.Parts = ui.DurationParts(left)
 	}
 	if !r.Running() {
-		last = ui.Stat{Label: "Took", Parts: ui.DurationParts(r.EndedAt.Sub(r.CreatedAt))}
+		last = ui.Stat{Label: "Duration", Parts: ui.DurationParts(r.EndedAt.Sub(r.CreatedAt))}
 	}
 	return []ui.Stat{{Label: "State", Body: ui.Status(jobStatus(&r.Job))}, made, rate, last}
 }
 
 func (p ReplayDetail) facts() []ui.Fact {
 	r := p.Replay
-	facts := []ui.Fact{{Term: "Chosen", Value: Plain(r.About)}, {Term: "Sent to", Value: replayTarget(r)}, {Term: "By", Value: r.CreatedBy},
-		{Term: "Begun", Body: ui.Stamp(r.CreatedAt)}}
+	facts := []ui.Fact{{Term: "Filter", Value: Plain(r.About)}, {Term: "Sent to", Value: replayTarget(r)}, {Term: "By", Value: r.CreatedBy},
+		{Term: "Started", Body: ui.Stamp(r.CreatedAt)}}
 	if r.Webhook != "" {
 		facts[1].Href = p.Project.Webhook(r.Webhook)
 	}
@@ -213,7 +214,7 @@ func (p ReplayDetail) facts() []ui.Fact {
 		facts = append(facts, ui.Fact{Term: "Ended", Body: ui.Stamp(r.EndedAt)})
 	}
 	if r.PassedOver > 0 {
-		facts = append(facts, ui.Fact{Term: "Passed over", Value: ui.Count(r.PassedOver) + ": no longer kept, or their webhook was deleted"})
+		facts = append(facts, ui.Fact{Term: "Skipped", Value: ui.Count(r.PassedOver) + ": no longer kept, or the webhook was deleted"})
 	}
 	return append(facts, ui.Fact{Term: "Replay", Value: r.ID.String(), Mono: true})
 }
@@ -236,14 +237,14 @@ func (p ReplayDetail) words() string {
 	r := p.Replay
 	switch r.State {
 	case iot.JobRunning:
-		return "It goes on also when this page is closed or Thingpost is started again. Stop leaves what was queued already."
+		return "The replay continues if you close this page or restart Thingpost. Stop does not cancel deliveries that are already queued."
 	case iot.JobStopped:
-		return "What was queued before the stop is still sent. Cancel pending deliveries in the log to prevent that."
+		return "Deliveries that were queued before the stop are still sent. To prevent that, cancel pending deliveries in the log."
 	case iot.JobFailed:
 		return r.Error
 	case iot.JobDone:
 	}
-	return "All of them are queued. The log says what became of each."
+	return "All deliveries are queued. The log shows the result of each."
 }
 
 // SendAllPage asks to which webhook all messages that match a filter are sent.
@@ -294,13 +295,13 @@ func (p SendAllPage) title() string {
 func (p SendAllPage) lead() string {
 	switch {
 	case p.Chosen == nil:
-		return "All messages that match the list's filter. Next, you see how many there are."
+		return "All messages that match the list’s filter. The next step shows how many."
 	case p.Count == 0:
-		return "No message that matches is left over by these choices."
+		return "No message matches these choices."
 	case p.Chosen.Paused:
-		return "The webhook is paused: they wait until it is resumed."
+		return "The webhook is paused. The messages wait until it is resumed."
 	}
-	return "The oldest first, to the webhook as it is now."
+	return "Oldest first, with the webhook’s current settings."
 }
 
 func (p SendAllPage) options() []ui.Option {
@@ -329,12 +330,12 @@ func (p SendAllPage) hidden() [][2]string {
 }
 
 func (p SendAllPage) chosenWords() string {
-	text := "All that match"
+	text := "All matching messages"
 	if p.Form.Checked(ParamMissing) {
-		text += ", but not what it was sent before"
+		text += ", without those it was sent before"
 	}
 	if p.Form.Checked(ParamWanted) {
-		text += ", as far as its rules want them"
+		text += ", if they match its rules now"
 	}
 	return text + "."
 }

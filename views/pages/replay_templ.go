@@ -317,7 +317,7 @@ func Replays(p ReplaysPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Replays", Lead: "What was sent again by a filter, newest first."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Replays", Lead: "Deliveries and messages that were sent again by a filter. Newest first."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -417,7 +417,7 @@ func ReplayList(p ReplaysPage) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconReplay, Title: "No replays", Text: "Filter the log by what went wrong, then replay all that match. Each replay is listed here with its progress."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var16), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconReplay, Title: "No replays yet", Text: "Filter the log, then choose “Replay all”. Each replay is listed here with its progress."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var16), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -492,7 +492,7 @@ func replayTable(p ReplaysPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Replays, newest first", Log: true, Stack: true, Head: []ui.Th{{Label: "Begun"}, {Label: "To"}, {Label: "Chosen"}, {Label: "State"}, {Label: "Progress", Num: true}, {Label: "By"}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Replays, newest first", Log: true, Stack: true, Head: []ui.Th{{Label: "Started"}, {Label: "To"}, {Label: "Filter"}, {Label: "State"}, {Label: "Progress", Num: true}, {Label: "By"}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1040,7 +1040,7 @@ func SendAllQuestion(p SendAllPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Checkbox(ui.CheckProps{Name: ParamMissing, Value: "1", Label: "Only what it was never sent", Help: "Such as what came while it was paused.", Checked: p.Form.Checked(ParamMissing)}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Checkbox(ui.CheckProps{Name: ParamMissing, Value: "1", Label: "Only messages it was never sent", Help: "For example, messages that arrived while it was paused.", Checked: p.Form.Checked(ParamMissing)}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1048,7 +1048,7 @@ func SendAllQuestion(p SendAllPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Checkbox(ui.CheckProps{Name: ParamWanted, Value: "1", Label: "Only what its rules want now", Help: "Off: also other types and channels.", Checked: p.Form.Checked(ParamWanted)}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Checkbox(ui.CheckProps{Name: ParamWanted, Value: "1", Label: "Only messages that match its rules now", Help: "If off, other types and channels are sent too.", Checked: p.Form.Checked(ParamWanted)}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1056,11 +1056,11 @@ func SendAllQuestion(p SendAllPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Not now", Href: p.back(), Variant: ui.Outline, Attrs: templ.Attributes{"data-close": true}}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Cancel", Href: p.back(), Variant: ui.Outline, Attrs: templ.Attributes{"data-close": true}}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Count them"}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Count messages"}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1120,7 +1120,7 @@ func SendAllQuestion(p SendAllPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: p.title(), Lead: p.lead(), Action: p.again(), Confirm: "Send " + p.count(), Icon: ui.IconSend, Keep: "Not now", Back: p.back(), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var41), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: p.title(), Lead: p.lead(), Action: p.again(), Confirm: "Send " + p.count(), Icon: ui.IconSend, Keep: "Cancel", Back: p.back(), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var41), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

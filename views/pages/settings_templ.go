@@ -114,7 +114,7 @@ func Settings(p SettingsPage) templ.Component {
 						}
 						ctx = templ.InitializeContext(ctx)
 						if len(p.Organizations) == 0 {
-							templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconBuilding, Title: "No organizations", Text: "Ask an admin for an invitation to theirs."}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconBuilding, Title: "No organizations", Text: "Ask an admin for an invitation."}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -223,7 +223,7 @@ func Settings(p SettingsPage) templ.Component {
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
-								templ_7745c5c3_Err = ui.Field(typed(p.Name, ui.FieldProps{Name: "name", ID: "own-name", Label: "Name", Autocomplete: "name", Required: true, MaxLength: iot.MaxName, Help: "Others see it beside what you pause, and in the list of members."})).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = ui.Field(typed(p.Name, ui.FieldProps{Name: "name", ID: "own-name", Label: "Name", Autocomplete: "name", Required: true, MaxLength: iot.MaxName, Help: "Others see it in the list of members and on webhooks that you pause."})).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
@@ -243,7 +243,7 @@ func Settings(p SettingsPage) templ.Component {
 										}()
 									}
 									ctx = templ.InitializeContext(ctx)
-									templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Change the name", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
+									templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Change name", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
 									if templ_7745c5c3_Err != nil {
 										return templ_7745c5c3_Err
 									}
@@ -279,7 +279,7 @@ func Settings(p SettingsPage) templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "About you", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Your details", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var7), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -349,7 +349,7 @@ func Settings(p SettingsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = ui.Field(typed(p.Password, ui.FieldProps{Name: "current", Label: "Present password", Type: "password", Autocomplete: "current-password", Required: true})).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = ui.Field(typed(p.Password, ui.FieldProps{Name: "current", Label: "Current password", Type: "password", Autocomplete: "current-password", Required: true})).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -357,7 +357,7 @@ func Settings(p SettingsPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = newPassword(p.Password, "New password", "At least 10 characters. All your other sessions and tokens end.").Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = newPassword(p.Password, "New password", "At least 10 characters. Your other sessions and tokens stop working.").Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -377,7 +377,7 @@ func Settings(p SettingsPage) templ.Component {
 									}()
 								}
 								ctx = templ.InitializeContext(ctx)
-								templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Change the password"}).Render(ctx, templ_7745c5c3_Buffer)
+								templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Change password"}).Render(ctx, templ_7745c5c3_Buffer)
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
 								}
@@ -515,7 +515,7 @@ func newOrganization(f Form) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Make the organization", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Button(ui.ButtonProps{Label: "Create organization", Variant: ui.Outline}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -537,7 +537,7 @@ func newOrganization(f Form) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "New organization", Lead: "It owns projects, and its members share them. You become its owner.", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "New organization", Lead: "An organization owns projects, and its members share them. You become its owner.", Ruled: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -713,7 +713,7 @@ func organizationRows(p SettingsPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Organizations", Log: true, Stack: true, Head: []ui.Th{{Label: "Organization"}, {Label: "Id"}, {Label: "Your role"}, {Label: "Made", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var23), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Organizations", Log: true, Stack: true, Head: []ui.Th{{Label: "Organization"}, {Label: "Id"}, {Label: "Your role"}, {Label: "Created", Num: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var23), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

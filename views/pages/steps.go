@@ -15,9 +15,9 @@ const exampleDevice = "door-sensor-1"
 
 func (p FirstStepsPage) lead() string {
 	if p.Key != "" {
-		return "Three steps to the first delivery. Each works here or from a terminal; the commands hold this project’s real address and key."
+		return "Three steps to the first delivery. Do each one here or in a terminal. The commands contain this project’s address and key."
 	}
-	return "Three steps to the first delivery. Each works here or from a terminal; the commands hold this project’s real address."
+	return "Three steps to the first delivery. Do each one here or in a terminal. The commands contain this project’s address."
 }
 
 // api is the address of the project in the API, and what is below it.

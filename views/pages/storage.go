@@ -66,7 +66,7 @@ func bytesStat(label string, n int64, note string) ui.Stat {
 
 func (p StoragePage) stats() []ui.Stat {
 	stats := []ui.Stat{
-		bytesStat("Database", p.File, ui.BinaryBytes(p.FreeInside)+" of it free to be used"),
+		bytesStat("Database", p.File, ui.BinaryBytes(p.FreeInside)+" of it free"),
 		p.walStat(),
 		p.diskStat(),
 		p.daysStat(),
@@ -75,23 +75,23 @@ func (p StoragePage) stats() []ui.Stat {
 }
 
 func (p StoragePage) walStat() ui.Stat {
-	s := bytesStat("Write-ahead log", p.WAL, "moved into it when idle")
+	s := bytesStat("Write-ahead log", p.WAL, "moved into the database when idle")
 	if p.HeldBy != "" {
-		s.Note, s.Tone = "held, see above", ui.Warning
+		s.Note, s.Tone = "cannot shrink, see above", ui.Warning
 	}
 	return s
 }
 
 // heldText says what a held log means, and what to do.
 func (p StoragePage) heldText() string {
-	return "It is held by " + p.HeldBy + ", which has read the database in one go since " + p.HeldSince.Time().Format("2 January 15:04 UTC") +
-		". Until that ends the log grows by all that is written; it does not count against the retention by size. Let a backup finish; end " +
-		"another program."
+	return "Thingpost cannot shrink it because of " + p.HeldBy + ", which has been reading the database since " +
+		p.HeldSince.Time().Format("2 January 15:04 UTC") + ". Until that read ends, each write makes the log larger. The log does not count " +
+		"towards the retention by size. Wait if it is a backup. Stop the program if it is another one."
 }
 
 func (p StoragePage) diskStat() ui.Stat {
 	if !p.DiskKnown {
-		return ui.Stat{Label: "Free on the disk", Value: "not known", Small: true, Note: "this system does not tell"}
+		return ui.Stat{Label: "Free on the disk", Value: "not known", Small: true, Note: "this system does not report it"}
 	}
 	s := bytesStat("Free on the disk", p.DiskFree, ui.Percent(p.DiskFree, p.DiskTotal)+" of "+ui.BinaryBytes(p.DiskTotal))
 	if p.Low {
@@ -101,16 +101,16 @@ func (p StoragePage) diskStat() ui.Stat {
 }
 
 func (p StoragePage) daysStat() ui.Stat {
-	s := ui.Stat{Label: "Room for", Value: "longer than that", Small: true, Note: "it does not grow at present"}
+	s := ui.Stat{Label: "Room for", Value: "unlimited time", Small: true, Note: "the database is not growing"}
 	switch {
 	case !p.GrowthKnown:
-		s.Value, s.Note = "not known yet", "growth shows after some hours"
+		s.Value, s.Note = "not known yet", "needs some hours of data"
 	case p.DaysLeft > 3650:
 		s.Value, s.Note = "more than ten years", p.growthNote()
 	case p.DaysLeft >= 0:
 		s.Value, s.Small, s.Note = ui.Plural(p.DaysLeft, "day", "days"), false, p.growthNote()
 	case p.PerDay <= 0:
-		s.Value = "ever"
+		s.Value = "unlimited time"
 	}
 	return s
 }
@@ -118,7 +118,7 @@ func (p StoragePage) daysStat() ui.Stat {
 func (p StoragePage) growthNote() string {
 	note := "at " + ui.BinaryBytes(p.PerDay) + " a day"
 	if p.LimitFirst {
-		note += ", until the oldest goes"
+		note += ", until retention removes the oldest"
 	}
 	return note
 }
@@ -127,7 +127,7 @@ func (p StoragePage) growthNote() string {
 func ageText(d time.Duration) string {
 	switch {
 	case d == 0:
-		return "for ever"
+		return "forever"
 	case d%(24*time.Hour) == 0:
 		return ui.Plural(int64(d/(24*time.Hour)), "day", "days")
 	}
@@ -136,7 +136,7 @@ func ageText(d time.Duration) string {
 
 func limitText(n int64) string {
 	if n == 0 {
-		return "no bound"
+		return "no limit"
 	}
 	return ui.BinaryBytes(n)
 }
@@ -146,7 +146,7 @@ func limitText(n int64) string {
 func RetentionText(age time.Duration, bytes int64) string {
 	switch {
 	case age == 0 && bytes == 0:
-		return "deleted already"
+		return "already deleted"
 	case age == 0:
 		return "beyond " + limitText(bytes)
 	case bytes == 0:
@@ -166,11 +166,11 @@ func PruneChoice(retention time.Duration) templ.Component {
 	options := []ui.Option{{Label: "As configured"}}
 	for _, o := range pruneAges() {
 		if age, err := time.ParseDuration(o.Value); err == nil && (retention == 0 || age < retention) {
-			options = append(options, ui.Option{Value: o.Value, Label: "Also all that is older than " + o.Label})
+			options = append(options, ui.Option{Value: o.Value, Label: "Also everything older than " + o.Label})
 		}
 	}
-	return ui.Select(ui.SelectProps{Name: "older", Label: "What goes", Options: options,
-		Help: "A shorter age holds this once, where room is needed at once."})
+	return ui.Select(ui.SelectProps{Name: "older", Label: "What to remove", Options: options,
+		Help: "A shorter age applies once. Use it when the disk needs room immediately."})
 }
 
 // PruneAge reads the choice; 0 is as configured. Invalid for what was not offered.
@@ -183,7 +183,7 @@ func PruneAge(value string) (time.Duration, error) {
 			return time.ParseDuration(value)
 		}
 	}
-	return 0, iot.FieldError("older", "must be one of the ages that are offered.")
+	return 0, iot.FieldError("older", "must be one of the listed ages.")
 }
 
 func (p StoragePage) retention() []ui.Fact {

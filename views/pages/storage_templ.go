@@ -115,7 +115,7 @@ func Storage(p StoragePage) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				} else if p.Low {
-					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "The disk is getting full.", Text: "When it is full, messages are refused with 507 until there is room again. Nothing that was accepted is lost. What to do stands below."}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "The disk is getting full.", Text: "When it is full, messages are refused with 507 until there is room again. Nothing that was accepted is lost. See below what to do."}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -398,7 +398,7 @@ func storageAdvice() templ.Component {
 			templ_7745c5c3_Var16 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<ol class=\"flex flex-col gap-2 text-sm list-decimal pl-5\"><li>Delete backups here, once they lie elsewhere too.</li><li>Prune now, to a shorter age if need be.</li><li>Shorten the retention and start again: half the days, about half the size. The file gives its free space back by itself.</li><li>Look for a webhook with a large backlog: what is pending is never removed. Pause does not help; cancel what nobody needs.</li><li>Switch “Keep messages in the log” off in the profile of devices that send much.</li><li>Move the data folder to a larger disk while the server is stopped.</li></ol>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<ol class=\"flex flex-col gap-2 text-sm list-decimal pl-5\"><li>Delete backups here after you have copied them elsewhere.</li><li>Prune now. Choose a shorter age if needed.</li><li>Shorten the retention and restart. Half the days need about half the space. The file shrinks automatically.</li><li>Look for a webhook with a large backlog. Pending deliveries are never removed. Pausing does not help. Cancel deliveries that nobody needs.</li><li>Switch off “Keep messages in the log” in the profile of devices that send a lot.</li><li>Move the data folder to a larger disk while the server is stopped.</li></ol>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -470,7 +470,7 @@ func Backups(p StoragePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Info, Title: "A backup is being made.", Text: "Messages are accepted and delivered meanwhile."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Info, Title: "A backup is running.", Text: "Messages are still accepted and delivered."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -483,7 +483,7 @@ func Backups(p StoragePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "The last backup was not made.", Text: p.BackupError}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "The last backup failed.", Text: p.BackupError}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -502,14 +502,14 @@ func Backups(p StoragePage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else if p.BackupSince == 0 {
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconStorage, Title: "No backups here", Text: "One that lies on the same disk protects from mistakes, not from a broken disk: download it."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconStorage, Title: "No backups yet", Text: "A backup on the same disk protects against mistakes, not against disk failure. Download it."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Backups", Lead: "Copies of one moment, in the data folder. Secrets in them stay encrypted, and the key is not in them: keep secret.key too, in another place.", Flush: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Card(ui.CardProps{Title: "Backups", Lead: "Snapshots of the database in the data folder. Secrets in them are encrypted, and the key is not included. Keep a copy of secret.key in another place.", Flush: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var19), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -670,7 +670,7 @@ func backupRows(p StoragePage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Backups", Stack: true, Head: []ui.Th{{Label: "File"}, {Label: "Made"}, {Label: "Size", Num: true}, {Label: "Actions", Hidden: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Table(ui.TableProps{Caption: "Backups", Stack: true, Head: []ui.Th{{Label: "File"}, {Label: "Created"}, {Label: "Size", Num: true}, {Label: "Actions", Hidden: true}}}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -712,7 +712,7 @@ func storageDays(p StoragePage) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(p.Days) == 0 {
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconClock, Title: "Nothing yet", Text: "The size is written down every five minutes."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconClock, Title: "No data yet", Text: "The size is recorded every five minutes."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

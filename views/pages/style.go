@@ -20,10 +20,10 @@ type styleGroup struct {
 func styleGroups() []styleGroup {
 	return []styleGroup{
 		{id: "buttons", title: "Buttons and menus", lead: "One primary button on a page; ghost is for icons, cancel and clear; red is for " +
-			"what loses something.", body: styleButtons},
+			"actions that delete something.", body: styleButtons},
 		{id: "states", title: "States, times and notices", lead: "Colour is never alone: a dot has a shape, and a word beside it.",
 			body: styleStates},
-		{id: "forms", title: "Forms", lead: "A fault stands at its field, in words, before the help.", body: styleForms},
+		{id: "forms", title: "Forms", lead: "An error is shown at its field, before the help.", body: styleForms},
 		{id: "cards", title: "Cards and facts", lead: "What a page is made of.", body: styleCards},
 		{id: "lists", title: "Lists, time and code", lead: "Rows fold into two lines on phones.", wide: true, body: styleLists},
 		{id: "charts", title: "Charts", lead: "With a legend in numbers, and a table of everything.", wide: true, body: styleCharts},

@@ -255,7 +255,7 @@ func styleForms(id string) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "on" + id, Label: "Keep messages in the log", Help: "Switched off, a message is erased once it was delivered.", Checked: true}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: "on" + id, Label: "Keep messages in the log", Help: "If off, a message is erased when it is delivered.", Checked: true}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -429,7 +429,7 @@ func styleForms(id string) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = ui.CopyField(ui.CopyFieldProps{ID: "copy" + id, Label: "Its address", Value: "https://hooks.example/inspect/klk76moemqdit34b", Copy: "Copy the address", Help: "Whoever knows it can send to it."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.CopyField(ui.CopyFieldProps{ID: "copy" + id, Label: "Address", Value: "https://hooks.example/inspect/klk76moemqdit34b", Copy: "Copy the address", Help: "Anyone who knows it can send to it."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -545,7 +545,7 @@ func styleForms(id string) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<p class=\"sub\">A form stands here.</p>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<p class=\"sub\">This is a form.</p>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

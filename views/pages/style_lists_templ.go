@@ -370,7 +370,7 @@ func styleCards(id string) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = ui.Checks(ui.Check{Text: "Any device may send"}, ui.Check{No: true, Text: "The channel is another", Note: "“alarms” is not “heat”."}, ui.Check{Body: say(words("Type "), ui.Chip("user"), words(" is chosen"))}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Checks(ui.Check{Text: "Any device can send"}, ui.Check{No: true, Text: "The channel is another", Note: "“alarms” is not “heat”."}, ui.Check{Body: say(words("Type "), ui.Chip("user"), words(" is chosen"))}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -499,7 +499,7 @@ func styleLists(id string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<p class=\"sub\">PageHead stands at the top of this page: it holds the page's one h1.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<p class=\"sub\">PageHead is at the top of this page. It contains the page’s only h1.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -917,7 +917,7 @@ func styleLists(id string) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Pager(ui.PagerProps{Note: "Looked back to 20 November.", Older: "#lists"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Pager(ui.PagerProps{Note: "Searched back to 20 November.", Older: "#lists"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -41,10 +41,10 @@ func (p SystemPage) stats() []ui.Stat {
 		health = ui.StatusProps{Label: "Not accepting", Tone: ui.Danger, Shape: ui.Square}
 	}
 	return []ui.Stat{
-		{Label: "Messages", Body: ui.Status(health), Note: "as /readyz says it"},
-		{Label: "Runs for", Parts: ui.DurationParts(p.Now.Sub(p.StartedAt)), More: say(words("since "), ui.Clock(p.StartedAt, p.Now))},
-		{Label: "Pending deliveries", Value: ui.Count(p.Pending), Note: "of " + ui.Count(p.Made) + " ever made"},
-		{Label: "Pages that listen", Value: p.livePages(), Note: "for live changes, at most 1,000"},
+		{Label: "Messages", Body: ui.Status(health), Note: "from /readyz"},
+		{Label: "Uptime", Parts: ui.DurationParts(p.Now.Sub(p.StartedAt)), More: say(words("since "), ui.Clock(p.StartedAt, p.Now))},
+		{Label: "Pending deliveries", Value: ui.Count(p.Pending), Note: "of " + ui.Count(p.Made) + " in total"},
+		{Label: "Live pages", Value: p.livePages(), Note: "open in browsers, at most 1,000"},
 	}
 }
 

@@ -26,7 +26,7 @@ type TemplatesPage struct {
 	Kinds   []string // the kinds to choose from
 	All     int      // templates that there are
 	Cards   []TemplateCard
-	CanEdit bool
+	CanAdd  bool // the reader can add a webhook, and there is room for one
 }
 
 // TemplateCard is a template in the gallery.
@@ -95,11 +95,11 @@ func (p TemplatePage) facts() []ui.Fact {
 	}
 	facts := []ui.Fact{{Term: "Messages", Body: ui.Chips(types...)}}
 	if len(types) == 0 {
-		facts[0] = ui.Fact{Term: "Messages", Value: "none, until you choose some in the webhook's form"}
+		facts[0] = ui.Fact{Term: "Messages", Value: "none until you choose some in the webhook’s form"}
 	}
 	facts = append(facts, ui.Fact{Term: "Body", Value: bodyText(&iot.Webhook{Format: t.Format})})
 	if len(t.FieldMask) > 0 {
-		facts = append(facts, ui.Fact{Term: "Fields of it", Value: ui.Plural(int64(len(t.FieldMask)), "path", "paths")})
+		facts = append(facts, ui.Fact{Term: "Fields", Value: ui.Plural(int64(len(t.FieldMask)), "path", "paths")})
 	}
 	return facts
 }

@@ -67,7 +67,7 @@ func Templates(p TemplatesPage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if p.CanEdit {
+				if p.CanAdd {
 					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Start without one", Icon: ui.IconPlus, Variant: ui.Outline, Href: p.Project.NewWebhook()}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -75,7 +75,7 @@ func Templates(p TemplatesPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Templates", Lead: "A webhook with everything filled in but what only you know: usually one token."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Templates", Lead: "Prepared webhooks. You fill in only your own values, usually one token."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -235,7 +235,7 @@ func TemplateGallery(p TemplatesPage) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No template matches", Text: "Any service that takes a POST works without one, too."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconSearch, Title: "No templates match", Text: "Any service that accepts a POST request also works without a template."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var9), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -500,7 +500,7 @@ func TemplateView(p TemplatePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "This host allows " + numeral(p.Limit) + " webhooks for each project, and all are taken. Delete one before you add this one."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "This host allows " + numeral(p.Limit) + " webhooks for each project, and all are in use. Delete one before you add this one."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -518,7 +518,7 @@ func TemplateView(p TemplatePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Neutral, Icon: ui.IconLock, Text: "You can look at this template; an editor of the project can make a webhook of it."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Neutral, Icon: ui.IconLock, Text: "You can view this template. An editor of the project can create a webhook from it."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -673,7 +673,7 @@ func templateForm(p TemplatePage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.FormSection(ui.SectionProps{ID: "fields", Title: "What only you know"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var22), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.FormSection(ui.SectionProps{ID: "fields", Title: "Your values"}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var22), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -691,7 +691,7 @@ func templateForm(p TemplatePage) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "description", Label: "Description", Value: p.Form.Value("description"), Error: p.Form.Error("description"),
-				Help: "What people call it. Everything else can be changed in the webhook’s own form afterwards.", MaxLength: 254, Autocomplete: "off"}).Render(ctx, templ_7745c5c3_Buffer)
+				Help: "The name that people see. You can change everything else later in the webhook’s form.", MaxLength: 254, Autocomplete: "off"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -700,7 +700,7 @@ func templateForm(p TemplatePage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if p.Template.CreateDownlinkKey {
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Neutral, Icon: ui.IconDownlink, Text: "The service also gets an API key that may send downlinks to devices of this project, and nothing else. You can revoke it under API keys."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Neutral, Icon: ui.IconDownlink, Text: "The service also gets an API key. The key can send downlinks to devices of this project, nothing else. You can revoke it under API keys."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

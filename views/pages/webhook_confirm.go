@@ -8,20 +8,20 @@ const MaxPauseReason = 254
 func (p WebhookConfirm) deleteLead() string {
 	key := ""
 	if p.Webhook.Template != "" && p.Webhook.DownlinkKey != "" {
-		key = " A downlink key that was made for it alone is revoked."
+		key = " The downlink key that was created for it is revoked."
 	}
 	if p.Pending == 0 {
-		return "The webhook goes; nothing is pending for it." + key + " Messages stay in the log."
+		return "The webhook has no pending deliveries." + key + " Messages stay in the log."
 	}
-	return "The webhook goes, and its " + ui.Plural(p.Pending, "pending delivery", "pending deliveries") + " with it." + key +
+	return "The webhook is deleted, and its " + ui.Plural(p.Pending, "pending delivery is", "pending deliveries are") + " cancelled." + key +
 		" Messages stay in the log."
 }
 
 func (p WebhookConfirm) pauseLead() string {
-	const fresh = "New messages are kept in the log and make no deliveries for it."
+	const fresh = "New messages stay in the log and are not queued for this webhook."
 	if p.Pending == 0 {
 		return "Nothing is sent until somebody resumes it. " + fresh
 	}
-	return "Nothing is sent until somebody resumes it; " + ui.Plural(p.Pending, "pending delivery waits", "pending deliveries wait") + ". " +
+	return "Nothing is sent until somebody resumes it. " + ui.Plural(p.Pending, "pending delivery waits", "pending deliveries wait") + ". " +
 		fresh
 }

@@ -138,14 +138,14 @@ func PauseWebhook(p WebhookConfirm) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "reason", ID: "pause-reason", Label: "Reason (optional)", Value: p.Form.Value("reason"), Error: p.Form.Error("reason"), MaxLength: MaxPauseReason,
-				Help: "Others read it beside your name.", Autofocus: true, Autocomplete: "off"}).Render(ctx, templ_7745c5c3_Buffer)
+				Help: "Others see it next to your name.", Autofocus: true, Autocomplete: "off"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			return nil
 		})
 		templ_7745c5c3_Err = ui.Confirm(ui.ConfirmProps{Title: "Pause " + p.Webhook.Description + "?", Lead: p.pauseLead(), Action: p.Project.PauseWebhook(p.Webhook.ID), Confirm: "Pause",
-			Icon: ui.IconPause, Keep: "Let it run", Back: p.Project.Webhooks(), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
+			Icon: ui.IconPause, Keep: "Keep running", Back: p.Project.Webhooks(), Error: p.Form.Message(), InDialog: p.InDialog}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var5), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -196,9 +196,9 @@ func (p WebhookFormPage) faultWords() string {
 	case 0:
 		return ""
 	case 1:
-		return "One field needs a change"
+		return "Correct one field"
 	default:
-		return capital(numeral(n)) + " fields need a change"
+		return "Correct " + numeral(n) + " fields"
 	}
 }
 
@@ -227,8 +227,8 @@ func (p WebhookFormPage) moreOpen() bool {
 
 func (p WebhookFormPage) typeOptions() []ui.ChoiceOption {
 	options := []ui.ChoiceOption{
-		{Value: typeUser, Title: "user", Text: "What your devices send themselves"},
-		{Value: typeIottly, Title: "iottly", Text: "What the agent on the device reports"},
+		{Value: typeUser, Title: "user", Text: "Messages that your devices send"},
+		{Value: typeIottly, Title: "iottly", Text: "Reports of the agent on the device"},
 	}
 	if p.Form.Value(FieldType) == typeBoth {
 		options = append(options, ui.ChoiceOption{Value: typeBoth, Title: "user and iottly", Text: "Both kinds of messages"})
@@ -292,9 +292,9 @@ func (p WebhookFormPage) valueType(row int) string {
 }
 
 func (p WebhookFormPage) retryLine() ui.RetryLineProps {
-	line := ui.RetryLineProps{Stop: "stop", Text: "Time between tries, each ± 20 %, then every " + waitText(p.Schedule[len(p.Schedule)-1]) +
+	line := ui.RetryLineProps{Stop: "stop", Text: "Time between attempts, each ± 20 %, then every " + waitText(p.Schedule[len(p.Schedule)-1]) +
 		". The axis is not to scale."}
-	line.Label = "Tries"
+	line.Label = "Attempts"
 	for _, wait := range p.Schedule {
 		line.Waits = append(line.Waits, waitText(wait))
 		line.Label += ", after " + waitText(wait)
@@ -347,24 +347,24 @@ func ParseGiveUp(number, unit string) (d time.Duration, ok bool) {
 func retryWords(c iot.ErrorClass) string {
 	switch c {
 	case iot.ErrDNS:
-		return "the name did not resolve"
+		return "the host name was not found"
 	case iot.ErrConnect:
 		return "no connection"
 	case iot.ErrTLS:
-		return "no secure connection"
+		return "no TLS connection"
 	case iot.ErrTimeout:
 		return "no answer in time"
 	case iot.ErrBlocked:
-		return "refused by the network policy"
+		return "blocked by the network policy"
 	case iot.ErrHTTP4xx:
 		return "400 to 499, but never 410"
 	case iot.ErrHTTP5xx:
-		return "500 to 599, and answers that mean nothing to a POST, such as 304"
+		return "500 to 599, and answers that do not fit a POST, such as 304"
 	case iot.ErrRedirect:
-		return "300 to 308, where it says where to go"
+		return "300 to 308 with a Location"
 	case iot.ErrConfig:
 	}
-	return "the request could not be made"
+	return "no request could be created"
 }
 
 // form is the id of the form that the chosen message belongs to.
@@ -379,11 +379,11 @@ func (p WebhookPreview) form() string {
 func (p WebhookPreview) matchWords() string {
 	switch {
 	case !p.Matches:
-		return "It does not match"
+		return "This message does not match"
 	case p.Skip != "":
-		return "It matches, and is skipped"
+		return "This message matches but is skipped"
 	}
-	return "It matches"
+	return "This message matches"
 }
 
 func (p WebhookPreview) tone() ui.Tone {

@@ -59,7 +59,7 @@ func WebhookFormView(p WebhookFormPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if p.Webhook == nil {
-				templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: p.title(), Lead: "Messages that match are posted to the URL, and tried again until they arrive."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: p.title(), Lead: "Matching messages are posted to the URL. Failed attempts are retried."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -76,7 +76,7 @@ func WebhookFormView(p WebhookFormPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "Its deliveries", Icon: ui.IconList, Variant: ui.Outline, Href: p.Project.Deliveries("webhook", p.Webhook.ID)}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.LinkButton(ui.LinkButtonProps{Label: "View deliveries", Icon: ui.IconList, Variant: ui.Outline, Href: p.Project.Deliveries("webhook", p.Webhook.ID)}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -96,7 +96,7 @@ func WebhookFormView(p WebhookFormPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Secret(ui.SecretProps{ID: "signing-secret", Label: "Signing secret", Value: p.Secret.Reveal(), Text: "Give it to the receiver: with it and the header webhook-signature it can check that a request is ours."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Secret(ui.SecretProps{ID: "signing-secret", Label: "Signing secret", Value: p.Secret.Reveal(), Text: "Give it to the receiver. With it, the receiver can verify the header webhook-signature of each request."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -132,7 +132,7 @@ func WebhookFormView(p WebhookFormPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "It sends nothing, as it has no message types. Choose one below."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Text: "This webhook sends nothing because it has no message types. Choose one below."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -150,7 +150,7 @@ func WebhookFormView(p WebhookFormPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Neutral, Icon: ui.IconLock, Text: "You can look at this webhook; an editor of the project can change it."}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Neutral, Icon: ui.IconLock, Text: "You can view this webhook. An editor of the project can change it."}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -530,7 +530,7 @@ func webhookDestination(p WebhookFormPage) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "description", Label: "Description", Value: p.Form.Value("description"), Error: p.Form.Error("description"),
-				Help: "What people call it, such as “ERP goods-in”.", MaxLength: 254, Autocomplete: "off", Autofocus: p.first() == "description" || p.Webhook == nil && p.first() == ""}).Render(ctx, templ_7745c5c3_Buffer)
+				Help: "The name that people see, such as “ERP goods-in”.", MaxLength: 254, Autocomplete: "off", Autofocus: p.first() == "description" || p.Webhook == nil && p.first() == ""}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -574,7 +574,7 @@ func variablesHelp(all []Variable) templ.Component {
 			templ_7745c5c3_Var17 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<span class=\"inline-flex flex-wrap items-center gap-1\">May hold variables such as")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 35, "<span class=\"inline-flex flex-wrap items-center gap-1\">Can contain variables such as")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -692,7 +692,7 @@ func webhookMessages(p WebhookFormPage) templ.Component {
 				}
 				ctx = templ.InitializeContext(ctx)
 				templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: "channel", Label: "Channel", Value: p.Form.Raw("channel"), Error: p.Form.Error("channel"), Mono: true, Placeholder: "*",
-					Help: "Exact, case matters. Empty is every channel.", MaxLength: iot.MaxChannel, Autocomplete: "off", Autofocus: p.first() == "channel"}).Render(ctx, templ_7745c5c3_Buffer)
+					Help: "Exact match, case-sensitive. If empty, every channel.", MaxLength: iot.MaxChannel, Autocomplete: "off", Autofocus: p.first() == "channel"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -720,7 +720,7 @@ func webhookMessages(p WebhookFormPage) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = ui.FormSection(ui.SectionProps{ID: "messages", Title: "Messages", Lead: "Which messages it gets, and what they look like."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.FormSection(ui.SectionProps{ID: "messages", Title: "Messages", Lead: "Which messages the webhook gets, and in which form."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -749,7 +749,7 @@ func payloadOnlyHelp() templ.Component {
 			templ_7745c5c3_Var23 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = say(words("The payload alone, with no "), ui.Chip("msg"), words(" around it.")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = say(words("Only the payload, without the "), ui.Chip("msg"), words(" around it.")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -823,7 +823,7 @@ func WebhookHeaders(p WebhookFormPage) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if p.rows() == 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<p class=\"sub mb-2\">None but those that Thingpost sets itself.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<p class=\"sub mb-2\">None, except those that Thingpost sets itself.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1088,13 +1088,13 @@ func signingHelp(p WebhookFormPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if p.Webhook.OldSecretUntil > p.Now {
-				templ_7745c5c3_Err = say(words(" The one before it signs too, until "), ui.Stamp(p.Webhook.OldSecretUntil), words(".")).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = say(words(" The previous one also signs until "), ui.Stamp(p.Webhook.OldSecretUntil), words(".")).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 71, "Standard Webhooks: the receiver can check that a request is ours. The secret is made when you save, and shown once.")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 71, "Standard Webhooks: the receiver can verify that a request comes from Thingpost. The secret is created when you save, and shown once.")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1164,7 +1164,7 @@ func webhookRetries(p WebhookFormPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: FieldInOrder, Label: "In order per device", Checked: p.Form.Checked(FieldInOrder), Help: "A device's next message waits until the one before it has ended: a receiver that fails holds back the rest."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = ui.Switch(ui.CheckProps{Name: FieldInOrder, Label: "In order per device", Checked: p.Form.Checked(FieldInOrder), Help: "A device’s next message waits until the previous one is delivered or has failed. A failing receiver holds back the rest."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1178,7 +1178,7 @@ func webhookRetries(p WebhookFormPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "</div><p>Where none is chosen, nothing is tried again.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "</div><p>If none is selected, nothing is retried.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1351,7 +1351,7 @@ func previewMessage(p WebhookPreview) templ.Component {
 			templ_7745c5c3_Var41 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 89, "<div class=\"field\"><label for=\"preview-message\">With message</label> <select class=\"select\" id=\"preview-message\" name=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 89, "<div class=\"field\"><label for=\"preview-message\">Message</label> <select class=\"select\" id=\"preview-message\" name=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1461,7 +1461,7 @@ func previewOutcome(p WebhookPreview) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(p.Faults) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 99, "<div><h3 class=\"font-semibold mb-2.5\">Not yet</h3><ul class=\"flex flex-col gap-1 text-sm text-muted-foreground\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 99, "<div><h3 class=\"font-semibold mb-2.5\">No preview yet</h3><ul class=\"flex flex-col gap-1 text-sm text-muted-foreground\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -54,9 +54,9 @@ func (p WebhooksPage) room() string {
 func (p WebhooksPage) fits() string {
 	left := p.Limit - len(p.Rows)
 	if left == 1 {
-		return "One more fits."
+		return "You can add one more."
 	}
-	return capital(numeral(left)) + " more fit."
+	return "You can add " + numeral(left) + " more."
 }
 
 // numeral writes a small number as a word.
@@ -212,7 +212,7 @@ func pausedAlert(w *iot.Webhook) ui.AlertProps {
 func pausedWords(w *iot.Webhook) []templ.Component {
 	if w.PausedBy == iot.PausedByThingpost {
 		return []templ.Component{words("It answered "), strong("410 Gone"), words(" on "), ui.Stamp(w.PausedAt),
-			words(", which asks us to stop. Check the address before you resume. ")}
+			words(", which asks Thingpost to stop. Check the address before you resume. ")}
 	}
 	who := "Paused on "
 	if w.PausedBy != "" {
@@ -227,9 +227,9 @@ func pausedWords(w *iot.Webhook) []templ.Component {
 
 // held says what becomes of messages while a webhook is paused.
 func (r WebhookRow) held() string {
-	const fresh = "ew messages are kept in the log and make no deliveries."
+	const fresh = "ew messages stay in the log and are not queued for it."
 	if r.Backlog > 0 {
-		return ui.Plural(r.Backlog, "delivery waits", "deliveries wait") + " until it is resumed; n" + fresh
+		return ui.Plural(r.Backlog, "delivery waits", "deliveries wait") + " until it is resumed. N" + fresh
 	}
 	return "N" + fresh
 }
@@ -239,21 +239,23 @@ func failingWords(w *iot.Webhook, now iot.Instant) []templ.Component {
 	times := ui.Count(w.Health.ConsecutiveFailures) + " in a row since "
 	switch w.Health.ConsecutiveFailures {
 	case 0:
-		times = "Some deliveries failed and others were taken, since "
+		times = "Some deliveries failed and others succeeded, since "
 	case 1:
 		times = "Once, at "
 	}
-	what, advice, ok := strings.Cut(Plain(w.Health.LastError), ": ")
-	if ok {
-		advice = ": " + advice
+	what, advice := Plain(w.Health.LastError), ""
+	for _, mark := range []string{": ", "; "} { // what went wrong, then what to do
+		if i := strings.Index(what, mark); i >= 0 {
+			what, advice = what[:i], what[i:]+advice
+		}
 	}
 	return []templ.Component{strong(what), words(advice + " "), muted(times), ui.Clock(w.Health.Since, now), words(".")}
 }
 
 func nextTryWords(r WebhookRow, now iot.Instant) []templ.Component {
-	end := ". Nothing is lost: it goes on trying for " + HowLong(r.Webhook.Settings.GiveUpAfter()) + "."
+	end := ". Nothing is lost: Thingpost retries for " + HowLong(r.Webhook.Settings.GiveUpAfter()) + "."
 	if r.NextDueAt <= now {
-		return []templ.Component{words("Next try now" + end)}
+		return []templ.Component{words("Next attempt now" + end)}
 	}
-	return []templ.Component{words("Next try "), ui.Ago(r.NextDueAt, now), words(", at "), ui.Clock(r.NextDueAt, now), words(end)}
+	return []templ.Component{words("Next attempt "), ui.Ago(r.NextDueAt, now), words(", at "), ui.Clock(r.NextDueAt, now), words(end)}
 }

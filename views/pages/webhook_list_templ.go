@@ -76,7 +76,7 @@ func Webhooks(p WebhooksPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Configure webhooks", Lead: "Where messages of this project go. Each webhook has its own queue; a slow one delays nobody else."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.PageHead(ui.PageHeadProps{Title: "Configure webhooks", Lead: "Where messages of this project go. Each webhook has its own queue, so a slow one delays no other."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -428,12 +428,12 @@ func webhooksEmpty(p WebhooksPage) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconWebhook, Title: "No webhooks yet", Text: "A webhook is a URL that gets this project's messages. Until there is one, messages are kept and shown, and go nowhere."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var17), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconWebhook, Title: "No webhooks yet", Text: "A webhook is a URL that gets this project's messages. Without one, messages are stored and shown but not sent."}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var17), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconWebhook, Title: "No webhooks yet", Text: "An editor of this project can add one. Until then messages are kept and shown, and go nowhere."}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = ui.Empty(ui.EmptyProps{Icon: ui.IconWebhook, Title: "No webhooks yet", Text: "An editor of this project can add one. Until then, messages are stored and shown but not sent."}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -812,7 +812,7 @@ func webhookActions(p WebhooksPage, w *iot.Webhook) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = ui.MenuLink(ui.MenuItem{Label: "Its deliveries", Icon: ui.IconList, Href: p.Project.Deliveries("webhook", w.ID)}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = ui.MenuLink(ui.MenuItem{Label: "View deliveries", Icon: ui.IconList, Href: p.Project.Deliveries("webhook", w.ID)}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -36,7 +36,7 @@ func webhookPaths(p WebhookFormPage) templ.Component {
 			templ_7745c5c3_Var1 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"field\"><span class=\"label\" id=\"lorawan-title\">LoRaWAN message types</span><p class=\"mb-1\">Each may have a path, which is appended to the URL.</p><div class=\"grid gap-x-6 gap-y-2 sm:grid-cols-2 items-start\" role=\"group\" aria-labelledby=\"lorawan-title\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"field\"><span class=\"label\" id=\"lorawan-title\">LoRaWAN message types</span><p class=\"mb-1\">Each type can have a path, which is appended to the URL.</p><div class=\"grid gap-x-6 gap-y-2 sm:grid-cols-2 items-start\" role=\"group\" aria-labelledby=\"lorawan-title\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -288,12 +288,12 @@ func formatHelp(p WebhookFormPage) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if p.Webhook == nil {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "JSON where a LoRaWAN type is chosen, else an envelope.")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 20, "JSON if a LoRaWAN type is chosen, otherwise an envelope.")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "What a body looks like.")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "The format of the request body.")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -343,7 +343,7 @@ func WebhookMask(p WebhookFormPage) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = ui.Field(ui.FieldProps{Name: FieldMask, Label: "Field mask", Value: p.Form.Value(FieldMask), Error: p.Form.Error(FieldMask), Autofocus: p.first() == FieldMask, Mono: true, Rows: p.maskRows(),
-			Placeholder: "end_device_ids.device_id\nup.uplink_message.decoded_payload", Help: "Only these parts of a LoRaWAN message are sent: a path on each line. Empty is all of it."}).Render(ctx, templ_7745c5c3_Buffer)
+			Placeholder: "end_device_ids.device_id\nup.uplink_message.decoded_payload", Help: "Only these fields of a LoRaWAN message are sent. One path per line. If empty, all fields."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -441,7 +441,7 @@ func downlinkKeyHelp() templ.Component {
 			templ_7745c5c3_Var16 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = say(words("Handed to the receiver in "), ui.Mono("X-Downlink-Apikey"), words(", so that it can send downlinks: an API key of this project with that right.")).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = say(words("Sent to the receiver in "), ui.Mono("X-Downlink-Apikey"), words(" so that it can send downlinks. Use an API key of this project with that right.")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

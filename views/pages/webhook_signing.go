@@ -10,9 +10,9 @@ import (
 // byte that is no UTF-8. So they refuse a body that is no text whatever their options
 // say (standardwebhooks 1.1.1, svix 2.5.0: sign begins with payload.toString()).
 const (
-	signedText = "The JavaScript libraries of Standard Webhooks (standardwebhooks, svix) turn a body into text before they verify it, so " +
-		"they refuse "
-	signedAdvice = " whatever their options. Verify over the bytes that came, as the Go library does, or choose another format."
+	signedText = "The JavaScript libraries of Standard Webhooks (standardwebhooks, svix) convert a body to text before they verify it, so " +
+		"they always reject "
+	signedAdvice = ". Verify the bytes as received, as the Go library does, or choose another format."
 )
 
 // signingNote says where a signature meets a body that some libraries cannot verify.
@@ -24,7 +24,7 @@ func signingNote(signed bool, format iot.Format, payloadOnly, lorawan bool) stri
 	case format == iot.Protobuf:
 		return signedText + "Protocol Buffers" + signedAdvice
 	case payloadOnly && lorawan:
-		return signedText + "the bytes of an uplink without a decoded payload" + signedAdvice
+		return signedText + "the raw bytes of an uplink without a decoded payload" + signedAdvice
 	}
 	return ""
 }
@@ -38,7 +38,7 @@ func SignedNote(w *iot.Webhook, body []byte) string {
 	}
 	note := signingNote(w.Signed, w.Format, w.PayloadOnly, lorawan)
 	if note == "" && w.Signed && !utf8.Valid(body) {
-		note = signedText + "this one" + signedAdvice
+		note = signedText + "a body like this one" + signedAdvice
 	}
 	return note
 }

@@ -482,7 +482,7 @@ func BarChart(p ChartProps) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = More("As a table", "", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var25), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = More("Show as a table", "", false).Render(templ.WithChildren(ctx, templ_7745c5c3_Var25), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

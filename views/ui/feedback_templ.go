@@ -487,7 +487,7 @@ func Toasts(toasts ...ToastProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Toast(ToastProps{Tone: Danger, Title: "That did not work.", Text: "The server could not do it. Try again, or reload the page."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Toast(ToastProps{Tone: Danger, Title: "The action failed.", Text: "Try again, or reload the page."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -495,7 +495,7 @@ func Toasts(toasts ...ToastProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Toast(ToastProps{Tone: Danger, Title: "No connection.", Text: "The server did not answer. Nothing was changed; try again in a moment."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Toast(ToastProps{Tone: Danger, Title: "No connection.", Text: "The server did not answer. Try again in a moment."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -503,7 +503,7 @@ func Toasts(toasts ...ToastProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Toast(ToastProps{Tone: Warning, Stay: true, Title: "The connection is lost.", Text: "This page shows what was there before. It connects again by itself."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Toast(ToastProps{Tone: Warning, Stay: true, Title: "Connection lost.", Text: "This page shows older data. It reconnects automatically."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -511,7 +511,7 @@ func Toasts(toasts ...ToastProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Toast(ToastProps{Title: "Nothing to retry here.", Text: "Mark a delivery with j and k that was not delivered, then press r."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Toast(ToastProps{Title: "Nothing to retry here.", Text: "Select a delivery that was not delivered with j and k, then press r."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -519,7 +519,7 @@ func Toasts(toasts ...ToastProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Toast(ToastProps{Tone: Warning, Stay: true, Title: "This page could not be refreshed.", Text: "It shows what was there before, and is fetched again in a moment."}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Toast(ToastProps{Tone: Warning, Stay: true, Title: "This page could not be refreshed.", Text: "It shows older data and is refreshed again in a moment."}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

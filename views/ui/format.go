@@ -12,7 +12,8 @@ import (
 type Part struct{ Value, Unit string }
 
 // Duration writes how long something took: "<1 ms", "184 ms", "1.84 s",
-// "10.0 s", "4 min 12 s", "1 h 52 min", "3 d 4 h". Negative ones count as 0.
+// "10.0 s", "4 min 12 s", "1 h 52 min", "3 d 4 h". 0, which is what stored milliseconds say of
+// less than one, and negative ones are "<1 ms".
 func Duration(d time.Duration) string {
 	var b strings.Builder
 	for i, p := range DurationParts(d) {
@@ -27,8 +28,6 @@ func Duration(d time.Duration) string {
 // DurationParts is Duration, with numbers and units apart.
 func DurationParts(d time.Duration) []Part {
 	switch {
-	case d <= 0:
-		return []Part{{"0", "ms"}}
 	case d < time.Millisecond:
 		return []Part{{"<1", "ms"}}
 	case d < time.Second:

@@ -8,8 +8,8 @@ import (
 
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second:                          "0 ms",
-		0:                                     "0 ms",
+		-time.Second:                          "<1 ms",
+		0:                                     "<1 ms",
 		400 * time.Microsecond:                "<1 ms",
 		184 * time.Millisecond:                "184 ms",
 		999999 * time.Microsecond:             "999 ms",

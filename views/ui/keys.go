@@ -9,17 +9,17 @@ type keyHelp struct {
 func keys() []keyHelp {
 	return []keyHelp{
 		{[]string{"/"}, "search deliveries, messages, devices"},
-		{[]string{"j", "k"}, "go down and up in a list, also in the drawer"},
-		{[]string{"Enter"}, "open what is marked"},
-		{[]string{"r"}, "retry the delivery that is marked or open"},
-		{[]string{"e"}, "errors only, and back to all"},
-		{[]string{"t"}, "stop the live tail, and let it go on"},
+		{[]string{"j", "k"}, "next and previous row, also in the drawer"},
+		{[]string{"Enter"}, "open the selected row"},
+		{[]string{"r"}, "retry the selected or open delivery"},
+		{[]string{"e"}, "show errors only, or all"},
+		{[]string{"t"}, "pause or resume the live tail"},
 		{[]string{"g", "o"}, "go to Overview"},
 		{[]string{"g", "d"}, "go to Deliveries"},
 		{[]string{"g", "w"}, "go to Configure webhooks"},
 		{[]string{"g", "m"}, "go to Messages"},
-		{[]string{"?"}, "show these keys"},
-		{[]string{"Esc"}, "close, or let go of the list"},
+		{[]string{"?"}, "show these shortcuts"},
+		{[]string{"Esc"}, "close, or clear the selection"},
 	}
 }
 

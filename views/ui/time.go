@@ -30,10 +30,12 @@ func AgoText(t, now iot.Instant) string {
 }
 
 // Span writes a length of time roughly, for a sentence: "20 s", "5 min", "1 h 51 min",
-// "26 h", "3 days".
+// "26 h", "3 days". Less than a second is "less than 1 s".
 func Span(d time.Duration) string {
 	seconds, minutes, hours := int(d/time.Second), int(d/time.Minute), int(d/time.Hour)
 	switch {
+	case d < time.Second:
+		return "less than 1 s"
 	case seconds < 60:
 		return number(seconds) + " s"
 	case minutes < 60:
