@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// crowd is a store whose project has so many devices, probe-0 and so on.
+// crowd is a store with a project of so many devices, named probe-0 and so on.
 func crowd(b *testing.B, devices int) (*db.DB, *iot.Project) {
 	b.Helper()
 	d, err := db.Open(b.Context(), db.Options{Folder: b.TempDir()})
@@ -41,8 +41,8 @@ func crowd(b *testing.B, devices int) (*db.DB, *iot.Project) {
 
 var crowds = []int{20, 50_000}
 
-// BenchmarkAcceptOfRandomDevices stores messages of random devices, 100 in an array,
-// from a cold start on.
+// BenchmarkAcceptOfRandomDevices stores messages of random devices, 100 per array,
+// starting with an empty cache.
 func BenchmarkAcceptOfRandomDevices(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
@@ -77,7 +77,7 @@ func BenchmarkColdLookUp(b *testing.B) {
 	}
 }
 
-// BenchmarkRegister registers 100 new devices where so many are there.
+// BenchmarkRegister registers 100 new devices beside so many existing ones.
 func BenchmarkRegister(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
