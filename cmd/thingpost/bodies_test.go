@@ -124,7 +124,7 @@ func TestBodiesAtEveryDoor(t *testing.T) {
 				"a surrogate":     {`"a \ud83d one"`, `\ud83d`, "half of a surrogate pair"},
 				"nested too deep": {strings.Repeat("[", iot.MaxJSONDepth+1) + strings.Repeat("]", iot.MaxJSONDepth+1), "", "nested too deep"},
 				"too long a number": {"[" + strings.Repeat("7", iot.MaxJSONDigits+1) + "]", strings.Repeat("7", iot.MaxJSONDigits+1),
-					"too long a number"},
+					"number in the body is too long"},
 			} {
 				body := d.with(value.json)
 				a := d.knock(t, p.url, body, nil)

@@ -59,7 +59,7 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-templates", folder, "-allow-networks", "127.0.0.0/8")
 	defer p.end(t, syscall.SIGTERM)
 	c := signIn(t, p.url)
-	const project, refusal, old = "/projects/moved", "goes to no other host", "http://127.0.0.1:1/in"
+	const project, refusal, old = "/projects/moved", "is not sent to another host", "http://127.0.0.1:1/in"
 	var key, device, erp struct{ Key, UUID string }
 	c.call("POST", "/projects", map[string]string{"id": "moved", "name": "Moved"}, 201, nil)
 	c.call("POST", project+"/devices", map[string]string{"id": "probe"}, 201, &device)
