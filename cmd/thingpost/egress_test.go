@@ -345,7 +345,7 @@ func (w *egressWorld) reachesTheAllowed() {
 	send("rebind.example", "rebound")
 	until(w.T, "the second look is refused", func() bool {
 		how := w.ended()["webhook test "+w.url("rebind.example")+"rebound"]
-		return strings.HasPrefix(how, "blocked rebind.example leads to no address") && strings.Contains(how, ": 127.0.0.1 is ")
+		return strings.HasPrefix(how, "blocked rebind.example has no address that can be reached") && strings.Contains(how, ": 127.0.0.1 is ")
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -152,21 +152,21 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 		{name: "redirect-inside", class: iot.ErrRedirect, words: "to http://" + forbidden + "/metadata: redirects are not followed", status: 307,
 			serve: answer("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://" + forbidden + "/metadata\r\nContent-Length: 0\r\n\r\n")},
 		{name: "self-signed", scheme: "https", host: "self.example", cert: ca.certificate("self.example", time.Hour, true), class: iot.ErrTLS,
-			words: "signed by nobody this machine trusts"},
+			words: "self-signed, so this machine does not trust it"},
 		{name: "wrong-name", scheme: "https", host: "wrong.example", cert: ca.certificate("other.example", time.Hour, false), class: iot.ErrTLS,
 			words: "is for another name"},
 		{name: "expired", scheme: "https", host: "expired.example", cert: ca.certificate("expired.example", -time.Hour, false), class: iot.ErrTLS,
 			words: "has expired"},
-		{name: "endless-100", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", serve: func(c *hostileConn) {
+		{name: "endless-100", class: iot.ErrConnect, words: "interim answers (1xx) and no final one", serve: func(c *hostileConn) {
 			c.request()
 			c.flood("HTTP/1.1 100 Continue\r\n\r\n", 1<<40)
 		}},
-		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", alike: "endless-100",
+		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and no final one", alike: "endless-100",
 			serve: func(c *hostileConn) {
 				c.request()
 				c.flood("HTTP/1.1 103 Early Hints\r\n"+filler+"\r\n", 1<<40)
 			}},
-		{name: "100-then-nothing", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", serve: func(c *hostileConn) {
+		{name: "100-then-nothing", class: iot.ErrTimeout, words: "announced an answer (1xx), but sent none", serve: func(c *hostileConn) {
 			_ = c.request() && c.say("HTTP/1.1 100 Continue\r\n\r\n")
 			c.hold()
 		}},
