@@ -36,11 +36,11 @@ func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 		w.wait("enough was acknowledged", func() bool { return w.acked.size() >= enough })
 		file = filepath.Join(t.TempDir(), fmt.Sprintf("copy-%d.db", i))
 		before := w.acked.copied()
-		mustRun(t, 0, "holds a copy of the database", "backup", "-data", w.data, file)
+		mustRun(t, 0, "is a copy of the database", "backup", "-data", w.data, file)
 		folder := filepath.Join(t.TempDir(), "restored")
-		mustRun(t, 0, "is now that of", "restore", "-data", folder, file)
+		mustRun(t, 0, "was restored from", "restore", "-data", folder, file)
 		copyKey(t, w.data, folder)
-		mustRun(t, 0, "All holds.", "check", "-data", folder)
+		mustRun(t, 0, "No faults found.", "check", "-data", folder)
 		n, p := w.compareRestored(folder, before)
 		messages, pending = messages+n, pending+p
 	}
@@ -139,7 +139,7 @@ func (w *crashWorld) secretsStay(file, secret string) {
 		}
 	}
 	folder := filepath.Join(t.TempDir(), "elsewhere")
-	said := mustRun(t, 0, "The key file is not there.", "restore", "-data", folder, file)
+	said := mustRun(t, 0, "The key file is missing.", "restore", "-data", folder, file)
 	said += mustRun(t, 1, "is missing", "serve", "-listen", "127.0.0.1:0", "-data", folder)
 	said += mustRun(t, 1, "cannot be read", "check", "-data", folder)
 	must(t, os.WriteFile(filepath.Join(folder, db.KeyFileName), []byte(strings.Repeat("7", 64)), 0o600))
@@ -152,7 +152,7 @@ func (w *crashWorld) secretsStay(file, secret string) {
 		}
 	}
 	copyKey(t, w.data, folder)
-	mustRun(t, 0, "All holds.", "check", "-data", folder)
+	mustRun(t, 0, "No faults found.", "check", "-data", folder)
 	mustRun(t, 1, "There is a database", "restore", "-data", folder, file)
 }
 

@@ -41,7 +41,7 @@ func TestBenchParts(t *testing.T) {
 			t.Helper()
 			for _, a := range []*benchArrays{r.Arrays, r.Wide} {
 				if a.Stored != a.Arrays*a.Messages || a.Owed != a.Stored*a.Webhooks || a.Arrived != a.Owed || a.Refused != 0 ||
-					a.Told["202"] != a.Arrays || a.Sender["202"] == 0 {
+					a.Answers["202"] != a.Arrays || a.Sender["202"] == 0 {
 					t.Errorf("it says %+v", a)
 				}
 			}
@@ -52,7 +52,7 @@ func TestBenchParts(t *testing.T) {
 		"memory": {[]string{"-small-memory", "1GiB", "-seconds", "1", "-senders", "2"}, func(t *testing.T, r *benchParts) {
 			t.Helper()
 			m := r.SmallMemory
-			if m.Senders != 2 || m.Told["202"] == 0 || m.Arrived != m.Told["202"]*largeWebhooks || m.Limited == (m.Why != "") || m.Killed {
+			if m.Senders != 2 || m.Answers["202"] == 0 || m.Arrived != m.Answers["202"]*largeWebhooks || m.Limited == (m.Why != "") || m.Killed {
 				t.Errorf("it says %+v", m)
 			}
 			if runtime.GOOS == "linux" && m.PeakMiB <= 0 {
@@ -135,9 +135,9 @@ func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 			t.Fatalf("answer %d", got.status)
 		}
 	}
-	told := &benchTold{first: 10, acked: acked{}, Statuses: map[string]int{}}
+	answers := &benchAnswers{first: 10, acked: acked{}, Statuses: map[string]int{}}
 	for n := 10; n < 30; n++ {
-		told.note(benchPost{project: "project", hooks: 2}, n, http.StatusAccepted, 0)
+		answers.note(benchPost{project: "project", hooks: 2}, n, http.StatusAccepted, 0)
 		send(n, "hook-1")
 		if n != 12 && n != 29 {
 			send(n, "hook-2")
@@ -146,24 +146,24 @@ func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 	send(9, "hook-2")  // of an earlier part
 	send(30, "hook-1") // stored without an answer
 	send(20, "hook-1")
-	lost, err := s.lost(t.Context(), told.acked)
+	lost, err := s.lost(t.Context(), answers.acked)
 	must(t, err)
-	f, all, err := s.waitFor(t.Context(), told.owed, time.Nanosecond)
+	f, all, err := s.waitFor(t.Context(), answers.owed, time.Nanosecond)
 	must(t, err)
-	if lost != 2 || all || f.Arrived != 39 || f.Repeats != 1 || told.owed != 40 {
-		t.Errorf("%d lost, all: %t, %+v of %d", lost, all, f, told.owed)
+	if lost != 2 || all || f.Arrived != 39 || f.Repeats != 1 || answers.owed != 40 {
+		t.Errorf("%d lost, all: %t, %+v of %d", lost, all, f, answers.owed)
 	}
-	if _, err := told.settle(t.Context(), s, time.Millisecond); err == nil {
+	if _, err := answers.settle(t.Context(), s, time.Millisecond); err == nil {
 		t.Error("a part of which something is lost has settled")
 	}
-	told.acked["silent"] = &ackedNumbers{Hooks: 5, Numbers: bitset{1}}
-	if lost, err = s.lost(t.Context(), told.acked); err != nil || lost != 7 {
+	answers.acked["silent"] = &ackedNumbers{Hooks: 5, Numbers: bitset{1}}
+	if lost, err = s.lost(t.Context(), answers.acked); err != nil || lost != 7 {
 		t.Errorf("%d lost, of which 5 of hooks that got nothing: %v", lost, err)
 	}
 	send(12, "hook-2")
 	send(29, "hook-2")
-	delete(told.acked, "silent")
-	if _, err := told.settle(t.Context(), s, time.Minute); err != nil {
+	delete(answers.acked, "silent")
+	if _, err := answers.settle(t.Context(), s, time.Minute); err != nil {
 		t.Error(err)
 	}
 }

@@ -60,7 +60,7 @@ func (w *crashWorld) wait(what string, ok func() bool) {
 // check runs the program's own check.
 func (w *crashWorld) check() {
 	w.t.Helper()
-	mustRun(w.t, 0, "All holds.", "check", "-data", w.data)
+	mustRun(w.t, 0, "No faults found.", "check", "-data", w.data)
 }
 
 func (w *crashWorld) arrivals() (n int64) {

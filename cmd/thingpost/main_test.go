@@ -350,8 +350,8 @@ func TestUsersOfARunningServer(t *testing.T) {
 		{"", []string{"role", "ada@example.org", "none"}, 0, "ada@example.org in my-organization: none."},
 		{"", []string{"role", "bob@example.org", "none"}, 1, "An organization needs an owner."},
 		{"", []string{"role", "eve@example.org", "viewer"}, 1, "There is no such account."},
-		{"another long one\n", []string{"password", "bob@example.org"}, 0, "All sessions and tokens have ended."},
-		{"", []string{"frown"}, 2, "there is no command"},
+		{"another long one\n", []string{"password", "bob@example.org"}, 0, "All sessions and tokens were ended."},
+		{"", []string{"frown"}, 2, "unknown command"},
 	}
 	for _, s := range steps {
 		status, out, complaint := run(t, s.stdin, nil, append([]string{"user"}, append(s.args, "-data", data)...)...)
@@ -371,7 +371,7 @@ func TestBackupRestoreAndCheck(t *testing.T) {
 	file, other := filepath.Join(t.TempDir(), "copy.db"), filepath.Join(t.TempDir(), "other")
 	key, err := os.ReadFile(filepath.Join(data, db.KeyFileName))
 	must(t, err)
-	mustRun(t, 0, "All holds.", "check", "-data", data)
+	mustRun(t, 0, "No faults found.", "check", "-data", data)
 	mustRun(t, 1, "There is no database", "check", "-data", other)
 	mustRun(t, 0, "The key file is not in it.", "backup", "-data", data, file)
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -385,14 +385,14 @@ func TestBackupRestoreAndCheck(t *testing.T) {
 	mustRun(t, 1, "exists already", "backup", "-data", data, file)
 	mustRun(t, 1, "cannot be written", "backup", "-data", data, filepath.Join(other, "none", "copy.db"))
 	mustRun(t, 1, "Another Thingpost is running", "restore", "-data", data, "-force", file)
-	mustRun(t, 0, "The key file is not there.", "restore", "-data", other, file)
+	mustRun(t, 0, "The key file is missing.", "restore", "-data", other, file)
 	mustRun(t, 1, "is missing", "serve", "-listen", "127.0.0.1:0", "-data", other)
 	must(t, os.WriteFile(filepath.Join(other, db.KeyFileName), key, 0o600))
-	mustRun(t, 0, "All holds.", "check", "-data", other)
+	mustRun(t, 0, "No faults found.", "check", "-data", other)
 	mustRun(t, 1, "There is a database", "restore", "-data", other, file)
-	mustRun(t, 0, "is now that of", "restore", "-data", other, "-force", file)
+	mustRun(t, 0, "was restored from", "restore", "-data", other, "-force", file)
 	mustRun(t, 0, "ada@example.org", "user", "list", "-data", other)
-	mustRun(t, 2, "the arguments do not fit", "backup", "-data", data)
+	mustRun(t, 2, "missing argument: expected FILE", "backup", "-data", data)
 }
 
 func newerFolder(t *testing.T) string {

@@ -61,7 +61,7 @@ func TestConfig(t *testing.T) {
 				"-retention-bytes", "-max-webhooks (THINGPOST_MAX_WEBHOOKS) must be a number from 1 to 1000.", "-max-headers", "-allow-networks",
 				"10.0.0.0/8", "-log-format", "-log-level",
 				"-metrics-listen", "THINGPOST_ADMIN_EMAIL is missing", "THINGPOST_ADMIN_PASSWORD must have at least 10",
-				"THINGPOST_METRICS_TOKEN must not be given twice"},
+				"THINGPOST_METRICS_TOKEN must not be set twice"},
 		},
 		"small bounds": {args: []string{"-retention", "1s", "-retention-bytes", "1MiB"},
 			says: []string{"-retention (THINGPOST_RETENTION) must be at least 1h", "at least 128MiB"}},
@@ -69,7 +69,7 @@ func TestConfig(t *testing.T) {
 			says: []string{"THINGPOST_METRICS_TOKEN cannot be read from its file"}},
 		"unknown option":       {args: []string{"-lisen", "x"}, says: []string{"flag provided but not defined: -lisen"}},
 		"secrets are no flags": {args: []string{"-admin-password", "a long password"}, says: []string{"not defined: -admin-password"}},
-		"arguments":            {args: []string{"x"}, says: []string{"the arguments do not fit"}},
+		"arguments":            {args: []string{"x"}, says: []string{`unexpected argument "x"`}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

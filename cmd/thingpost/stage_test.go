@@ -156,7 +156,7 @@ func (w *stage) done() (twice int) {
 	if status := w.p.end(w.t, syscall.SIGTERM); status != 0 {
 		w.t.Errorf("it stopped with status %d: %s", status, w.p.stderr.String())
 	}
-	mustRun(w.t, 0, "All holds.", "check", "-data", w.data)
+	mustRun(w.t, 0, "No faults found.", "check", "-data", w.data)
 	for _, n := range w.arrived {
 		if n > 1 {
 			twice++

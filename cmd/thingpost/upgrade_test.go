@@ -130,7 +130,7 @@ func TestKilledWhileMigratingTheNextStartGoesOn(t *testing.T) {
 	if status := p.end(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("it stopped with status %d: %s", status, p.stderr.String())
 	}
-	mustRun(t, 0, "All holds.", "check", "-data", folder)
+	mustRun(t, 0, "No faults found.", "check", "-data", folder)
 	for query, want := range map[string]int{
 		`SELECT count(*) FROM messages`:                                        oldMessages(),
 		`SELECT count(*) FROM deliveries WHERE status = 'delivered'`:           oldMessages(),
@@ -198,7 +198,7 @@ func TestStoppedWhileStarting(t *testing.T) {
 	if status := p.end(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("it stopped with status %d: %s", status, p.stderr.String())
 	}
-	mustRun(t, 0, "All holds.", "check", "-data", folder)
+	mustRun(t, 0, "No faults found.", "check", "-data", folder)
 	if !t.Failed() {
 		t.Attr("figure", fmt.Sprintf("%d stops while starting, %d of them during migrations: each with exit status 0, 0 lost", stops, during))
 	}
