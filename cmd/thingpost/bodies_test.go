@@ -131,7 +131,7 @@ func TestBodiesAtEveryDoor(t *testing.T) {
 				where := ""
 				if value.bad != "" {
 					at := bytes.Index(body, []byte(value.bad)) + 1
-					if strings.HasPrefix(value.words, "too") && body[0] == '[' && d.name == "an array" {
+					if strings.HasPrefix(name, "too") && body[0] == '[' && d.name == "an array" {
 						at -= len("[\n") // a message of an array is refused alone
 					}
 					where = fmt.Sprintf("byte %d, line", at)

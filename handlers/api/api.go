@@ -22,7 +22,7 @@ type Options struct {
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
-	// AllowRegistration lets anybody make organizations.
+	// AllowRegistration lets anybody create organizations.
 	AllowRegistration bool
 	Templates         *webhook.Catalogue // default webhook.BuiltIn()
 	Now               func() time.Time   // default time.Now
@@ -63,7 +63,7 @@ func New(o Options) http.Handler {
 	return mux
 }
 
-// Who says which callers a route lets in. It is a set.
+// Who is the set of callers that a route allows.
 type Who uint8
 
 // The callers.
@@ -71,7 +71,7 @@ const (
 	UserToken  Who = 1 << iota // a person's token
 	ProjectKey                 // an API key of the path's project
 	DeviceKey                  // a device's key
-	Anyone                     // no authorization is looked at
+	Anyone                     // authorization is ignored
 )
 
 // Route is one operation of the API.
@@ -79,8 +79,8 @@ type Route struct {
 	Method  string
 	Pattern string // below Prefix
 	Who     Who
-	// OneOf holds the rights of which a caller must have one in the path's
-	// project; 0 asks for none. A device's key is judged by its path alone.
+	// OneOf has the rights of which a caller needs one in the path's project; 0
+	// requires none. For a device's key only the path counts.
 	OneOf iot.Rights
 
 	handle func(*server, http.ResponseWriter, *http.Request, *caller) error
@@ -183,7 +183,7 @@ func Routes() []Route {
 	}
 }
 
-// absent answers for a path or method that no route has.
+// absent answers a path or method without a route.
 func absent(mux *http.ServeMux) handlers.Func {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		allowed := ""
@@ -198,7 +198,7 @@ func absent(mux *http.ServeMux) handlers.Func {
 			}
 		}
 		if allowed == "" {
-			return iot.NewError(iot.NotFound, "There is nothing at this path. GET "+Prefix+"/openapi.json lists all paths.")
+			return iot.NewError(iot.NotFound, "Unknown path. GET "+Prefix+"/openapi.json lists all paths.")
 		}
 		return handlers.NoMethod(w, r, allowed)
 	}
