@@ -223,8 +223,8 @@ func TestAccessLogLeavesOutTheQuery(t *testing.T) {
 	}
 }
 
-// TestPanicsTellNoSecret lets handlers panic with secrets at hand: in the request, in
-// their values, and in the link that leads there.
+// TestPanicsTellNoSecret has handlers panic with secrets at hand: in the request, in
+// their values, and in the link to them.
 func TestPanicsTellNoSecret(t *testing.T) {
 	var log logBuffer
 	hooks := []*iot.Webhook{{Headers: []iot.Header{{Name: "X-Key", Value: "very-secret", Secret: true}}, DownlinkKey: "very-secret"}}

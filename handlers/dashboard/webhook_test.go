@@ -235,7 +235,7 @@ func TestTheFormatAndTheFieldMask(t *testing.T) {
 	c.post(panel+"/erp-uplinks", with(edit, "field_mask", "up.uplink_message.rx_metadata.rssi")...).is(http.StatusUnprocessableEntity).faulty(
 		"field_mask", "is kept or removed as a whole")
 	c.post(panel+"/erp-uplinks", with(edit, "format", "envelope")...).is(http.StatusUnprocessableEntity).faulty("field_mask",
-		"Works with the formats json and protobuf only")
+		"Works only with the formats json and protobuf")
 	c.post(panel+"/erp-uplinks", with(edit, "payload_only", "on", "field_mask", "")...).is(http.StatusUnprocessableEntity).reads("main",
 		"works with the formats envelope and json")
 }
