@@ -31,7 +31,7 @@ func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
 		heard = append(heard, kind)
 		mu.Unlock()
 		if kind == "userdefined" {
-			pushed <- pushAsTold(t, r, `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","confirmed":true,"correlation_ids":["my-order-4711"]}]}`)
+			pushed <- pushByHeader(t, r, `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","confirmed":true,"correlation_ids":["my-order-4711"]}]}`)
 		}
 	}))
 	defer receiver.Close()
@@ -74,15 +74,15 @@ func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
 	})
 }
 
-// pushAsTold sends a body to where a request's headers say that downlinks go.
-func pushAsTold(t *testing.T, told *http.Request, body string) int {
+// pushByHeader sends a body to where a request's headers say that downlinks go.
+func pushByHeader(t *testing.T, from *http.Request, body string) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, told.Header.Get("X-Downlink-Push"), strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, from.Header.Get("X-Downlink-Push"), strings.NewReader(body))
 	if err != nil {
 		t.Error(err)
 		return 0
 	}
-	r.Header.Set("Authorization", "Bearer "+told.Header.Get("X-Downlink-Apikey"))
+	r.Header.Set("Authorization", "Bearer "+from.Header.Get("X-Downlink-Apikey"))
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Error(err)

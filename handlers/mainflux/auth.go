@@ -16,8 +16,8 @@ type caller struct{ account *iot.Account }
 // actor is the caller's name in the audit log.
 func (c *caller) actor() string { return c.account.Email }
 
-// letIn identifies the caller, and checks the content type.
-func (s *server) letIn(c *caller, r *http.Request, rt route) error {
+// authorize identifies the caller, and checks the content type.
+func (s *server) authorize(c *caller, r *http.Request, rt route) error {
 	if rt.access == person {
 		scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		text = strings.TrimSpace(text)

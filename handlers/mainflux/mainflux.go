@@ -202,7 +202,7 @@ func Patterns() []string {
 func (s *server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &caller{}
-		err := s.letIn(c, r, rt)
+		err := s.authorize(c, r, rt)
 		if err == nil {
 			err = rt.handle(s, w, r, c)
 		}

@@ -62,7 +62,7 @@ func wantFailure(t *testing.T, r Result, class iot.ErrorClass, words ...string) 
 	}
 }
 
-func TestDoSendsTheRequestAsGiven(t *testing.T) {
+func TestDoSendsTheRequestUnchanged(t *testing.T) {
 	type seen struct {
 		method, path, body, length string
 		chunked                    bool

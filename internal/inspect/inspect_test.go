@@ -106,7 +106,7 @@ func TestKeepsWhatArrivesAndAnswers(t *testing.T) {
 	}
 }
 
-func TestAnswersAsItWasTold(t *testing.T) {
+func TestAnswersAsConfigured(t *testing.T) {
 	w := open(t)
 	status, delay := iot.StatusCode(204), int64(7000)
 	w.must(w.db.UpdateInspector(w.its, iot.InspectorUpdate{Status: &status, DelayMS: &delay}, "ada"))
@@ -184,7 +184,7 @@ func TestAnswersInsideTheProcessAndKnowsTheDelivery(t *testing.T) {
 	}
 }
 
-func TestHeldAnswersHaveABound(t *testing.T) {
+func TestDelayedAnswersHaveABound(t *testing.T) {
 	w := open(t)
 	delay := int64(1000)
 	w.must(w.db.UpdateInspector(w.its, iot.InspectorUpdate{DelayMS: &delay}, "ada"))

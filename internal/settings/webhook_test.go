@@ -158,7 +158,7 @@ func TestSigningIsTurnedOnAndOff(t *testing.T) {
 }
 
 // A door's own faults and those of the check are reported together, the door's first.
-func TestFaultsAreToldTogether(t *testing.T) {
+func TestFaultsAreReportedTogether(t *testing.T) {
 	w := open(t)
 	_, err := w.Create(w.draft(func(h *iot.Webhook, f *iot.Faults) error {
 		h.URL, h.Description = "ftp://x", ""
