@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// The measurements of "bench" that have servers as processes run as they are, but
-// small. What they say of times is anybody's guess here; what they say of messages must
-// be true: bench itself fails where something that was acknowledged did not arrive.
+// The measurements of "bench" with servers as processes run here, but small. Their
+// times mean nothing here. Their counts of messages must be right: bench itself fails
+// if an acknowledged message did not arrive.
 func TestBenchParts(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string
@@ -75,7 +75,7 @@ func TestBenchParts(t *testing.T) {
 				t.Errorf("it has %d rows", len(r.Against.Rows))
 			}
 			for _, row := range r.Against.Rows {
-				cpu := strings.HasPrefix(row.Name, "CPU") || strings.HasPrefix(row.Name, "memory") // not known everywhere
+				cpu := strings.HasPrefix(row.Name, "CPU") || strings.HasPrefix(row.Name, "memory") // unknown on some systems
 				if !cpu && (row.Ours == nil || *row.Ours <= 0 || row.Theirs == nil || *row.Theirs <= 0 || len(row.Ratios) != 1) {
 					t.Errorf("of %s it says %+v", row.Name, row)
 				}
@@ -121,7 +121,7 @@ func TestBenchPartsRefuseWhatCannotBeMeant(t *testing.T) {
 	}
 }
 
-// What the receiver did not get is found missing, and what it got twice is counted.
+// Messages that the receiver did not get are missing, and repeats are counted.
 func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 	server := httptest.NewServer(newSink(time.Now).handler())
 	defer server.Close()
@@ -168,8 +168,8 @@ func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 	}
 }
 
-// A process in a control group gets no more memory than that; where no group can be
-// made, it is said why.
+// A process in a control group gets no more memory than its limit. If no group can be
+// created, the reason is reported.
 func TestBenchGroupBoundsMemory(t *testing.T) {
 	g, err := newBenchGroup(32 << 20)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// withEnv is a program that sees just this environment.
+// withEnv is a program with only this environment.
 func withEnv(env map[string]string) *program {
 	return &program{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, now: time.Now,
 		env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
@@ -108,7 +108,7 @@ func TestHelpListsEveryOptionWithItsVariable(t *testing.T) {
 	for _, v := range o.all {
 		if !strings.Contains(text, v.variable()) || !v.envOnly && !strings.Contains(text, "  -"+strings.TrimSpace(v.name+" "+v.value)+",") ||
 			v.secret && !strings.Contains(text, v.variable()+"_FILE") {
-			t.Errorf("-h does not tell of %s", v.title())
+			t.Errorf("-h does not mention %s", v.title())
 		}
 		if v.envOnly && strings.Contains(text, " -"+v.name) {
 			t.Errorf("-h tells of a flag -%s", v.name)

@@ -71,7 +71,7 @@ func TestServeRefusesAFolderOfTemplatesThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestTemplatesUse makes webhooks of a folder's and a built-in template from the
+// TestTemplatesUse creates webhooks from a folder's and a built-in template from the
 // command line, with the secret on standard input.
 func TestTemplatesUse(t *testing.T) {
 	data, folder := t.TempDir(), t.TempDir()
