@@ -154,7 +154,7 @@ func (c *sendConfig) post(ctx context.Context, body []byte) (string, error) {
 	}
 	var answer sent
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return "", fmt.Errorf("%s answered %s, but not as Thingpost does. Check -url.", c.url, resp.Status)
+		return "", fmt.Errorf("%s answered %s, but not as Thingpost does: check -url", c.url, resp.Status)
 	}
 	if len(answer.Messages) > 0 {
 		answer = answer.Messages[0]
@@ -163,7 +163,7 @@ func (c *sendConfig) post(ctx context.Context, body []byte) (string, error) {
 	case answer.Error != nil:
 		return "", fmt.Errorf("the server refused the message (%s): %s", resp.Status, answer.Error.Message)
 	case resp.StatusCode != http.StatusAccepted || answer.ID == "":
-		return "", fmt.Errorf("%s answered %s, but not as Thingpost does. Check -url.", c.url, resp.Status)
+		return "", fmt.Errorf("%s answered %s, but not as Thingpost does: check -url", c.url, resp.Status)
 	}
 	return answer.ID, nil
 }

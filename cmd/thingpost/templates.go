@@ -267,7 +267,7 @@ func (c *templateUse) call(ctx context.Context, method, path string, body, into 
 		}
 	}
 	if json.Unmarshal(answer, &failed) != nil || failed.Error.Message == "" {
-		return fmt.Errorf("%s answered %s, but not as Thingpost does. Check -url.", c.url, resp.Status)
+		return fmt.Errorf("%s answered %s, but not as Thingpost does: check -url", c.url, resp.Status)
 	}
 	lines := []string{"the server refused the webhook (" + resp.Status + "): " + failed.Error.Message}
 	if len(failed.Error.Fields) > 0 {
