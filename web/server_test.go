@@ -246,7 +246,7 @@ func TestPanicsTellNoSecret(t *testing.T) {
 	if text := log.String(); strings.Count(text, "handler panicked") != len(paths) || strings.Contains(text, "very-secret") {
 		t.Errorf("the log holds the secret, or not the panics: %s", text)
 	}
-	t.Attr("figure", fmt.Sprintf("%d panics with secrets at hand, none told", len(paths)))
+	t.Attr("figure", fmt.Sprintf("%d panics with secrets at hand, none shown", len(paths)))
 }
 
 // BenchmarkWayToTheAPI is what the server itself costs a device's message.

@@ -283,13 +283,13 @@ func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 			if m.Type == iot.DownlinkQueued && len(want) > 0 {
 				last := want[len(want)-1]
 				if !strings.Contains(string(m.Payload), `"downlink_queued":{`+last+`"correlation_ids":["as:`) {
-					t.Errorf("told of %s, want %s", m.Payload, last)
+					t.Errorf("got %s, want %s", m.Payload, last)
 				}
 				want = want[:len(want)-1]
 			}
 		}
 		if len(want) > 0 {
-			t.Errorf("not told of %q", want)
+			t.Errorf("no message with %q", want)
 		}
 	}
 	w.call("POST", queue+"/push", w.full, odd, 200, "{}")
