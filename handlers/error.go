@@ -79,7 +79,7 @@ func SetRetryAfter(h http.Header, c iot.Code) {
 func titleOf(c iot.Code) string {
 	switch c {
 	case iot.Invalid:
-		return "Invalid input"
+		return "That cannot be"
 	case iot.Unauthorized:
 		return "Not signed in"
 	case iot.Forbidden:
@@ -87,7 +87,7 @@ func titleOf(c iot.Code) string {
 	case iot.NotFound:
 		return "Not found"
 	case iot.Conflict:
-		return "Not possible"
+		return "Not possible now"
 	case iot.LimitReached:
 		return "Limit reached"
 	case iot.TooLarge:

@@ -93,10 +93,10 @@ func (b *intake) take(length int64) error {
 	}
 	b.w.Header().Set("Retry-After", "1")
 	if why == budget.Share {
-		return iot.NewError(iot.RateLimited, "Too many messages of this sender are being stored. Nothing of this request was stored. Try "+
+		return iot.NewError(iot.RateLimited, "Too many messages of this sender are being stored at once. Nothing of this request was; try "+
 			"again in 1 s.")
 	}
-	return iot.NewError(iot.Unavailable, "Too many messages are being stored. Nothing of this request was stored. Try again in 1 s.")
+	return iot.NewError(iot.Unavailable, "Too many messages are being stored at once. Nothing of this request was; try again in 1 s.")
 }
 
 func (b *intake) give() {

@@ -52,14 +52,14 @@ func TestABodyWaitsForMemory(t *testing.T) {
 		}
 	}
 	part.Force(project, 400)
-	refused("its share", post(250, false), http.StatusTooManyRequests, "of this sender are being stored")
+	refused("its share", post(250, false), http.StatusTooManyRequests, "of this sender are being stored at once")
 	project = 2
 	if rec := post(250, false); rec.Code != http.StatusOK {
 		t.Errorf("another project is answered %d: %s", rec.Code, rec.Body)
 	}
 	part.Force(3, 500)
-	refused("full", post(250, false), http.StatusServiceUnavailable, "Too many messages are being stored")
-	refused("full, chunked", post(250, true), http.StatusServiceUnavailable, "Too many messages are being stored")
+	refused("full", post(250, false), http.StatusServiceUnavailable, "Too many messages are being stored at once")
+	refused("full, chunked", post(250, true), http.StatusServiceUnavailable, "Too many messages are being stored at once")
 }
 
 // Unpacked bytes take memory as they arrive, whatever the packed length was.

@@ -100,7 +100,7 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	}
 	s.o.Log.Error("handler panicked", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)), slog.String("method", r.Method),
 		slog.String("path", loggedPath(r.URL.Path)), slog.String("panic", fmt.Sprint(v)), slog.String("stack", string(debug.Stack())))
-	http.Error(w, "Thingpost has an internal error. Its log has it under request "+w.Header().Get(handlers.RequestIDHeader)+".",
+	http.Error(w, "Something went wrong on our side. The log knows it as request "+w.Header().Get(handlers.RequestIDHeader)+".",
 		http.StatusInternalServerError)
 }
 
@@ -196,7 +196,7 @@ func newCrossOrigin(publicURL string) *http.CrossOriginProtection {
 		_ = p.AddTrustedOrigin(publicURL)
 	}
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "This form was sent from another site, so nothing was changed. Send it from Thingpost's own page. "+
+		http.Error(w, "This form was sent from another site, so nothing was changed. Open Thingpost's own page and send it from there. "+
 			"If it was Thingpost's own page, start it with -public-url and the address that browsers use.", http.StatusForbidden)
 	}))
 	return p
@@ -217,7 +217,7 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 			}
 			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 				slog.Any("error", err))
-			http.Error(w, "Thingpost cannot read its database at the moment. Try again shortly.", http.StatusServiceUnavailable)
+			http.Error(w, "Thingpost cannot read its database just now. Try again in a moment.", http.StatusServiceUnavailable)
 			return
 		}
 		if a != nil {

@@ -147,7 +147,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, conf *tls.Config, h 
 		grace, end := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer end()
 		if err := srv.Shutdown(grace); err != nil {
-			s.o.Log.Warn("requests were interrupted", slog.Any("error", err))
+			s.o.Log.Warn("requests were cut off", slog.Any("error", err))
 			cancel()
 			return srv.Close()
 		}
