@@ -7,26 +7,26 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Func is a handler that returns its error; only this package turns errors into
+// Func is a handler that returns its error. Only this package turns errors into
 // responses.
 type Func func(w http.ResponseWriter, r *http.Request) error
 
 type accountKey struct{}
 
-// WithAccount returns a context that knows who is signed in.
+// WithAccount returns a context with the account that is signed in.
 func WithAccount(ctx context.Context, a *iot.Account) context.Context {
 	return context.WithValue(ctx, accountKey{}, a)
 }
 
-// Account returns who is signed in, or nil.
+// Account returns the account that is signed in, or nil.
 func Account(ctx context.Context) *iot.Account {
 	a, _ := ctx.Value(accountKey{}).(*iot.Account)
 	return a
 }
 
-// Sessions signs people in and out of the dashboard; the server has them.
+// Sessions signs people in and out of the dashboard. The server implements it.
 type Sessions interface {
-	// SignIn begins a new session for the account, with a new id.
+	// SignIn starts a new session for the account, with a new id.
 	SignIn(w http.ResponseWriter, r *http.Request, a *iot.Account) error
 	// SignOut ends the session, in the store too.
 	SignOut(w http.ResponseWriter, r *http.Request) error
@@ -34,10 +34,10 @@ type Sessions interface {
 	ID(r *http.Request) iot.Secret
 }
 
-// Hub tells open pages what has changed; the server has it.
+// Hub notifies open pages of changes. The server implements it.
 type Hub interface {
-	// Subscribe returns a channel of names of what changed in a project. The
-	// channel has room for a few and is closed if its reader falls behind, or when
-	// the returned stop is called, which must be.
+	// Subscribe returns a channel with the names of changes in a project. Its buffer is
+	// small: the channel is closed if the reader falls behind. stop closes it and must
+	// be called.
 	Subscribe(projectID int64) (events <-chan iot.EventName, stop func())
 }

@@ -11,12 +11,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-// AcceptedEncodings is what the header Accept-Encoding of an answer says of bodies
-// that are taken (RFC 9110, section 12.5.3).
+// AcceptedEncodings is the value of an answer's header Accept-Encoding: the accepted
+// encodings of bodies (RFC 9110, section 12.5.3).
 const AcceptedEncodings = "gzip, identity"
 
-// isPacked reports whether a request's body is gzip; unsupported_media_type if it is
-// encoded otherwise, or twice.
+// isPacked reports whether a request's body is gzip; unsupported_media_type if it has
+// another encoding, or several.
 func isPacked(r *http.Request) (bool, error) {
 	packed := false
 	for _, line := range r.Header["Content-Encoding"] {
@@ -26,7 +26,7 @@ func isPacked(r *http.Request) (bool, error) {
 			case (name == "gzip" || name == "x-gzip") && !packed:
 				packed = true
 			default:
-				return false, iot.NewError(iot.UnsupportedMediaType, "The body's Content-Encoding is not known here. Send it as it is, or packed "+
+				return false, iot.NewError(iot.UnsupportedMediaType, "Unknown Content-Encoding. Send the body unpacked, or packed "+
 					"once with gzip.")
 			}
 		}
@@ -34,18 +34,18 @@ func isPacked(r *http.Request) (bool, error) {
 	return packed, nil
 }
 
-// unpackers keeps readers of gzip: each has some 40 KiB.
+// unpackers is a pool of gzip readers: each has some 40 KiB.
 var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-// unpack returns what a gzip body holds; too_large as soon as that, or the body
-// itself, is longer than limit allows.
+// unpack returns the content of a gzip body; too_large as soon as the content or the
+// body exceeds limit.
 func unpack(body io.Reader, limit int64) ([]byte, error) {
-	// What cannot be packed becomes a little longer. Without a bound of its own a body
-	// of empty members would cost time and never reach the other one.
+	// Incompressible bytes grow a little when packed. Without this bound a body of
+	// empty members would cost time and never reach the other bound.
 	in := &io.LimitedReader{R: body, N: limit + limit/64 + 1<<10}
 	z, _ := unpackers.Get().(*gzip.Reader)
 	defer func() {
-		in.R = nil // z keeps in, and what is kept here must not keep the request
+		in.R = nil // z stays in the pool with in, and must not keep the request
 		unpackers.Put(z)
 	}()
 	err := z.Reset(in)
@@ -58,24 +58,24 @@ func unpack(body io.Reader, limit int64) ([]byte, error) {
 		b, err = io.ReadAll(io.LimitReader(out, limit+1))
 	}
 	if e, ok := errors.AsType[*iot.Error](err); ok {
-		return nil, e // there is no memory for it
+		return nil, e // no memory for it
 	}
 	_, cut := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case int64(len(b)) > limit || cut || err != nil && in.N <= 0:
 		return nil, tooLarge(limit)
 	case err != nil:
-		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is not gzip, though its Content-Encoding says so, or it ends too early.",
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is not gzip as its Content-Encoding says, or it ends too early.",
 			Err: err}
 	}
 	return b, nil
 }
 
-// grower is a body that takes memory for what is unpacked of it; its errors are
+// grower is a body that reserves memory for its unpacked bytes. Its errors are
 // iot.Errors.
 type grower interface{ Grow(n int64) error }
 
-// growing tells a grower of each piece that it returns.
+// growing reports each piece that it returns to a grower.
 type growing struct {
 	io.Reader
 	body grower

@@ -30,7 +30,7 @@ func gzipped(t testing.TB, parts ...[]byte) []byte {
 	return b.Bytes()
 }
 
-// counted counts what is read of it.
+// counted counts the bytes read from it.
 type counted struct {
 	io.Reader
 	n int
@@ -57,7 +57,7 @@ func TestPackedBodies(t *testing.T) {
 		encoding string
 		want     []byte
 		code     iot.Code
-		most     int // bytes that may be read of the body; 0 for all
+		most     int // bytes of the body that can be read; 0 for all
 	}{
 		"nothing said":   {[]byte("{}"), "", []byte("{}"), "", 0},
 		"identity":       {[]byte("{}"), "Identity , identity", []byte("{}"), "", 0},

@@ -9,8 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// statusOf returns the HTTP status of a code as the API answers it. HTML forms
-// answer Invalid with 422 instead. An unknown code counts as internal.
+// statusOf returns the HTTP status of a code in the API. HTML forms answer Invalid with
+// 422 instead. An unknown code counts as internal.
 func statusOf(c iot.Code) int {
 	switch c {
 	case iot.Invalid:
@@ -38,10 +38,10 @@ func statusOf(c iot.Code) int {
 	return http.StatusInternalServerError
 }
 
-// StatusOf returns the HTTP status of an error as the API answers it.
+// StatusOf returns the HTTP status of an error in the API.
 func StatusOf(err error) int { return statusOf(iot.CodeOf(err)) }
 
-// Problem is an error as people are shown it.
+// Problem is an error as shown to people.
 type Problem struct {
 	Status  int
 	Code    iot.Code
@@ -49,8 +49,8 @@ type Problem struct {
 	Message string // a sentence that says what to do
 }
 
-// problemOf returns how an error is shown to people. Of an error that is not an
-// iot.Error they read a neutral sentence only, and the request's id.
+// problemOf returns how to show an error to people. For an error that is not an
+// iot.Error it is a neutral sentence with the request's id.
 func problemOf(w http.ResponseWriter, err error) Problem {
 	e := ErrorOf(err)
 	if e.Code == iot.Internal {
@@ -59,10 +59,9 @@ func problemOf(w http.ResponseWriter, err error) Problem {
 	return Problem{Status: statusOf(e.Code), Code: e.Code, Title: titleOf(e.Code), Message: e.Message}
 }
 
-// SetRetryAfter says by the header Retry-After when to try again what cannot be
-// done now: most of that is over in a moment, while on a full disk someone has to
-// make room. What cannot be helped by waiting gets no header.
-// A header that is there already knows better.
+// SetRetryAfter sets the header Retry-After for errors that pass: most do in a moment,
+// but a full disk needs an operator. Other errors get no header. An existing header is
+// kept: it is more precise.
 func SetRetryAfter(h http.Header, c iot.Code) {
 	if h.Get("Retry-After") != "" {
 		return
@@ -94,7 +93,7 @@ func titleOf(c iot.Code) string {
 	case iot.TooLarge:
 		return "Too large"
 	case iot.UnsupportedMediaType:
-		return "Cannot be read"
+		return "Unsupported format"
 	case iot.RateLimited:
 		return "Too many requests"
 	case iot.Unavailable:
@@ -106,8 +105,8 @@ func titleOf(c iot.Code) string {
 	return "Something went wrong"
 }
 
-// logFailure writes an error where an operator reads it: what someone must act
-// on as an error, everything else for those who look at each request.
+// logFailure logs an error for operators: at level error if it needs action, otherwise
+// with the details of requests.
 func logFailure(log *slog.Logger, r *http.Request, err error) {
 	level := slog.LevelDebug
 	switch iot.CodeOf(err) {
@@ -117,7 +116,7 @@ func logFailure(log *slog.Logger, r *http.Request, err error) {
 		iot.RateLimited:
 	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		level = slog.LevelDebug // whoever asked has gone
+		level = slog.LevelDebug // the client is gone
 	}
 	log.LogAttrs(r.Context(), level, "request failed", slog.String("method", r.Method), slog.String("pattern", r.Pattern),
 		slog.Any("error", err))

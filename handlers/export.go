@@ -20,12 +20,12 @@ type ExportFormat string
 
 // The formats.
 const (
-	NDJSON ExportFormat = "ndjson" // an item as JSON a line, as the API lists it
-	CSV    ExportFormat = "csv"    // RFC 4180, with a line of names
+	NDJSON ExportFormat = "ndjson" // one item as JSON per line, as in the API's lists
+	CSV    ExportFormat = "csv"    // RFC 4180, with a header line
 )
 
-// ParseExportFormat reads what a request asks for: the parameter format, or else
-// the header Accept; NDJSON where neither names one. Invalid for another format.
+// ParseExportFormat reads the requested format from the parameter format, otherwise
+// from the header Accept. The default is NDJSON. Invalid for another format.
 func ParseExportFormat(r *http.Request) (ExportFormat, error) {
 	switch f := ExportFormat(r.URL.Query().Get("format")); f {
 	case NDJSON, CSV:
@@ -40,25 +40,25 @@ func ParseExportFormat(r *http.Request) (ExportFormat, error) {
 	return NDJSON, nil
 }
 
-// Export is a list that goes out as a file, however long it is.
+// Export is a list of any length that is sent as a file.
 type Export[T any] struct {
 	Name    string // of the file, before the date: "greenhouse-north-deliveries"
 	Format  ExportFormat
-	Columns []string          // names of the cells, for CSV
+	Columns []string          // column names, for CSV
 	Cells   func(*T) []string // of one item
 	Now     time.Time
-	Clock   func() time.Time // of the connection's deadlines
-	// Next returns the next page, and whether there may be more after it.
+	Clock   func() time.Time // for the connection's deadlines
+	// Next returns the next page, and whether there can be more after it.
 	Next func(ctx context.Context) (page []T, more bool, err error)
 }
 
-// exportTimeout is how long a reader may take for a page.
+// exportTimeout is how long a reader can take for a page.
 const exportTimeout = time.Minute
 
-// Stream sends the list page by page, each as soon as it is read. It holds no
-// more than a page, and ends when the reader goes away. A failure before the
-// first byte is returned; a later one cuts the connection off, so that half a
-// list is not taken for a whole one.
+// Stream sends the list page by page, each as soon as it is read. It has at most a page
+// in memory, and ends when the reader goes away. It returns a failure before the first
+// byte. A later failure cuts the connection, so that a partial list is not taken for a
+// complete one.
 func (e *Export[T]) Stream(w http.ResponseWriter, r *http.Request) error {
 	page, more, err := e.Next(r.Context())
 	if err != nil {
@@ -69,7 +69,7 @@ func (e *Export[T]) Stream(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	c := http.NewResponseController(w)
-	defer func() { _ = c.SetWriteDeadline(time.Time{}) }() // the connection's next answer has none
+	defer func() { _ = c.SetWriteDeadline(time.Time{}) }() // the connection's next answer has no deadline
 	var b bytes.Buffer
 	if e.Format == CSV {
 		e.line(&b, e.Columns)
@@ -84,7 +84,7 @@ func (e *Export[T]) Stream(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 		if _, err := w.Write(b.Bytes()); err != nil || c.Flush() != nil || r.Context().Err() != nil {
-			return nil // the reader has gone
+			return nil // the reader is gone
 		}
 		b.Reset()
 		if !more {
@@ -122,14 +122,14 @@ func (e *Export[T]) line(b *bytes.Buffer, cells []string) {
 	}
 	w := csv.NewWriter(b)
 	w.UseCRLF = true
-	_ = w.Write(guarded) // a buffer takes it
+	_ = w.Write(guarded) // a buffer accepts it
 	w.Flush()
 }
 
 var plainNumber = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
-// guardCell keeps a spreadsheet from taking a device's text for a formula: what
-// begins like one gets an apostrophe before it, as OWASP advises. Numbers stay
+// guardCell prevents a spreadsheet from reading a device's text as a formula: it puts
+// an apostrophe before text that looks like one, as OWASP advises. Numbers stay
 // numbers.
 func guardCell(s string) string {
 	if s == "" || !strings.ContainsRune("=+-@\t\r\n|", rune(s[0])) || plainNumber.MatchString(s) {

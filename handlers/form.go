@@ -11,19 +11,17 @@ import (
 	"thingpost/internal/iot"
 )
 
-// MaxForm is the most bytes that a form may have: a message, and room for its
-// encoding.
+// MaxForm is the maximum size of a form in bytes: a message and its encoding.
 const MaxForm = 4 * iot.MaxMessageBytes
 
-// Form is what a person typed, and what is wrong with it.
+// Form is a person's input with its faults.
 type Form struct {
 	values  url.Values
 	errors  map[string]string
 	message string
 }
 
-// NewForm returns a form as it is first shown, with pairs of a field's name and
-// value.
+// NewForm returns a form as first shown, from pairs of a field's name and value.
 func NewForm(pairs ...string) *Form {
 	f := &Form{values: url.Values{}}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -32,8 +30,8 @@ func NewForm(pairs ...string) *Form {
 	return f
 }
 
-// ReadForm reads the form that was sent, and nothing of the address. Errors:
-// too_large (more than MaxForm), invalid (no form).
+// ReadForm reads the form in the body, without the address's parameters. Errors:
+// too_large (more than MaxForm), invalid (not a form).
 func ReadForm(w http.ResponseWriter, r *http.Request) (*Form, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
 	if err := r.ParseForm(); err != nil {
@@ -41,7 +39,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request) (*Form, error) {
 			return nil, &iot.Error{Code: iot.TooLarge, Message: "The form is too large.", Err: err}
 		}
 		if e, ok := errors.AsType[*iot.Error](err); ok {
-			return nil, e // there is no memory for it
+			return nil, e // no memory for it
 		}
 		return nil, &iot.Error{Code: iot.Invalid, Message: "The form could not be read. Go back and try again.", Err: err}
 	}
@@ -53,16 +51,16 @@ func ReadForm(w http.ResponseWriter, r *http.Request) (*Form, error) {
 	return &Form{values: r.PostForm}, nil
 }
 
-// Value returns a field's first value without space around it, "" if there is none.
+// Value returns a field's first value without surrounding space, "" if there is none.
 func (f *Form) Value(field string) string { return strings.TrimSpace(f.values.Get(field)) }
 
-// Raw returns a field's first value as it was typed: for passwords and payloads.
+// Raw returns a field's first value as typed, for passwords and payloads.
 func (f *Form) Raw(field string) string { return f.values.Get(field) }
 
 // All returns all values of a field.
 func (f *Form) All(field string) []string { return f.values[field] }
 
-// Has reports whether a field has a value, as of several checkboxes with one name.
+// Has reports whether a field has a value, for checkboxes that share a name.
 func (f *Form) Has(field, value string) bool {
 	return slices.Contains(f.values[field], value)
 }
@@ -73,20 +71,20 @@ func (f *Form) Checked(field string) bool { return f.values.Get(field) != "" }
 // Set replaces a field's values.
 func (f *Form) Set(field string, values ...string) { f.values[field] = values }
 
-// Error returns what is wrong with a field, as a sentence; "" if nothing is.
+// Error returns the fault of a field as a sentence; "" if there is none.
 func (f *Form) Error(field string) string { return f.errors[field] }
 
-// Message returns what is wrong with the form as a whole, "" if nothing is or if
-// it stands at a field.
+// Message returns the fault of the form as a whole; "" if there is none or if a field
+// shows it.
 func (f *Form) Message() string { return f.message }
 
-// Faulty reports whether anything is wrong with the form.
+// Faulty reports whether the form has a fault.
 func (f *Form) Faulty() bool { return f.message != "" || len(f.errors) > 0 }
 
-// Fail keeps what an error says about the form, to show it again. Of a field
-// that the form does not show (as told by fields, those it shows) the sentence
-// goes to the message. It reports false for an error that no form can show:
-// only Invalid, Conflict and LimitReached are about what was typed.
+// Fail records an error in the form, to show it again. fields are the fields that the
+// form shows; sentences of other fields go to the message. It returns false for an
+// error that no form can show: only Invalid, Conflict and LimitReached are about the
+// input.
 func (f *Form) Fail(err error, fields ...string) bool {
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok || e.Code != iot.Invalid && e.Code != iot.Conflict && e.Code != iot.LimitReached {
@@ -107,8 +105,8 @@ func (f *Form) Fail(err error, fields ...string) bool {
 	return true
 }
 
-// sentence gives a fault that goes on after its field's name ("must be …") a
-// capital, for a place where no name stands before it.
+// sentence capitalizes a fault that would follow its field's name ("must be …"), for
+// places without the name.
 func sentence(text string) string {
 	if text == "" {
 		return ""

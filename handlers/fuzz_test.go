@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// No cell is a formula, and a line reads back as it was written.
+// No cell is a formula, and a line reads back as written.
 func FuzzCells(f *testing.F) {
 	f.Add("=1+1", "a\"b,c\r\nd")
 	f.Add("-1.5e3", "\t|x")
@@ -35,7 +35,7 @@ func FuzzCells(f *testing.F) {
 	})
 }
 
-// A list's parameters are within their bounds, and what is not known is refused.
+// A list's parameters are within their bounds, and unknown ones are refused.
 func FuzzQuery(f *testing.F) {
 	f.Add("limit=5&cursor=0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b&status=failed")
 	f.Add("limit=5&limit=6;%zz")

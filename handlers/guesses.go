@@ -8,40 +8,40 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Guesses limits wrong answers of a door that tells whether a secret is right: by
-// the sender's address, and in all for addresses that have given no right one yet,
-// so that nobody who knows one is kept out by others' guesses. It is safe for
-// concurrent use.
+// Guesses limits wrong answers at a door that reports whether a secret is right. It
+// limits them by the sender's address, and in all for addresses that have sent no right
+// one yet, so that others' guesses do not lock out a person who knows one. It is safe
+// for concurrent use.
 type Guesses struct {
 	addresses, all *Limiter
 
 	mu    sync.Mutex
-	known map[string]struct{} // addresses that gave a right one, at most maxKnown
+	known map[string]struct{} // addresses that sent a right one, at most maxKnown
 }
 
-// Of one address a hundred wrong ones and one more each second, in all ten times
-// that.
+// An address has a hundred wrong ones and one more each second; in all there are ten
+// times that.
 const (
 	guessEvery = time.Second
 	guessBurst = 100
 	maxKnown   = 10_000
 )
 
-// NewGuesses returns a limit that nobody has used yet.
+// NewGuesses returns an unused limit.
 func NewGuesses(now func() time.Time) *Guesses {
 	return &Guesses{addresses: NewLimiter(now, guessEvery, guessBurst), all: NewLimiter(now, guessEvery/10, 10*guessBurst),
 		known: map[string]struct{}{}}
 }
 
-// Guess is one that was counted.
+// Guess is one counted guess.
 type Guess struct {
 	g     *Guesses
 	from  string
 	inAll bool
 }
 
-// Try counts a request's guess. If there were too many wrong ones it sets
-// Retry-After and returns a rate_limited error: the secret is not to be looked at.
+// Try counts a request's guess. After too many wrong ones it sets Retry-After and
+// returns a rate_limited error: the secret must then not be checked.
 func (g *Guesses) Try(w http.ResponseWriter, r *http.Request) (*Guess, error) {
 	v := &Guess{g: g, from: SenderOf(r)}
 	g.mu.Lock()
@@ -61,7 +61,7 @@ func (g *Guesses) Try(w http.ResponseWriter, r *http.Request) (*Guess, error) {
 	return v, nil
 }
 
-// Right says that the secret was right: the guess counts nowhere, and its address is
+// Right reports that the secret was right: the guess does not count, and its address is
 // known from now on.
 func (v *Guess) Right() {
 	v.g.addresses.Return(v.from)

@@ -12,7 +12,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// HTMLOptions say how HTML shows what went wrong.
+// HTMLOptions is how HTML shows errors.
 type HTMLOptions struct {
 	Log *slog.Logger
 	// Page is the whole document about a problem.
@@ -20,13 +20,13 @@ type HTMLOptions struct {
 	// Toast is a notice for the list of toasts, whose element has the id ToastsID.
 	Toast    func(p Problem) templ.Component
 	ToastsID string
-	// SignIn is the path of the sign-in page. Whoever is not signed in is sent
-	// there, with the local address to return to as "next".
+	// SignIn is the path of the sign-in page. People who are not signed in are
+	// redirected there, with the local address to return to as "next".
 	SignIn string
 }
 
-// HTML makes a handler of a Func whose errors become a page with their status,
-// or for a request by htmx a toast with their status.
+// HTML makes a handler of a Func. Errors become a page with their status, or for a
+// request by htmx a toast with their status.
 func HTML(f Func, o HTMLOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := f(w, r)
@@ -47,14 +47,14 @@ func HTML(f Func, o HTMLOptions) http.Handler {
 		default:
 			err = Render(w, r, p.Status, o.Page(r, p))
 		}
-		if err != nil && r.Context().Err() == nil { // somebody is still there
+		if err != nil && r.Context().Err() == nil { // the client is still there
 			o.Log.LogAttrs(r.Context(), slog.LevelError, "error page failed", slog.Any("error", err))
 			http.Error(w, p.Title+". "+p.Message, p.Status)
 		}
 	})
 }
 
-// toSignIn sends the browser to the sign-in page, and back afterwards.
+// toSignIn redirects the browser to the sign-in page, and back afterwards.
 func toSignIn(w http.ResponseWriter, r *http.Request, signIn string) {
 	next := ""
 	switch {
@@ -76,8 +76,8 @@ func toSignIn(w http.ResponseWriter, r *http.Request, signIn string) {
 	http.Redirect(w, r, signIn, http.StatusSeeOther)
 }
 
-// Render answers with a component. It is made in whole before the first byte is
-// sent, so that a failure is still an error page. Browsers do not store it.
+// Render answers with a component. It renders everything before it sends the first
+// byte, so that a failure can become an error page. Browsers do not store the answer.
 func Render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
 	var b bytes.Buffer
 	if err := c.Render(r.Context(), &b); err != nil {
@@ -88,22 +88,22 @@ func Render(w http.ResponseWriter, r *http.Request, status int, c templ.Componen
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "HX-Request, HX-Target")
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the reader has gone; nobody else can be told
+	_, _ = w.Write(b.Bytes()) // the reader is gone: nobody to notify
 	return nil
 }
 
-// IsHTMX reports whether htmx asks for a part of a page. A page that is restored
-// from the history is asked for as a whole.
+// IsHTMX reports whether htmx requests a part of a page. A page restored from the
+// history is requested as a whole.
 func IsHTMX(r *http.Request) bool {
 	return r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true"
 }
 
-// IsFragment reports whether htmx asks for the element with the id alone.
+// IsFragment reports whether htmx requests only the element with the id.
 func IsFragment(r *http.Request, id string) bool {
 	return IsHTMX(r) && r.Header.Get("HX-Target") == id
 }
 
-// Redirect sends the browser to a local path after something was done.
+// Redirect redirects the browser to a local path after a change.
 func Redirect(w http.ResponseWriter, r *http.Request, path string) error {
 	if IsHTMX(r) {
 		w.Header().Set("HX-Location", path)
@@ -114,8 +114,8 @@ func Redirect(w http.ResponseWriter, r *http.Request, path string) error {
 	return nil
 }
 
-// LocalPath returns an address within this site as it is, and "/" for any other,
-// so that nobody is sent elsewhere by a link to us.
+// LocalPath returns an address within this site unchanged, and "/" for any other, so
+// that a link to us cannot lead people elsewhere.
 func LocalPath(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" ||

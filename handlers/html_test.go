@@ -17,7 +17,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// text is a component of a text.
+// text is a component with a text.
 func text(s string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		_, err := io.WriteString(w, s)
@@ -32,7 +32,7 @@ func brokenView() templ.Component {
 	})
 }
 
-// answer is what a failing handler answers, and the log of it.
+// answer is the answer of a failing handler, and its log.
 func answer(t *testing.T, err error, r *http.Request) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	var log bytes.Buffer

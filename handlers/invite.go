@@ -77,5 +77,5 @@ func InvitationOf(list []iot.Invitation, id string) (*iot.Invitation, error) {
 			return &list[i], nil
 		}
 	}
-	return nil, iot.NewError(iot.NotFound, "There is no such invitation, or it is not open any more.")
+	return nil, iot.NewError(iot.NotFound, "There is no such invitation, or it is no longer open.")
 }

@@ -23,11 +23,11 @@ import (
 const MaxJSONBytes = 1 << 20
 
 // RequestIDHeader names a request in answers and logs. The server sets it on the
-// response; where it did not, JSON draws one for a failure.
+// response. If it is missing, JSON makes one for a failure.
 const RequestIDHeader = "X-Request-Id"
 
-// JSON turns a handler's error into the status and body of the JSON API. What
-// is not an iot.Error is logged and answered neutrally, with the request's id.
+// JSON turns a handler's error into the status and body of the JSON API. It logs errors
+// other than iot.Error, and answers them neutrally with the request's id.
 func JSON(f Func, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := f(w, r); err != nil {
@@ -36,18 +36,18 @@ func JSON(f Func, log *slog.Logger) http.Handler {
 	})
 }
 
-// ErrorBody is an error as JSON APIs answer it, inside {"error": …}.
+// ErrorBody is an error in JSON APIs, inside {"error": …}.
 type ErrorBody struct {
 	Code    iot.Code          `json:"code"`
 	Message string            `json:"message"`
 	Fields  map[string]string `json:"fields,omitempty"`
 }
 
-// ErrorOf returns what people may see of an error.
+// ErrorOf returns the part of an error that people can see.
 func ErrorOf(err error) ErrorBody {
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok || e.Code == iot.Internal {
-		return ErrorBody{Code: iot.Internal, Message: "Something went wrong in Thingpost itself. Try again, or ask the operator to look into " +
+		return ErrorBody{Code: iot.Internal, Message: "Thingpost has an internal error. Try again, or ask the operator to check " +
 			"its log."}
 	}
 	return ErrorBody{e.Code, e.Message, e.Fields}
@@ -70,11 +70,11 @@ func answerError(w http.ResponseWriter, r *http.Request, err error, log *slog.Lo
 		w.Header().Set("Accept-Encoding", AcceptedEncodings)
 	}
 	SetRetryAfter(w.Header(), body.Code)
-	_ = WriteJSON(w, status, map[string]ErrorBody{"error": body}) // texts alone: cannot fail
+	_ = WriteJSON(w, status, map[string]ErrorBody{"error": body}) // only strings: cannot fail
 }
 
-// NoMethod answers a method that a path does not take, and OPTIONS, which asks for
-// those that it takes: allowed, as in the header Allow.
+// NoMethod answers a method that a path does not accept, and OPTIONS, which asks for
+// those it accepts: allowed, as in the header Allow.
 func NoMethod(w http.ResponseWriter, r *http.Request, allowed string) error {
 	w.Header().Set("Allow", allowed)
 	if r.Method == http.MethodOptions {
@@ -82,7 +82,7 @@ func NoMethod(w http.ResponseWriter, r *http.Request, allowed string) error {
 		return nil
 	}
 	return WriteJSON(w, http.StatusMethodNotAllowed, map[string]ErrorBody{
-		"error": {Code: iot.Invalid, Message: "This path does not take " + r.Method + ". It takes " + allowed + "."}})
+		"error": {Code: iot.Invalid, Message: "This path does not accept " + r.Method + ". It accepts " + allowed + "."}})
 }
 
 func requestID(w http.ResponseWriter) string {
@@ -94,8 +94,7 @@ func requestID(w http.ResponseWriter) string {
 	return id
 }
 
-// WriteJSON answers a value. The error is one of encoding; nothing was answered
-// then.
+// WriteJSON answers a value. The error is one of encoding; there is no answer then.
 func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -108,30 +107,30 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// WriteJSONBytes answers JSON that is encoded already: a POST's, which no cache
-// keeps, or what every cache may keep.
+// WriteJSONBytes answers encoded JSON: of a POST, which no cache stores, or of
+// something that every cache can store.
 func WriteJSONBytes(w http.ResponseWriter, status int, body []byte) {
-	values := []string{"application/json", strconv.Itoa(len(body))} // one piece of memory for each accepted message
+	values := []string{"application/json", strconv.Itoa(len(body))} // one allocation for each accepted message
 	h := w.Header()
 	h["Content-Type"], h["Content-Length"] = values[0:1:1], values[1:2:2]
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone: nobody to tell
+	_, _ = w.Write(body) // the client is gone: nobody to notify
 }
 
-// firstRead is how much of a body must come before what was promised is believed.
+// firstRead is how much of a body must arrive before its announced length is trusted.
 const firstRead = 64 << 10
 
-// Share says for which project a request's body is, before it is read: projects share
-// the memory for what comes in.
+// Share sets the project of a request's body before it is read: projects share the
+// memory for incoming bodies.
 func Share(r *http.Request, p *iot.Project) {
 	if b, ok := r.Body.(interface{ Share(project int64) }); ok && p != nil {
 		b.Share(p.Key)
 	}
 }
 
-// ReadBody returns a request's body, unpacked if it is gzip, in a slice of its own,
-// which the caller may keep. Errors: too_large if that has more than limit bytes,
-// unsupported_media_type for another Content-Encoding, invalid.
+// ReadBody returns a request's body, unpacked if it is gzip, in a slice that the caller
+// owns. Errors: too_large if it exceeds limit bytes, unsupported_media_type for another
+// Content-Encoding, invalid.
 func ReadBody(r *http.Request, limit int64) ([]byte, error) {
 	packed, err := isPacked(r)
 	if err != nil {
@@ -159,7 +158,7 @@ func readPlain(r *http.Request, limit int64) ([]byte, error) {
 		case b == nil:
 			b = make([]byte, 0, size)
 		case len(b) == firstRead && size > firstRead:
-			b = append(make([]byte, 0, size), b...) // it does come, and memory was granted
+			b = append(make([]byte, 0, size), b...) // the body does arrive, and memory was granted
 		case len(b) == cap(b):
 			b = append(b, 0)[:len(b)]
 		}
@@ -175,10 +174,10 @@ func readPlain(r *http.Request, limit int64) ([]byte, error) {
 			return nil, tooLarge(limit)
 		}
 		if e, ok := errors.AsType[*iot.Error](err); ok {
-			return nil, e // there is no memory for it
+			return nil, e // no memory for it
 		}
 		if err != nil {
-			return nil, &iot.Error{Code: iot.Invalid, Message: "The body ended before all of it had come.", Err: err}
+			return nil, &iot.Error{Code: iot.Invalid, Message: "The body ended too early.", Err: err}
 		}
 	}
 	if cap(b) > len(b)+len(b)/4 {
@@ -191,7 +190,7 @@ func tooLarge(limit int64) error {
 	return iot.NewError(iot.TooLarge, fmt.Sprintf("The body has more than %d bytes.", limit))
 }
 
-// DecodeJSON reads a request's body of at most limit bytes into what into
+// DecodeJSON reads a request's body of at most limit bytes into the value that into
 // points to. See ParseJSON.
 func DecodeJSON(r *http.Request, into any, limit int64) error {
 	body, err := ReadBody(r, limit)
@@ -201,7 +200,7 @@ func DecodeJSON(r *http.Request, into any, limit int64) error {
 	return ParseJSON(body, into)
 }
 
-// DecodeOptionalJSON is DecodeJSON for a body that may be empty.
+// DecodeOptionalJSON is DecodeJSON for a body that can be empty.
 func DecodeOptionalJSON(r *http.Request, into any, limit int64) error {
 	body, err := ReadBody(r, limit)
 	if err != nil || len(bytes.TrimSpace(body)) == 0 {
@@ -210,10 +209,9 @@ func DecodeOptionalJSON(r *http.Request, into any, limit int64) error {
 	return ParseJSON(body, into)
 }
 
-// ParseJSON reads exactly one JSON value (see iot.ReadJSON) into what into points
-// to. It names at
-// once, as Invalid fields, every unknown, repeated or null name and every value
-// of a wrong type, inner ones by their path, such as "headers.0.name".
+// ParseJSON reads exactly one JSON value (see iot.ReadJSON) into the value that into
+// points to. Its error names, as Invalid fields, every unknown, repeated or null name
+// and every value of a wrong type, inner ones by their path, such as "headers.0.name".
 func ParseJSON(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return iot.NewError(iot.Invalid, "The body is empty. It must be a JSON object.")
@@ -240,10 +238,10 @@ func ParseJSON(body []byte, into any) error {
 type shape struct {
 	faults iot.Faults
 	count  int
-	whole  string // what is wrong with the value that has no name
+	whole  string // the fault of the value without a name
 }
 
-// maxFaults bounds an answer: a body could hold 100,000 unknown names.
+// maxFaults bounds an answer: a body can have 100,000 unknown names.
 const maxFaults = 20
 
 func (s *shape) add(path, message string) {
@@ -278,7 +276,7 @@ func (s *shape) check(path string, v gjson.Result, t reflect.Type) {
 		return
 	}
 	if v.Type == gjson.Null {
-		s.add(path, "must not be null; leave it out instead.")
+		s.add(path, "must not be null. Leave it out instead.")
 		return
 	}
 	switch t.Kind() {
@@ -331,9 +329,9 @@ func (s *shape) names(path string, v gjson.Result, typeOf func(string) (reflect.
 		t, ok := typeOf(key.Str)
 		switch {
 		case !ok:
-			s.add(at, "is not known here.")
+			s.add(at, "unknown field.")
 		case seen[key.Str]:
-			s.add(at, "must be given once.")
+			s.add(at, "must appear only once.")
 		default:
 			s.check(at, e, t)
 		}
@@ -342,8 +340,8 @@ func (s *shape) names(path string, v gjson.Result, typeOf func(string) (reflect.
 	})
 }
 
-// fieldTypes returns a struct's fields by their JSON names, with those of
-// embedded structs.
+// fieldTypes returns a struct's fields by their JSON names, including those of embedded
+// structs.
 func fieldTypes(t reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -365,7 +363,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// shorten keeps an unknown name from filling the answer.
+// shorten shortens an unknown name for an answer.
 func shorten(name string) string {
 	const most = 64
 	if len(name) <= most {
@@ -374,7 +372,7 @@ func shorten(name string) string {
 	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
-// reason returns the sentence of an error of one value.
+// reason returns the sentence of an error about one value.
 func reason(err error) string {
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok {

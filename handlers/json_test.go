@@ -117,7 +117,7 @@ func FuzzParseJSON(f *testing.F) {
 		if handlers.ParseJSON([]byte(body), &v) != nil {
 			return
 		}
-		// What is taken is also taken by a strict decoder, wholly.
+		// A strict decoder accepts everything that is accepted here.
 		d := json.NewDecoder(strings.NewReader(body))
 		d.DisallowUnknownFields()
 		var w sample

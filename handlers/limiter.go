@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// Limiter bounds how often something is done by each of many, named by a text such
-// as an address: at most burst times at once, then once in every. It keeps
-// maxLimited names, 24 bytes each, however long they are; when it is full it
-// forgets those that are limited least, so that nobody frees a name by using many
-// others. It is safe for concurrent use.
+// Limiter bounds how often each name, such as an address, does something: at most burst
+// times at once, then once in every. It keeps maxLimited names of any length, in 24
+// bytes each. When it is full it forgets the least limited ones, so that using many
+// names does not free a limited one. It is safe for concurrent use.
 type Limiter struct {
 	now   func() time.Time
 	every time.Duration
 	burst int
 
 	mu   sync.Mutex
-	free map[limited]time.Time // when the whole burst is there again
+	free map[limited]time.Time // when the whole burst is available again
 }
 
 // limited is the start of a name's SHA-256.
@@ -27,13 +26,13 @@ type limited [16]byte
 // maxLimited bounds the names that a Limiter keeps.
 const maxLimited = 10_000
 
-// NewLimiter returns a limit that nobody has used yet. burst is at least 1.
+// NewLimiter returns an unused limit. burst is at least 1.
 func NewLimiter(now func() time.Time, every time.Duration, burst int) *Limiter {
 	return &Limiter{now: now, every: every, burst: burst, free: map[limited]time.Time{}}
 }
 
-// Take counts once more for a name. It returns 0, or how long to wait until it
-// will count again: then nothing was counted.
+// Take counts once more for a name. It returns 0, or how long to wait until it will
+// count again; nothing was counted then.
 func (l *Limiter) Take(name string) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,7 +51,7 @@ func (l *Limiter) Take(name string) (wait time.Duration) {
 	return 0
 }
 
-// Return takes back what one Take has counted for a name.
+// Return undoes one Take for a name.
 func (l *Limiter) Return(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,14 +60,14 @@ func (l *Limiter) Return(name string) {
 	}
 }
 
-// Forget takes back all that was counted for a name.
+// Forget undoes all counts of a name.
 func (l *Limiter) Forget(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.free, nameOf(name))
 }
 
-// makeRoom drops the tenth that is limited least, and all that are not limited.
+// makeRoom drops the least limited tenth, and all names that are not limited.
 func (l *Limiter) makeRoom(now time.Time) {
 	least := make([]time.Time, 0, len(l.free))
 	for _, free := range l.free {

@@ -15,28 +15,27 @@ const (
 	MaxLimit     = 200
 )
 
-// Page says which part of a list is asked for.
+// Page is the requested part of a list.
 type Page struct {
 	Limit  int    // 1 to MaxLimit
-	Cursor string // the page before's List.Next; "" for the first page
+	Cursor string // List.Next of the page before; "" for the first page
 }
 
-// List is a page of a list as JSON APIs answer it.
+// List is a page of a list in JSON APIs.
 type List[T any] struct {
 	Items []T    `json:"items"`
-	Next  string `json:"next"` // cursor of the next page; "" if this is the last
-	// LookedBackTo is set where a rare filter stopped early: older items were not
-	// looked at yet, and Next goes on from there.
+	Next  string `json:"next"` // cursor of the next page; "" on the last page
+	// LookedBackTo is set if a rare filter stopped early: older items were not searched
+	// yet, and Next continues there.
 	LookedBackTo iot.Instant `json:"looked_back_to,omitempty"`
 }
 
-// Query returns the parameters of a request for a list. Invalid if one is not
-// among the names (limit and cursor always are), is given twice, or the page is
-// out of bounds.
+// Query returns the parameters of a request for a list. Invalid if one is not among the
+// names (limit and cursor always are), is repeated, or the page is out of bounds.
 func Query(r *http.Request, names ...string) (url.Values, Page, error) {
 	page := Page{Limit: DefaultLimit}
 	var f iot.Faults
-	values, err := parameters(r, &f, append([]string{"limit", "cursor"}, names...), "is not a parameter of this list.")
+	values, err := parameters(r, &f, append([]string{"limit", "cursor"}, names...), "unknown parameter.")
 	if err != nil {
 		return nil, page, err
 	}
@@ -48,11 +47,11 @@ func Query(r *http.Request, names ...string) (url.Values, Page, error) {
 	return values, page, f.Err()
 }
 
-// Parameters returns the parameters of a request that asks for no list. Invalid
-// if one is not among the names, or is given twice.
+// Parameters returns the parameters of a request other than for a list. Invalid if one
+// is not among the names, or is repeated.
 func Parameters(r *http.Request, names ...string) (url.Values, error) {
 	var f iot.Faults
-	values, err := parameters(r, &f, names, "is not a parameter of this path.")
+	values, err := parameters(r, &f, names, "unknown parameter.")
 	if err != nil {
 		return nil, err
 	}
@@ -66,19 +65,19 @@ func parameters(r *http.Request, f *iot.Faults, names []string, unknown string) 
 	}
 	for name, v := range values {
 		f.Check(slices.Contains(names, name), shorten(name), unknown)
-		f.Check(len(v) == 1, shorten(name), "must be given once; several values are separated by commas.")
+		f.Check(len(v) == 1, shorten(name), "must appear only once. Separate several values by commas.")
 	}
 	return values, nil
 }
 
-// BadCursor is the error for a cursor that no page has answered, or whose item
-// is gone.
+// BadCursor is the error for a cursor that no page has answered, or whose item no
+// longer exists.
 func BadCursor() error {
-	return iot.FieldError("cursor", "is not one that this list has answered. Begin again without it.")
+	return iot.FieldError("cursor", "unknown cursor. Start again without it.")
 }
 
-// ID returns the page's cursor as an id, zero for the first page; Invalid if it
-// is none.
+// ID returns the page's cursor as an id, zero for the first page; Invalid if it is not
+// an id.
 func (p Page) ID() (iot.ID, error) {
 	if p.Cursor == "" {
 		return iot.ID{}, nil
@@ -90,8 +89,7 @@ func (p Page) ID() (iot.ID, error) {
 	return id, nil
 }
 
-// Cut returns a page of a list that is known as a whole. id returns what names
-// an item in a cursor.
+// Cut returns a page of a complete list. id returns the name of an item in a cursor.
 func Cut[T any](all []T, p Page, id func(T) string) (List[T], error) {
 	start := 0
 	if p.Cursor != "" {
@@ -104,8 +102,8 @@ func Cut[T any](all []T, p Page, id func(T) string) (List[T], error) {
 	return First(all[start:], p.Limit, id), nil
 }
 
-// First returns a page of the items that begin with it: the first limit ones,
-// and a cursor if there are more.
+// First returns a page of the items: the first limit ones, and a cursor if there are
+// more.
 func First[T any](items []T, limit int, id func(T) string) List[T] {
 	if len(items) <= limit {
 		return List[T]{Items: append([]T{}, items...)}

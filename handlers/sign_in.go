@@ -18,49 +18,47 @@ import (
 	"thingpost/internal/iot"
 )
 
-// SignIns limits guesses of passwords, together for all doors that take one, so
-// that nobody finds a password and nobody keeps another out. It is safe for
-// concurrent use.
+// SignIns limits guesses of passwords, for all doors together, so that nobody finds a
+// password and nobody locks another person out. It is safe for concurrent use.
 //
-// A source is an address, a browser or a session. Each has tries of its own at each
-// account: who guesses uses up their own. What an account does not know shares a
-// ceiling of the account, so that many addresses are no way around it, and each
-// address one for all accounts. A browser and an address that signed in to the
-// account before, and a session of it, do not count there: they share another
-// ceiling, which only who knew the password can reach.
+// A source is an address, a browser or a session. Each source has its own tries at each
+// account: guessing uses up only these. The sources that an account does not know share
+// a ceiling of the account, so that many addresses do not avoid the limit. Each address
+// also has a ceiling for all accounts. A browser or address that signed in to the
+// account before, and a session of it, share a separate ceiling. Only sources that knew
+// the password can reach that one.
 type SignIns struct {
 	o         SignInOptions
 	sources   *Limiter // each source at each account
 	addresses *Limiter // each address at all accounts
-	strangers *Limiter // each account by what it does not know
-	friends   *Limiter // each account by what it knows
+	strangers *Limiter // each account, by unknown sources
+	friends   *Limiter // each account, by known sources
 }
 
 // SignInOptions of SignIns.
 type SignInOptions struct {
 	Now func() time.Time
-	// Key signs the cookies that browsers are known by, also after a restart. Empty: a
+	// Key signs the cookies that identify browsers, also after a restart. Empty: a
 	// random one.
 	Key iot.Secret
 	// KnowsAddress reports whether an address has signed in to the account of an email
-	// before; nil: none has.
+	// before. Nil: none has.
 	KnowsAddress func(ctx context.Context, email, address string) (bool, error)
-	Secure       bool // cookies are for HTTPS alone
+	Secure       bool // cookies only by HTTPS
 }
 
 const (
 	sourceEvery, sourceBurst     = 10 * time.Second, 10
 	addressEvery, addressBurst   = time.Second, 50
-	strangerEvery, strangerBurst = 5 * time.Second, 30 // more than a source has, or one would use it up
+	strangerEvery, strangerBurst = 5 * time.Second, 30 // more than a single source has
 	friendEvery, friendBurst     = 5 * time.Second, 100
 
-	// knownBrowserLife is how long a browser is known after its last sign-in; browsers
-	// keep no cookie for longer than 400 days.
+	// knownBrowserLife is how long a browser is known after its last sign-in. Browsers
+	// keep no cookie longer than 400 days.
 	knownBrowserLife = 365 * 24 * time.Hour
 )
 
-// NewSignIns returns limits that nobody has used yet. Doors that open to the same
-// passwords share one.
+// NewSignIns returns unused limits. Doors for the same passwords share one.
 func NewSignIns(o SignInOptions) *SignIns {
 	if o.Key == "" {
 		o.Key = iot.NewToken()
@@ -73,16 +71,16 @@ func NewSignIns(o SignInOptions) *SignIns {
 	}
 }
 
-// SignIn is a try that was counted.
+// SignIn is one counted try.
 type SignIn struct {
 	s                        *SignIns
 	account, source, address string
 	ceiling                  *Limiter
 }
 
-// Try counts a request's try at an account, named by its email. If there were too
-// many it sets Retry-After and returns a rate_limited error: nothing was counted,
-// and the password is not to be looked at.
+// Try counts a request's try at an account, named by its email. After too many it sets
+// Retry-After and returns a rate_limited error: nothing was counted, and the password
+// must not be checked.
 func (s *SignIns) Try(w http.ResponseWriter, r *http.Request, email string) (*SignIn, error) {
 	t := &SignIn{s: s, account: accountOf(email), ceiling: s.friends}
 	address := SenderOf(r)
@@ -95,7 +93,8 @@ func (s *SignIns) Try(w http.ResponseWriter, r *http.Request, email string) (*Si
 		if wait := s.addresses.Take(address); wait > 0 {
 			return nil, tooMany(w, wait, "from this address")
 		}
-		// A store that does not answer makes a stranger of an address, and keeps out nobody.
+		// If the store does not answer, the address counts as unknown; nobody is locked
+		// out.
 		if known, err := s.knowsAddress(r.Context(), email, address); err != nil || !known {
 			t.ceiling = s.strangers
 		}
@@ -113,8 +112,7 @@ func (s *SignIns) Try(w http.ResponseWriter, r *http.Request, email string) (*Si
 	return t, nil
 }
 
-// TryAddress counts a request that asks for as much as a try, by its address
-// alone.
+// TryAddress counts a request that costs as much as a try, by its address only.
 func (s *SignIns) TryAddress(w http.ResponseWriter, r *http.Request) error {
 	if wait := s.addresses.Take(SenderOf(r)); wait > 0 {
 		return tooMany(w, wait, "from this address")
@@ -122,14 +120,14 @@ func (s *SignIns) TryAddress(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Succeeded says that the password was right: the source's wrong ones are
-// forgotten, and this try counts nowhere.
+// Succeeded reports that the password was right: the source's wrong tries are
+// forgotten, and this try does not count.
 func (t *SignIn) Succeeded() {
 	t.s.sources.Forget(t.source)
 	t.leave(true)
 }
 
-// leave takes a try out of what sources share: of the account's ceiling if it was
+// leave removes a try from the shared ceilings: from the account's only if it was
 // counted there.
 func (t *SignIn) leave(counted bool) {
 	if t.address != "" {
@@ -152,12 +150,12 @@ func tooMany(w http.ResponseWriter, wait time.Duration, what string) error {
 	return iot.NewError(iot.RateLimited, "Too many tries to sign in "+what+". Wait "+seconds(wait)+" s, then try again.")
 }
 
-// seconds is a wait as Retry-After says it, rounded up.
+// seconds is a wait for Retry-After, rounded up.
 func seconds(wait time.Duration) string {
 	return strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 }
 
-// Remember lets the browser be known at its next sign-ins to the account.
+// Remember makes the browser known at its next sign-ins to the account.
 func (s *SignIns) Remember(w http.ResponseWriter, email string) {
 	account := accountOf(email)
 	mark := make([]byte, browserID+8, browserID+8+sha256.Size)
@@ -190,13 +188,13 @@ func (s *SignIns) browser(r *http.Request, account string) (id string, ok bool) 
 
 func (s *SignIns) sum(account string, mark []byte) []byte {
 	h := hmac.New(sha256.New, []byte(s.o.Key.Reveal()))
-	_, _ = h.Write(mark) // a hash takes all
+	_, _ = h.Write(mark) // a hash accepts everything
 	_, _ = h.Write([]byte(account))
 	return h.Sum(nil)
 }
 
-// cookieName has a part of the account's name in it, so that several people who
-// share a browser are all known. It is bound to the very host where that is possible.
+// cookieName contains a part of the account's name, so that several people who share a
+// browser are all known. The cookie is bound to the exact host if possible.
 func (s *SignIns) cookieName(account string) string {
 	sum := sha256.Sum256([]byte(account))
 	name := "thingpost-known-" + hex.EncodeToString(sum[:6])
@@ -206,8 +204,8 @@ func (s *SignIns) cookieName(account string) string {
 	return name
 }
 
-// SenderOf returns the address that tries are counted by: an IPv6 host has a
-// whole /64.
+// SenderOf returns the address by which tries are counted. An IPv6 host has a whole
+// /64.
 func SenderOf(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -225,9 +223,9 @@ func SenderOf(r *http.Request) string {
 	return a.String()
 }
 
-// SameEmail reports whether two emails are one account's.
+// SameEmail reports whether two emails belong to one account.
 func SameEmail(a, b string) bool { return accountOf(a) == accountOf(b) }
 
-// accountOf returns the name that an account's tries are counted by. SQLite
-// compares emails in ASCII without case.
+// accountOf returns the name by which an account's tries are counted. SQLite compares
+// emails in ASCII without case.
 func accountOf(email string) string { return strings.ToLower(email) }

@@ -28,7 +28,7 @@ func newGuard(t *testing.T) *guard {
 	return g
 }
 
-// restarted has forgotten all that was counted.
+// restarted has forgotten all counts.
 func (g *guard) restarted() *SignIns {
 	return NewSignIns(SignInOptions{Now: func() time.Time { return g.now }, Key: "a key",
 		KnowsAddress: func(_ context.Context, email, address string) (bool, error) {
@@ -36,8 +36,8 @@ func (g *guard) restarted() *SignIns {
 		}})
 }
 
-// guess tries a password from an address, with cookies and perhaps signed in, and
-// returns how long to wait, 0 if it was looked at.
+// guess tries a password from an address, with cookies and perhaps signed in. It
+// returns how long to wait; 0 if the password was checked.
 func (g *guard) guess(address, email string, right bool, set ...func(*http.Request)) (wait time.Duration) {
 	g.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
@@ -109,7 +109,7 @@ func TestNobodyLocksAnotherOut(t *testing.T) {
 	}
 }
 
-// signedIn is a request of somebody's session.
+// signedIn is a request of a person's session.
 func signedIn(email string) func(*http.Request) {
 	return func(r *http.Request) { *r = *r.WithContext(WithAccount(r.Context(), &iot.Account{Email: email})) }
 }
@@ -144,7 +144,7 @@ func TestManyAddressesShareACeiling(t *testing.T) {
 	}
 }
 
-// TestWhatIsKnownIsBounded: somebody who once had the password has many browsers.
+// TestWhatIsKnownIsBounded has a person who once had the password use many browsers.
 func TestWhatIsKnownIsBounded(t *testing.T) {
 	g := newGuard(t)
 	guesses := 0
@@ -233,7 +233,7 @@ func TestOneAddressCannotTryManyAccounts(t *testing.T) {
 
 func TestLimitersAreBounded(t *testing.T) {
 	g := newGuard(t)
-	for range 2 * sourceBurst { // what is limited most stays, whatever others do
+	for range 2 * sourceBurst { // the most limited stays, whatever others do
 		g.guess("192.0.2.66", "ada@example.org", false)
 	}
 	for i := range 3 * maxLimited {
@@ -273,7 +273,7 @@ func TestLimiter(t *testing.T) {
 	if l.Take("b") != 0 {
 		t.Error("one name's use counts for another")
 	}
-	now = now.Add(time.Hour) // no more than the burst gathers
+	now = now.Add(time.Hour) // at most the burst accumulates
 	take(0)
 	take(0)
 	take(0)
@@ -293,7 +293,7 @@ func TestSenderOfAnAddress(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = remote
-		r.Header.Set("X-Forwarded-For", "203.0.113.9") // whoever sends it chooses it
+		r.Header.Set("X-Forwarded-For", "203.0.113.9") // the sender chooses it
 		if got := SenderOf(r); got != want {
 			t.Errorf("%s is %s, want %s", remote, got, want)
 		}

@@ -9,13 +9,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// healthz says that the process is alive, and nothing of what it depends on.
+// healthz answers that the process is alive, independent of anything it uses.
 func healthz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// readyz says whether messages are accepted: the store can be written, and the
+// readyz answers whether messages are accepted: the store can be written, and the
 // server is not stopping.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -31,7 +31,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-// nothingHere answers for paths that belong to programs.
+// nothingHere answers unknown paths that belong to programs.
 func nothingHere(w http.ResponseWriter, _ *http.Request) {
 	writeError(w, iot.NewError(iot.NotFound, "There is nothing at this address."), http.StatusNotFound)
 }
@@ -43,6 +43,6 @@ func writeError(w http.ResponseWriter, e *iot.Error, status int) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	// A reader who went away is no one's concern.
+	// A reader that is gone does not matter.
 	_ = json.NewEncoder(w).Encode(v)
 }

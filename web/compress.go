@@ -8,10 +8,10 @@ import (
 	"thingpost/static"
 )
 
-// compress sends the dashboard's HTML in gzip to who accepts that, and leaves the
-// rest as it is: exports and live events go out as they come. No page holds a
-// lasting secret beside words that another site could choose; a secret is shown
-// once, to the person who asked for it.
+// compress sends the dashboard's HTML in gzip to clients that accept it. Other answers,
+// such as exports and live events, stay unchanged. No page has a lasting secret beside
+// text that another site could choose: a secret is shown once, to the person who asked
+// for it.
 func compress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead || !static.AcceptsGzip(r.Header.Get("Accept-Encoding")) {
@@ -24,11 +24,11 @@ func compress(next http.Handler) http.Handler {
 	})
 }
 
-// compressor compresses what turns out to be HTML.
+// compressor compresses answers that are HTML.
 type compressor struct {
 	http.ResponseWriter
 	begun bool
-	gzip  *gzip.Writer // nil where nothing is compressed
+	gzip  *gzip.Writer // nil if nothing is compressed
 }
 
 func (c *compressor) WriteHeader(status int) {
@@ -57,7 +57,7 @@ func (c *compressor) Write(b []byte) (int, error) {
 	return c.ResponseWriter.Write(b)
 }
 
-// close writes what is held back; a reader who has gone is no one's concern.
+// close writes buffered bytes. A reader that is gone does not matter.
 func (c *compressor) close() {
 	if c.gzip != nil {
 		_ = c.gzip.Close()

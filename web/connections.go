@@ -8,20 +8,20 @@ import (
 	"sync"
 )
 
-// DefaultConnections is how many connections a listener has at once, unless
-// Options.MaxConnections says otherwise.
+// DefaultConnections is the default of Options.MaxConnections: open connections of a
+// listener.
 const DefaultConnections = 8192
 
-// connections bounds how many connections are open. Beyond the bound the one that
-// has been silent, or slow to say what it wants, for the longest time makes room
-// for a new one: whoever opens many and sends nothing takes them from nobody but
-// themselves. It is safe for concurrent use.
+// connections bounds the open connections. Beyond the bound, the connection that has
+// waited longest for a request, or for the rest of its head, is closed for a new one. A
+// client that opens many and sends nothing loses only its own. It is safe for
+// concurrent use.
 type connections struct {
 	most int
 
 	mu      sync.Mutex
 	open    map[net.Conn]*list.Element // nil while a request is answered
-	waiting *list.List                 // of net.Conn, the longest first
+	waiting *list.List                 // of net.Conn, the longest waiting first
 }
 
 func newConnections(most int) *connections {
@@ -35,13 +35,13 @@ func newConnections(most int) *connections {
 func (c *connections) hear(conn net.Conn, state http.ConnState) {
 	if victim := c.note(conn, state); victim != nil {
 		if t, ok := victim.(*tls.Conn); ok {
-			victim = t.NetConn() // no farewell, which could take its time
+			victim = t.NetConn() // no closing message, which could block
 		}
 		_ = victim.Close()
 	}
 }
 
-// note keeps the connection's state, and returns the connection that is to go.
+// note records the connection's state, and returns the connection to close.
 func (c *connections) note(conn net.Conn, state http.ConnState) (victim net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,7 +62,7 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (victim net.Conn
 		return nil
 	}
 	first, ok := c.waiting.Remove(c.waiting.Front()).(net.Conn)
-	if ok { // nothing else is in it
+	if ok { // it has only these
 		delete(c.open, first)
 	}
 	return first

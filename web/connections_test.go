@@ -12,8 +12,8 @@ import (
 	"thingpost/web"
 )
 
-// TestSilentConnectionsMakeRoom opens many more connections than there may be: those
-// that say nothing go, the longest silent first, and one that is being answered stays.
+// TestSilentConnectionsMakeRoom opens many more connections than allowed: silent ones
+// are closed, the longest silent first, and one that is being answered stays.
 func TestSilentConnectionsMakeRoom(t *testing.T) {
 	const most, silent = 10, 100
 	entered, leave := make(chan struct{}), make(chan struct{})

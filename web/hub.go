@@ -6,15 +6,15 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Bounds of a hub: the open pages of all projects together, and the events that
-// wait for one page.
+// Bounds of a hub: the open pages of all projects together, and the pending events of
+// one page.
 const (
 	maxSubscribers = 1000
 	eventsWaiting  = 64
 )
 
-// Hub hands on what a commit has changed to the pages that are open. It is safe
-// for concurrent use, and implements handlers.Hub.
+// Hub sends the changes of commits to open pages. It is safe for concurrent use, and
+// implements handlers.Hub.
 type Hub struct {
 	mu       sync.RWMutex
 	projects map[int64]map[*subscriber]struct{}
@@ -27,8 +27,8 @@ type subscriber struct{ events chan iot.EventName }
 // NewHub returns a hub without subscribers.
 func NewHub() *Hub { return &Hub{projects: map[int64]map[*subscriber]struct{}{}} }
 
-// Publish hands on the events of a commit. It never waits: a subscriber that
-// has no room left is dropped, and its channel closed.
+// Publish sends the events of a commit. It never waits: a subscriber without room is
+// dropped, and its channel closed.
 func (h *Hub) Publish(c iot.Commit) {
 	if len(c.Events) == 0 {
 		return
@@ -53,10 +53,10 @@ func (h *Hub) Publish(c iot.Commit) {
 	}
 }
 
-// Subscribe returns the names of what changes in a project from now on, and a
-// function that ends it, which must be called. The channel is closed when its
-// reader falls 64 events behind, when the hub is closed, or at once if a
-// thousand pages are open already.
+// Subscribe returns the names of changes in a project from now on, and a function that
+// ends the subscription, which must be called. The channel is closed when its reader
+// falls 64 events behind, when the hub is closed, or at once if a thousand pages are
+// open already.
 func (h *Hub) Subscribe(projectID int64) (events <-chan iot.EventName, stop func()) {
 	s := &subscriber{events: make(chan iot.EventName, eventsWaiting)}
 	h.mu.Lock()
@@ -89,7 +89,7 @@ func (h *Hub) drop(projectID int64, s *subscriber) {
 	close(s.events)
 }
 
-// Close ends all subscriptions; there are none after it.
+// Close ends all subscriptions. No new ones are possible.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -103,7 +103,7 @@ func (h *Hub) Close() {
 	h.count = 0
 }
 
-// Subscribers returns how many pages are listening.
+// Subscribers returns how many pages are subscribed.
 func (h *Hub) Subscribers() int {
 	h.mu.RLock()
 	defer h.mu.RUnlock()

@@ -31,7 +31,7 @@ func (b *logBuffer) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// change is a commit that has changed something of project 1.
+// change is a commit that changed something in project 1.
 func change(name iot.EventName) iot.Commit {
 	return iot.Commit{Events: []iot.Event{{ProjectID: 1, Name: name}}}
 }
@@ -64,7 +64,7 @@ func TestHubDropsASlowReaderAndKeepsTheOthers(t *testing.T) {
 	quick, stopQuick := h.Subscribe(1)
 	defer stopQuick()
 	heard := 0
-	for range 1000 { // never waits, or the test would hang
+	for range 1000 { // must not wait, or the test would hang
 		h.Publish(change(iot.MessagesChanged))
 		if _, open := <-quick; open {
 			heard++

@@ -11,45 +11,44 @@ import (
 	"thingpost/internal/iot"
 )
 
-// intakeWait is how long a request waits for memory for its body, before it is told
-// to come again.
+// intakeWait is how long a request waits for memory for its body before it is refused
+// with Retry-After.
 const intakeWait = time.Second
 
-// bodyStep is what a body of unknown length takes at a time.
+// bodyStep is how much a body of unknown length reserves at a time.
 const bodyStep = 64 << 10
 
-// intake is a request's body that takes memory from the budget before it is read,
-// for as long as the request is in work: twice its length, since what is made of it
-// takes some too. Who sends is known by the address until a handler says which
-// project it is for.
+// intake is a request's body that reserves memory from the budget before it is read,
+// until the request ends. It reserves twice its length, since its results take some
+// too. The sender is identified by the address until a handler sets the project.
 type intake struct {
 	io.ReadCloser
 	w     http.ResponseWriter
 	r     *http.Request
 	part  *budget.Part
-	of    int64 // whose share it takes; 0: not known yet
+	of    int64 // the holder of its share; 0: unknown yet
 	taken int64
 	read  int64
-	grown int64 // bytes that were unpacked of it
-	room  int64 // bytes that there is memory for to unpack
+	grown int64 // unpacked bytes
+	room  int64 // reserved bytes for unpacking
 }
 
-// admit makes a request's body one that takes memory. Its give must be called when
-// the request has ended.
+// admit makes a request's body one that reserves memory. Call its give when the request
+// has ended.
 func admit(w http.ResponseWriter, r *http.Request, part *budget.Part) *intake {
 	b := &intake{ReadCloser: r.Body, w: w, r: r, part: part}
 	r.Body = b
 	return b
 }
 
-// Share says for which project the body is; see handlers.Share.
+// Share sets the project of the body; see handlers.Share.
 func (b *intake) Share(project int64) {
 	if b.taken == 0 {
 		b.of = project
 	}
 }
 
-// Read implements io.Reader. Its error is an iot.Error where there is no memory.
+// Read implements io.Reader. Its error is an iot.Error if there is no memory.
 func (b *intake) Read(p []byte) (int, error) {
 	switch {
 	case b.taken == 0 && b.r.ContentLength > 0:
@@ -66,8 +65,8 @@ func (b *intake) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Grow takes memory for n bytes more that were unpacked of the body. Its error is an
-// iot.Error where there is none.
+// Grow reserves memory for n more unpacked bytes. Its error is an iot.Error if there is
+// none.
 func (b *intake) Grow(n int64) error {
 	for b.grown += n; b.grown > b.room; b.room += bodyStep {
 		if err := b.take(bodyStep); err != nil {
@@ -85,7 +84,7 @@ func (b *intake) take(length int64) error {
 		if err != nil {
 			host = b.r.RemoteAddr
 		}
-		b.of = -1 - int64(maphash.String(addressSeed, host)>>2) // no project's key
+		b.of = -1 - int64(maphash.String(addressSeed, host)>>2) // not a project's key
 	}
 	n, why := b.part.Wait(b.r.Context(), b.of, 2*length, intakeWait)
 	if why == budget.Granted {

@@ -62,7 +62,7 @@ func TestABodyWaitsForMemory(t *testing.T) {
 	refused("full, chunked", post(250, true), http.StatusServiceUnavailable, "Too many messages are being stored at once")
 }
 
-// What is unpacked takes memory as it comes, whatever its length was on the way.
+// Unpacked bytes take memory as they arrive, whatever the packed length was.
 func TestAPackedBodyTakesMemory(t *testing.T) {
 	const size = 200_000
 	part := budget.NewPart("intake", 1<<20)

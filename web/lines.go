@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// Lines returns a handler for what libraries say that know nothing of levels,
-// net/http before all. An entry, however many lines it has, becomes one record: a
-// panic that net/http has caught and a listener that fails are errors; whatever else
-// a peer has done wrong is worth a look at level debug alone, since strangers can
-// cause any number of them.
+// Lines returns a handler for logs of libraries without levels, mainly net/http. An
+// entry of any number of lines becomes one record. A panic that net/http caught and a
+// failing listener are errors. Other faults of peers are at level debug only, since
+// strangers can cause any number of them.
 func Lines(h slog.Handler) slog.Handler { return lines{h} }
 
 type lines struct{ slog.Handler }
 
-// Enabled implements slog.Handler: the level is known when the line is.
+// Enabled implements slog.Handler. The level depends on the line.
 func (lines) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.

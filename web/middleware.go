@@ -16,8 +16,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Bounds of a request's body. They are above what handlers allow, which say
-// more kindly what is too much.
+// Bounds of a request's body. They are above those of handlers, which have better error
+// messages.
 const (
 	maxAPIBody  = 16 << 20
 	maxFormBody = 4 << 20 // a message of 1 MiB, encoded as a form
@@ -25,15 +25,15 @@ const (
 	maxInspectedBody = 4 << 20 // more than any delivery has
 )
 
-// bodyTimeout bounds how long a request's body may take to arrive if it is not
-// a small one, which requestTimeout bounds.
+// bodyTimeout bounds how long a large request's body can take to arrive. Small ones
+// have requestTimeout.
 const (
 	bodyTimeout = 5 * time.Minute
 	smallBody   = 64 << 10
 )
 
-// answerHeaders are values of headers in the form in which net/http keeps them,
-// made once: a device's message should not pay for them.
+// answerHeaders are values of headers in net/http's form, made once: a device's message
+// should not pay for them.
 type answerHeaders struct{ pageCSP, frames, unkept, opener, secretive, permissions, nosniff, referrer, hsts []string }
 
 func newAnswerHeaders() answerHeaders {
@@ -51,8 +51,8 @@ func newAnswerHeaders() answerHeaders {
 	}
 }
 
-// outer is what every request passes: its id, the headers that all answers
-// have, recovery from a panic, and a line in the log at level debug.
+// outer is what every request passes: its id, the headers of all answers, recovery from
+// panics, and a log line at level debug.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(s.o.Proxies) > 0 {
@@ -62,9 +62,9 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		h[handlers.RequestIDHeader] = []string{s.requestID()}
 		setReadDeadline(w, r)
 		if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
-			// net/http reads the chunks and drops a Content-Length beside them, and in
-			// HTTP/1.0 it drops the chunks. To a proxy in front that saw it otherwise, what
-			// follows is a part of the body, so that nothing may follow (RFC 9112, 6.3).
+			// net/http reads the chunks and drops a Content-Length beside them; in
+			// HTTP/1.0 it drops the chunks. A proxy in front may see what follows as
+			// part of the body. So nothing can follow (RFC 9112, 6.3).
 			h["Connection"] = []string{"close"}
 		}
 		h["X-Content-Type-Options"] = s.headers.nosniff
@@ -84,12 +84,12 @@ func (s *Server) outer(next http.Handler) http.Handler {
 	})
 }
 
-// requestID counts requests behind a prefix that differs with each start.
+// requestID counts requests after a prefix that differs with each start.
 func (s *Server) requestID() string {
 	return s.idPrefix + strconv.FormatUint(s.requests.Add(1), 36)
 }
 
-// recovered answers 500 where a handler has panicked and not yet answered.
+// recovered answers 500 if a handler panicked before it answered.
 func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 	v := recover()
 	if v == nil {
@@ -121,8 +121,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	writeError(w, iot.NewError(e.Code, e.Message), handlers.StatusOf(err))
 }
 
-// loggedPath leaves out what in a path is a secret by itself: the link to an
-// embedded log, and the address of an inspector.
+// loggedPath leaves out secrets of a path: the link to an embedded log, and the address
+// of an inspector.
 func loggedPath(path string) string {
 	for _, prefix := range []string{"/embed/", "/inspect/"} {
 		if rest, ok := strings.CutPrefix(path, prefix); ok {
@@ -136,11 +136,11 @@ func loggedPath(path string) string {
 	return path
 }
 
-// logRequest leaves out the query: a set-up link's token is in one.
+// logRequest leaves out the query: a set-up link has its token there.
 func (s *Server) logRequest(rec *recorder, r *http.Request, start time.Time) {
 	status := rec.status
 	if status == 0 {
-		status = http.StatusOK // what net/http answers for a handler that wrote nothing
+		status = http.StatusOK // net/http's default for a handler that wrote nothing
 	}
 	s.o.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", rec.Header().Get(handlers.RequestIDHeader)),
 		slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)), slog.Int("status", status),
@@ -148,7 +148,7 @@ func (s *Server) logRequest(rec *recorder, r *http.Request, start time.Time) {
 		slog.Int64("duration_ms", s.o.Now().Sub(start).Milliseconds()), slog.String("remote", r.RemoteAddr))
 }
 
-// recorder remembers what was answered.
+// recorder remembers the answer's status and size.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -174,8 +174,8 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController flush and set deadlines.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// limitBody bounds the size of a request's body. One whose length is known to be
-// below needs no reader of its own.
+// limitBody bounds the size of a request's body. A body with a smaller known length
+// needs no reader of its own.
 func limitBody(w http.ResponseWriter, r *http.Request, size int64) {
 	if r.ContentLength >= 0 && r.ContentLength <= size {
 		return
@@ -187,10 +187,10 @@ func limitBody(w http.ResponseWriter, r *http.Request, size int64) {
 	r.Body = http.MaxBytesReader(w, r.Body, size)
 }
 
-// setReadDeadline gives a large body its time, and lets the answer to a request
-// without one (live events, an export) take as long as it likes. What most requests
-// of devices are, a small body, keeps the connection's requestTimeout: to set a
-// deadline costs as much as to decode the message.
+// setReadDeadline sets the deadline of a large body, and removes it for a request
+// without a body (live events, an export). A small body, as most requests of devices
+// have, keeps the connection's requestTimeout: setting a deadline costs as much as
+// decoding the message.
 func setReadDeadline(w http.ResponseWriter, r *http.Request) {
 	var at time.Time
 	switch {
@@ -198,18 +198,18 @@ func setReadDeadline(w http.ResponseWriter, r *http.Request) {
 	case r.ContentLength > 0 && r.ContentLength <= smallBody:
 		return
 	default:
-		at = time.Now().Add(bodyTimeout) //nolint:forbidigo // the connection's deadline is in the system's time
+		at = time.Now().Add(bodyTimeout) //nolint:forbidigo // connections use the system's clock
 	}
-	// Where it cannot be set (a test's recorder), there is nobody to wait for.
+	// A test's recorder has no deadline, and no client to wait for.
 	_ = http.NewResponseController(w).SetReadDeadline(at)
 }
 
-// newCrossOrigin refuses changes that come from another site's pages. The
-// public URL is ours too, where a proxy in front changes the Host header.
+// newCrossOrigin refuses changes sent from other sites' pages. The public URL is ours
+// too: a proxy in front may change the Host header.
 func (s *Server) newCrossOrigin() *http.CrossOriginProtection {
 	p := http.NewCrossOriginProtection()
 	if s.o.PublicURL != "" {
-		// An address that is no origin is told where options are checked.
+		// Invalid addresses are reported when options are checked.
 		_ = p.AddTrustedOrigin(s.o.PublicURL)
 	}
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -219,7 +219,7 @@ func (s *Server) newCrossOrigin() *http.CrossOriginProtection {
 	return p
 }
 
-// withAccount puts who is signed in into the context.
+// withAccount puts the account that is signed in into the context.
 func (s *Server) withAccount(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.o.Sessions == nil {
@@ -230,7 +230,7 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 		if err != nil {
 			level := slog.LevelError
 			if r.Context().Err() != nil {
-				level = slog.LevelDebug // whoever asked has gone
+				level = slog.LevelDebug // the client is gone
 			}
 			s.o.Log.LogAttrs(r.Context(), level, "read session", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 				slog.Any("error", err))
@@ -244,7 +244,7 @@ func (s *Server) withAccount(next http.Handler) http.Handler {
 	})
 }
 
-// bearer lets those pass who have the token.
+// bearer allows requests that have the token.
 func bearer(token iot.Secret, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -258,14 +258,14 @@ func bearer(token iot.Secret, next http.Handler) http.Handler {
 	})
 }
 
-// readyFor is how long a check of the store holds, so that asking often costs
-// nothing, and readyTimeout how long it may take.
+// readyFor is how long a check of the store is valid, so that frequent checks cost
+// nothing. readyTimeout is how long a check can take.
 const (
 	readyFor     = 5 * time.Second
 	readyTimeout = 5 * time.Second
 )
 
-// notReady says why the server takes no messages, or nil.
+// notReady returns why the server accepts no messages, or nil.
 func (s *Server) notReady(ctx context.Context) error {
 	if s.stopping.Load() {
 		return iot.NewError(iot.Unavailable, "Thingpost is stopping.")
@@ -283,6 +283,5 @@ func (s *Server) notReady(ctx context.Context) error {
 	return s.readyErr
 }
 
-// Accepting reports whether messages can be stored; what it knows is at most five
-// seconds old.
+// Accepting reports whether messages can be stored, as of at most five seconds ago.
 func (s *Server) Accepting(ctx context.Context) bool { return s.notReady(ctx) == nil }

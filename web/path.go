@@ -7,18 +7,17 @@ import (
 	"strings"
 )
 
-// isUntidy reports whether a path may have what tidied takes out.
+// isUntidy reports whether a path can have parts that tidied removes.
 func isUntidy(p string) bool {
 	return strings.Contains(p, "//") || strings.Contains(p, "/.") || len(p) > 1 && p[len(p)-1] == '/'
 }
 
-// tidied returns a request to a program with its path's empty segments, those that
-// are "." and a slash at its end taken out, escaped or not: clients put addresses
-// together so, and a redirect would cost a POST its body. A request to anything else
-// comes back as it is.
+// tidied returns a request to a program with a normalized path: without empty segments,
+// "." segments and a trailing slash, escaped or not. Some clients build addresses this
+// way, and a redirect would lose a POST's body. It returns other requests unchanged.
 //
-// It is false for a program's path with "..", from it or to it. To follow it would
-// lead past a proxy that lets some paths through and knows them by their beginning.
+// It returns false for a program's path with "..", before or after. Following it could
+// bypass a proxy that allows paths by prefix.
 func (m *siteMap) tidied(r *http.Request) (_ *http.Request, ok bool) {
 	var names, escaped []string
 	up := false

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// behindProxies puts the address of who sent a request into its RemoteAddr, where
-// the operator's own proxies have passed it on: the last one in X-Forwarded-For that
-// is not a proxy's. What stands before that, anybody could have written. A request
-// from elsewhere stays as it is.
+// behindProxies sets a request's RemoteAddr to its sender if it came through the
+// operator's own proxies: the last address in X-Forwarded-For that is not a proxy's.
+// Anybody can write the addresses before that. Other requests stay unchanged.
 func behindProxies(proxies []netip.Prefix, r *http.Request) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil || !isIn(proxies, peer.Addr()) {
@@ -31,8 +30,7 @@ func behindProxies(proxies []netip.Prefix, r *http.Request) {
 	r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
 }
 
-// hopAddr reads an address of X-Forwarded-For, which some proxies write with a
-// port.
+// hopAddr reads an address of X-Forwarded-For. Some proxies add a port.
 func hopAddr(text string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return a, true

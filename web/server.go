@@ -21,31 +21,32 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Options of a server. A handler that is nil answers 404.
+// Options of a server. A nil handler answers 404.
 type Options struct {
 	API       http.Handler // below /api/v1
 	TTS       http.Handler // The Things Stack's dialect: below /api/v3 and /v3/api
 	Mainflux  http.Handler // Mainflux's dialect: every path that begins with one of its names
 	Inlets    http.Handler // messages of other systems: below /in
-	Dashboard http.Handler // pages: all that is neither a file nor a program's
+	Dashboard http.Handler // pages: every path that is not a file's or a program's
 	// Failure shows people an error that kept a request from the dashboard; nil answers in JSON.
 	Failure   func(w http.ResponseWriter, r *http.Request, err error)
 	Static    http.Handler // below /static
-	Inspector http.Handler // below /inspect: requests from anywhere, kept and shown
-	// Metrics answers /metrics to those who have the token; without a token it is
-	// not there.
+	Inspector http.Handler // below /inspect: stores and shows requests from anywhere
+	// Metrics answers /metrics for clients with the token. Without a token there is no
+	// /metrics.
 	Metrics      http.Handler
 	MetricsToken iot.Secret
-	// Sessions put who is signed in into the dashboard's contexts.
+	// Sessions put the account that is signed in into the dashboard's contexts.
 	Sessions *Sessions
 	// Hub is closed when the server stops, so that live events end.
 	Hub *Hub
 	// Ready returns why messages cannot be stored, or nil.
 	Ready func(context.Context) error
-	// PublicURL is the address that browsers use, if it is not the one they reach.
+	// PublicURL is the address that browsers use, if it differs from the one they
+	// reach.
 	PublicURL string
-	// Proxies are the networks of the operator's own proxies, whose X-Forwarded-For
-	// is believed. For all other requests the connection's address counts.
+	// Proxies are the networks of the operator's own proxies, whose X-Forwarded-For is
+	// trusted. All other requests have the connection's address.
 	Proxies []netip.Prefix
 	// MaxConnections bounds the open connections of a listener; 0 is DefaultConnections.
 	MaxConnections int
@@ -89,8 +90,8 @@ func New(o Options) *Server {
 // Handler returns the whole site.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Bounds of a connection. requestTimeout is for a request's head and body
-// together; see setReadDeadline for those that get more.
+// Bounds of a connection. requestTimeout is for a request's head and body together;
+// setReadDeadline has the exceptions.
 const (
 	headTimeout    = 20 * time.Second
 	requestTimeout = time.Minute
@@ -99,14 +100,14 @@ const (
 	stopTimeout    = 10 * time.Second
 )
 
-// Serve answers on a listener, with TLS if there is a configuration for it,
-// until ctx ends. Then it takes no new requests, ends live events, gives the
-// others ten seconds to finish, and returns nil.
+// Serve answers on a listener until ctx ends, with TLS if conf is not nil. Then it
+// accepts no new requests, ends live events, gives the others ten seconds to finish,
+// and returns nil.
 func (s *Server) Serve(ctx context.Context, l net.Listener, conf *tls.Config) error {
 	return s.serve(ctx, l, conf, s.handler)
 }
 
-// ServeMetrics answers /metrics alone, without a token, on a listener of its own.
+// ServeMetrics answers only /metrics, without a token, on a listener of its own.
 func (s *Server) ServeMetrics(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", orNothing(s.o.Metrics))

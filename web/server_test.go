@@ -258,8 +258,8 @@ func TestAccessLogLeavesOutTheQuery(t *testing.T) {
 	}
 }
 
-// TestPanicsTellNoSecret lets handlers panic with secrets at hand: in the request, in
-// their values, and in the link that leads there.
+// TestPanicsTellNoSecret has handlers panic with secrets at hand: in the request, in
+// their values, and in the link to them.
 func TestPanicsTellNoSecret(t *testing.T) {
 	var log logBuffer
 	hooks := []*iot.Webhook{{Headers: []iot.Header{{Name: "X-Key", Value: "very-secret", Secret: true}}, DownlinkKey: "very-secret"}}
@@ -281,7 +281,7 @@ func TestPanicsTellNoSecret(t *testing.T) {
 	if text := log.String(); strings.Count(text, "handler panicked") != len(paths) || strings.Contains(text, "very-secret") {
 		t.Errorf("the log holds the secret, or not the panics: %s", text)
 	}
-	t.Attr("figure", fmt.Sprintf("%d panics with secrets at hand, none told", len(paths)))
+	t.Attr("figure", fmt.Sprintf("%d panics with secrets at hand, none shown", len(paths)))
 }
 
 // BenchmarkWayToTheAPI is what the server itself costs a device's message.

@@ -16,23 +16,22 @@ import (
 	"thingpost/internal/iot"
 )
 
-// A session ends two weeks after its last use. It is written again at most once
-// a day: a page must not cost a write.
+// A session ends two weeks after its last use. It is written at most once a day: a page
+// must not cost a write.
 const (
 	sessionLifetime = 14 * 24 * time.Hour
 	sessionRenew    = sessionLifetime - 24*time.Hour
 )
 
-// accountValue is where a session keeps the account's key.
+// accountValue is the name of the account's key in a session.
 const accountValue = "account"
 
-// Sessions signs people in and out. The browser holds a random id, the store its
-// hash: who reads the database cannot sign in with what is there, and a session
-// that was ended is gone. It implements handlers.Sessions and sessions.Store,
-// and is safe for concurrent use.
+// Sessions signs people in and out. The browser has a random id, the store its hash:
+// the database's content does not allow a sign-in, and an ended session is gone. It
+// implements handlers.Sessions and sessions.Store, and is safe for concurrent use.
 //
-// While the disk takes no writes a sign-in is kept in memory, until a restart: who
-// wants to see what is wrong must get in.
+// While the disk cannot be written, sign-ins are kept in memory until a restart, so
+// that people can get in and see what is wrong.
 type Sessions struct {
 	db     *db.DB
 	now    func() time.Time
@@ -42,22 +41,22 @@ type Sessions struct {
 	unsaved map[iot.Secret]*unsaved
 }
 
-// unsaved is a session in memory. It ends, as all do, with a changed password.
+// unsaved is a session in memory. Like all sessions it ends when the password changes.
 type unsaved struct {
 	db.Session
 	password iot.Secret // its hash at the sign-in
 }
 
-// maxUnsaved bounds the sessions that are kept in memory.
+// maxUnsaved bounds the sessions in memory.
 const maxUnsaved = 1000
 
-// NewSessions returns the sessions of a store. secure says that browsers reach
-// the server by https: then the cookie is sent by no other way.
+// NewSessions returns the sessions of a store. secure means that browsers use https:
+// the cookie is then sent only by https.
 func NewSessions(d *db.DB, now func() time.Time, secure bool) *Sessions {
 	return &Sessions{db: d, now: now, secure: secure, unsaved: map[iot.Secret]*unsaved{}}
 }
 
-// cookieName binds the cookie to the very host where that is possible.
+// cookieName binds the cookie to the exact host if possible.
 func (s *Sessions) cookieName() string {
 	if s.secure {
 		return "__Host-thingpost"
@@ -70,16 +69,16 @@ func (s *Sessions) options() *sessions.Options {
 		SameSite: http.SameSiteLaxMode}
 }
 
-// SignIn begins a new session for the account. It has a new id, and the one
-// before it is gone: nobody can have learned the id before the sign-in.
+// SignIn starts a new session for the account. It has a new id, and the session before
+// it is removed: nobody can have learned the id before the sign-in.
 func (s *Sessions) SignIn(w http.ResponseWriter, r *http.Request, a *iot.Account) error {
 	session, err := s.Get(r, s.cookieName())
 	if err != nil {
 		return err
 	}
 	if !session.IsNew {
-		// One that the disk keeps is still this browser's own, and no way to the
-		// account that signs in now.
+		// A session that the disk still has belongs to this browser, and does not open
+		// the account that signs in now.
 		if err := s.remove(iot.Secret(session.ID)); err != nil && !isDisk(err) {
 			return err
 		}
@@ -117,10 +116,10 @@ func (s *Sessions) ID(r *http.Request) iot.Secret {
 	return iot.Secret(session.ID)
 }
 
-// account returns who is signed in, or nil, and lets the session live on.
+// account returns the account that is signed in, or nil, and extends the session.
 func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account, error) {
 	if len(r.CookiesNamed(s.cookieName())) == 0 {
-		return nil, nil // nobody is signed in
+		return nil, nil // not signed in
 	}
 	session, err := s.Get(r, s.cookieName())
 	if err != nil {
@@ -128,11 +127,11 @@ func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account
 	}
 	key, ok := session.Values[accountValue].(int64)
 	if session.IsNew || !ok {
-		return nil, nil // nobody is signed in
+		return nil, nil // not signed in
 	}
 	a, err := s.db.Account(r.Context(), key)
 	if iot.CodeOf(err) == iot.NotFound {
-		return nil, nil // nobody is signed in
+		return nil, nil // not signed in
 	}
 	if err != nil {
 		return nil, err
@@ -150,13 +149,13 @@ func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account
 	return a, nil
 }
 
-// Get returns the request's session; it is read once a request.
+// Get returns the request's session. It is read once per request.
 func (s *Sessions) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(s, name)
 }
 
-// New reads the session that the cookie names, or returns a new one. Its
-// Options.MaxAge is what is left of its life.
+// New reads the session of the cookie, or returns a new one. Its Options.MaxAge is the
+// rest of its lifetime.
 func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) {
 	session := sessions.NewSession(s, name)
 	session.IsNew, session.Options = true, s.options()
@@ -184,8 +183,8 @@ func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) 
 	return session, nil
 }
 
-// Save stores the session and sends its cookie; with Options.MaxAge below 1 it
-// ends it instead.
+// Save stores the session and sends its cookie. With Options.MaxAge below 1 it ends the
+// session.
 func (s *Sessions) Save(_ *http.Request, w http.ResponseWriter, session *sessions.Session) error {
 	if session.Options.MaxAge <= 0 {
 		session.Options.MaxAge = -1
@@ -220,13 +219,13 @@ func (s *Sessions) Save(_ *http.Request, w http.ResponseWriter, session *session
 	return nil
 }
 
-// isDisk reports whether the store cannot write just now.
+// isDisk reports whether the store cannot write at the moment.
 func isDisk(err error) bool {
 	c := iot.CodeOf(err)
 	return c == iot.StorageFull || c == iot.Unavailable
 }
 
-// store stores a session, a new one in memory if the disk does not take it.
+// store stores a session, or keeps a new one in memory if the disk cannot be written.
 func (s *Sessions) store(id iot.Secret, v db.Session, isNew bool) error {
 	err := s.db.SaveSession(id, v)
 	s.mu.Lock()
@@ -246,8 +245,8 @@ func (s *Sessions) store(id iot.Secret, v db.Session, isNew bool) error {
 	return err
 }
 
-// inMemory reports whether a session is kept in memory alone, and whether its
-// account's password has changed since.
+// inMemory reports whether a session is only in memory, and whether its account's
+// password has changed since.
 func (s *Sessions) inMemory(id iot.Secret, a *iot.Account) (here, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

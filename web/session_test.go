@@ -18,8 +18,8 @@ import (
 	"thingpost/web"
 )
 
-// site is a server over a store, with a dashboard that signs in and out and
-// tells who is asking.
+// site is a server over a store, with a dashboard that signs in and out and shows who
+// is signed in.
 type site struct {
 	*httptest.Server
 	db       *db.DB
@@ -209,7 +209,7 @@ func TestSessionEndsWithAChangedPassword(t *testing.T) {
 	}
 }
 
-// A store that takes no writes is one that is open for reading only.
+// A store opened read-only accepts no writes.
 func TestSignInWhileNothingCanBeStored(t *testing.T) {
 	s := newSite(t, false)
 	store, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(s.db.Path()), ReadOnly: true})

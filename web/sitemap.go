@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// The first segments of paths that belong to the dialects of other systems. No
-// page of ours may live under them.
+// The first segments of paths that belong to the dialects of other systems. No page of
+// ours can be below them.
 
-// reserved are those of The Things Stack and of our own programs; one that has no
+// reserved are those of The Things Stack and of our own programs. A segment without a
 // handler answers 404 in JSON.
 func reserved() []string { return []string{"api", "v3", "in"} }
 
@@ -20,12 +20,12 @@ func mainflux() []string {
 		"webhooks", "keys", "identify", "commands", "health", "svcauth", "svcusers", "svcthings", "svcwebhooks", "svchttp"}
 }
 
-// siteMap finds the handler of a path by its first segment. It redirects nobody.
-// Programs' paths are brought into one form first (see tidied), which is what rights
-// are judged by.
+// siteMap finds the handler of a path by its first segment. It does not redirect.
+// Programs' paths are normalized first (see tidied), and rights are checked by the
+// result.
 type siteMap struct {
 	segments map[string]http.Handler
-	programs map[string]bool // of the segments, those of programs
+	programs map[string]bool // which of the segments are programs'
 	rest     http.Handler
 }
 
@@ -55,8 +55,8 @@ func (s *Server) siteMap() *siteMap {
 	return m
 }
 
-// Segments returns the first segments of paths that are no page of the dashboard's,
-// in their order.
+// Segments returns the first segments of paths that are not pages of the dashboard, in
+// order.
 func (s *Server) Segments() []string {
 	return slices.Sorted(maps.Keys(s.siteMap().segments))
 }
@@ -77,9 +77,9 @@ func (m *siteMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.rest.ServeHTTP(w, r)
 }
 
-// api answers programs: no session and no cookie. Its answers are JSON that no
-// browser takes for a page (nosniff), so that they need none of a page's headers:
-// each would cost a device's message a little.
+// api answers programs, without session and cookie. Browsers do not take its JSON
+// answers for pages (nosniff), so they need none of a page's headers: each would cost a
+// device's message a little.
 func (s *Server) api() http.Handler {
 	next, tts := orNothing(s.o.API), s.tts()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -96,7 +96,7 @@ func (s *Server) api() http.Handler {
 	})
 }
 
-// tts answers programs that speak The Things Stack's dialect.
+// tts answers programs that use The Things Stack's dialect.
 func (s *Server) tts() http.Handler { return s.program(s.o.TTS) }
 
 // program answers other systems' programs.
@@ -108,8 +108,8 @@ func (s *Server) program(h http.Handler) http.Handler {
 	})
 }
 
-// dashboard answers people: with their account in the context, and refusing
-// changes that another site's page has sent.
+// dashboard answers people. It puts their account into the context, and refuses changes
+// sent from another site's page.
 func (s *Server) dashboard() http.Handler {
 	next := s.o.Dashboard
 	if next == nil {
@@ -119,7 +119,7 @@ func (s *Server) dashboard() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Content-Security-Policy"] = s.headers.pageCSP
-		h["X-Frame-Options"] = s.headers.frames // for browsers that know no frame-ancestors
+		h["X-Frame-Options"] = s.headers.frames // for browsers without frame-ancestors
 		h["Cache-Control"] = s.headers.unkept
 		h["Referrer-Policy"] = s.headers.referrer
 		h["Cross-Origin-Opener-Policy"] = s.headers.opener
@@ -129,7 +129,7 @@ func (s *Server) dashboard() http.Handler {
 	})
 }
 
-// bounded answers programs: no session, no cookie, and bodies up to a size.
+// bounded answers programs, without session and cookie, and with bodies up to a size.
 func bounded(size int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limitBody(w, r, size)
@@ -137,8 +137,8 @@ func bounded(size int64, next http.Handler) http.Handler {
 	})
 }
 
-// embed answers frames of other sites, as dashboard but for the session: no
-// cookie is read or set. Which site may show them, the pages say themselves.
+// embed answers frames of other sites, as dashboard but without a session: no cookie is
+// read or set. The pages state which site can show them.
 func (s *Server) embed() http.Handler {
 	next := compress(orNothing(s.o.Dashboard))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +146,7 @@ func (s *Server) embed() http.Handler {
 		h["Content-Security-Policy"] = s.headers.pageCSP
 		h["X-Frame-Options"] = s.headers.frames
 		h["Cache-Control"] = s.headers.unkept
-		h["Referrer-Policy"] = s.headers.secretive // the address is the secret
+		h["Referrer-Policy"] = s.headers.secretive // the address is secret
 		h["Permissions-Policy"] = s.headers.permissions
 		limitBody(w, r, maxFormBody)
 		next.ServeHTTP(w, r)

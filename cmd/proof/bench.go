@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// figures is what we read of "thingpost bench -json".
+// figures are the figures of "thingpost bench -json" that we use.
 type figures struct {
 	Bare    struct{ speed } `json:"bare_relay"`
 	Ours    struct{ speed } `json:"thingpost"`
@@ -62,7 +62,7 @@ func (r *runner) measure(ctx context.Context, into any, args ...string) error {
 	return json.Unmarshal(out, into)
 }
 
-// little is a bench whose rounds are not what is measured.
+// little is a bench with short rounds, if they are not what is measured.
 var little = []string{"-rounds", "1", "-messages", "1000"}
 
 func ratio(ctx context.Context, r *runner) (string, bool, error) {

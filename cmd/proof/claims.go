@@ -2,8 +2,8 @@ package main
 
 import "slices"
 
-// claims is the table that "make proof" fills, in its order. Where a test has a
-// longer form, the last column says how to run it.
+// claims is the table of "make proof", in order. The last column is the command for a
+// longer form of a test.
 var claims = []claim{
 	{
 		part: "Nothing is lost", claim: "iottly's messages arrive as its documents say",
@@ -161,7 +161,7 @@ var claims = []claim{
 	},
 }
 
-// table returns the claims, each with the part that it stands in.
+// table returns the claims, each with its part.
 func table() []claim {
 	list := slices.Clone(claims)
 	for i := range list {

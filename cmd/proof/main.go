@@ -1,10 +1,9 @@
-// Command proof runs the tests and measurements behind Thingpost's claims and
-// prints a table of them: the claim, what was done, the figure that came out, and
-// whether it holds. It is for those who build Thingpost ("make proof") and no part
-// of the program.
+// Command proof runs the tests and measurements behind Thingpost's claims and prints
+// them as a table: the claim, what was done, the measured figure, and whether the claim
+// holds. It is for developers of Thingpost ("make proof") and not part of the program.
 //
-// A figure is what a test says by t.Attr("figure", …); a claim holds if each of its
-// tests ran and passed, none was skipped, and at least one gave a figure.
+// A test reports a figure by t.Attr("figure", …). A claim holds if each of its tests
+// ran and passed, none was skipped, and at least one reported a figure.
 package main
 
 import (
@@ -18,7 +17,7 @@ import (
 	"time"
 )
 
-// limit is how long the whole may take.
+// limit is the maximum time for all claims.
 const limit = 15 * time.Minute
 
 func main() {
@@ -34,7 +33,7 @@ func main() {
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("proof", flag.ContinueOnError)
 	flags.SetOutput(progress)
-	only := flags.String("only", "", "run only the claims of which a test's name or the claim's words hold this")
+	only := flags.String("only", "", "run only the claims whose text or test names contain this")
 	into := flags.String("into", "", "put the table into this Markdown `FILE`, between its two marks")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -54,7 +53,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		}
 	}
 	if len(rows) == 0 {
-		return errors.New("no claim is named like that")
+		return errors.New("no claim matches")
 	}
 	table := markdown(rows)
 	if _, err := io.WriteString(out, table); err != nil {

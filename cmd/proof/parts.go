@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// parts is what we read of those measurements whose server is a process of its own.
+// parts are the figures of measurements whose server is a process of its own.
 type parts struct {
 	Devices struct {
 		Keys []struct {
 			Key          string
 			Few, Many    struct{ speed }
 			Ratio        float64
-			CPURatio     float64 `json:"cpu_ratio"` // 0 where the system does not tell
+			CPURatio     float64 `json:"cpu_ratio"` // 0 if unknown
 			ChangedRatio float64 `json:"changed_ratio"`
 		}
 		Register []struct {
@@ -31,20 +31,21 @@ type parts struct {
 		Why         string
 		Killed      bool
 		KilledAfter float64 `json:"killed_after_seconds"`
-		Told        told
+		Answers     answers `json:"told"`
 		Arrived     int
 	} `json:"small_memory"`
 	Tenants struct {
 		Alone, Beside latency
 		Ratio         float64
 		Ratios        []float64
-		Others, Flood told
+		Others, Flood answers
 	}
 }
 
 type arrayFigures struct {
 	Alone, Beside bothWays
-	Sender, Told  told
+	Sender        answers
+	Answers       answers `json:"told"`
 	Stored        int
 	PeakMiB       float64 `json:"peak_mib"`
 }
@@ -55,13 +56,13 @@ type bothWays struct {
 	latency
 }
 
-// told counts what senders were told, by status.
-type told map[string]int
+// answers counts the answers to senders, by status.
+type answers map[string]int
 
-func (t told) String() string { return strings.TrimPrefix(fmt.Sprint(map[string]int(t)), "map") }
+func (a answers) String() string { return strings.TrimPrefix(fmt.Sprint(map[string]int(a)), "map") }
 
-// accepted reports whether all were told to have been stored.
-func (t told) accepted() bool { return len(t) == 1 && t["202"] > 0 }
+// accepted reports whether all messages were acknowledged.
+func (a answers) accepted() bool { return len(a) == 1 && a["202"] > 0 }
 
 // part returns a claim's measurement with a judgement.
 func part(judge func(*parts) (string, bool), args ...string) func(context.Context, *runner) (string, bool, error) {
@@ -82,7 +83,7 @@ var (
 	tenants = part(judgeTenants, "-tenants", "200", "-seconds", "4")
 )
 
-// Bounds of the claims. A device more may cost a quarter more than the first: its
+// Bounds of the claims. One more device can cost a quarter more than the first: its
 // measurement takes a tenth of a second.
 const (
 	leastOfFew   = 0.9
@@ -116,7 +117,7 @@ func judgeArrays(p *parts) (string, bool) {
 	holds := true
 	for _, a := range []arrayFigures{p.Arrays, p.Wide} {
 		said = append(said, fmt.Sprintf("p99 to the answer %.1f ms alone, %.1f ms beside, to arrival %.1f and %.1f ms; "+
-			"arrays were told %v, at most %.0f MiB", a.Alone.AcceptP99, a.Beside.AcceptP99, a.Alone.P99, a.Beside.P99, a.Told, a.PeakMiB))
+			"arrays got %v, at most %.0f MiB", a.Alone.AcceptP99, a.Beside.AcceptP99, a.Alone.P99, a.Beside.P99, a.Answers, a.PeakMiB))
 		holds = holds && a.Sender.accepted() && a.Beside.AcceptP99 < mostBeside && a.Beside.P99 < mostBeside && a.Stored > 0
 	}
 	return strings.Join(said, "; 300 webhooks: "), holds
@@ -124,18 +125,18 @@ func judgeArrays(p *parts) (string, bool) {
 
 func judgeMemory(p *parts) (string, bool) {
 	m := p.Memory
-	figure := fmt.Sprintf("at most %.0f MiB, told %v, all %d arrivals came", m.PeakMiB, m.Told, m.Arrived)
+	figure := fmt.Sprintf("at most %.0f MiB, answers %v, all %d arrivals came", m.PeakMiB, m.Answers, m.Arrived)
 	if m.Killed {
 		figure += fmt.Sprintf(", killed after %.1f s", m.KilledAfter)
 	}
 	if !m.Limited {
 		figure += ", no limit could be set: " + m.Why
 	}
-	return figure, !m.Killed && m.PeakMiB > 0 && m.PeakMiB <= mostMemory && m.Told["202"] > 0
+	return figure, !m.Killed && m.PeakMiB > 0 && m.PeakMiB <= mostMemory && m.Answers["202"] > 0
 }
 
 func judgeTenants(p *parts) (string, bool) {
 	n := p.Tenants
-	return fmt.Sprintf("%.2f (rounds %.2f): p99 %.1f ms alone, %.1f ms beside; they were told %v, the one that floods %v",
+	return fmt.Sprintf("%.2f (rounds %.2f): p99 %.1f ms alone, %.1f ms beside; their answers %v, those of the one that floods %v",
 		n.Ratio, n.Ratios, n.Alone.P99, n.Beside.P99, n.Others, n.Flood), n.Ratio > 0 && n.Ratio <= mostFlooded && n.Others.accepted()
 }

@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// claim is a sentence that Thingpost says of itself, and what shows it.
+// claim is a statement about Thingpost, and how it is shown.
 type claim struct {
 	part  string // heading in the table
 	claim string
 	done  string   // what is done to show it
-	pkg   string   // folder of the tests, from the top
-	tests []string // names, whole; or bench alone
+	pkg   string   // folder of the tests, from the root
+	tests []string // whole names; or bench instead
 	bench func(context.Context, *runner) (figure string, holds bool, err error)
 	env   []string // for the tests
-	more  string   // the command that does it longer or alone
+	more  string   // the command for a longer run
 }
 
 func (c claim) names(part string) bool {
@@ -32,7 +32,7 @@ func (c claim) names(part string) bool {
 		slices.ContainsFunc(c.tests, func(t string) bool { return strings.Contains(t, part) })
 }
 
-// row is what came of a claim; fault is empty if it holds.
+// row is the result of a claim; fault is empty if it holds.
 type row struct {
 	claim  claim
 	figure string
@@ -71,7 +71,7 @@ func (r *runner) prove(ctx context.Context, c claim) row {
 	return result
 }
 
-// test runs a claim's tests and reads what they say.
+// test runs a claim's tests and reads their output.
 func (r *runner) test(ctx context.Context, c claim) (figure, fault string) {
 	binary, err := r.build(ctx, c.pkg)
 	if err != nil {
@@ -116,12 +116,12 @@ func (r *runner) build(ctx context.Context, pkg string) (string, error) {
 	return path, nil
 }
 
-// said is what a test binary's verbose output tells.
+// said is the verbose output of a test binary.
 type said struct {
-	outcomes map[string]string // PASS, FAIL or SKIP, of tests and their parts
+	outcomes map[string]string // PASS, FAIL or SKIP, of tests and subtests
 	skipped  []string
-	figures  []string // of whole tests, in their order, each once
-	parts    []string // of parts of tests
+	figures  []string // of whole tests, in order, without repeats
+	parts    []string // of subtests
 }
 
 var (

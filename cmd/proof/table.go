@@ -8,18 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// The marks between which a Markdown file shows the table.
+// The marks around the table in a Markdown file.
 const (
 	beginMark = "<!-- the table of \"make proof\" begins -->"
 	endMark   = "<!-- the table of \"make proof\" ends -->"
 )
 
-// maxCell is the most characters of a cell: longer ones make a table that nobody
-// can read.
+// maxCell is the maximum length of a cell in characters. Longer cells make a table
+// unreadable.
 const maxCell = 160
 
-// markdown returns the rows as a table for each part. A claim has a row that says
-// what was done, and below it a row for each figure.
+// markdown returns the rows as a table for each part. A claim has a row that says what
+// was done, and below it a row for each figure.
 func markdown(rows []row) string {
 	var b strings.Builder
 	part := ""
@@ -40,8 +40,8 @@ func markdown(rows []row) string {
 	return strings.TrimPrefix(b.String(), "\n")
 }
 
-// command runs the claim's tests for longer, or alone. Several tests are run
-// by the claim that names them.
+// command runs the claim's tests for longer, or alone. Several tests are run by the
+// claim.
 func (c claim) command() string {
 	switch {
 	case c.more != "":
@@ -61,9 +61,9 @@ var (
 		`(?:ms|MiB|KiB|KB|%|messages/s))?)(?: |$)`)
 )
 
-// measures takes a text such as "20 kills, 0 lost; 3 of 3 ways" apart, in its
-// order: a figure begins after a semicolon, and wherever a number follows a
-// colon or comma outside of brackets.
+// measures splits a text such as "20 kills, 0 lost; 3 of 3 ways" into figures, in
+// order. A figure begins after a semicolon, and at a number after a colon or comma
+// outside brackets.
 func measures(text string) (list []measure) {
 	begin := true
 	for text != "" {
@@ -92,7 +92,7 @@ func measures(text string) (list []measure) {
 	return wrap(list)
 }
 
-// wrap puts what is too long for a cell into further rows.
+// wrap moves what is too long for a cell into further rows.
 func wrap(list []measure) (short []measure) {
 	for _, f := range list {
 		for utf8.RuneCountInString(cell(f.of)) > maxCell {
@@ -108,7 +108,7 @@ func wrap(list []measure) (short []measure) {
 	return short
 }
 
-// cell keeps a text from ending its cell.
+// cell escapes a text for a cell.
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
 // replace puts the table between the marks of a file.

@@ -38,7 +38,7 @@ import (
 	"thingpost/web"
 )
 
-// app is the whole server, put together.
+// app is the whole server.
 type app struct {
 	config  config
 	log     *slog.Logger
@@ -59,15 +59,15 @@ type app struct {
 	grpc    net.Listener       // nil without -grpc-listen
 	grpcTLS net.Listener       // nil without -grpc-tls-listen
 	dialect tts.Options        // of The Things Stack's services
-	catalog *webhook.Catalogue // templates that are offered
+	catalog *webhook.Catalogue // the offered templates
 	cert    *certificate       // nil without -tls-cert
 	hangup  chan os.Signal     // asks to read the certificate again
 	setUp   iot.Secret         // opens /setup while there is no account
 	refuses func(url string) string
 }
 
-// newApp opens the store and the listeners and wires the parts. What it returns
-// must be closed. Its errors say what to do.
+// newApp opens the store and the listeners and wires the parts. Close the result. Its
+// errors say what to do.
 func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Time) (a *app, err error) {
 	if c.Memory == 0 {
 		c.Memory = budget.Default()
@@ -89,7 +89,7 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 		if a.cert, err = loadCertificate(c.HTTP.TLSCert, c.HTTP.TLSKey); err != nil {
 			return a, err
 		}
-		// From here on, so that a signal that comes early ends nothing.
+		// Registered here, so that an early signal does not end the process.
 		a.hangup = make(chan os.Signal, 1)
 		signal.Notify(a.hangup, syscall.SIGHUP)
 	}
@@ -119,11 +119,11 @@ func newApp(ctx context.Context, c config, log *slog.Logger, now func() time.Tim
 	return a, nil
 }
 
-// reserveBytes is what is kept of the disk for everything but messages.
+// reserveBytes is the part of the disk reserved for everything but messages.
 const reserveBytes = 32 << 20
 
-// wire makes the parts over the store. Nothing is written before it is done, so
-// that committed finds them all.
+// wire makes the parts over the store. Nothing is written before it returns, so that
+// committed finds all of them.
 func (a *app) wire() {
 	policy := egress.NewPolicy(a.config.Webhooks.Allowed, a.own()...)
 	meter := crowd.New(a.now)
@@ -217,7 +217,7 @@ func (a *app) inviter() *handlers.Inviter {
 	return handlers.NewInviter(o)
 }
 
-// mailDone records what became of a mail. Where that fails it stands as being sent until
+// mailDone records what became of a mail. If that fails, it is shown as being sent until
 // the next start.
 func (a *app) mailDone(id iot.ID, failure string) {
 	if err := a.db.MailDone(id, failure); err != nil {
@@ -225,7 +225,7 @@ func (a *app) mailDone(id iot.ID, failure string) {
 	}
 }
 
-// committed hands on what a transaction has changed.
+// committed passes on what a transaction changed.
 func (a *app) committed(c iot.Commit) {
 	if a.web == nil {
 		return // nothing has been read yet
@@ -237,8 +237,8 @@ func (a *app) committed(c iot.Commit) {
 	a.hub.Publish(c)
 }
 
-// firstAccount makes the first account from the options, or else the token of
-// the set-up link, if there is no account yet.
+// firstAccount creates the first account from the options, or the token of the set-up
+// link, if there is no account yet.
 func (a *app) firstAccount(ctx context.Context) error {
 	has, err := a.db.HasAccounts(ctx)
 	if err != nil || has {
@@ -256,11 +256,11 @@ func (a *app) firstAccount(ctx context.Context) error {
 	return a.db.SetUp(&iot.Account{Email: a.config.First.Email, Name: name, PasswordHash: hash}, &iot.Organization{Name: firstOrganization})
 }
 
-// firstOrganization is the name of the organization that is made with the first
-// account, where nobody was asked for one.
+// firstOrganization is the name of the first account's organization if nobody chose
+// one.
 const firstOrganization = "My organization"
 
-// url is where people reach the server.
+// url is the server's address for people.
 func (a *app) url() string {
 	if a.config.HTTP.PublicURL != "" {
 		return a.config.HTTP.PublicURL
@@ -279,7 +279,7 @@ func (a *app) url() string {
 	return scheme + net.JoinHostPort(host, port)
 }
 
-// setUpURL is the one-time link to the set-up page, "" if it was set up.
+// setUpURL is the one-time link to the set-up page; "" after set-up.
 func (a *app) setUpURL() string {
 	if a.setUp == "" {
 		return ""
@@ -287,7 +287,7 @@ func (a *app) setUpURL() string {
 	return a.url() + "/setup?token=" + a.setUp.Reveal()
 }
 
-// run serves until ctx ends, and returns when everything has finished.
+// run serves until ctx ends, and returns when all parts have finished.
 func (a *app) run(ctx context.Context) error {
 	outer := ctx
 	g, ctx := errgroup.WithContext(ctx)
@@ -295,7 +295,7 @@ func (a *app) run(ctx context.Context) error {
 	g.Go(func() error { return a.sender.Run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
-		a.queues.Stop() // devices that wait hold up no stop
+		a.queues.Stop() // waiting devices must not delay the stop
 		return nil
 	})
 	g.Go(func() error { return a.ingest.Run(ctx) })
@@ -317,16 +317,16 @@ func (a *app) run(ctx context.Context) error {
 	})
 	err := g.Wait()
 	if outer.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // a part was told to stop while it was still starting
+		return nil // a part was stopped while it was still starting
 	}
 	return err
 }
 
-// close ends what newApp began, also after it has failed halfway.
+// close ends what newApp started, even if newApp failed halfway.
 func (a *app) close() error {
 	for _, l := range []net.Listener{a.main, a.metrics, a.grpc, a.grpcTLS} {
 		if l != nil {
-			_ = l.Close() // it is closed already where it was served
+			_ = l.Close() // a listener that served is closed already
 		}
 	}
 	if a.hangup != nil {
@@ -342,24 +342,24 @@ func (a *app) close() error {
 	return err
 }
 
-// listen takes an address, or says why it cannot be had.
+// listen opens a listener, or says why it cannot.
 func listen(ctx context.Context, option, address string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, iot.NewError(iot.Unavailable, "The address "+address+" is in use by another program. Stop that, or choose another with -"+
-			option+".")
+		return nil, iot.NewError(iot.Unavailable, "The address "+address+" is in use by another program. "+
+			"Stop that program, or choose another address with -"+option+".")
 	case errors.Is(err, os.ErrPermission):
-		return nil, iot.NewError(iot.Unavailable, "The address "+address+" may not be used by this user. Choose a port from 1024 on with -"+
+		return nil, iot.NewError(iot.Unavailable, "The address "+address+" is not allowed for this user. Choose a port from 1024 on with -"+
 			option+".")
 	}
-	return nil, &iot.Error{Code: iot.Unavailable, Message: "The address " + address + " cannot be listened on. Choose another with -" +
+	return nil, &iot.Error{Code: iot.Unavailable, Message: "The address " + address + " cannot be used. Choose another with -" +
 		option + ".", Err: err}
 }
 
-// certificate is the server's own for TLS. It can be read again while it is used.
+// certificate is the server's TLS certificate. It can be read again while in use.
 type certificate struct {
 	certFile, keyFile string
 	now               atomic.Pointer[tls.Certificate]
@@ -370,7 +370,7 @@ func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	return c, c.reload()
 }
 
-// reload reads the files again; on failure the certificate stays as it was.
+// reload reads the files again. If that fails the present certificate stays.
 func (c *certificate) reload() error {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
@@ -381,7 +381,7 @@ func (c *certificate) reload() error {
 	return nil
 }
 
-// config is nil for no certificate: then plain HTTP is spoken.
+// config is nil without a certificate: the server then uses plain HTTP.
 func (c *certificate) config() *tls.Config {
 	if c == nil {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestADiskThatFailsWithinAnArray lets the disk fail while an array is stored: what
-// was stored until then has its id and is there, the rest is told to be sent again.
+// TestADiskThatFailsWithinAnArray makes the disk fail while an array is stored: the
+// stored messages have their ids, and the others are to be sent again.
 func TestADiskThatFailsWithinAnArray(t *testing.T) {
 	t.Parallel()
 	w := newStage(t, t.TempDir(), nil)

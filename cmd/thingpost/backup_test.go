@@ -15,10 +15,10 @@ import (
 	"thingpost/db"
 )
 
-// TestBackupUnderLoadIsOfOneMoment makes backups while senders are at work,
-// restores each elsewhere, and compares: all that was acknowledged before the
-// backup began is in it, byte for byte, nothing else than what was sent, and it
-// agrees with itself. Its secrets open with the server's key alone.
+// TestBackupUnderLoadIsOfOneMoment makes backups while senders are at work, restores
+// each elsewhere, and compares. All messages acknowledged before the backup began are
+// in it, byte for byte, with no others than those sent, and it is consistent. Only the
+// server's key opens its secrets.
 func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 	t.Parallel()
 	const secret = "canary-in-a-backup"
@@ -36,11 +36,11 @@ func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 		w.wait("enough was acknowledged", func() bool { return w.acked.size() >= enough })
 		file = filepath.Join(t.TempDir(), fmt.Sprintf("copy-%d.db", i))
 		before := w.acked.copied()
-		mustRun(t, 0, "holds a copy of the database", "backup", "-data", w.data, file)
+		mustRun(t, 0, "is a copy of the database", "backup", "-data", w.data, file)
 		folder := filepath.Join(t.TempDir(), "restored")
-		mustRun(t, 0, "is now that of", "restore", "-data", folder, file)
+		mustRun(t, 0, "was restored from", "restore", "-data", folder, file)
 		copyKey(t, w.data, folder)
-		mustRun(t, 0, "All holds.", "check", "-data", folder)
+		mustRun(t, 0, "No faults found.", "check", "-data", folder)
 		n, p := w.compareRestored(folder, before)
 		messages, pending = messages+n, pending+p
 	}
@@ -55,7 +55,7 @@ func TestBackupUnderLoadIsOfOneMoment(t *testing.T) {
 	}
 }
 
-// mustRun runs a command that must end with a status and say something.
+// mustRun runs a command that must end with a status and an output.
 func mustRun(t *testing.T, status int, want string, args ...string) string {
 	t.Helper()
 	got, out, complaints := run(t, "", nil, args...)
@@ -72,8 +72,8 @@ func copyKey(t *testing.T, from, to string) {
 	must(t, os.WriteFile(filepath.Join(to, db.KeyFileName), key, 0o600))
 }
 
-// compareRestored compares a restored database with what had been acknowledged
-// before its backup. It returns how many messages and pending deliveries it has.
+// compareRestored compares a restored database with what was acknowledged before its
+// backup. It returns how many messages and pending deliveries it has.
 func (w *crashWorld) compareRestored(folder string, before []uint64) (messages, pending int64) {
 	t := w.t
 	t.Helper()
@@ -102,7 +102,7 @@ func (w *crashWorld) compareRestored(folder string, before []uint64) (messages, 
 			t.Errorf("messages of %d to %d that had been acknowledged are not in it", i*64, i*64+63)
 		}
 	}
-	// Each message with all of its deliveries, or not there at all.
+	// Each message is there with all of its deliveries, or absent.
 	var made, wanted int64
 	must(t, d.QueryRowContext(t.Context(), `SELECT sum(made), sum(pending) FROM webhook_counters`).Scan(&made, &pending))
 	for i, word := range have {
@@ -123,8 +123,8 @@ func (w *crashWorld) compareRestored(folder string, before []uint64) (messages, 
 	return restored.size(), pending
 }
 
-// secretsStay looks whether a backup shows a secret, to somebody who reads its
-// bytes and to somebody with another key.
+// secretsStay checks whether a backup shows a secret to a person who reads its bytes,
+// or who has another key.
 func (w *crashWorld) secretsStay(file, secret string) {
 	t := w.t
 	t.Helper()
@@ -139,7 +139,7 @@ func (w *crashWorld) secretsStay(file, secret string) {
 		}
 	}
 	folder := filepath.Join(t.TempDir(), "elsewhere")
-	said := mustRun(t, 0, "The key file is not there.", "restore", "-data", folder, file)
+	said := mustRun(t, 0, "The key file is missing.", "restore", "-data", folder, file)
 	said += mustRun(t, 1, "is missing", "serve", "-listen", "127.0.0.1:0", "-data", folder)
 	said += mustRun(t, 1, "cannot be read", "check", "-data", folder)
 	must(t, os.WriteFile(filepath.Join(folder, db.KeyFileName), []byte(strings.Repeat("7", 64)), 0o600))
@@ -152,11 +152,11 @@ func (w *crashWorld) secretsStay(file, secret string) {
 		}
 	}
 	copyKey(t, w.data, folder)
-	mustRun(t, 0, "All holds.", "check", "-data", folder)
+	mustRun(t, 0, "No faults found.", "check", "-data", folder)
 	mustRun(t, 1, "There is a database", "restore", "-data", folder, file)
 }
 
-// refusesParts cuts a backup off at several places: none of it is restored.
+// refusesParts truncates a backup at several places: none is restored.
 func (w *crashWorld) refusesParts(file string) {
 	t := w.t
 	t.Helper()

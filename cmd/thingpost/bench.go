@@ -19,15 +19,15 @@ import (
 )
 
 const benchAbout = `Measure how much this machine accepts and delivers, with everything on disk,
-beside two relays in the same process that keep nothing. The bare one posts what
-came, once. The other looks as Thingpost does from outside: it checks that a message
-is JSON, answers with an id, and sends the same headers, with a timeout.
+beside two relays in the same process that store nothing. The bare relay posts each
+body once. The other behaves like Thingpost from outside: it checks that a message is
+JSON, answers with an id, and sends the same headers, with a timeout.
 Senders, both servers and the receiver share this machine, so read the figures as
-ratios. Nothing leaves the machine, and the data folder is a temporary one.
+ratios. Nothing leaves the machine, and the data folder is temporary.
 
-Other measurements are asked for by options of their own, below.`
+Options below select other measurements.`
 
-// benchConfig is what bench can be told.
+// benchConfig is the options of bench.
 type benchConfig struct {
 	messages, senders, rounds int
 	rate                      int
@@ -50,22 +50,22 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("bench", "", benchAbout)
 	o.group("Throughput")
 	o.count(&c.messages, "messages", 60_000, 100, 10_000_000, "messages a round, for each of the two")
-	o.count(&c.senders, "senders", 192, 1, 4096, "senders at once; each waits for its answer")
+	o.count(&c.senders, "senders", 192, 1, 4096, "concurrent senders; each waits for its answer")
 	o.count(&c.rounds, "rounds", 3, 1, 100, "rounds; the median ratio counts; 5 with -against")
 	o.group("Latency")
 	o.count(&c.rate, "rate", 100, 1, 100_000, "messages a second at an even pace")
-	o.count(&c.seconds, "seconds", 5, 1, 3600, "how long at that pace, and how long beside a slow webhook; each")
+	o.count(&c.seconds, "seconds", 5, 1, 3600, "how long at that pace, and how long beside a slow webhook")
 	o.group("Backlog")
-	o.count(&c.pending, "pending", 0, 0, 100_000_000, "messages that wait for a webhook when the server starts; 0 leaves this part out")
+	o.count(&c.pending, "pending", 0, 0, 100_000_000, "messages pending when the server starts; 0 skips this part")
 	o.group("Where and how")
-	o.text(&c.folder, "folder", "DIR", "", "where the temporary data folder is made; the system's folder for such if empty")
-	o.text(&c.profiles, "profiles", "DIR", "", "after the rounds, run one more of each under Go's profilers, and write what they saw here")
+	o.text(&c.folder, "folder", "DIR", "", "folder for temporary data; default: the system's temporary folder")
+	o.text(&c.profiles, "profiles", "DIR", "", "after the rounds, run one more of each under Go's profilers, and write the profiles here")
 	o.flag(&c.json, "json", "print the figures as JSON")
 	c.partsOptions(o)
 	if _, err := o.parse(p, args, 0, 0); err != nil {
 		return err
 	}
-	if c.against != "" && o.named("rounds").given == "" {
+	if c.against != "" && o.named("rounds").text == "" {
 		c.rounds = againstRounds
 	}
 	if c.as != "" {
@@ -89,7 +89,7 @@ func benchCommand(ctx context.Context, p *program, args []string) error {
 	return r.print(p.stdout)
 }
 
-// benchResult is what bench prints. Rates are messages a second.
+// benchResult is the output of bench. Rates are messages per second.
 type benchResult struct {
 	Version  string       `json:"version"`
 	CPUs     int          `json:"cpus"`
@@ -98,8 +98,8 @@ type benchResult struct {
 	Bare     benchFigures `json:"bare_relay"`
 	Relay    benchFigures `json:"relay"`
 	Ours     benchFigures `json:"thingpost"`
-	// Ratio is the median over the rounds of delivered messages a second, of ours
-	// to the bare relay's; RelayRatio that to the other's.
+	// Ratio is the median over the rounds of delivered messages per second, of
+	// Thingpost to the bare relay. RelayRatio is that to the other relay.
 	Ratio      float64      `json:"ratio"`
 	Ratios     []float64    `json:"ratios"`
 	RelayRatio float64      `json:"relay_ratio"`
@@ -108,7 +108,7 @@ type benchResult struct {
 	Start      *benchStart  `json:"start,omitempty"`
 }
 
-// benchFigures are those of a round; of several, the median one by Delivered.
+// benchFigures are those of a round; of several, the median by Delivered.
 type benchFigures struct {
 	Accepted  float64 `json:"accepted_per_second"`
 	Delivered float64 `json:"delivered_per_second"`
@@ -116,8 +116,8 @@ type benchFigures struct {
 	benchLatency
 }
 
-// benchLatency are percentiles in milliseconds: of the answer to a sender, and
-// from the moment of sending to the arrival at the receiver.
+// benchLatency has percentiles in milliseconds: until the answer to the sender, and
+// from sending to arrival at the receiver.
 type benchLatency struct {
 	Rate       int     `json:"rate,omitempty"`
 	AcceptP50  float64 `json:"accept_p50_ms"`
@@ -126,7 +126,7 @@ type benchLatency struct {
 	ArrivalP99 float64 `json:"arrival_p99_ms"`
 }
 
-// benchSlow compares a fast webhook alone with the same beside one whose
+// benchSlow compares a fast webhook alone with the same webhook beside one whose
 // receiver takes five seconds.
 type benchSlow struct {
 	Rate   int          `json:"rate"`
@@ -134,7 +134,7 @@ type benchSlow struct {
 	Beside benchLatency `json:"beside"`
 }
 
-// benchStart tells of a start with a backlog.
+// benchStart has the figures of a start with a backlog.
 type benchStart struct {
 	Pending     int     `json:"pending"`
 	FirstMS     float64 `json:"first_delivery_ms"`
@@ -146,7 +146,8 @@ func (p *program) bench(ctx context.Context, c benchConfig) (*benchResult, error
 	r := &benchResult{Version: versionName(), CPUs: runtime.NumCPU(), Messages: c.messages, Senders: c.senders}
 	folder, err := os.MkdirTemp(c.folder, "thingpost-bench-")
 	if err != nil {
-		return nil, &iot.Error{Code: iot.Unavailable, Message: "A temporary folder cannot be made. Choose where with -folder.", Err: err}
+		return nil, &iot.Error{Code: iot.Unavailable, Err: err,
+			Message: "The temporary folder cannot be created. Choose another place with -folder."}
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	if c.pending > 0 {
@@ -175,7 +176,7 @@ func (p *program) bench(ctx context.Context, c benchConfig) (*benchResult, error
 	return r, err
 }
 
-// throughput runs the rounds, the relays and ours in turn.
+// throughput runs the rounds, with the relays and Thingpost in turn.
 func (h *benchHouse) throughput(ctx context.Context, c benchConfig, r *benchResult) error {
 	warm := c
 	warm.messages = min(c.messages, 10_000)
@@ -288,7 +289,7 @@ func (r *benchResult) print(out io.Writer) error {
 	for _, row := range []struct {
 		name string
 		f    benchFigures
-	}{{"bare relay, keeps nothing", r.Bare}, {"relay that answers as we do", r.Relay}, {"Thingpost, all on disk", r.Ours}} {
+	}{{"bare relay, stores nothing", r.Bare}, {"relay that answers as we do", r.Relay}, {"Thingpost, all on disk", r.Ours}} {
 		line("%s\t%.0f\t%.0f\t%.3f ms\t%s", row.name, row.f.Accepted, row.f.Delivered, row.f.CPUMS, row.f.benchLatency)
 	}
 	line("ratio to the bare relay\t\t%.2f\t(rounds: %.2f)", r.Ratio, r.Ratios)

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// benchAgainst compares builds: this one, another if one was named, and for some of it
-// a relay that keeps nothing, each in processes of its own, in turns.
+// benchAgainst compares builds: this one, optionally another, and for some parts a
+// relay that stores nothing. Each runs in processes of its own, in turns.
 type benchAgainst struct {
 	Other string     `json:"other,omitempty"` // the other binary
 	Rows  []benchRow `json:"rows"`
 }
 
-// benchRow is a figure of each build: medians of the rounds, of which there may be one.
-// What was not measured is null.
+// benchRow has a figure of each build: medians of the rounds. Figures not measured are
+// null.
 type benchRow struct {
 	Name   string    `json:"name"`
 	Unit   string    `json:"unit"`
@@ -31,7 +31,7 @@ type benchRow struct {
 	Note   string    `json:"note,omitempty"`
 }
 
-// benchBuild is a build that is measured.
+// benchBuild is a measured build.
 type benchBuild struct {
 	name, binary string
 	server       *benchChild
@@ -76,7 +76,7 @@ func (y *benchYard) against(ctx context.Context) (*benchAgainst, error) {
 	return r, nil
 }
 
-// open starts a build's server on a folder of its own and furnishes it by its API.
+// open starts a build's server on a folder of its own and sets it up by its API.
 func (y *benchYard) open(ctx context.Context, b *benchBuild, folder string) (stop func(), err error) {
 	if b.server, err = benchServe(ctx, nil, b.binary, filepath.Join(y.folder, folder)); err != nil {
 		return nil, err
@@ -145,23 +145,23 @@ func (y *benchYard) compareSpeeds(ctx context.Context, r *benchAgainst, builds [
 	return err
 }
 
-// evenRound sends evenly to one place and waits until all has arrived.
+// evenRound sends at an even pace to one place and waits until all messages arrived.
 func (y *benchYard) evenRound(ctx context.Context, to benchPost, rate, count int) (l benchLatency, err error) {
-	told, err := y.load.begin(ctx, y.sink)
+	answers, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return l, err
 	}
-	if err := y.load.evenly(ctx, told, rate, count, func() benchPost { return to }); err != nil {
+	if err := y.load.evenly(ctx, answers, rate, count, func() benchPost { return to }); err != nil {
 		return l, err
 	}
-	if !told.only(http.StatusAccepted) {
-		return l, fmt.Errorf("at %d messages/s senders were told %s", rate, statuses(told.Statuses))
+	if !answers.only(http.StatusAccepted) {
+		return l, fmt.Errorf("at %d messages/s senders got the answers %s", rate, statuses(answers.Statuses))
 	}
-	f, err := told.settle(ctx, y.sink, time.Minute)
-	return told.latency(f, to.project), err
+	f, err := answers.settle(ctx, y.sink, time.Minute)
+	return answers.latency(f, to.project), err
 }
 
-// inTurns measures each build once a round, and returns the figures of each.
+// inTurns measures each build once per round, and returns the figures of each.
 func inTurns[T any](rounds int, builds []*benchBuild, measure func(*benchBuild) (T, error)) ([][]T, error) {
 	figures := make([][]T, len(builds))
 	for range rounds {
@@ -176,7 +176,7 @@ func inTurns[T any](rounds int, builds []*benchBuild, measure func(*benchBuild) 
 	return figures, nil
 }
 
-// compare makes a row of the figures of ours, and of theirs if there are any.
+// compare makes a row of our figures, and of theirs if there are any.
 func compare[T any](figures [][]T, of func(T) float64) benchRow {
 	row := benchRow{Ours: new(medianOf(figures[0], of))}
 	if len(figures) > 1 {
@@ -189,11 +189,11 @@ func compare[T any](figures [][]T, of func(T) float64) benchRow {
 	return row
 }
 
-// pendingStart is how a start with a backlog went.
+// pendingStart has the figures of a start with a backlog.
 type pendingStart struct{ firstMS, memoryMiB float64 }
 
-// comparePending lets each build owe its receiver -pending deliveries, by its API
-// alone, and starts it with them.
+// comparePending starts each build with -pending deliveries, which it created by its
+// API.
 func (y *benchYard) comparePending(ctx context.Context, r *benchAgainst) error {
 	if err := y.sink.turnTo(ctx, sinkShut); err != nil {
 		return err
@@ -203,7 +203,7 @@ func (y *benchYard) comparePending(ctx context.Context, r *benchAgainst) error {
 		_, err := y.open(ctx, b, b.name+pendingFolder)
 		if err == nil {
 			err = errors.Join(y.owe(ctx, b), errorOf(b.server))
-			b.server.kill() // what it holds as tried is none of what it owes
+			b.server.kill() // its earlier attempts must not count
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
@@ -223,7 +223,7 @@ func (y *benchYard) comparePending(ctx context.Context, r *benchAgainst) error {
 
 const pendingFolder = "-pending"
 
-// owe sends arrays while nobody is answered.
+// owe sends arrays while the receiver answers none.
 func (y *benchYard) owe(ctx context.Context, b *benchBuild) error {
 	a, err := benchSignIn(ctx, y.client, b.server.url)
 	if err != nil {
@@ -258,7 +258,7 @@ func (y *benchYard) owe(ctx context.Context, b *benchBuild) error {
 	return nil
 }
 
-// pendingStart starts a build with what it owes and kills it after the first arrival.
+// pendingStart starts a build with its backlog and kills it after the first arrival.
 func (y *benchYard) pendingStart(ctx context.Context, b *benchBuild) (s pendingStart, err error) {
 	if err := errors.Join(y.sink.reset(ctx, 0), y.sink.turnTo(ctx, sinkFast)); err != nil {
 		return s, err

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// The account of a server that is measured.
+// The account of a measured server.
 const (
 	benchEmail    = "bench@localhost.example"
 	benchPassword = "only for a measurement"
 )
 
-// benchAPI is the native API of a server, of whatever build, as its administrator.
+// benchAPI is the native API of a server of any build, as its administrator.
 type benchAPI struct {
 	url, token string
 	client     *http.Client
@@ -31,7 +31,7 @@ func benchSignIn(ctx context.Context, client *http.Client, url string) (*benchAP
 	return a, err
 }
 
-// post sends a body as JSON, nil for none, and reads the answer, which must be a 2xx.
+// post sends a body as JSON (nil for none), and reads the answer, which must be a 2xx.
 func (a *benchAPI) post(ctx context.Context, path string, body, into any) error {
 	var text []byte
 	if body != nil {
@@ -57,7 +57,7 @@ func (a *benchAPI) project(ctx context.Context, id string) error {
 	return a.post(ctx, "/projects", map[string]string{"id": id, "name": id}, nil)
 }
 
-// webhooks makes n webhooks, hook-1 and so on, that post to a place of the receiver.
+// webhooks creates n webhooks, hook-1 and so on, for a place of the receiver.
 func (a *benchAPI) webhooks(ctx context.Context, project, place string, n int) error {
 	for i := range n {
 		id := "hook-" + strconv.Itoa(i+1)
@@ -69,21 +69,21 @@ func (a *benchAPI) webhooks(ctx context.Context, project, place string, n int) e
 	return nil
 }
 
-// device makes a device and returns its key.
+// device creates a device and returns its key.
 func (a *benchAPI) device(ctx context.Context, project, id string) (string, error) {
 	var made struct{ Key string }
 	err := a.post(ctx, "/projects/"+project+"/devices", map[string]string{"id": id}, &made)
 	return made.Key, err
 }
 
-// key makes a key of a project that may do everything.
+// key creates a key of a project with all rights.
 func (a *benchAPI) key(ctx context.Context, project string) (string, error) {
 	var made struct{ Key string }
 	err := a.post(ctx, "/projects/"+project+"/keys", map[string]any{"name": "Bench", "rights": []string{"RIGHT_APPLICATION_ALL"}}, &made)
 	return made.Key, err
 }
 
-// benchAnswer is what a sender is told.
+// benchAnswer is the answer to a sender.
 type benchAnswer struct {
 	status     int
 	body       []byte

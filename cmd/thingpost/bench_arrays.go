@@ -15,26 +15,26 @@ import (
 )
 
 const (
-	arrayDevices = 100 // that an array's messages are from
-	arrayPatient = 6   // so many times -seconds are waited for arrays, and for what they owe
+	arrayDevices = 100 // devices of an array's messages
+	arrayPatient = 6   // wait at most so many times -seconds for arrays, and for their deliveries
 )
 
-// benchArrays tells what another project's sender notices of large arrays.
+// benchArrays has the effect of large arrays on another project's sender.
 type benchArrays struct {
 	Arrays   int `json:"arrays"`
-	Messages int `json:"messages"` // of each
+	Messages int `json:"messages"` // of each array
 	Webhooks int `json:"webhooks"` // that want each message
 
 	Alone  benchLatency   `json:"alone"`  // the other project's sender
 	Beside benchLatency   `json:"beside"` // the same while arrays are sent
-	Sender map[string]int `json:"sender"` // what it was told, by status
+	Sender map[string]int `json:"sender"` // answers, by status
 
-	Told    map[string]int `json:"told"`   // what the senders of arrays were told, by status
-	Stored  int            `json:"stored"` // messages that their answers acknowledge
+	Answers map[string]int `json:"told"`   // answers to the senders of arrays, by status
+	Stored  int            `json:"stored"` // messages acknowledged in the answers
 	Refused int            `json:"refused"`
-	Seconds float64        `json:"seconds"` // until each array was answered, or that was given up
-	Owed    int            `json:"owed"`    // deliveries of those stored, all of which must arrive
-	Arrived int            `json:"arrived"` // of these, until it was given up
+	Seconds float64        `json:"seconds"` // until each array was answered or abandoned
+	Owed    int            `json:"owed"`    // deliveries of stored messages, all of which must arrive
+	Arrived int            `json:"arrived"` // of these, until the wait ended
 	PeakMiB float64        `json:"peak_mib"`
 }
 
@@ -72,37 +72,37 @@ func (y *benchYard) arrays(ctx context.Context, arrays, messages, hooks int) (*b
 	return r, y.besideArrays(ctx, r, server, other, large)
 }
 
-// aloneFor is the latency of one project's sender with nothing beside it.
+// aloneFor is the latency of one project's sender alone.
 func (y *benchYard) aloneFor(ctx context.Context, other benchPost) (l benchLatency, err error) {
-	told, err := y.load.begin(ctx, y.sink)
+	answers, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return l, err
 	}
-	if err := y.load.evenly(ctx, told, slowRate, slowRate*y.c.seconds, func() benchPost { return other }); err != nil {
+	if err := y.load.evenly(ctx, answers, slowRate, slowRate*y.c.seconds, func() benchPost { return other }); err != nil {
 		return l, err
 	}
-	f, err := told.settle(ctx, y.sink, time.Minute)
-	l = told.latency(f, "other")
+	f, err := answers.settle(ctx, y.sink, time.Minute)
+	l = answers.latency(f, "other")
 	l.Rate = slowRate
 	return l, err
 }
 
-// besideArrays sends the arrays at once, and beside them the other project's messages
-// until each array is answered and some seconds have gone by.
+// besideArrays sends the arrays concurrently, and the other project's messages beside
+// them until each array is answered and some seconds have passed.
 func (y *benchYard) besideArrays(ctx context.Context, r *benchArrays, server *benchChild, other, large benchPost) error {
 	patience := time.Duration(arrayPatient*y.c.seconds) * time.Second
-	told, err := y.load.begin(ctx, y.sink)
+	answers, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return err
 	}
-	single := &benchTold{first: told.first, acked: acked{}, Statuses: map[string]int{}}
+	single := &benchAnswers{first: answers.first, acked: acked{}, Statuses: map[string]int{}}
 	window, end := context.WithTimeout(ctx, patience)
 	defer end()
 	began := y.now()
 	var senders, evenly errgroup.Group
 	evenly.Go(func() error { return y.load.even(ctx, window, single, slowRate, func() benchPost { return other }) })
 	for range r.Arrays {
-		senders.Go(func() error { return y.sendArray(window, told, large, r) })
+		senders.Go(func() error { return y.sendArray(window, answers, large, r) })
 	}
 	err = senders.Wait()
 	r.Seconds = y.now().Sub(began).Seconds()
@@ -115,26 +115,25 @@ func (y *benchYard) besideArrays(ctx context.Context, r *benchArrays, server *be
 		return err
 	}
 	r.PeakMiB = server.memoryMiB("VmHWM")
-	r.Sender, r.Told, r.Owed = single.Statuses, told.Statuses, told.owed
+	r.Sender, r.Answers, r.Owed = single.Statuses, answers.Statuses, answers.owed
 	all := maps.Clone(single.acked)
-	maps.Copy(all, told.acked)
-	f, lost, err := y.sink.await(ctx, all, told.owed+single.owed, patience)
+	maps.Copy(all, answers.acked)
+	f, lost, err := y.sink.await(ctx, all, answers.owed+single.owed, patience)
 	if err != nil {
 		return err
 	}
-	// What the arrays owe may be too much to wait for.
+	// The arrays can owe more than the wait allows.
 	own, err := y.sink.lost(ctx, single.acked)
 	if err == nil && own > 0 {
 		err = fmt.Errorf("%d arrivals owed to the other project did not come within %s", own, patience)
 	}
-	r.Beside, r.Arrived = single.latency(f, "other"), told.owed-(lost-own)
+	r.Beside, r.Arrived = single.latency(f, "other"), answers.owed-(lost-own)
 	r.Beside.Rate, r.PeakMiB = slowRate, max(r.PeakMiB, server.memoryMiB("VmHWM"))
 	return err
 }
 
-// sendArray sends one array until it is answered otherwise than by the word to wait,
-// or window ends.
-func (y *benchYard) sendArray(window context.Context, told *benchTold, to benchPost, r *benchArrays) error {
+// sendArray sends one array, again while it is asked to wait, or until window ends.
+func (y *benchYard) sendArray(window context.Context, answers *benchAnswers, to benchPost, r *benchArrays) error {
 	last := int(y.load.last.Add(int64(r.Messages)))
 	var text strings.Builder
 	for n := last - r.Messages + 1; n <= last; n++ {
@@ -148,13 +147,13 @@ func (y *benchYard) sendArray(window context.Context, told *benchTold, to benchP
 		}
 		wait := got.status == http.StatusTooManyRequests || got.status == http.StatusServiceUnavailable
 		stored, refused := storedOf(got.body)
-		told.mu.Lock()
-		told.count(got.status)
+		answers.mu.Lock()
+		answers.count(got.status)
 		for _, i := range stored {
-			told.ack(to, last-r.Messages+1+i)
+			answers.ack(to, last-r.Messages+1+i)
 		}
 		r.Stored, r.Refused = r.Stored+len(stored), r.Refused+refused
-		told.mu.Unlock()
+		answers.mu.Unlock()
 		if !wait || len(stored) > 0 {
 			return nil
 		}
@@ -181,10 +180,10 @@ func storedOf(answer []byte) (stored []int, refused int) {
 	return stored, len(list.Messages) - len(stored)
 }
 
-// statuses lists what senders were told.
-func statuses(told map[string]int) string {
+// statuses lists answers by status.
+func statuses(counts map[string]int) string {
 	var list []string
-	for status, n := range told {
+	for status, n := range counts {
 		list = append(list, fmt.Sprintf("%d × %s", n, status))
 	}
 	slices.Sort(list)
@@ -195,7 +194,7 @@ func (r *benchArrays) table(t benchTable) {
 	t.line("\nanother project's sender, %d messages/s\taccept p50 / p99\tarrival p50 / p99", r.Alone.Rate)
 	t.line("alone\t%s", r.Alone)
 	t.line("beside %d arrays of %d messages with %d webhooks\t%s", r.Arrays, r.Messages, r.Webhooks, r.Beside)
-	t.line("it was told %s; senders of arrays: %s within %.1f s, %d messages stored, %d refused", statuses(r.Sender), statuses(r.Told),
-		r.Seconds, r.Stored, r.Refused)
+	t.line("its answers were %s; those to senders of arrays %s within %.1f s, %d messages stored, %d refused",
+		statuses(r.Sender), statuses(r.Answers), r.Seconds, r.Stored, r.Refused)
 	t.line("%d of %d deliveries arrived; at most %.0f MiB of memory", r.Arrived, r.Owed, r.PeakMiB)
 }

@@ -18,8 +18,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// benchChild is a program in a process of its own: a server that is measured, or the
-// receiver or relay beside it.
+// benchChild is a program in a process of its own: a measured server, or the receiver
+// or relay beside it.
 type benchChild struct {
 	cmd  *exec.Cmd
 	url  string
@@ -27,9 +27,9 @@ type benchChild struct {
 	done chan struct{} // closed when it has ended
 }
 
-// startChild starts a program and waits until it says where it listens. Its
-// environment is ours without the options of "serve", and env. It is killed when ctx
-// ends. group may be nil.
+// startChild starts a program and waits until it reports its address. Its environment
+// is ours without the options of "serve", plus env. It is killed when ctx ends. group
+// may be nil.
 func startChild(ctx context.Context, group *benchGroup, env []string, binary string, args ...string) (*benchChild, error) {
 	line := append([]string{binary}, args...)
 	if group != nil {
@@ -42,7 +42,7 @@ func startChild(ctx context.Context, group *benchGroup, env []string, binary str
 	if err != nil {
 		return nil, err
 	}
-	// What waits for its input to end ends with us, however we end.
+	// A child that waits for the end of its input ends with us in any case.
 	if _, err := c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func startChild(ctx context.Context, group *benchGroup, env []string, binary str
 	return c, nil
 }
 
-// childEnv is our environment without what would change a server's options.
+// childEnv is our environment without the server's options.
 func childEnv() []string {
 	var c config
 	names := map[string]bool{}
@@ -120,9 +120,9 @@ func (c *benchChild) endsWithin(d time.Duration) bool {
 
 func (c *benchChild) pid() string { return strconv.Itoa(c.cmd.Process.Pid) }
 
-// cpu is the processor time of all threads, 0 where nobody says.
+// cpu is the processor time of all threads; 0 if unknown.
 func (c *benchChild) cpu() (sum time.Duration) {
-	files, _ := filepath.Glob("/proc/" + c.pid() + "/task/*/schedstat") // the pattern is right
+	files, _ := filepath.Glob("/proc/" + c.pid() + "/task/*/schedstat") // the pattern is valid
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
@@ -135,12 +135,11 @@ func (c *benchChild) cpu() (sum time.Duration) {
 	return sum
 }
 
-// memoryMiB is a figure of the process's memory, such as VmRSS or VmHWM, its
-// highest; 0 where nobody says.
+// memoryMiB is a figure of the process's memory, such as VmRSS or its maximum VmHWM; 0
+// if unknown.
 func (c *benchChild) memoryMiB(name string) float64 { return procMiB(c.pid(), name) }
 
-// written are the bytes that the process made the system write to disk; false where
-// nobody says.
+// written is how many bytes the system wrote to disk for the process; false if unknown.
 func (c *benchChild) written() (int64, bool) {
 	text, err := os.ReadFile("/proc/" + c.pid() + "/io")
 	if err != nil {
@@ -163,7 +162,7 @@ func procMiB(pid, name string) float64 {
 	return kib / 1024
 }
 
-// lastLines keeps the end of what is written.
+// lastLines keeps the end of the output.
 type lastLines struct {
 	mu   sync.Mutex
 	text []byte
@@ -185,19 +184,19 @@ func (l *lastLines) String() string {
 	return string(l.text)
 }
 
-// benchGroup is a control group of Linux, whose processes share so much memory.
+// benchGroup is a control group of Linux that limits the memory of its processes.
 type benchGroup struct {
 	folder string
 	second bool // of version 2
 }
 
-// newBenchGroup makes a group, or says why there is none here.
+// newBenchGroup creates a group, or says why it cannot.
 func newBenchGroup(bytes int64) (*benchGroup, error) {
 	const root = "/sys/fs/cgroup"
 	g := &benchGroup{folder: root + "/memory"}
 	if _, err := os.Stat(root + "/cgroup.controllers"); err == nil {
 		g.folder, g.second = root, true
-		_ = g.set("cgroup.subtree_control", "+memory") // where it is not on, and may be
+		_ = g.set("cgroup.subtree_control", "+memory") // where it is off and allowed
 	}
 	g.folder = filepath.Join(g.folder, "thingpost-bench-"+strconv.Itoa(os.Getpid()))
 	limit := map[bool]string{false: "memory.limit_in_bytes", true: "memory.max"}[g.second]
@@ -208,7 +207,8 @@ func newBenchGroup(bytes int64) (*benchGroup, error) {
 		g.remove()
 		return nil, err
 	}
-	// So that what does not fit is not merely moved away. A kernel without swap has neither.
+	// Without swap: memory over the limit must not move there. Kernels without swap
+	// have neither file.
 	_ = g.set(map[bool]string{false: "memory.memsw.limit_in_bytes", true: "memory.swap.max"}[g.second],
 		map[bool]string{false: strconv.FormatInt(bytes, 10), true: "0"}[g.second])
 	return g, nil
@@ -218,10 +218,10 @@ func (g *benchGroup) set(name, value string) error {
 	return os.WriteFile(filepath.Join(g.folder, name), []byte(value), 0o600)
 }
 
-// enter begins a command line whose program is in the group from its first moment.
+// enter begins a command line whose program starts in the group.
 func (g *benchGroup) enter() []string {
 	return []string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, filepath.Join(g.folder, "cgroup.procs")}
 }
 
-// remove removes the group, in which no process may be left.
+// remove removes the empty group.
 func (g *benchGroup) remove() { _ = os.Remove(g.folder) }

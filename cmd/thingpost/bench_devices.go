@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	fewDevices     = 20 // that many are compared with
+	fewDevices     = 20 // the number to compare with
 	changesEvery   = time.Second
 	mostRegistered = 200 // devices at once; a fiftieth of -messages, if that is less
 )
 
 // benchDevices compares a project of many devices with one of few. Senders are random
-// devices, and the server is started anew for each round, so that it knows none.
+// devices. The server is restarted for each round, so that its memory is empty.
 type benchDevices struct {
 	Devices  int             `json:"devices"`
 	Few      int             `json:"few"`
@@ -36,14 +36,14 @@ type benchKeyRow struct {
 	Many benchSpeed `json:"many"`
 	// Changed is Many while another project's webhook is paused or resumed each second.
 	Changed benchSpeed `json:"changed"`
-	// Ratio is Many to Few and ChangedRatio Changed to Many, of messages a second.
-	// CPURatio is the CPU of Few to that of Many. Medians of the rounds.
+	// Ratio is Many to Few and ChangedRatio Changed to Many, of messages per second.
+	// CPURatio is the CPU of Few to that of Many. All are medians of the rounds.
 	Ratio        float64 `json:"ratio"`
 	CPURatio     float64 `json:"cpu_ratio"`
 	ChangedRatio float64 `json:"changed_ratio"`
 }
 
-// benchRegister is what it costs to register a device, in an empty project and in one
+// benchRegister is the cost of registering a device, in an empty project and in one
 // with many.
 type benchRegister struct {
 	How        string  `json:"how"`
@@ -73,7 +73,7 @@ const (
 
 func probeName(i int) string { return "probe-" + strconv.Itoa(i+1) }
 
-// deviceFolder fills a folder by the store itself: by HTTP it would take minutes.
+// deviceFolder fills a folder through the store: HTTP would take minutes.
 func (y *benchYard) deviceFolder(ctx context.Context, name string, n int) (f *deviceFolder, err error) {
 	f = &deviceFolder{name: name, n: n}
 	store, err := db.Open(ctx, db.Options{Folder: filepath.Join(y.folder, name), Now: y.now})
@@ -101,7 +101,7 @@ func (y *benchYard) deviceFolder(ctx context.Context, name string, n int) (f *de
 		}
 		*key = text.Reveal()
 		w := benchWebhook(p, "hook-1", y.place("devices", 0)+"/"+id+"/hook-1")
-		w.PayloadOnly = true // the receiver looks for a number at its beginning
+		w.PayloadOnly = true // the receiver looks for a number at the start
 		if err := store.CreateWebhook(w, benchActor); err != nil {
 			return nil, err
 		}
@@ -170,7 +170,7 @@ func (y *benchYard) devices(ctx context.Context) (*benchDevices, error) {
 	return r, err
 }
 
-// deviceRound sends from random devices to a server that was just started.
+// deviceRound sends from random devices to a server that has just started.
 func (y *benchYard) deviceRound(ctx context.Context, f *deviceFolder, kind string, changes bool) (s benchSpeed, err error) {
 	server, err := y.serve(ctx, f.name)
 	if err != nil {
@@ -191,7 +191,7 @@ func (y *benchYard) deviceRound(ctx context.Context, f *deviceFolder, kind strin
 	return s, errors.Join(err, stop())
 }
 
-// change pauses and resumes another project's webhook by turns, until stop is called.
+// change pauses and resumes another project's webhook in turns, until stop is called.
 func (y *benchYard) change(ctx context.Context, server *benchChild, f *deviceFolder) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
@@ -215,8 +215,8 @@ func (y *benchYard) change(ctx context.Context, server *benchChild, f *deviceFol
 	return func() error { cancel(); return <-done }
 }
 
-// register measures what new devices cost in the empty project and in the full one:
-// one by one, and as unknown senders of one array.
+// register measures the cost of new devices in the empty and the full project: one by
+// one, and as unknown senders of one array.
 func (y *benchYard) register(ctx context.Context, f *deviceFolder) ([]benchRegister, error) {
 	server, err := y.serve(ctx, f.name)
 	if err != nil {
@@ -227,8 +227,8 @@ func (y *benchYard) register(ctx context.Context, f *deviceFolder) ([]benchRegis
 	var list []benchRegister
 	for _, way := range []struct {
 		how   string
-		times int // that it is done
-		each  int // devices of one time
+		times int // repetitions
+		each  int // devices of one repetition
 		one   func(a *benchAPI, project string, n int) error
 	}{
 		{"one by one", registered, 1, func(a *benchAPI, project string, n int) error {

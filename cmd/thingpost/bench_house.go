@@ -22,11 +22,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// benchActor is who makes the measurement's webhooks, in its audit log.
+// benchActor creates the measurement's webhooks, in the audit log.
 const benchActor = "thingpost bench"
 
-// benchHouse is everything that is measured, in one process: the server, the
-// relay, and the receiver that both post to.
+// benchHouse is everything that is measured, in one process: the server, the relays,
+// and the receiver for both.
 type benchHouse struct {
 	now      func() time.Time
 	app      *app
@@ -43,8 +43,8 @@ type benchHouse struct {
 // benchTarget is where senders post, with which key.
 type benchTarget struct{ url, key string }
 
-// relayWorkers is how many posts of the relay are in flight: as many as a
-// webhook of ours may have.
+// relayWorkers is how many posts of the relay can be in flight: as many as a webhook of
+// ours.
 const relayWorkers = iot.MaxSlots
 
 func benchClient() *http.Client {
@@ -65,7 +65,7 @@ func (p *program) newBenchHouse(ctx context.Context, folder string) (*benchHouse
 	return h, nil
 }
 
-// furnish makes a data folder with a project, a device and a webhook.
+// furnish creates a data folder with a project, a device and a webhook.
 func (p *program) furnish(ctx context.Context, folder, url string, key iot.Secret) error {
 	store, err := db.Open(ctx, db.Options{Folder: folder, Now: p.now})
 	if err != nil {
@@ -118,11 +118,10 @@ func (h *benchHouse) close() {
 	h.receiver.close()
 }
 
-// startRelays serves what people use today: post once and forget. The bare one
-// posts whatever came and answers 202 with nothing. The other looks to a sender as
-// ours does (it checks the JSON and answers with an id), and to the receiver too
-// (the same headers, a timeout). Both keep messages in memory alone and know
-// nothing of what became of them.
+// startRelays serves two relays that post once and forget. The bare one posts every
+// body and answers 202 without a body. The other behaves like Thingpost to senders (it
+// checks the JSON and answers with an id) and receivers (the same headers, a timeout).
+// Both have messages only in memory and do not record outcomes.
 func (h *benchHouse) startRelays(ctx context.Context) {
 	h.bare.url = startBareRelay(ctx, h.group, h.receiver.url)
 	h.relay.url = startRelay(ctx, h.group, h.receiver.url, 10*time.Second, func(m *relayed, w http.ResponseWriter) bool {
@@ -150,8 +149,8 @@ func startBareRelay(ctx context.Context, g *errgroup.Group, to string) (url stri
 	})
 }
 
-// startRelay serves a relay to an address, in goroutines of g, and returns its own.
-// accept answers a message, and says with which headers it is posted, or that it is not.
+// startRelay serves a relay to an address, in goroutines of g, and returns its own
+// address. accept answers a message, and returns its headers, or that it is not posted.
 func startRelay(ctx context.Context, g *errgroup.Group, to string, timeout time.Duration,
 	accept func(*relayed, http.ResponseWriter) bool) (url string) {
 	queue := make(chan relayed, 4096)
@@ -193,7 +192,7 @@ func post(ctx context.Context, client *http.Client, url, key string, body []byte
 	return postAs(ctx, client, url, body, http.StatusAccepted, "Content-Type", "application/json", "Authorization", "Bearer "+key)
 }
 
-// postAs posts with headers, given as names and values, and reads the answer.
+// postAs posts with headers, as names and values, and reads the answer.
 func postAs(ctx context.Context, client *http.Client, url string, body []byte, want int, headers ...string) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -214,7 +213,7 @@ func postAs(ctx context.Context, client *http.Client, url string, body []byte, w
 	return err
 }
 
-// round sends messages as fast as the answers come, and waits until all have
+// round sends messages as fast as the answers arrive, and waits until all messages have
 // arrived.
 func (h *benchHouse) round(ctx context.Context, to benchTarget, c benchConfig) (f benchFigures, err error) {
 	h.receiver.reset()
@@ -249,7 +248,7 @@ func (h *benchHouse) round(ctx context.Context, to benchTarget, c benchConfig) (
 	return f, nil
 }
 
-// even sends at an even pace; a sender that is late does not hold up the others.
+// even sends at an even pace. A late sender does not delay the others.
 func (h *benchHouse) even(ctx context.Context, rate, seconds int) (benchLatency, error) {
 	h.receiver.reset()
 	n := rate * seconds
@@ -295,13 +294,13 @@ func percentileMS(list []time.Duration, p int) float64 {
 	return ms(list[min(len(list)*p/100, len(list)-1)])
 }
 
-// benchBody is a message like those of a soil probe, with the time of sending.
+// benchBody is a message like those of a soil probe, with its sending time.
 func benchBody(at time.Time) []byte {
 	return fmt.Appendf(nil, `{"payload":{"sent_at":%d,"probe":7,"vwc":11.42,"soil_c":14.60,"battery_v":3.31,"note":"north bed, row 4"}}`,
 		at.UnixNano())
 }
 
-// benchReceiver counts what arrives and how long it was on its way.
+// benchReceiver counts arrivals and measures their latency.
 type benchReceiver struct {
 	*benchServer
 	now   func() time.Time
@@ -394,7 +393,7 @@ func serveBench(handler http.Handler) *benchServer {
 
 func (s *benchServer) close() { _ = s.server.Close() }
 
-// fillBacklog makes a data folder whose webhook owes n deliveries.
+// fillBacklog creates a data folder whose webhook owes n deliveries.
 func (p *program) fillBacklog(ctx context.Context, folder, url string, n int) error {
 	if err := p.furnish(ctx, folder, url, iot.NewDeviceKey()); err != nil {
 		return err
@@ -440,5 +439,5 @@ func fill(ctx context.Context, store *db.DB, now func() time.Time, n int) error 
 	return ctx.Err()
 }
 
-// residentMiB is how much memory the process has, 0 where nobody says.
+// residentMiB is the memory of this process; 0 if unknown.
 func residentMiB() float64 { return procMiB("self", "VmRSS") }

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// benchLoad sends messages with numbers that grow over the whole measurement.
+// benchLoad sends messages whose numbers grow over the whole measurement.
 type benchLoad struct {
 	now    func() time.Time
 	client *http.Client
-	last   atomic.Int64 // number given
+	last   atomic.Int64 // the last number used
 }
 
 // benchPost is where a message goes, and how many webhooks want it there.
@@ -26,26 +26,26 @@ type benchPost struct {
 	hooks             int
 }
 
-// benchTold is what senders were told in a part of a measurement.
-type benchTold struct {
+// benchAnswers has the answers to senders in one part of a measurement.
+type benchAnswers struct {
 	// Statuses counts answers; "none" are requests without one.
 	Statuses map[string]int `json:"statuses"`
 
 	mu    sync.Mutex
 	first int // numbers count from here
 	acked acked
-	owed  int // arrivals that what was acknowledged makes
+	owed  int // arrivals owed by acknowledged messages
 	took  []time.Duration
 }
 
-// begin begins a part: the receiver forgets what came before.
-func (l *benchLoad) begin(ctx context.Context, s *benchSink) (*benchTold, error) {
+// begin starts a part: the receiver forgets earlier arrivals.
+func (l *benchLoad) begin(ctx context.Context, s *benchSink) (*benchAnswers, error) {
 	first := int(l.last.Load()) + 1
-	return &benchTold{first: first, acked: acked{}, Statuses: map[string]int{}}, s.reset(ctx, first)
+	return &benchAnswers{first: first, acked: acked{}, Statuses: map[string]int{}}, s.reset(ctx, first)
 }
 
-// note keeps an answer to the message of a number.
-func (t *benchTold) note(to benchPost, n int, status int, took time.Duration) {
+// note records the answer to a numbered message.
+func (t *benchAnswers) note(to benchPost, n int, status int, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count(status)
@@ -56,7 +56,7 @@ func (t *benchTold) note(to benchPost, n int, status int, took time.Duration) {
 }
 
 // count counts an answer; 0 is none.
-func (t *benchTold) count(status int) {
+func (t *benchAnswers) count(status int) {
 	name := "none"
 	if status != 0 {
 		name = strconv.Itoa(status)
@@ -64,7 +64,7 @@ func (t *benchTold) count(status int) {
 	t.Statuses[name]++
 }
 
-func (t *benchTold) ack(to benchPost, n int) {
+func (t *benchAnswers) ack(to benchPost, n int) {
 	a := t.acked[to.project]
 	if a == nil {
 		a = &ackedNumbers{Hooks: to.hooks}
@@ -74,30 +74,30 @@ func (t *benchTold) ack(to benchPost, n int) {
 	t.owed += to.hooks
 }
 
-// only reports whether senders were told nothing but this.
-func (t *benchTold) only(status int) bool {
+// only reports whether all answers had this status.
+func (t *benchAnswers) only(status int) bool {
 	return len(t.Statuses) == 1 && t.Statuses[strconv.Itoa(status)] > 0
 }
 
-// latency joins what senders were told with what a group of hooks saw.
-func (t *benchTold) latency(f sinkFigures, group string) benchLatency {
+// latency combines the answers to senders with the arrivals of a group of hooks.
+func (t *benchAnswers) latency(f sinkFigures, group string) benchLatency {
 	l := f.Groups[group]
 	l.AcceptP50, l.AcceptP99 = percentileMS(t.took, 50), percentileMS(t.took, 99)
 	return l
 }
 
-// numberedBody is a message with its number and the time of sending, and so many
-// bytes around them.
+// numberedBody is a message with its number, its sending time and padding of so many
+// bytes.
 func numberedBody(at time.Time, n, pad int) []byte {
 	head := fmt.Appendf(nil, `{"payload":{"sent_at":%d,"n":%d,"probe":7,"vwc":11.42,"soil_c":14.60,"battery_v":3.31,"note":"`,
 		at.UnixNano(), n)
 	return append(append(head, bytes.Repeat([]byte("x"), max(pad, 8))...), `"}}`...)
 }
 
-// flat sends count messages as fast as the answers come, from so many senders, until
-// window ends; none of them is cut off then. Who is told to wait waits, and sends
-// again. Where a request has no answer its sender stops, and gives it as the error.
-func (l *benchLoad) flat(ctx, window context.Context, t *benchTold, senders, count, pad int, pick func() benchPost) error {
+// flat sends count messages from so many senders, as fast as the answers arrive, until
+// window ends; requests in progress are not interrupted. A sender that is asked to wait
+// waits and repeats. A sender without an answer stops, and its error is returned.
+func (l *benchLoad) flat(ctx, window context.Context, t *benchAnswers, senders, count, pad int, pick func() benchPost) error {
 	var taken atomic.Int64
 	var g errgroup.Group
 	for range senders {
@@ -114,7 +114,7 @@ func (l *benchLoad) flat(ctx, window context.Context, t *benchTold, senders, cou
 }
 
 // one sends a message until it is accepted or refused for good.
-func (l *benchLoad) one(ctx, window context.Context, t *benchTold, to benchPost, pad int) error {
+func (l *benchLoad) one(ctx, window context.Context, t *benchAnswers, to benchPost, pad int) error {
 	n := int(l.last.Add(1))
 	for {
 		at := l.now()
@@ -139,9 +139,10 @@ func (l *benchLoad) one(ctx, window context.Context, t *benchTold, to benchPost,
 	}
 }
 
-// even sends at an even pace until window ends; a sender that is late does not hold up
-// the others. None is cut off, and what is refused is not sent again.
-func (l *benchLoad) even(ctx, window context.Context, t *benchTold, rate int, pick func() benchPost) error {
+// even sends at an even pace until window ends. A late sender does not delay the
+// others. Requests in progress are not interrupted, and refused messages are not
+// repeated.
+func (l *benchLoad) even(ctx, window context.Context, t *benchAnswers, rate int, pick func() benchPost) error {
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	var g errgroup.Group
@@ -162,7 +163,7 @@ func (l *benchLoad) even(ctx, window context.Context, t *benchTold, rate int, pi
 }
 
 // evenly is even for so many messages.
-func (l *benchLoad) evenly(ctx context.Context, t *benchTold, rate, count int, pick func() benchPost) error {
+func (l *benchLoad) evenly(ctx context.Context, t *benchAnswers, rate, count int, pick func() benchPost) error {
 	window, end := context.WithCancel(ctx)
 	defer end()
 	left := count
@@ -174,12 +175,12 @@ func (l *benchLoad) evenly(ctx context.Context, t *benchTold, rate, count int, p
 	})
 }
 
-// settle waits until all that was acknowledged has arrived, and fails if it does not
+// settle waits until all acknowledged messages have arrived, and fails if they have not
 // within most.
-func (t *benchTold) settle(ctx context.Context, s *benchSink, most time.Duration) (sinkFigures, error) {
+func (t *benchAnswers) settle(ctx context.Context, s *benchSink, most time.Duration) (sinkFigures, error) {
 	f, lost, err := s.await(ctx, t.acked, t.owed, most)
 	if err == nil && lost > 0 {
-		err = fmt.Errorf("of %d arrivals owed by what was acknowledged, %d did not come within %s", t.owed, lost, most)
+		err = fmt.Errorf("of %d arrivals of acknowledged messages, %d did not come within %s", t.owed, lost, most)
 	}
 	return f, err
 }

@@ -16,33 +16,33 @@ const (
 	largeSenders  = 32              // at most
 	largeTakes    = 2 * time.Second // until a webhook answers
 	largeWebhooks = 5
-	largePatience = 3 * time.Minute // with what is owed then, answered at once
+	largePatience = 3 * time.Minute // for what is owed then; the receiver answers at once
 )
 
-// benchMemory tells how a server with little memory takes large messages, whose
-// webhooks are slow.
+// benchMemory has the figures of a server with little memory, large messages and slow
+// webhooks.
 type benchMemory struct {
 	LimitMiB float64 `json:"limit_mib"`
-	// Limited is whether the server was in a control group with that limit. Without, its
-	// memory is only looked at; Why says why.
+	// Limited is whether the server was in a control group with that limit. Otherwise
+	// its memory is only observed, and Why is the reason.
 	Limited bool   `json:"limited"`
 	Why     string `json:"why,omitempty"`
 	Senders int    `json:"senders"`
 	Seconds int    `json:"seconds"`
 
-	PeakMiB      float64        `json:"peak_mib"`       // resident, all of it
-	GroupPeakMiB float64        `json:"group_peak_mib"` // with files that the system keeps in memory
+	PeakMiB      float64        `json:"peak_mib"`       // resident
+	GroupPeakMiB float64        `json:"group_peak_mib"` // with the system's file cache
 	Killed       bool           `json:"killed"`
 	KilledAfter  float64        `json:"killed_after_seconds,omitempty"`
-	Told         map[string]int `json:"told"`
-	Arrived      int            `json:"arrived"` // of all that was acknowledged, which is all
+	Answers      map[string]int `json:"told"`
+	Arrived      int            `json:"arrived"` // of acknowledged messages, which must be all
 	Repeats      int            `json:"repeats"`
 }
 
 func (y *benchYard) smallMemory(ctx context.Context) (*benchMemory, error) {
 	r := &benchMemory{LimitMiB: float64(y.c.smallMemory) / (1 << 20), Senders: min(y.c.senders, largeSenders), Seconds: y.c.seconds}
 	folder := filepath.Join(y.folder, "memory")
-	// It is furnished first: signing in takes memory of its own.
+	// Set up without the limit: signing in needs memory of its own.
 	to, err := y.furnishLarge(ctx)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (y *benchYard) smallMemory(ctx context.Context) (*benchMemory, error) {
 		return nil, err
 	}
 	defer func() { server.stop() }()
-	told, err := y.load.begin(ctx, y.sink)
+	answers, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (y *benchYard) smallMemory(ctx context.Context) (*benchMemory, error) {
 	looked := y.watch(server, r)
 	window, cancel := context.WithTimeout(ctx, time.Duration(r.Seconds)*time.Second)
 	defer cancel()
-	err = y.load.flat(ctx, window, told, r.Senders, largeMost, largeMessage, func() benchPost { return to })
+	err = y.load.flat(ctx, window, answers, r.Senders, largeMost, largeMessage, func() benchPost { return to })
 	if err != nil && !server.endsWithin(5*time.Second) {
 		looked()
 		return nil, err
@@ -78,23 +78,23 @@ func (y *benchYard) smallMemory(ctx context.Context) (*benchMemory, error) {
 	}
 	until := y.now().Add(largePatience)
 	for lost := 1; lost > 0 && !server.ended() && y.now().Before(until); {
-		if _, lost, err = y.sink.await(ctx, told.acked, told.owed, time.Second); err != nil {
+		if _, lost, err = y.sink.await(ctx, answers.acked, answers.owed, time.Second); err != nil {
 			return nil, err
 		}
 	}
 	looked()
-	r.Killed, r.Told = server.ended(), told.Statuses
+	r.Killed, r.Answers = server.ended(), answers.Statuses
 	if group != nil {
 		r.GroupPeakMiB = group.peakMiB()
 	}
 	if r.Killed {
-		// What it acknowledged is on disk all the same.
+		// Acknowledged messages are on disk all the same.
 		if server, err = y.serve(ctx, "memory"); err != nil {
 			return nil, err
 		}
 	}
-	f, err := told.settle(ctx, y.sink, largePatience)
-	r.Arrived, r.Repeats = told.owed, f.Repeats
+	f, err := answers.settle(ctx, y.sink, largePatience)
+	r.Arrived, r.Repeats = answers.owed, f.Repeats
 	return r, errors.Join(err, y.sink.turnTo(ctx, sinkDelays))
 }
 
@@ -114,7 +114,7 @@ func (y *benchYard) furnishLarge(ctx context.Context) (benchPost, error) {
 	return to, err
 }
 
-// watch looks at a server's memory until it ends or the returned function is called.
+// watch observes a server's memory until it ends or the returned function is called.
 func (y *benchYard) watch(server *benchChild, r *benchMemory) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	began := y.now()
@@ -137,7 +137,7 @@ func (y *benchYard) watch(server *benchChild, r *benchMemory) (stop func()) {
 	return func() { close(quit); <-done }
 }
 
-// peakMiB is the most memory that the group had, files included.
+// peakMiB is the group's maximum of memory, including files.
 func (g *benchGroup) peakMiB() float64 {
 	text, err := os.ReadFile(filepath.Join(g.folder, map[bool]string{false: "memory.max_usage_in_bytes", true: "memory.peak"}[g.second]))
 	if err != nil {
@@ -161,6 +161,6 @@ func (r *benchMemory) table(t benchTable) {
 	}
 	t.line("\n%d senders of 1 MB for %d s, %d webhooks that take %s, %s %.0f MiB",
 		r.Senders, r.Seconds, largeWebhooks, largeTakes, how, r.LimitMiB)
-	t.line("at most %.0f MiB resident (%.0f MiB with files), %s; told %s; all %d arrivals of what was acknowledged came, %d of them again",
-		r.PeakMiB, r.GroupPeakMiB, killed, statuses(r.Told), r.Arrived, r.Repeats)
+	t.line("at most %.0f MiB resident (%.0f MiB with files), %s; answers %s; all %d arrivals of acknowledged messages came, %d of them again",
+		r.PeakMiB, r.GroupPeakMiB, killed, statuses(r.Answers), r.Arrived, r.Repeats)
 }

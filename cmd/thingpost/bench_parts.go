@@ -19,8 +19,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// benchParts are the measurements whose servers are processes of their own, and so is
-// their receiver. Those that were not asked for are nil.
+// benchParts are the measurements whose server and receiver are processes of their own.
+// Those not requested are nil.
 type benchParts struct {
 	Version     string        `json:"version"`
 	CPUs        int           `json:"cpus"`
@@ -34,22 +34,22 @@ type benchParts struct {
 
 // partsOptions adds the options of the parts.
 func (c *benchConfig) partsOptions(o *options) {
-	o.group("Parts of their own: with any of these, they alone are run, with servers and receiver as processes")
+	o.group("Separate parts: with any of these only they are run, with servers and receiver as processes")
 	o.count(&c.devices, "devices", 0, 0, 1_000_000, "throughput with so many devices beside 20, cold, and what registering one costs")
-	o.count(&c.arrays, "arrays", 0, 0, 1000, "so many large arrays at once with 5 webhooks, beside another project's sender")
-	o.count(&c.arrayMessages, "array-messages", 10_000, 1, 10_000, "messages of such an array")
-	o.count(&c.arrayWebhooks, "array-webhooks", 300, 1, 1000, "webhooks of a project that gets one array of a tenth of that, after -arrays")
-	o.size(&c.smallMemory, "small-memory", "0", "large messages to a server that has so much memory; 0 leaves this part out")
-	o.count(&c.tenants, "tenants", 0, 0, 10_000, "so many projects with 5 webhooks each, one of which floods")
+	o.count(&c.arrays, "arrays", 0, 0, 1000, "so many concurrent large arrays with 5 webhooks, beside another project's sender")
+	o.count(&c.arrayMessages, "array-messages", 10_000, 1, 10_000, "messages in an array")
+	o.count(&c.arrayWebhooks, "array-webhooks", 300, 1, 1000, "webhooks of a project that gets one array a tenth as large, after -arrays")
+	o.size(&c.smallMemory, "small-memory", "0", "large messages to a server with so much memory; 0 skips this part")
+	o.count(&c.tenants, "tenants", 0, 0, 10_000, "so many projects with 5 webhooks each, one of them flooding")
 	o.text(&c.against, "against", "BINARY", "", "compare with another build of thingpost, in turns")
-	o.flag(&c.writes, "writes", "what is written to disk for a message, with 1 and 5 webhooks; for both builds with -against")
+	o.flag(&c.writes, "writes", "bytes written to disk per message, with 1 and 5 webhooks; of both builds with -against")
 	c.rates = []int{1, 10, 100}
 	o.add(option{name: "rates", value: "N,…", normal: "1,10,100", usage: "messages a second for -writes", set: func(s string) (err error) {
 		c.rates, err = readRates(s)
 		return err
 	}})
-	o.text(&c.as, "as", "ROLE", "", "be the receiver or the relay of another process's measurement; bench starts these itself")
-	o.text(&c.to, "to", "URL", "", "where the relay of -as posts to")
+	o.text(&c.as, "as", "ROLE", "", "internal: run as the receiver or relay of another process's measurement")
+	o.text(&c.to, "to", "URL", "", "internal: where the relay of -as posts")
 	o.validate = func() map[string]string {
 		faults := map[string]string{}
 		if !slices.Contains([]string{"", benchReceiverRole, benchRelayRole}, c.as) {
@@ -66,16 +66,16 @@ func (c *benchConfig) partsOptions(o *options) {
 }
 
 const (
-	againstRounds = 5        // with -against, unless it says otherwise
+	againstRounds = 5        // with -against, by default
 	leastMemory   = 64 << 20 // of a server
 )
 
-// parts reports whether parts of their own were asked for.
+// parts reports whether separate parts were requested.
 func (c *benchConfig) parts() bool {
 	return c.devices > 0 || c.arrays > 0 || c.smallMemory > 0 || c.tenants > 0 || c.against != "" || c.writes
 }
 
-// benchYard is what servers that are measured stand in.
+// benchYard has the measured servers.
 type benchYard struct {
 	c      benchConfig
 	now    func() time.Time
@@ -86,13 +86,14 @@ type benchYard struct {
 	load   *benchLoad
 }
 
-// runParts measures the parts that were asked for.
+// runParts measures the requested parts.
 func (p *program) runParts(ctx context.Context, c benchConfig) (r *benchParts, err error) {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
 	folder, err := os.MkdirTemp(c.folder, "thingpost-bench-")
 	if err != nil {
-		return nil, &iot.Error{Code: iot.Unavailable, Message: "A temporary folder cannot be made. Choose where with -folder.", Err: err}
+		return nil, &iot.Error{Code: iot.Unavailable, Err: err,
+			Message: "The temporary folder cannot be created. Choose another place with -folder."}
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	y := &benchYard{c: c, now: p.now, folder: folder, client: benchClient()}
@@ -128,7 +129,7 @@ func (p *program) runParts(ctx context.Context, c benchConfig) (r *benchParts, e
 	return r, nil
 }
 
-// place is where webhooks of a group post to; the receiver takes so long to answer.
+// place is the URL for webhooks of a group. The receiver answers after delay.
 func (y *benchYard) place(group string, delay time.Duration) string {
 	return y.sink.url + "/in/" + delay.String() + "/" + group
 }
@@ -138,14 +139,14 @@ func (y *benchYard) serve(ctx context.Context, folder string, args ...string) (*
 	return benchServe(ctx, nil, y.own, filepath.Join(y.folder, folder), args...)
 }
 
-// post is where the messages of a device go.
+// post is the destination of a device's messages.
 func (y *benchYard) post(server *benchChild, project, device, key string, hooks int) benchPost {
 	url := server.url + "/api/v1/projects/" + project + "/devices/" + device + "/messages"
 	return benchPost{project: project, url: url, key: key, hooks: hooks}
 }
 
-// furnish makes a project with webhooks that post to a place, and a device, and returns
-// where the device's messages go.
+// furnish creates a project with webhooks to a place, and a device. It returns the
+// destination of the device's messages.
 func (y *benchYard) furnish(ctx context.Context, a *benchAPI, server *benchChild, project, place string, hooks int) (benchPost, error) {
 	if err := a.project(ctx, project); err != nil {
 		return benchPost{}, err
@@ -157,35 +158,35 @@ func (y *benchYard) furnish(ctx context.Context, a *benchAPI, server *benchChild
 	return y.post(server, project, "probe-1", key, hooks), err
 }
 
-// benchSpeed is what a round with as many messages as answers come says.
+// benchSpeed has the figures of a round at full speed.
 type benchSpeed struct {
 	Delivered float64 `json:"delivered_per_second"`      // arrivals, at all webhooks
-	CPUMS     float64 `json:"server_cpu_ms_per_message"` // 0 where nobody says
+	CPUMS     float64 `json:"server_cpu_ms_per_message"` // 0 if unknown
 	benchLatency
 }
 
-// speed sends messages as fast as the answers come, and waits until all have arrived.
+// speed sends messages as fast as the answers arrive, and waits until all have arrived.
 func (y *benchYard) speed(ctx context.Context, server *benchChild, senders, messages int, group string,
 	pick func() benchPost) (s benchSpeed, err error) {
-	told, err := y.load.begin(ctx, y.sink)
+	answers, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return s, err
 	}
 	cpu, began := server.cpu(), y.now()
-	if err := y.load.flat(ctx, ctx, told, senders, messages, 0, pick); err != nil {
+	if err := y.load.flat(ctx, ctx, answers, senders, messages, 0, pick); err != nil {
 		return s, errors.Join(err, errorOf(server))
 	}
-	f, err := told.settle(ctx, y.sink, 2*time.Minute)
+	f, err := answers.settle(ctx, y.sink, 2*time.Minute)
 	if err != nil {
 		return s, err
 	}
 	s.Delivered = float64(f.Arrived) / f.Last.Sub(began).Seconds()
 	s.CPUMS = ms(server.cpu()-cpu) / float64(messages)
-	s.benchLatency = told.latency(f, group)
+	s.benchLatency = answers.latency(f, group)
 	return s, nil
 }
 
-// errorOf is what a server said that has ended meanwhile.
+// errorOf is the last output of a server that has ended.
 func errorOf(server *benchChild) error {
 	if !server.ended() {
 		return nil
@@ -214,7 +215,7 @@ func medianOf[T any](list []T, of func(T) float64) float64 {
 	return median(values)
 }
 
-// quotient is a / b, 0 where b was not measured.
+// quotient is a / b; 0 if b was not measured.
 func quotient(a, b float64) float64 {
 	if b == 0 {
 		return 0

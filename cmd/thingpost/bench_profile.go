@@ -10,14 +10,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-// profiles runs a round more of the bare relay and of ours, each under the CPU
-// profiler, and writes what was seen into folder: NAME.cpu.pprof, and what was
-// allocated as NAME.allocs.pprof, which counts from the program's start: read it
-// with -diff_base NAME.allocs-before.pprof. A round that is watched costs more than
-// one that is not, hence not the rounds that are compared.
+// profiles runs one more round of the bare relay and of Thingpost, each under the CPU
+// profiler, and writes into folder: NAME.cpu.pprof, and the allocations as
+// NAME.allocs.pprof. The latter counts from the program's start: read it with
+// -diff_base NAME.allocs-before.pprof. Profiled rounds are slower, so they are separate
+// from the compared rounds.
 func (h *benchHouse) profiles(ctx context.Context, c benchConfig, folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return &iot.Error{Code: iot.Unavailable, Message: "The folder of -profiles cannot be made.", Err: err}
+		return &iot.Error{Code: iot.Unavailable, Message: "The folder of -profiles cannot be created.", Err: err}
 	}
 	for name, target := range map[string]benchTarget{"bare-relay": h.bare, "thingpost": h.ours} {
 		if err := h.profile(ctx, c, target, filepath.Join(folder, name)); err != nil {
@@ -50,8 +50,8 @@ func (h *benchHouse) profile(ctx context.Context, c benchConfig, target benchTar
 	return writeAllocs(path + ".allocs.pprof")
 }
 
-// writeAllocs writes the profile of allocations; it is true as of the last
-// collection of garbage, so there is one first.
+// writeAllocs writes the profile of allocations. The profile is as of the last garbage
+// collection, so it collects first.
 func writeAllocs(path string) error {
 	runtime.GC()
 	f, err := os.Create(path)

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A message of these measurements carries a number of its own and when it was sent.
-// The receiver is a process of its own. It takes messages at /in/DELAY/GROUP/PROJECT/HOOK,
-// answers after the delay, and keeps for each hook which numbers came, and for each
-// group how long they were on their way. Its other paths are for the measurement.
+// A message of these measurements has a number and its sending time. The receiver is a
+// process of its own. It accepts messages at /in/DELAY/GROUP/PROJECT/HOOK and answers
+// after the delay. It keeps the received numbers of each hook, and the latencies of
+// each group. Its other paths control the measurement.
 
 // bitset is a set of small numbers.
 type bitset []byte
@@ -52,12 +52,12 @@ func (s bitset) without(other bitset) (n int) {
 	return n
 }
 
-// sinkFigures is what a receiver knows since it was last reset.
+// sinkFigures has the receiver's figures since its last reset.
 type sinkFigures struct {
 	Arrived int                     `json:"arrived"` // numbers at hooks, each counted once
 	Repeats int                     `json:"repeats"`
-	First   time.Time               `json:"first"` // when something first arrived
-	Last    time.Time               `json:"last"`  // and when something new last did
+	First   time.Time               `json:"first"` // of the first arrival
+	Last    time.Time               `json:"last"`  // of the last new arrival
 	Groups  map[string]benchLatency `json:"groups"`
 }
 
@@ -65,14 +65,14 @@ type sinkFigures struct {
 type sink struct {
 	now   func() time.Time
 	mu    sync.Mutex
-	first int // the least number that counts
+	first int // the lowest number that counts
 	epoch int // resets so far
 	hooks map[string]map[string]*bitset
 	took  map[string][]time.Duration
 	f     sinkFigures
 	need  int
 	full  chan struct{} // closed when need have arrived
-	mode  string        // "", "shut" (nobody is answered) or "fast" (no delays)
+	mode  string        // "", "shut" (no answers) or "fast" (no delays)
 	turn  chan struct{} // closed when the mode changes
 }
 
@@ -104,10 +104,10 @@ func (s *sink) handler() http.Handler {
 		s.reset(first)
 	})
 	m.HandleFunc("POST /mode/{mode}", func(_ http.ResponseWriter, r *http.Request) {
-		s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-")) // a path has no empty part
+		s.turnTo(strings.TrimPrefix(r.PathValue("mode"), "-")) // a path cannot have an empty part
 	})
 	m.HandleFunc("GET /wait/{count}", s.wait)
-	m.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) { s.tell(w) })
+	m.HandleFunc("GET /figures", func(w http.ResponseWriter, _ *http.Request) { s.report(w) })
 	m.HandleFunc("POST /lost", s.lost)
 	return m
 }
@@ -120,8 +120,8 @@ func (s *sink) turnTo(mode string) {
 	s.turn = make(chan struct{})
 }
 
-// pause waits as long as the mode and the delay say, and reports whether there is
-// still somebody to answer.
+// pause waits as the mode and the delay require, and reports whether the sender still
+// waits.
 func (s *sink) pause(ctx context.Context, delay time.Duration) bool {
 	end := time.NewTimer(delay)
 	defer end.Stop()
@@ -153,7 +153,7 @@ func (s *sink) receive(_ http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	body, err := io.ReadAll(r.Body)
 	if err != nil || !s.pause(r.Context(), delay) {
-		return // nobody waits for the answer
+		return // the sender is gone
 	}
 	at := s.now()
 	sent, number := numberAfter(body, `"sent_at":`), int(numberAfter(body, `"n":`))
@@ -194,7 +194,7 @@ func numberAfter(body []byte, name string) int64 {
 	return n
 }
 
-// wait answers once so many have arrived; one at a time may wait.
+// wait answers once so many have arrived; only one request can wait.
 func (s *sink) wait(w http.ResponseWriter, r *http.Request) {
 	count, _ := strconv.Atoi(r.PathValue("count"))
 	s.mu.Lock()
@@ -209,21 +209,20 @@ func (s *sink) wait(w http.ResponseWriter, r *http.Request) {
 	case <-full:
 	case <-r.Context().Done():
 	}
-	s.tell(w)
+	s.report(w)
 }
 
-func (s *sink) tell(w http.ResponseWriter) {
+func (s *sink) report(w http.ResponseWriter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.f.Groups = map[string]benchLatency{}
 	for name, took := range s.took {
 		s.f.Groups[name] = benchLatency{ArrivalP50: percentileMS(took, 50), ArrivalP99: percentileMS(took, 99)}
 	}
-	_ = json.NewEncoder(w).Encode(s.f) // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(s.f) // the client may be gone
 }
 
-// acked are the numbers that were acknowledged, for each project, and how many hooks
-// want each.
+// acked has the acknowledged numbers of each project, and how many hooks want each.
 type acked map[string]*ackedNumbers
 
 type ackedNumbers struct {
@@ -231,7 +230,7 @@ type ackedNumbers struct {
 	Numbers bitset `json:"numbers"`
 }
 
-// lost answers how many of the numbers that were acknowledged did not come to a hook.
+// lost answers how many acknowledged numbers did not arrive at a hook.
 func (s *sink) lost(w http.ResponseWriter, r *http.Request) {
 	var all acked
 	if err := json.NewDecoder(r.Body).Decode(&all); err != nil {
@@ -248,11 +247,11 @@ func (s *sink) lost(w http.ResponseWriter, r *http.Request) {
 			lost += a.Numbers.without(*seen)
 		}
 	}
-	_, _ = fmt.Fprint(w, lost) // whoever asked has gone
+	_, _ = fmt.Fprint(w, lost) // the client may be gone
 }
 
-// benchAs is what this process is for another's measurement: its receiver, or with
-// the address of one a relay that keeps nothing.
+// benchAs runs this process as part of another's measurement: as its receiver, or with
+// the address of one as a relay that stores nothing.
 func (p *program) benchAs(ctx context.Context, role, to string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -264,7 +263,7 @@ func (p *program) benchAs(ctx context.Context, role, to string) error {
 		defer s.close()
 	}
 	p.say("Bench %s listens on %s", role, s.url)
-	_, err := io.Copy(io.Discard, p.stdin) // until whoever started us has ended
+	_, err := io.Copy(io.Discard, p.stdin) // until the parent process ends
 	return err
 }
 
@@ -274,11 +273,11 @@ const (
 	benchRelayRole    = "relay"
 )
 
-// benchSink is a receiver in a process of its own, as the measurement sees it.
+// benchSink is the client of a receiver in a process of its own.
 type benchSink struct {
 	*benchChild
 	client *http.Client
-	first  int // the least number since the last reset
+	first  int // the lowest number since the last reset
 }
 
 func startSink(ctx context.Context, own string, client *http.Client) (*benchSink, error) {
@@ -304,7 +303,7 @@ func (s *benchSink) ask(ctx context.Context, method, path string, body any) ([]b
 	return got.body, err
 }
 
-// reset forgets what came; numbers below first are not counted from now on.
+// reset forgets all arrivals. Numbers below first do not count from now on.
 func (s *benchSink) reset(ctx context.Context, first int) error {
 	s.first = first
 	_, err := s.ask(ctx, http.MethodPost, "/reset/"+strconv.Itoa(first), nil)
@@ -316,8 +315,8 @@ func (s *benchSink) turnTo(ctx context.Context, mode string) error {
 	return err
 }
 
-// waitFor waits until so many have arrived since the last reset. If that takes longer
-// than most, false is returned with what has come.
+// waitFor waits until so many have arrived since the last reset. It returns false with
+// the figures so far after most.
 func (s *benchSink) waitFor(ctx context.Context, count int, most time.Duration) (f sinkFigures, all bool, err error) {
 	waiting, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -331,8 +330,8 @@ func (s *benchSink) waitFor(ctx context.Context, count int, most time.Duration) 
 	return f, f.Arrived >= count, err
 }
 
-// await waits until all that was acknowledged since the last reset, which makes owed
-// arrivals, has arrived, and returns how much has not within most.
+// await waits until all acknowledged messages since the last reset, which make owed
+// arrivals, have arrived, and returns how many have not within most.
 func (s *benchSink) await(ctx context.Context, a acked, owed int, most time.Duration) (f sinkFigures, lost int, err error) {
 	waiting, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -344,12 +343,12 @@ func (s *benchSink) await(ctx context.Context, a acked, owed int, most time.Dura
 		if lost, err = s.lost(ctx, a); err != nil || lost == 0 || waiting.Err() != nil {
 			return f, lost, err
 		}
-		// What was stored without an answer has arrived too, and was none of it.
+		// Messages stored without an answer have arrived too; they do not count.
 		owed = f.Arrived + lost
 	}
 }
 
-// lost is how much of what was acknowledged since the last reset has not arrived.
+// lost returns how many acknowledged messages since the last reset have not arrived.
 func (s *benchSink) lost(ctx context.Context, a acked) (n int, err error) {
 	text, err := s.ask(ctx, http.MethodPost, "/lost", a)
 	if err == nil {

@@ -12,21 +12,21 @@ import (
 
 const (
 	tenantWebhooks = 5
-	tenantRate     = 100 // messages a second of all that do not flood together
+	tenantRate     = 100 // messages per second of all projects that do not flood
 )
 
-// benchTenants tells what many projects notice of one that floods.
+// benchTenants has the effect of a flooding project on many others.
 type benchTenants struct {
 	Projects int          `json:"projects"`
 	Webhooks int          `json:"webhooks"` // of each
-	Alone    benchLatency `json:"alone"`    // of those that do not flood, medians of the rounds
+	Alone    benchLatency `json:"alone"`    // of the projects that do not flood; medians of the rounds
 	Beside   benchLatency `json:"beside"`
-	// Ratio is of the 99th percentiles from accept to arrival, beside the flood to
+	// Ratio is that of the 99th percentiles from accept to arrival, beside the flood to
 	// alone: the median of the rounds.
 	Ratio   float64        `json:"ratio"`
 	Ratios  []float64      `json:"ratios"`
-	Others  map[string]int `json:"others"` // what those that do not flood were told beside it
-	Flood   map[string]int `json:"flood"`  // what the one that floods was told
+	Others  map[string]int `json:"others"` // answers to the others beside it
+	Flood   map[string]int `json:"flood"`  // answers to the flooding one
 	Seconds int            `json:"seconds"`
 }
 
@@ -72,14 +72,14 @@ func (y *benchYard) tenants(ctx context.Context) (*benchTenants, error) {
 	return r, nil
 }
 
-// tenantRound sends evenly from random projects, beside one that floods if flood is
-// not nil, and waits until everything has arrived.
+// tenantRound sends at an even pace from random projects, beside a flooding one if
+// flood is not nil, and waits until everything has arrived.
 func (y *benchYard) tenantRound(ctx context.Context, r *benchTenants, others []benchPost, flood *benchPost) (l benchLatency, err error) {
 	quiet, err := y.load.begin(ctx, y.sink)
 	if err != nil {
 		return l, err
 	}
-	loud := &benchTold{first: quiet.first, acked: acked{}, Statuses: r.Flood}
+	loud := &benchAnswers{first: quiet.first, acked: acked{}, Statuses: r.Flood}
 	window, end := context.WithTimeout(ctx, time.Duration(r.Seconds)*time.Second)
 	defer end()
 	var g errgroup.Group
@@ -107,5 +107,5 @@ func (r *benchTenants) table(t benchTable) {
 	t.line("alone\t%s", r.Alone)
 	t.line("beside one that floods\t%s", r.Beside)
 	t.line("ratio of p99 to arrival\t\t%.2f\t(rounds: %.2f)", r.Ratio, r.Ratios)
-	t.line("they were told %s beside it; the one that floods: %s", statuses(r.Others), statuses(r.Flood))
+	t.line("their answers were %s beside it; those to the one that floods %s", statuses(r.Others), statuses(r.Flood))
 }

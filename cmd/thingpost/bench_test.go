@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// The measurements of "bench" that have servers as processes run as they are, but
-// small. What they say of times is anybody's guess here; what they say of messages must
-// be true: bench itself fails where something that was acknowledged did not arrive.
+// The measurements of "bench" with servers as processes run here, but small. Their
+// times mean nothing here. Their counts of messages must be right: bench itself fails
+// if an acknowledged message did not arrive.
 func TestBenchParts(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string
@@ -41,7 +41,7 @@ func TestBenchParts(t *testing.T) {
 			t.Helper()
 			for _, a := range []*benchArrays{r.Arrays, r.Wide} {
 				if a.Stored != a.Arrays*a.Messages || a.Owed != a.Stored*a.Webhooks || a.Arrived != a.Owed || a.Refused != 0 ||
-					a.Told["202"] != a.Arrays || a.Sender["202"] == 0 {
+					a.Answers["202"] != a.Arrays || a.Sender["202"] == 0 {
 					t.Errorf("it says %+v", a)
 				}
 			}
@@ -52,7 +52,7 @@ func TestBenchParts(t *testing.T) {
 		"memory": {[]string{"-small-memory", "1GiB", "-seconds", "1", "-senders", "2"}, func(t *testing.T, r *benchParts) {
 			t.Helper()
 			m := r.SmallMemory
-			if m.Senders != 2 || m.Told["202"] == 0 || m.Arrived != m.Told["202"]*largeWebhooks || m.Limited == (m.Why != "") || m.Killed {
+			if m.Senders != 2 || m.Answers["202"] == 0 || m.Arrived != m.Answers["202"]*largeWebhooks || m.Limited == (m.Why != "") || m.Killed {
 				t.Errorf("it says %+v", m)
 			}
 			if runtime.GOOS == "linux" && m.PeakMiB <= 0 {
@@ -75,7 +75,7 @@ func TestBenchParts(t *testing.T) {
 				t.Errorf("it has %d rows", len(r.Against.Rows))
 			}
 			for _, row := range r.Against.Rows {
-				cpu := strings.HasPrefix(row.Name, "CPU") || strings.HasPrefix(row.Name, "memory") // not known everywhere
+				cpu := strings.HasPrefix(row.Name, "CPU") || strings.HasPrefix(row.Name, "memory") // unknown on some systems
 				if !cpu && (row.Ours == nil || *row.Ours <= 0 || row.Theirs == nil || *row.Theirs <= 0 || len(row.Ratios) != 1) {
 					t.Errorf("of %s it says %+v", row.Name, row)
 				}
@@ -121,7 +121,7 @@ func TestBenchPartsRefuseWhatCannotBeMeant(t *testing.T) {
 	}
 }
 
-// What the receiver did not get is found missing, and what it got twice is counted.
+// Messages that the receiver did not get are missing, and repeats are counted.
 func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 	server := httptest.NewServer(newSink(time.Now).handler())
 	defer server.Close()
@@ -135,9 +135,9 @@ func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 			t.Fatalf("answer %d", got.status)
 		}
 	}
-	told := &benchTold{first: 10, acked: acked{}, Statuses: map[string]int{}}
+	answers := &benchAnswers{first: 10, acked: acked{}, Statuses: map[string]int{}}
 	for n := 10; n < 30; n++ {
-		told.note(benchPost{project: "project", hooks: 2}, n, http.StatusAccepted, 0)
+		answers.note(benchPost{project: "project", hooks: 2}, n, http.StatusAccepted, 0)
 		send(n, "hook-1")
 		if n != 12 && n != 29 {
 			send(n, "hook-2")
@@ -146,30 +146,30 @@ func TestBenchReceiverFindsWhatIsLost(t *testing.T) {
 	send(9, "hook-2")  // of an earlier part
 	send(30, "hook-1") // stored without an answer
 	send(20, "hook-1")
-	lost, err := s.lost(t.Context(), told.acked)
+	lost, err := s.lost(t.Context(), answers.acked)
 	must(t, err)
-	f, all, err := s.waitFor(t.Context(), told.owed, time.Nanosecond)
+	f, all, err := s.waitFor(t.Context(), answers.owed, time.Nanosecond)
 	must(t, err)
-	if lost != 2 || all || f.Arrived != 39 || f.Repeats != 1 || told.owed != 40 {
-		t.Errorf("%d lost, all: %t, %+v of %d", lost, all, f, told.owed)
+	if lost != 2 || all || f.Arrived != 39 || f.Repeats != 1 || answers.owed != 40 {
+		t.Errorf("%d lost, all: %t, %+v of %d", lost, all, f, answers.owed)
 	}
-	if _, err := told.settle(t.Context(), s, time.Millisecond); err == nil {
+	if _, err := answers.settle(t.Context(), s, time.Millisecond); err == nil {
 		t.Error("a part of which something is lost has settled")
 	}
-	told.acked["silent"] = &ackedNumbers{Hooks: 5, Numbers: bitset{1}}
-	if lost, err = s.lost(t.Context(), told.acked); err != nil || lost != 7 {
+	answers.acked["silent"] = &ackedNumbers{Hooks: 5, Numbers: bitset{1}}
+	if lost, err = s.lost(t.Context(), answers.acked); err != nil || lost != 7 {
 		t.Errorf("%d lost, of which 5 of hooks that got nothing: %v", lost, err)
 	}
 	send(12, "hook-2")
 	send(29, "hook-2")
-	delete(told.acked, "silent")
-	if _, err := told.settle(t.Context(), s, time.Minute); err != nil {
+	delete(answers.acked, "silent")
+	if _, err := answers.settle(t.Context(), s, time.Minute); err != nil {
 		t.Error(err)
 	}
 }
 
-// A process in a control group gets no more memory than that; where no group can be
-// made, it is said why.
+// A process in a control group gets no more memory than its limit. If no group can be
+// created, the reason is reported.
 func TestBenchGroupBoundsMemory(t *testing.T) {
 	g, err := newBenchGroup(32 << 20)
 	if err != nil {

@@ -15,18 +15,18 @@ import (
 
 const (
 	leastWrites  = 20              // messages at a rate
-	writesSettle = 4 * time.Second // at most, until what was put off is written too
+	writesSettle = 4 * time.Second // at most, until delayed writes are done
 	mostSyncs    = 50              // messages while syncs are counted
 )
 
-// written is what a build wrote for a message.
+// written is what a build wrote per message.
 type written struct {
 	bytes, syncs     float64
 	noBytes, noSyncs string // why not measured
 }
 
-// compareWrites measures what is written and synced for a message at each rate, with
-// one webhook and with five.
+// compareWrites measures the writes and syncs per message at each rate, with one
+// webhook and with five.
 func (y *benchYard) compareWrites(ctx context.Context, r *benchAgainst, builds []*benchBuild) error {
 	for _, hooks := range []int{1, 5} {
 		for _, rate := range y.c.rates {
@@ -53,7 +53,7 @@ func (y *benchYard) compareWrites(ctx context.Context, r *benchAgainst, builds [
 	return nil
 }
 
-// unmeasured empties a row of which something is not known.
+// unmeasured empties a row of which some figures are unknown.
 func unmeasured(row *benchRow, figures [][]written, why func(written) string) {
 	for _, f := range figures {
 		if text := why(f[0]); text != "" {
@@ -63,8 +63,8 @@ func unmeasured(row *benchRow, figures [][]written, why func(written) string) {
 	}
 }
 
-// writesOf sends at a rate and reads what the server's process has written, until it
-// has come to rest; then, with fewer messages, how often it synced.
+// writesOf sends at a rate and reads what the server's process has written when it is
+// idle again. Then it counts syncs with fewer messages.
 func (y *benchYard) writesOf(ctx context.Context, server *benchChild, to benchPost, rate int) (w written, err error) {
 	rest := func() error {
 		select {
@@ -89,9 +89,9 @@ func (y *benchYard) writesOf(ctx context.Context, server *benchChild, to benchPo
 	w.bytes = float64(after-before) / float64(count)
 	switch {
 	case !known:
-		w.noBytes = "the system does not tell what a process writes"
+		w.noBytes = "the system does not report what a process writes"
 	case after == before:
-		w.noBytes = "nothing was written to a disk: choose a folder that is on one with -folder"
+		w.noBytes = "nothing was written to a disk: choose a folder on a disk with -folder"
 	}
 	count = max(min(count, mostSyncs), 1)
 	trace, why := startTrace(ctx, server, filepath.Join(y.folder, "syncs"))
@@ -112,11 +112,11 @@ type syncTrace struct {
 	file string
 }
 
-// startTrace begins to count, or says why it cannot.
+// startTrace starts to count, or says why it cannot.
 func startTrace(ctx context.Context, server *benchChild, file string) (t *syncTrace, why string) {
 	path, err := exec.LookPath("strace")
 	if err != nil {
-		return nil, "strace is not here"
+		return nil, "strace is not installed"
 	}
 	cmd := exec.CommandContext(ctx, path, "-c", "-f", "-e", "trace=fsync,fdatasync", "-o", file, "-p", server.pid())
 	t = &syncTrace{file: file, cmd: cmd}
@@ -139,13 +139,13 @@ func startTrace(ctx context.Context, server *benchChild, file string) (t *syncTr
 		why = lines.Text()
 	}
 	_ = t.cmd.Wait()
-	return nil, "strace cannot look at the server: " + why
+	return nil, "strace cannot trace the server: " + why
 }
 
 // stop ends the count and returns it.
 func (t *syncTrace) stop() (n int, err error) {
 	_ = t.cmd.Process.Signal(os.Interrupt)
-	_ = t.cmd.Wait() // it ends by the signal, hence with an error
+	_ = t.cmd.Wait() // the signal ends it, hence the error
 	text, err := os.ReadFile(t.file)
 	if err != nil {
 		return 0, err

@@ -14,12 +14,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-// bodyDoor is a path that takes JSON.
+// bodyDoor is a path that accepts JSON.
 type bodyDoor struct {
 	name, method, path, key, contentType string
-	body                                 string // with a value in the place of %s
+	body                                 string // with a value in place of %s
 	taken, tooLarge, wrongMethod         int    // statuses
-	message                              bool   // what is taken makes a message in the project
+	message                              bool   // an accepted body makes a message in the project
 }
 
 // bodyDoors returns every kind of door, of a project with the device probe and the
@@ -71,7 +71,7 @@ func bodyDoors(t *testing.T, url string) (_ []bodyDoor, count func() int) {
 	}
 }
 
-// come is what a door answered.
+// come is the answer of a door.
 type come struct {
 	status int
 	header http.Header
@@ -109,8 +109,8 @@ func packed(t *testing.T, body []byte) []byte {
 	return b.Bytes()
 }
 
-// TestBodiesAtEveryDoor sends what cannot be kept, and what only looks odd, to every
-// door that takes JSON.
+// TestBodiesAtEveryDoor sends invalid and unusual bodies to every door that accepts
+// JSON.
 func TestBodiesAtEveryDoor(t *testing.T) {
 	p := serve(t, adminEnv(), "-data", t.TempDir())
 	defer p.end(t, syscall.SIGTERM)
@@ -124,14 +124,14 @@ func TestBodiesAtEveryDoor(t *testing.T) {
 				"a surrogate":     {`"a \ud83d one"`, `\ud83d`, "half of a surrogate pair"},
 				"nested too deep": {strings.Repeat("[", iot.MaxJSONDepth+1) + strings.Repeat("]", iot.MaxJSONDepth+1), "", "nested too deep"},
 				"too long a number": {"[" + strings.Repeat("7", iot.MaxJSONDigits+1) + "]", strings.Repeat("7", iot.MaxJSONDigits+1),
-					"too long a number"},
+					"number in the body is too long"},
 			} {
 				body := d.with(value.json)
 				a := d.knock(t, p.url, body, nil)
 				where := ""
 				if value.bad != "" {
 					at := bytes.Index(body, []byte(value.bad)) + 1
-					if strings.HasPrefix(value.words, "too") && body[0] == '[' && d.name == "an array" {
+					if strings.HasPrefix(name, "too") && body[0] == '[' && d.name == "an array" {
 						at -= len("[\n") // a message of an array is refused alone
 					}
 					where = fmt.Sprintf("byte %d, line", at)

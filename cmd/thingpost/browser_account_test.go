@@ -23,7 +23,7 @@ func TestBrowserSignsInAndOut(t *testing.T) {
 			}
 			b.fill("Password", "correct horse battery")
 			b.press("Sign in")
-			b.at("/projects/new") // where it wanted to go at first
+			b.at("/projects/new") // the original target
 			b.click("button[popovertarget=account]", "")
 			b.press("Sign out")
 			b.at("/sign-in")

@@ -11,9 +11,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// axeScript reads axe-core, which finds what keeps people from using a page. It
-// is no part of the program: THINGPOST_AXE names the folder or the file that npm
-// has put it into. Without it the test is skipped, but not where one is promised.
+// axeScript reads axe-core, which finds accessibility faults of a page. It is not part
+// of the program: THINGPOST_AXE names the folder or file that npm installed it to.
+// Without it the test is skipped, except where it is required.
 func axeScript(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("THINGPOST_AXE")
@@ -32,8 +32,8 @@ func axeScript(t *testing.T) string {
 	return string(text)
 }
 
-// accessible fails for each serious or critical fault that axe finds in the page
-// as it is now.
+// accessible fails for each serious or critical fault that axe finds in the present
+// page.
 func (b *browser) accessible(axe, what string) {
 	b.t.Helper()
 	if !value[bool](b, "typeof axe === 'object'") {
@@ -54,7 +54,7 @@ func (b *browser) accessible(axe, what string) {
 	}
 }
 
-// unfolds opens what the page folds away, and reports whether there is anything.
+// unfolds opens everything folded on the page, and reports whether there is any.
 func (b *browser) unfolds() bool {
 	b.t.Helper()
 	return js[bool](b, `() => {
@@ -64,9 +64,8 @@ func (b *browser) unfolds() bool {
 	}`)
 }
 
-// TestBrowserEveryPageIsAccessible opens every page that links lead to, in both
-// themes, once as it comes and once with all that it folds away unfolded: axe finds
-// nothing serious, and the browser complains of nothing.
+// TestBrowserEveryPageIsAccessible opens every linked page, in both themes, once as it
+// is and once unfolded: axe finds nothing serious, and the browser has no complaints.
 func TestBrowserEveryPageIsAccessible(t *testing.T) {
 	axe := axeScript(t)
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
@@ -170,7 +169,7 @@ func (b *browser) invites(email string) string {
 	return link
 }
 
-// makesEmbed makes a link to an embedded log by its form, and returns it.
+// makesEmbed creates a link to an embedded log by its form, and returns it.
 func (b *browser) makesEmbed(project string) string {
 	b.t.Helper()
 	b.open(project + "/embeds")

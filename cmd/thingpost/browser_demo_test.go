@@ -19,12 +19,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// pictures makes the README's pictures anew: go test ./cmd/thingpost -run
+// pictures makes the README's pictures again: go test ./cmd/thingpost -run
 // TestBrowserDemo -pictures ../../static/readme
 var pictures = flag.String("pictures", "", "folder for the README's pictures; none are made if empty")
 
-// TestBrowserDemo looks at the example project as a newcomer does, with the
-// password that the demo prints.
+// TestBrowserDemo views the example project as a newcomer, with the password that the
+// demo prints.
 func TestBrowserDemo(t *testing.T) {
 	p := newProcess(t, nil, "demo", "-listen", "127.0.0.1:0", "-pace", "8")
 	begin(t, p)
@@ -50,7 +50,7 @@ func TestBrowserDemo(t *testing.T) {
 	b.press("Sign in")
 	b.await("it is signed in", func() bool { return value[string](b, "location.pathname") != "/sign-in" })
 
-	// Until the receiver has failed too, there is little to see.
+	// There is little to see until the receiver has failed too.
 	b.await("one is tried again", func() bool {
 		b.open(project.Path + "/deliveries?attempt=2")
 		return value[int](b, `document.querySelectorAll("a.row-link").length`) > 0
@@ -74,7 +74,7 @@ func TestBrowserDemo(t *testing.T) {
 	}
 }
 
-// takes makes a picture of the window, where they were asked for.
+// takes makes a picture of the window, if pictures are requested.
 func (b *browser) takes(name string) {
 	b.t.Helper()
 	if *pictures == "" {
@@ -89,8 +89,8 @@ func (b *browser) takes(name string) {
 	must(b.t, os.WriteFile(filepath.Join(*pictures, name+".png"), small.Bytes(), 0o600))
 }
 
-// fewColours returns a picture with the 256 colours that it has most of; the rest
-// become the nearest of them. A page has few, and is a third as large so.
+// fewColours returns a picture with its 256 most frequent colours; others become the
+// nearest of them. Pages have few colours, and a third of the size results.
 func fewColours(picture image.Image) image.Image {
 	counts := map[color.RGBA]int{}
 	each(picture, func(_, _ int, c color.RGBA) { counts[c]++ })

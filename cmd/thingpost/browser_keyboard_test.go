@@ -6,18 +6,18 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// mostTabs is how many things a person would step through to reach one on a page.
+// mostTabs is how many elements a person would step through to reach one.
 const mostTabs = 150
 
-// focus tells what has the focus.
+// focus describes the element with the focus.
 type focus struct {
 	Is   bool   // what is sought
-	Mark bool   // it can be seen that it has the focus
+	Mark bool   // the focus is visible
 	Name string // for a failure
 }
 
-// reach steps with the Tab key until the focus is on the one thing that has the
-// name, see seek. That it stands there must be visible.
+// reach presses the Tab key until the focus is on the only element with the name, see
+// seek. The focus must be visible there.
 func (b *browser) reach(selector, name string) {
 	b.t.Helper()
 	b.find(selector, name)
@@ -48,9 +48,9 @@ func (b *browser) reach(selector, name string) {
 		b.text())
 }
 
-// presses uses what has the focus: Space for what is checked, Enter for the rest.
-// The key goes down with its character, as a keyboard's does: what takes the key
-// away takes the character away too.
+// presses uses the focused element: Space for checkboxes, Enter for the rest. The key
+// event includes its character, as on a keyboard: a handler that stops the key also
+// stops the character.
 func (b *browser) presses() {
 	b.t.Helper()
 	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", Text: "\r",

@@ -30,8 +30,8 @@ const (
 	logPage    = logProject + "/deliveries"
 )
 
-// openLog starts a server with a project, sends so many messages, and opens the
-// log in a browser.
+// openLog starts a server with a project, sends so many messages, and opens the log in
+// a browser.
 func openLog(t *testing.T, messages int) *logStory {
 	t.Helper()
 	s := &logStory{data: t.TempDir(), receiver: newMoodyReceiver(t)}
@@ -51,7 +51,7 @@ func openLog(t *testing.T, messages int) *logStory {
 	return s
 }
 
-// send sends messages, and waits until the receiver has had them.
+// send sends messages, and waits until the receiver has them.
 func (s *logStory) send(n int) {
 	for range n {
 		s.sent++
@@ -77,8 +77,8 @@ func (s *logStory) types(keys string) {
 	must(s.t, chromedp.Do(s.ctx, chromedp.KeyEvent(keys)))
 }
 
-// slash presses the key of the search as a keyboard does: what takes the key
-// away takes the character away too.
+// slash presses the search key as on a keyboard: a handler that stops the key also
+// stops the character.
 func (s *logStory) slash() {
 	s.t.Helper()
 	for _, p := range []input.DispatchKeyEventParams{{Type: input.DispatchKeyEventTypeKeyDown, Key: "/", Code: "Slash", Text: "/"},
@@ -144,7 +144,7 @@ func TestBrowserLogMovesNothingWhenItRefreshes(t *testing.T) {
 		s.send(3)
 		s.await("the log has refreshed itself", func() bool { return value[int](s.browser, "fetched") > i })
 	}
-	// What the observer has seen is told with the next frame.
+	// The observer reports with the next frame.
 	js[bool](s.browser, `() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 	if shifts := value[[]string](s.browser, "shifts"); len(shifts) > 0 {
 		t.Errorf("the layout shifted: %s", strings.Join(shifts, "\n"))
@@ -168,7 +168,7 @@ func TestBrowserLogByKeyboardAlone(t *testing.T) {
 		s.await("j and k mark "+step.want, func() bool { return s.marked() == step.want })
 	}
 	s.send(1)
-	s.sees("1 new") // who reads with the keyboard reads in peace
+	s.sees("1 new") // keyboard readers are not disturbed
 	s.types(kb.Enter)
 	drawer := func() string {
 		return value[string](s.browser, `document.querySelector("dialog.drawer[open] .mono")?.textContent ?? ""`)
@@ -182,7 +182,7 @@ func TestBrowserLogByKeyboardAlone(t *testing.T) {
 	s.types("r") // it was delivered
 	s.sees("Nothing to retry here.")
 	s.types(kb.Escape)
-	s.hasRows(4) // let go of
+	s.hasRows(4) // released
 	s.receiver.answers(http.StatusBadGateway)
 	s.send(1)
 	s.sees("502 Bad Gateway")
@@ -239,7 +239,7 @@ func TestBrowserLogDrawer(t *testing.T) {
 	s.lacks("Nothing. The receiver accepted it.")
 	s.points("h1")
 	s.sees("Delivered")
-	// Where there is no room for both, the row leads to its page.
+	// Without room for both, the row leads to its page.
 	must(t, chromedp.Do(s.ctx, chromedp.EmulateViewport(800, 900)))
 	path := value[string](s.browser, `document.querySelector("a.row-link").pathname`)
 	s.click(firstRow, "")
@@ -298,7 +298,7 @@ func TestBrowserLogLosesTheConnectionAndHeals(t *testing.T) {
 	s.lacks("Connection lost.")
 	s.forgiveLoss()
 	s.send(1)
-	s.hasRows(4) // the stream lives again
+	s.hasRows(4) // the stream is open again
 }
 
 func TestBrowserLogInAHiddenTabIsQuiet(t *testing.T) {
@@ -329,7 +329,7 @@ func TestBrowserLogInAHiddenTabIsQuiet(t *testing.T) {
 	}
 }
 
-// forgiveLoss forgets what the browser says about requests that nobody answered.
+// forgiveLoss forgets the browser's complaints about unanswered requests.
 func (s *logStory) forgiveLoss() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// narrow is the width of the smallest telephones, in CSS pixels.
+// narrow is the width of the smallest phones, in CSS pixels.
 const narrow = 360
 
-// TestBrowserPagesFitPhones opens every page that links lead to, in both themes,
-// and looks whether something sticks out of a small screen.
+// TestBrowserPagesFitPhones opens every linked page, in both themes, and checks that
+// nothing exceeds a small screen.
 func TestBrowserPagesFitPhones(t *testing.T) {
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
 	defer p.end(t, syscall.SIGTERM)
@@ -47,9 +47,9 @@ func TestBrowserPagesFitPhones(t *testing.T) {
 	b.fits("/nowhere")
 }
 
-// fillProject makes a project with all that a page may have to show, in words
-// that are hard to fit in: a webhook that works, one that fails, one that is
-// paused, deliveries of each, messages that nobody wants.
+// fillProject creates a project with everything that a page can show, in words that are
+// hard to fit: a webhook that works, one that fails, one that is paused, deliveries of
+// each, and messages that no webhook wants.
 func fillProject(t *testing.T, c *apiClient) {
 	t.Helper()
 	receiver := newMoodyReceiver(t)
@@ -95,8 +95,8 @@ func fillProject(t *testing.T, c *apiClient) {
 // alike are the parts of paths in which pages of one kind differ.
 var alike = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
 
-// crawls follows all links from the page, and looks at each page that it finds
-// under the name of its kind; at two of each.
+// crawls follows all links from the page. It checks each page under the name of its
+// kind, at most two of each kind.
 func (b *browser) crawls(look func(kind string)) {
 	b.t.Helper()
 	seen, kinds := map[string]bool{}, map[string]int{}
@@ -126,7 +126,7 @@ func (b *browser) crawls(look func(kind string)) {
 	}
 }
 
-// fits fails if the page can be scrolled sideways, and names what sticks out.
+// fits fails if the page can be scrolled sideways, and names what exceeds it.
 func (b *browser) fits(path string) {
 	b.t.Helper()
 	width := value[int](b, "document.documentElement.scrollWidth")

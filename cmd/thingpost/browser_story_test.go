@@ -14,7 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// moodyReceiver answers what it is told to, and keeps what it gets.
+// moodyReceiver answers as set, and keeps what it gets.
 type moodyReceiver struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -48,7 +48,7 @@ func (m *moodyReceiver) answers(status int) {
 	m.status = status
 }
 
-// count is how many requests have come.
+// count is how many requests have arrived.
 func (m *moodyReceiver) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,9 +62,9 @@ type story struct {
 	receiver *moodyReceiver
 }
 
-// TestBrowserFromSetUpToDelivery walks from the printed link to deliveries that
-// arrive, fail, are retried, held and stopped, with the program in a process of
-// its own and a receiver that is really called.
+// TestBrowserFromSetUpToDelivery goes from the printed link to deliveries that arrive,
+// fail, are retried, held back and stopped. The program is a process of its own, and
+// the receiver is really called.
 func TestBrowserFromSetUpToDelivery(t *testing.T) {
 	for name, way := range map[string]struct{ scripts, keys bool }{
 		"with scripts": {scripts: true}, "without scripts": {}, "by keyboard alone": {scripts: true, keys: true},
@@ -126,8 +126,8 @@ func (s *story) command(id string) string {
 	return js[string](s.browser, `(id) => document.getElementById(id).textContent.trim()`, id)
 }
 
-// addsDevice adds a device by the form, and returns what sends a message in the
-// way of the command that its page shows.
+// addsDevice adds a device by the form, and returns a function that sends a message
+// like the command on its page.
 func (s *story) addsDevice() (send func()) {
 	s.t.Helper()
 	s.press("Add a device here")
@@ -147,7 +147,7 @@ func (s *story) addsDevice() (send func()) {
 		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, parts[1], strings.NewReader(parts[3]))
 		must(s.t, err)
 		r.Header.Set("Authorization", "Bearer "+parts[2])
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's, if not told otherwise
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's default
 		resp, err := http.DefaultClient.Do(r)
 		must(s.t, err)
 		defer func() { _ = resp.Body.Close() }()
@@ -157,7 +157,7 @@ func (s *story) addsDevice() (send func()) {
 	}
 }
 
-// addsWebhook adds one with five headers, of which one is secret.
+// addsWebhook adds a webhook with five headers, one of them secret.
 func (s *story) addsWebhook() {
 	s.t.Helper()
 	s.open("/projects/greenhouse-north")
@@ -190,13 +190,13 @@ func (s *story) addsWebhook() {
 // firstRow is the newest row's link in the log.
 const firstRow = "#deliveries tbody tr:first-child a"
 
-// delivers sends a message while the log is open, and looks at its delivery.
+// delivers sends a message while the log is open, and checks its delivery.
 func (s *story) delivers(send func()) {
 	s.t.Helper()
 	s.open("/projects/greenhouse-north/deliveries")
 	s.sees("No deliveries yet")
 	js[bool](s.browser, `() => window.stays = true`)
-	s.points("h1") // a log that somebody points at stays as it is
+	s.points("h1") // a log under the pointer stays unchanged
 	send()
 	s.follows("Delivered")
 	s.sees("soil-probe-07", "erp-goods-in", "1 delivery")
@@ -222,7 +222,7 @@ func (s *story) delivers(send func()) {
 	}
 }
 
-// retries lets the receiver fail, and sends again when it works.
+// retries makes the receiver fail, and sends again when it works.
 func (s *story) retries(send func()) {
 	s.t.Helper()
 	s.receiver.answers(http.StatusInternalServerError)
@@ -238,7 +238,7 @@ func (s *story) retries(send func()) {
 	s.sees("Delivered", "Attempt 2", "500 Internal Server Error")
 }
 
-// replays sends again what was delivered, once it was told how much that is.
+// replays sends delivered messages again, after it was shown their count.
 func (s *story) replays() {
 	s.t.Helper()
 	before := s.receiver.count()
@@ -252,8 +252,8 @@ func (s *story) replays() {
 	s.follows("6 results")
 }
 
-// follows waits until the page shows the words: by itself, or without scripts
-// each time that it is loaded again.
+// follows waits until the page shows the words: by itself, or without scripts after
+// reloading.
 func (s *story) follows(words string) {
 	s.t.Helper()
 	if s.scripts {
@@ -266,7 +266,7 @@ func (s *story) follows(words string) {
 	})
 }
 
-// pauses stops the webhook with a reason, and lets it go on.
+// pauses stops the webhook with a reason, and resumes it.
 func (s *story) pauses() {
 	s.t.Helper()
 	s.open("/projects/greenhouse-north/webhooks")
@@ -280,7 +280,7 @@ func (s *story) pauses() {
 	s.lacks("moves house")
 }
 
-// deletes asks, keeps, asks and deletes.
+// deletes opens the question, keeps, opens it again and deletes.
 func (s *story) deletes() {
 	s.t.Helper()
 	for _, answer := range []string{"Keep it", "Delete the webhook"} {

@@ -20,25 +20,25 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browserPatience is how long a page may take until it shows what is awaited.
+// browserPatience is how long a page can take to show what is expected.
 const browserPatience = 20 * time.Second
 
-// browser is a tab of a real browser that looks at a server as a person does: it
-// finds things by their words, clicks where they stand, and types.
+// browser is a tab of a real browser that uses a server as a person does: it finds
+// things by their words, clicks on them, and types.
 type browser struct {
 	t       *testing.T
 	ctx     context.Context
 	url     string // of the server
-	scripts bool   // whether pages may run theirs
-	keys    bool   // whether it has a keyboard alone, see browser_keyboard_test.go
+	scripts bool   // whether pages may run scripts
+	keys    bool   // whether it has only a keyboard; see browser_keyboard_test.go
 
 	mu     sync.Mutex
-	faults []string // what the browser complained of
-	over   bool     // nobody listens any more
+	faults []string // complaints of the browser
+	over   bool     // no longer listening
 }
 
-// browserProgram finds a browser. Without one the test is skipped, but not where
-// one is promised.
+// browserProgram finds a browser. Without one the test is skipped, except where one is
+// required.
 func browserProgram(t *testing.T) string {
 	t.Helper()
 	names := []string{"chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "headless-shell",
@@ -56,8 +56,8 @@ func browserProgram(t *testing.T) string {
 	return ""
 }
 
-// newBrowser starts a browser of its own, with nothing remembered. When the test
-// ends, all that it complained of is a failure.
+// newBrowser starts a browser with an empty profile. At the end of the test its
+// complaints are failures.
 func newBrowser(t *testing.T, url string, scripts bool) *browser {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(browserProgram(t)),
@@ -66,7 +66,7 @@ func newBrowser(t *testing.T, url string, scripts bool) *browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	// It outlives the test's own context, so that it can be closed gently.
+	// It outlives the test's own context, so that it can be closed properly.
 	root, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	ctx, cancel := chromedp.NewContext(root)
 	b := &browser{t: t, ctx: ctx, url: url, scripts: scripts}
@@ -86,8 +86,8 @@ func newBrowser(t *testing.T, url string, scripts bool) *browser {
 	return b
 }
 
-// listen notes exceptions, errors and warnings, also those of the policy that
-// says what pages may load.
+// listen records exceptions, errors and warnings, including violations of the content
+// policy.
 func (b *browser) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,7 +110,7 @@ func (b *browser) listen(event any) {
 	}
 }
 
-// forgive forgets complaints that hold the text; there must be some.
+// forgive forgets complaints that contain the text; there must be some.
 func (b *browser) forgive(text string) {
 	b.t.Helper()
 	b.await("the browser complains of "+text, func() bool {
@@ -122,7 +122,7 @@ func (b *browser) forgive(text string) {
 	})
 }
 
-// hearOut fails the test for each complaint, and listens no more.
+// hearOut fails the test for each complaint, and stops listening.
 func (b *browser) hearOut() {
 	b.t.Helper()
 	b.mu.Lock()
@@ -133,7 +133,7 @@ func (b *browser) hearOut() {
 	b.faults, b.over = nil, true
 }
 
-// picture leaves a picture of the page with the artifacts of a failed test.
+// picture saves a picture of the page with the artifacts of a failed test.
 func (b *browser) picture() {
 	if !b.t.Failed() {
 		return
@@ -144,8 +144,8 @@ func (b *browser) picture() {
 	}
 }
 
-// prefers says which theme the reader's system has. Nothing moves, so that what
-// stands somewhere stays there.
+// prefers sets the theme of the reader's system. Animations are off, so that elements
+// stay in place.
 func (b *browser) prefers(theme string) {
 	b.t.Helper()
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
@@ -162,7 +162,8 @@ func (b *browser) open(path string) {
 	var err error
 	b.await("it can open "+path, func() bool {
 		err = chromedp.Do(b.ctx, chromedp.Navigate(path))
-		// A page that was still being left for another, by a form that was sent, takes the place of this one.
+		// A page that is still being replaced after a form was sent can replace this
+		// one.
 		return err == nil || !strings.Contains(err.Error(), "net::ERR_ABORTED")
 	})
 	if err != nil {
@@ -195,7 +196,7 @@ func value[T any](b *browser, expression string) T {
 	return v
 }
 
-// js calls a function of the page's language with arguments.
+// js calls a JavaScript function with arguments.
 func js[T any](b *browser, function string, args ...any) T {
 	b.t.Helper()
 	var list []string
@@ -207,7 +208,7 @@ func js[T any](b *browser, function string, args ...any) T {
 	return value[T](b, "("+function+")("+strings.Join(list, ",")+")")
 }
 
-// text is what a reader sees of the page.
+// text is the visible text of the page.
 func (b *browser) text() string {
 	return strings.Join(strings.Fields(value[string](b, `document.readyState === "complete" ? document.body.innerText : ""`)), " ")
 }
@@ -220,7 +221,7 @@ func (b *browser) sees(words ...string) {
 	}
 }
 
-// lacks waits until the page, loaded, shows none of the words.
+// lacks waits until the loaded page shows none of the words.
 func (b *browser) lacks(words ...string) {
 	b.t.Helper()
 	for _, w := range words {
@@ -237,15 +238,14 @@ func (b *browser) at(path string) {
 	b.await("the browser is at "+path, func() bool { return value[string](b, "location.pathname") == path && b.text() != "" })
 }
 
-// place is where something stands in the window, and why it cannot be used.
+// place is an element's position in the window, and why it cannot be used.
 type place struct {
 	X, Y float64
 	Why  string
 }
 
-// seek is a function that finds one visible thing by the name a person or a
-// screen reader reads ("" for any), and brings it into the window. An open
-// dialog hides the rest.
+// seek is a function that finds one visible element by its accessible name ("" for
+// any), and scrolls it into the window. An open dialog hides the others.
 const seek = `(selector, name) => {
 	const root = [...document.querySelectorAll("dialog[open]")].pop() ?? document;
 	const read = (e) => e?.getAttribute("aria-label") ?? e?.textContent;
@@ -255,7 +255,7 @@ const seek = `(selector, name) => {
 	const found = [...root.querySelectorAll(selector)].filter((e) =>
 		(name === "" || names(e).some(same)) && e.checkVisibility({ visibilityProperty: true }) && !e.closest("[aria-hidden=true]") && ` +
 	`!e.disabled);
-	// A browser drops clicks and keys until it has painted.
+	// A browser drops clicks and keys before its first paint.
 	const ready = document.readyState === "complete" && performance.getEntriesByName("first-contentful-paint").length > 0;
 	if (!ready || found.length !== 1) return { Why: found.length + " of them" };
 	const e = found[0];
@@ -267,7 +267,7 @@ const seek = `(selector, name) => {
 	return { X: x, Y: y };
 }`
 
-// find waits until there is one such thing, and nothing covers it.
+// find waits until there is one such element, and nothing covers it.
 func (b *browser) find(selector, name string) place {
 	b.t.Helper()
 	p := place{Why: "no page"}
@@ -307,7 +307,7 @@ func (b *browser) click(selector, name string) {
 	}
 }
 
-// points moves the mouse to what a selector finds, if there is a mouse.
+// points moves the mouse to the element of a selector, if there is a mouse.
 func (b *browser) points(selector string) {
 	b.t.Helper()
 	if b.keys {
@@ -317,7 +317,7 @@ func (b *browser) points(selector string) {
 	must(b.t, chromedp.Do(b.ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, p.X, p.Y)))
 }
 
-// fill types into a field instead of what it holds.
+// fill replaces a field's content by typing.
 func (b *browser) fill(name, text string) {
 	b.t.Helper()
 	const fields = "input:not([type=checkbox], [type=radio], [type=hidden]), textarea"
@@ -335,7 +335,7 @@ func (b *browser) fill(name, text string) {
 	}
 }
 
-// signsIn fills in and sends the form of the page, as Ada.
+// signsIn fills in and sends the page's form, as Ada.
 func (b *browser) signsIn(password string) {
 	b.t.Helper()
 	b.fill("Email", "ada@example.org")

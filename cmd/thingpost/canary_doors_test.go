@@ -22,7 +22,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// storeKey is the key that a running server encrypts with.
+// storeKey is the encryption key of a running server.
 func storeKey(t *testing.T, data string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(data, db.KeyFileName))
@@ -30,7 +30,7 @@ func storeKey(t *testing.T, data string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// refused sends secrets where they are refused: what is answered must not say them.
+// refused sends secrets where they are refused: the answers must not contain them.
 func (r *reader) refused(secrets canaries) {
 	r.t.Helper()
 	v := visitor(r.t, r.url)
@@ -56,7 +56,7 @@ func (r *reader) refused(secrets canaries) {
 	}
 }
 
-// makesEmbed makes a link to a project's log, and returns its path.
+// makesEmbed creates a link to a project's log, and returns its path.
 func (r *reader) makesEmbed(project string) string {
 	r.t.Helper()
 	s := r.tries("POST", project+"/embeds", neturl.Values{"name": {"Portal"}, "origins": {"https://portal.example"}, "days": {"30"}})
@@ -70,8 +70,8 @@ func (r *reader) makesEmbed(project string) string {
 	return path
 }
 
-// searchDoors searches what the dialects answer, by REST and gRPC, and what open
-// pages hear.
+// searchDoors searches the answers of the dialects, by REST and gRPC, and the events of
+// open pages.
 func (c canaries) searchDoors(t *testing.T, api *apiClient, key, grpcAddress string, r *reader) {
 	t.Helper()
 	const everything = "?field_mask=base_url,headers,format,template_ids,template_fields,downlink_api_key,uplink_message,health_status," +
@@ -110,7 +110,7 @@ func (c canaries) searchDoors(t *testing.T, api *apiClient, key, grpcAddress str
 	c.search(t, "the event stream", r.hears(api))
 }
 
-// hears returns what the open page of the project hears while something happens.
+// hears returns the events of the project's open page during an action.
 func (r *reader) hears(api *apiClient) string {
 	r.t.Helper()
 	ctx, stop := context.WithCancel(r.t.Context())

@@ -20,10 +20,10 @@ import (
 	"thingpost/db"
 )
 
-// canaries are secrets by what they are: distinct, and never to be seen again.
+// canaries are secrets by kind: distinct, and never to be seen again.
 type canaries map[string]string
 
-// search fails for each secret in a text, as it is or as a URL writes it.
+// search fails for each secret in a text, as it is or URL-encoded.
 func (c canaries) search(t *testing.T, where, text string) {
 	t.Helper()
 	text = html.UnescapeString(text)
@@ -38,8 +38,8 @@ func (c canaries) search(t *testing.T, where, text string) {
 	}
 }
 
-// canaryReceiver refuses what it gets, in words that say all of it back, and
-// keeps the key for downlinks that it was given.
+// canaryReceiver refuses every request with an answer that repeats all of it, and keeps
+// the downlink key in it.
 type canaryReceiver struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -65,7 +65,7 @@ func newCanaryReceiver(t *testing.T) *canaryReceiver {
 	return c
 }
 
-// got is the key for downlinks, once as many requests have come.
+// got is the downlink key, once so many requests have arrived.
 func (c *canaryReceiver) got(atLeast int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,9 +75,9 @@ func (c *canaryReceiver) got(atLeast int) string {
 	return c.key
 }
 
-// TestSecretsAreNeverSeenAgain plants a secret of every kind, lets deliveries use
-// them and fail, and searches every page, answer, export, log line, metric, the
-// database's files and a backup for them.
+// TestSecretsAreNeverSeenAgain plants a secret of every kind, has deliveries use them
+// and fail, and searches every page, answer, export, log line, metric, the database's
+// files and a backup for them.
 func TestSecretsAreNeverSeenAgain(t *testing.T) {
 	receiver := newCanaryReceiver(t)
 	folder, data := t.TempDir(), t.TempDir()
@@ -156,7 +156,7 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	r.refused(secrets)
 	embed := r.makesEmbed(project)
 	secrets["link to an embedded log"] = strings.TrimPrefix(embed, "/embed/")
-	{ // the link's own page has it in its addresses
+	{ // the link's own page contains it in its addresses
 		without := maps.Clone(secrets)
 		delete(without, "link to an embedded log")
 		text, _ := r.wire(embed)
@@ -187,7 +187,7 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	secrets.searchFiles(t, data)
 	p.end(t, syscall.SIGTERM)
 	secrets.search(t, "the log", p.stderr.String())
-	// What the program prints for those who run it, also where something is wrong.
+	// The output of the program for operators, including errors.
 	for _, args := range [][]string{{"check", "-data", data}, {"user", "list", "-data", data}, {"templates", "check", folder},
 		{"serve", "-data", data, "-tls-cert", cert, "-tls-key", cert, "-listen", "127.0.0.1:0"},
 		{"serve", "-data", data, "-tls-cert", certKey, "-tls-key", certKey, "-listen", "127.0.0.1:0"}, {"serve", "-h"}} {
@@ -208,8 +208,8 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	}
 }
 
-// searchAll follows all links from the project's first page, also those to
-// exports, and searches what they lead to. It returns how many.
+// searchAll follows all links from the project's first page, including exports, and
+// searches the answers. It returns how many.
 func (r *reader) searchAll(secrets canaries, project string) int {
 	r.t.Helper()
 	links := regexp.MustCompile(`(?:href|hx-get)="(/[^"]*)"`)
@@ -231,8 +231,7 @@ func (r *reader) searchAll(secrets canaries, project string) int {
 	return len(seen)
 }
 
-// searchFiles searches all files of a folder but the key that secrets are
-// encrypted with.
+// searchFiles searches all files of a folder except the encryption key.
 func (c canaries) searchFiles(t *testing.T, folder string) {
 	t.Helper()
 	must(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// adminEnv makes the first account of a server under test.
+// adminEnv creates the first account of a server under test.
 func adminEnv() []string {
 	return []string{"THINGPOST_ADMIN_EMAIL=ada@example.org", "THINGPOST_ADMIN_PASSWORD=correct horse battery"}
 }
@@ -31,8 +31,8 @@ func signIn(t *testing.T, url string) *apiClient {
 	return c
 }
 
-// call sends a JSON body (nil for none) and decodes the answer, which must have
-// the status.
+// call sends a JSON body (nil for none) and decodes the answer, which must have the
+// status.
 func (c *apiClient) call(method, path string, body any, want int, into any) {
 	c.t.Helper()
 	var text []byte
@@ -64,7 +64,7 @@ func (c *apiClient) call(method, path string, body any, want int, into any) {
 	}
 }
 
-// exchange sends a request as it is and returns what came back.
+// exchange sends a request and returns the answer.
 func (c *apiClient) exchange(method, url, body string, headers map[string]string) (status int, answer string) {
 	c.t.Helper()
 	r, err := http.NewRequestWithContext(c.t.Context(), method, url, strings.NewReader(body))

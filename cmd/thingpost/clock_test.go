@@ -20,20 +20,20 @@ func (w *stage) refuses(status int, again string) {
 	w.refuse, w.again = status, again
 }
 
-// sendAll sends so many messages, which must be taken, and returns their ids.
+// sendAll sends so many messages, which must be accepted, and returns their ids.
 func (w *stage) sendAll(n int) (ids []string) {
 	w.t.Helper()
 	for range n {
 		a := w.send(1)
 		if a.status != http.StatusAccepted {
-			w.t.Fatalf("a sender is told %+v", a)
+			w.t.Fatalf("a sender got %+v", a)
 		}
 		ids = append(ids, strings.Split(a.body, `"`)[3])
 	}
 	return ids
 }
 
-// tries is how often each number was tried at least, and at most.
+// tries is the lowest and highest number of attempts of a message.
 func (w *stage) tries(first, last int) (least, most int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,7 +45,7 @@ func (w *stage) tries(first, last int) (least, most int) {
 	return least, most
 }
 
-// untilTried waits until each number was tried so often, and its outcome is stored.
+// untilTried waits until each message was tried so often, and its outcome is stored.
 func (w *stage) untilTried(first, last, times int) {
 	w.t.Helper()
 	until(w.t, fmt.Sprintf("%d to %d were tried %d times", first, last, times), func() bool {
@@ -67,8 +67,8 @@ func (w *stage) untilTried(first, last, times int) {
 	})
 }
 
-// prune asks for retention as configured, by the page, and waits until it is done:
-// then the size is noted for the hour that the clock shows.
+// prune starts retention as configured, by the page, and waits until it is done: the
+// size is then recorded for the present hour.
 func (w *stage) prune() {
 	w.t.Helper()
 	d := rawDatabase(w.t, w.data)
@@ -100,13 +100,13 @@ func (w *stage) mustNotHaveFailed() {
 	var page struct{ Items []any }
 	w.api.call("GET", "/projects/probes/deliveries?status=failed,cancelled,skipped", nil, 200, &page)
 	if len(page.Items) > 0 {
-		w.t.Errorf("%d deliveries were given up, like %v", len(page.Items), page.Items[0])
+		w.t.Errorf("%d deliveries have failed, like %v", len(page.Items), page.Items[0])
 	}
 }
 
 // TestTheClockIsSetForwards sets the clock a day forwards while many deliveries wait
-// for their next try: all become due, and are sent slot by slot; none is too old for
-// a day that nobody tried in. Nothing is removed for its age until an hour later.
+// for a retry. All become due and are sent slot by slot. None counts as too old, since
+// nobody tried during that day. Nothing is removed for its age until an hour later.
 func TestTheClockIsSetForwards(t *testing.T) {
 	t.Parallel()
 	const waiting = 150
@@ -122,11 +122,11 @@ func TestTheClockIsSetForwards(t *testing.T) {
 	if body, _ := w.browser.wire("/settings/storage/prune"); !strings.Contains(body, "Prune now?") {
 		t.Errorf("who was signed in is not any more: %s", body)
 	}
-	w.api = signIn(t, w.p.url) // a token holds ten hours
+	w.api = signIn(t, w.p.url) // a token is valid for ten hours
 	w.mu.Lock()
 	w.atOnce = 0
 	w.mu.Unlock()
-	ids = append(ids, w.sendAll(1)...) // whatever happens makes the dispatcher look at its clock
+	ids = append(ids, w.sendAll(1)...) // any event makes the dispatcher check its clock
 	w.untilTried(2, waiting+1, 2)
 	w.mustNotHaveFailed()
 	w.prune()
@@ -155,7 +155,7 @@ func TestTheClockIsSetForwards(t *testing.T) {
 	w.prune()
 	w.api.call("GET", "/projects/probes/messages/"+first[0], nil, 404, nil)
 	w.done()
-	t.Attr("figure", fmt.Sprintf("a day forwards, %d retries wait: at most %d in flight at once, none given up, 0 lost", waiting, atOnce))
+	t.Attr("figure", fmt.Sprintf("a day forwards, %d retries wait: at most %d in flight at once, none failed, 0 lost", waiting, atOnce))
 }
 
 // TestTheClockIsSetBack sets the clock a day back while deliveries wait for an hour:
@@ -183,8 +183,8 @@ func TestTheClockIsSetBack(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("a day back, %d retries wait: all tried %s later, ids grow, 0 lost", waiting, took.Round(time.Second)))
 }
 
-// TestStartsIn1970 is a device without a clock of its own: it starts in 1970 with
-// what it had stored, and is told the time a while later; and one that is new.
+// TestStartsIn1970 is a device without a clock of its own: it starts in 1970 with its
+// stored data, and gets the time later. A new one does the same.
 func TestStartsIn1970(t *testing.T) {
 	t.Parallel()
 	since1970 := time.Since(time.Unix(60, 0)).Truncate(time.Second)
@@ -226,5 +226,5 @@ func TestStartsIn1970(t *testing.T) {
 	}
 	mustGrow(t, ids)
 	w.done()
-	t.Attr("figure", fmt.Sprintf("started in 1970 new, and with %d retries waiting: 0 lost, none given up, ids grow", waiting))
+	t.Attr("figure", fmt.Sprintf("started in 1970 new, and with %d retries waiting: 0 lost, none failed, ids grow", waiting))
 }

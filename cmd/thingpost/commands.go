@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// command is a sub-command; it has run, or commands below it.
+// command is a sub-command: it has run, or commands below it.
 type command struct {
 	name    string
 	summary string
@@ -15,7 +15,7 @@ type command struct {
 	sub     []command
 }
 
-// commands returns all sub-commands in the order in which people see them.
+// commands returns all sub-commands in the order of display.
 func commands() []command {
 	return []command{
 		{name: "serve", summary: "start the server", run: serveCommand},
@@ -25,17 +25,17 @@ func commands() []command {
 		{name: "user", summary: "add and list people, set their roles and passwords", sub: []command{
 			{name: "add", summary: "add a person", run: userAddCommand},
 			{name: "list", summary: "list people and their roles", run: userListCommand},
-			{name: "role", summary: "give a person a role in an organization", run: userRoleCommand},
+			{name: "role", summary: "set a person's role in an organization", run: userRoleCommand},
 			{name: "password", summary: "set a person's password", run: userPasswordCommand},
 		}},
-		{name: "templates", summary: "look at webhook templates, and make webhooks of them", sub: []command{
-			{name: "check", summary: "list what is wrong with a folder of templates", run: templatesCheckCommand},
+		{name: "templates", summary: "check and list webhook templates, and create webhooks from them", sub: []command{
+			{name: "check", summary: "list the faults of a folder of templates", run: templatesCheckCommand},
 			{name: "list", summary: "list the templates and their fields", run: templatesListCommand},
-			{name: "use", summary: "make a webhook of a template on a running server", run: templatesUseCommand},
+			{name: "use", summary: "create a webhook from a template on a running server", run: templatesUseCommand},
 		}},
 		{name: "backup", summary: "copy the database of a running or stopped server into a file", run: backupCommand},
-		{name: "restore", summary: "make a data folder from a backup", run: restoreCommand},
-		{name: "check", summary: "look whether a data folder is whole", run: checkCommand},
+		{name: "restore", summary: "restore a data folder from a backup", run: restoreCommand},
+		{name: "check", summary: "check that a data folder is intact", run: checkCommand},
 		{name: "version", summary: "print the version", run: versionCommand},
 	}
 }
@@ -43,8 +43,8 @@ func commands() []command {
 // version is set by the linker; see versionName.
 var version string
 
-// versionName returns what this build calls itself: what the linker was told,
-// else a tag, else the commit.
+// versionName returns the version of this build: the linker's, otherwise a tag,
+// otherwise the commit.
 func versionName() string {
 	if version != "" {
 		return strings.TrimPrefix(version, "v")

@@ -17,7 +17,7 @@ import (
 	"thingpost/views/pages"
 )
 
-// config is what the server can be told.
+// config is the server's options.
 type config struct {
 	HTTP     httpConfig
 	Store    storeConfig
@@ -25,39 +25,39 @@ type config struct {
 	First    firstConfig
 	Mail     mailConfig
 	Watch    watchConfig
-	// Memory is how many bytes the server may use; 0 is budget.Default.
+	// Memory is how many bytes the server can use; 0 is budget.Default.
 	Memory  int64
-	InForce []pages.HostOption // all of it, for people to look at
+	InForce []pages.HostOption // all options, for display
 }
 
-// httpConfig says where and how the server is reached.
+// httpConfig is where and how the server is reached.
 type httpConfig struct {
 	Listen          string
-	PublicURL       string // without a slash at the end; "" is the listener's own
+	PublicURL       string // without a trailing slash; "" is the listener's own
 	Proxies         []netip.Prefix
 	TLSCert, TLSKey string
 	// GRPCListen and GRPCTLSListen are for The Things Stack's tools; "" is none.
 	GRPCListen, GRPCTLSListen string
 }
 
-// storeConfig says where everything is kept, and how long.
+// storeConfig is where everything is stored, and for how long.
 type storeConfig struct {
 	Data           string
 	KeyFile        string
-	Retention      time.Duration // 0 is for ever
+	Retention      time.Duration // 0 is forever
 	RetentionBytes int64         // 0 is no bound
 }
 
-// webhookConfig bounds what webhooks may do.
+// webhookConfig bounds webhooks.
 type webhookConfig struct {
 	Limits  iot.Limits
-	Allowed []netip.Prefix // private networks that may be reached all the same
+	Allowed []netip.Prefix // private networks that webhooks can reach
 	// Templates is a folder of templates beside the built-in ones; may be empty.
 	Templates string
 }
 
-// firstConfig makes the first account, if there is none, and says whether people
-// may make more themselves.
+// firstConfig creates the first account if there is none, and sets whether people can
+// register.
 type firstConfig struct {
 	Email             string
 	Password          iot.Secret
@@ -70,7 +70,7 @@ type mailConfig struct {
 	From   *netmail.Address
 }
 
-// watchConfig is for those who watch the server.
+// watchConfig is for monitoring.
 type watchConfig struct {
 	MetricsListen string
 	MetricsToken  iot.Secret
@@ -87,32 +87,32 @@ func (c *config) options() *options {
 	o.text(&c.HTTP.Listen, "listen", "ADDRESS", "127.0.0.1:8080",
 		"address and port to listen on; :8080 is all addresses, port 0 any free port")
 	o.add(option{name: "public-url", value: "URL", set: func(s string) error { c.HTTP.PublicURL = strings.TrimSuffix(s, "/"); return nil },
-		usage: "address that browsers and receivers know it by, such as https://thingpost.example.org"})
-	o.networks(&c.HTTP.Proxies, "trust-proxies", "networks of your own proxies in front of it, whose X-Forwarded-For is believed, such as "+
+		usage: "address under which browsers and receivers reach it, such as https://thingpost.example.org"})
+	o.networks(&c.HTTP.Proxies, "trust-proxies", "networks of your own proxies in front of it, whose X-Forwarded-For is trusted, such as "+
 		"127.0.0.1")
-	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key, https is spoken; read again on SIGHUP")
+	o.text(&c.HTTP.TLSCert, "tls-cert", "FILE", "", "certificate chain in PEM; with -tls-key the server uses https; read again on SIGHUP")
 	o.text(&c.HTTP.TLSKey, "tls-key", "FILE", "", "the certificate's private key in PEM")
-	o.text(&c.HTTP.GRPCListen, "grpc-listen", "ADDRESS", "", "address for The Things Stack's gRPC in clear text; its tools expect :1884")
+	o.text(&c.HTTP.GRPCListen, "grpc-listen", "ADDRESS", "", "address for The Things Stack's gRPC without TLS; its tools expect :1884")
 	o.text(&c.HTTP.GRPCTLSListen, "grpc-tls-listen", "ADDRESS", "", "address for the same with -tls-cert; its tools expect :8884")
 	o.group("What it keeps")
 	o.dataOptions(&c.Store.Data, &c.Store.KeyFile)
-	o.duration(&c.Store.Retention, "retention", "720h", "how long messages and ended deliveries are kept; 0 is for ever")
-	o.size(&c.Store.RetentionBytes, "retention-bytes", "4GiB", "how large the database may grow before the oldest that has ended is "+
+	o.duration(&c.Store.Retention, "retention", "720h", "how long messages and ended deliveries are kept; 0 is forever")
+	o.size(&c.Store.RetentionBytes, "retention-bytes", "4GiB", "maximum size of the database; above it the oldest ended deliveries are "+
 		"removed; 0 is no bound")
-	o.add(option{name: "memory", value: "SIZE", normal: "a quarter of what the machine or its cgroup has",
+	o.add(option{name: "memory", value: "SIZE", normal: "a quarter of the machine's or its cgroup's memory",
 		set:   func(s string) (err error) { c.Memory, err = parseSize(s); return err },
-		usage: "how much memory it uses at most, at least 96MiB; beyond that senders are told to wait"})
-	o.group("What webhooks may do")
+		usage: "maximum memory, at least 96MiB; above it senders are asked to wait"})
+	o.group("Limits of webhooks")
 	o.count(&c.Webhooks.Limits.Webhooks, "max-webhooks", 5, 1, 1000, "webhooks of a project")
 	o.count(&c.Webhooks.Limits.Headers, "max-headers", 5, 1, 50, "a person's own headers on a webhook")
-	o.networks(&c.Webhooks.Allowed, "allow-networks", "private networks that webhooks may reach, such as 192.168.0.0/16")
+	o.networks(&c.Webhooks.Allowed, "allow-networks", "private networks that webhooks can reach, such as 192.168.0.0/16")
 	o.templatesOption(&c.Webhooks.Templates)
-	o.group("The first account, made only while there is none")
+	o.group("The first account, created only if there is none")
 	o.add(option{name: "admin-email", usage: "its email address", envOnly: true, set: func(s string) error { c.First.Email = s; return nil }})
 	o.secret(&c.First.Password, "admin-password", "its password, of at least 10 characters")
 	o.group("Further accounts")
-	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody make an account with POST /register, and organizations; "+
-		"otherwise people are invited by those who are there")
+	o.flag(&c.First.AllowRegistration, "allow-registration", "let anybody create an account with POST /register, and organizations; "+
+		"otherwise people join by invitation")
 	o.group("Mail, for invitations")
 	o.add(option{name: "smtp-url", secret: true, envOnly: true,
 		set: func(s string) (err error) { c.Mail.Server, err = mail.ParseServer(iot.Secret(s)); return err },
@@ -122,32 +122,32 @@ func (c *config) options() *options {
 		set:   func(s string) (err error) { c.Mail.From, err = mail.ParseFrom(s); return err },
 		usage: "sender of the mails, such as \"Thingpost <things@example.org>\""})
 	o.group("Watching it")
-	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "address of its own for /metrics, without a token")
-	o.secret(&c.Watch.MetricsToken, "metrics-token", "token that opens /metrics at the server's own address, as Authorization: Bearer")
-	o.text(&c.Watch.LogFormat, "log-format", "FORMAT", "text", "text, or json: each line, also that with the set-up link, is an object")
-	o.text(&c.Watch.LogLevel, "log-level", "LEVEL", "info", "error, warn, info, or debug, which has a line for each request")
-	o.flag(&c.Watch.StylePage, "style-page", "show every component of the dashboard at /settings/style, for those who work on it")
+	o.text(&c.Watch.MetricsListen, "metrics-listen", "ADDRESS", "", "separate address for /metrics, without a token")
+	o.secret(&c.Watch.MetricsToken, "metrics-token", "token for /metrics at the server's own address, as Authorization: Bearer")
+	o.text(&c.Watch.LogFormat, "log-format", "FORMAT", "text", "text, or json: each line is an object, also the one with the set-up link")
+	o.text(&c.Watch.LogLevel, "log-level", "LEVEL", "info", "error, warn, info or debug; debug logs each request")
+	o.flag(&c.Watch.StylePage, "style-page", "show every component of the dashboard at /settings/style, for its developers")
 	return o
 }
 
-// dataOptions are those of all commands that work on a data folder.
+// dataOptions are the options of all commands that work on a data folder.
 func (o *options) dataOptions(data, keyFile *string) {
 	o.text(data, "data", "DIR", "./data", "folder of the database")
-	o.text(keyFile, "secret-key-file", "FILE", "", "file with the key that secrets are encrypted with; secret.key in the data folder if "+
-		"not given")
+	o.text(keyFile, "secret-key-file", "FILE", "", "file with the key that encrypts secrets; default: secret.key in the data "+
+		"folder")
 }
 
 // networks is an option that lists networks.
 func (o *options) networks(into *[]netip.Prefix, name, usage string) {
 	o.add(option{name: name, value: "CIDR,…", usage: usage, set: func(s string) (err error) {
 		if *into, err = egress.ParseNetworks(s); err != nil {
-			return errors.New("is not right: " + strings.TrimSuffix(messageOf(err), "."))
+			return errors.New("is invalid: " + strings.TrimSuffix(messageOf(err), "."))
 		}
 		return nil
 	}})
 }
 
-// messageOf is what people are told of an error.
+// messageOf is the message of an error for people.
 func messageOf(err error) string {
 	if e, ok := errors.AsType[*iot.Error](err); ok {
 		return e.Message
@@ -155,11 +155,10 @@ func messageOf(err error) string {
 	return err.Error()
 }
 
-// minRetentionBytes keeps the write-ahead log, which counts too, from crowding
-// out all messages.
+// minRetentionBytes leaves room for messages: the write-ahead log counts too.
 const minRetentionBytes = 128 << 20
 
-// Validate says of every option that is not right what it must be, by its name.
+// Validate returns for every invalid option, by its name, what it must be.
 func (c *config) Validate() map[string]string {
 	faults := map[string]string{}
 	check := func(ok bool, name, text string) {
@@ -178,7 +177,7 @@ func (c *config) Validate() map[string]string {
 	check(c.HTTP.TLSKey == "" || c.HTTP.TLSCert != "", "tls-cert", "is missing: -tls-key needs it")
 	check(c.HTTP.TLSCert == "" || c.HTTP.TLSKey != "", "tls-key", "is missing: -tls-cert needs it")
 	check(c.Store.Data != "", "data", "must name a folder")
-	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for ever")
+	check(c.Store.Retention == 0 || c.Store.Retention >= time.Hour, "retention", "must be at least 1h, or 0 for no limit")
 	check(c.Store.RetentionBytes == 0 || c.Store.RetentionBytes >= minRetentionBytes, "retention-bytes",
 		"must be at least 128MiB, or 0 for no bound")
 	check(c.Memory == 0 || c.Memory >= budget.Least, "memory", "must be at least 96MiB")
@@ -213,7 +212,7 @@ func isOrigin(s string) bool {
 		u.User == nil
 }
 
-// secure reports whether browsers reach the server by https.
+// secure reports whether browsers use https.
 func (c *config) secure() bool {
 	if c.HTTP.PublicURL != "" {
 		u, err := url.Parse(c.HTTP.PublicURL)

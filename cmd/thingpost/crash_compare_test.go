@@ -7,8 +7,8 @@ import (
 	"thingpost/db"
 )
 
-// drain waits until all that was acknowledged has arrived and nothing is pending,
-// stops the program, and compares what it has on disk with what was seen.
+// drain waits until all acknowledged messages have arrived and nothing is pending,
+// stops the program, and compares its disk with what was seen.
 func (w *crashWorld) drain(c *apiClient) {
 	w.t.Helper()
 	for _, h := range w.hooks {
@@ -28,13 +28,13 @@ func (w *crashWorld) drain(c *apiClient) {
 	w.tellFaults()
 }
 
-// wait waits for a condition as long as there is progress, and says how it goes.
+// wait waits for a condition as long as there is progress, and reports the progress.
 func (w *crashWorld) wait(what string, ok func() bool) {
 	w.t.Helper()
 	const patience = time.Minute
-	look, tell, last := time.NewTicker(5*time.Millisecond), time.NewTicker(20*time.Second), int64(-1)
+	look, report, last := time.NewTicker(5*time.Millisecond), time.NewTicker(20*time.Second), int64(-1)
 	defer look.Stop()
-	defer tell.Stop()
+	defer report.Stop()
 	still := time.NewTimer(patience)
 	defer still.Stop()
 	for !ok() {
@@ -44,7 +44,7 @@ func (w *crashWorld) wait(what string, ok func() bool) {
 				last = now
 				still.Reset(patience)
 			}
-		case <-tell.C:
+		case <-report.C:
 			w.t.Logf("waiting until %s: %d acknowledged, %d arrived", what, w.acked.size(), w.arrivals())
 		case <-still.C:
 			for _, h := range w.hooks {
@@ -60,7 +60,7 @@ func (w *crashWorld) wait(what string, ok func() bool) {
 // check runs the program's own check.
 func (w *crashWorld) check() {
 	w.t.Helper()
-	mustRun(w.t, 0, "All holds.", "check", "-data", w.data)
+	mustRun(w.t, 0, "No faults found.", "check", "-data", w.data)
 }
 
 func (w *crashWorld) arrivals() (n int64) {
@@ -77,7 +77,7 @@ func (w *crashWorld) repeats() (n int64) {
 	return n
 }
 
-// compare compares what the stopped program has on disk with what was seen.
+// compare compares the disk of the stopped program with what was seen.
 func (w *crashWorld) compare() {
 	t := w.t
 	t.Helper()
@@ -94,7 +94,7 @@ func (w *crashWorld) compare() {
 		must(t, d.QueryRowContext(t.Context(), `SELECT made, pending, delivered, failed FROM webhook_counters WHERE webhook_id = (SELECT id `+
 			`FROM webhooks WHERE slug = $1)`, "hook-"+h.name).
 			Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed))
-		// What was stored but not acknowledged has arrived too.
+		// Messages stored but not acknowledged have arrived too.
 		want := db.Counters{Made: h.arrived.size(), Delivered: h.arrived.size()}
 		if h.name == "doomed" {
 			want.Delivered, want.Failed = 0, want.Made

@@ -23,15 +23,15 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// numberSet is a set of small numbers, a bit for each, so that millions of
-// messages cost the test little memory.
+// numberSet is a set of small numbers, a bit for each: millions of messages need little
+// memory.
 type numberSet struct {
 	mu    sync.Mutex
 	words []uint64
 	count int64
 }
 
-// add puts n into the set and reports whether it was not in it.
+// add adds n and reports whether it was new.
 func (s *numberSet) add(n uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,14 +59,14 @@ func (s *numberSet) size() int64 {
 	return s.count
 }
 
-// copied returns the set as it is at this moment.
+// copied returns a copy of the set.
 func (s *numberSet) copied() []uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]uint64(nil), s.words...)
 }
 
-// without yields the numbers that another set has not, the least first.
+// without yields the numbers that another set lacks, the lowest first.
 func (s *numberSet) without(o *numberSet) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		others := o.copied()
@@ -83,8 +83,7 @@ func (s *numberSet) without(o *numberSet) iter.Seq[uint64] {
 	}
 }
 
-// lighter is a tenth of a load under the race detector, where all takes ten
-// times as long.
+// lighter is a tenth of a load under the race detector, which is ten times as slow.
 func lighter(n int) int {
 	if raceDetector {
 		return max(1, n/10)
@@ -92,12 +91,11 @@ func lighter(n int) int {
 	return n
 }
 
-// crashSenders is how many devices send at a time, each in its own way.
+// crashSenders is how many devices send concurrently, each in its own way.
 const crashSenders = 16
 
-// A message is known by a number. Its sender is the number modulo crashSenders,
-// and its kind depends on the rest, so that nothing need be kept of a message to
-// know what it was and who wants it.
+// A number identifies a message. Its sender is the number modulo crashSenders, and its
+// kind depends on the rest: what a message was and who wants it needs no memory.
 const (
 	kindPlain   = iota // user, no channel
 	kindAlarm          // iottly, the channel "alarm"
@@ -108,8 +106,8 @@ const (
 
 func senderOf(n uint64) int { return int(n % crashSenders) }
 
-// kindOf gives no steps to the sender of large batches: one device's thousands in
-// order would only make the end wait.
+// kindOf assigns no steps to the sender of large batches: thousands in order of one
+// device would only delay the end.
 func kindOf(n uint64) int {
 	kind := int(n / crashSenders % kinds)
 	if kind == kindStep && senderOf(n) == crashSenders-1 {
@@ -144,29 +142,29 @@ func deviceName(i int) string { return "probe-" + strconv.Itoa(i) }
 
 // crashHook is a webhook and its receiver.
 type crashHook struct {
-	name     string
-	settings map[string]any
-	wants    func(n uint64) bool
-	fails    func() int // a status, 0 for none
-	inOrder  bool
-	holds    atomic.Pointer[chan struct{}] // nil, or requests are not answered until it is closed
-	held     atomic.Int64                  // requests that were not answered
+	name       string
+	settings   map[string]any
+	wants      func(n uint64) bool
+	fails      func() int // a status, 0 for none
+	inOrder    bool
+	holds      atomic.Pointer[chan struct{}] // nil, or requests stay unanswered until it is closed
+	unanswered atomic.Int64                  // requests that were not answered
 
-	once bool // what fails is not tried again
+	once bool // failed deliveries are not retried
 
 	arrived, ended numberSet
 	failed         atomic.Int64
-	repeats        atomic.Int64 // of what had ended
+	repeats        atomic.Int64 // of ended deliveries
 	devices        [crashSenders]struct {
 		sync.Mutex
-		last uint64 // the greatest number that has come
+		last uint64 // the greatest number that has arrived
 		any  bool
-		done bool // last was answered well
+		done bool // last was answered with success
 	}
 }
 
-// crashWorld is a project whose program is killed or stopped, and what its
-// senders and receivers have seen.
+// crashWorld is a project whose program is killed or stopped, with what its senders and
+// receivers have seen.
 type crashWorld struct {
 	t           *testing.T
 	data        string
@@ -178,16 +176,16 @@ type crashWorld struct {
 	deviceKeys  [crashSenders]string
 	projectKey  string
 	sent, acked numberSet
-	unanswered  atomic.Int64  // requests whose answer never came
-	large       chan struct{} // a large batch has just left
-	broken      func(error)   // hears of answers that broke off; nil: they are expected
+	unanswered  atomic.Int64  // requests without an answer
+	large       chan struct{} // a large batch has just been sent
+	broken      func(error)   // called for interrupted answers; nil: they are expected
 
 	mu     sync.Mutex
 	faults []string
 }
 
-// newCrashWorld makes the webhooks' receivers. Each webhook wants another part of
-// the messages, and some of them fail.
+// newCrashWorld creates the webhooks' receivers. Each webhook wants another part of the
+// messages, and some of them fail.
 func newCrashWorld(t *testing.T) *crashWorld {
 	t.Helper()
 	w := &crashWorld{t: t, data: t.TempDir(), large: make(chan struct{}, 1)}
@@ -211,7 +209,7 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	return w
 }
 
-// failing fails once in so many times, with a wish to be asked again soon.
+// failing fails once in so many times, with a short Retry-After.
 func failing(once int) func() int {
 	return func() int {
 		if rand.IntN(once) == 0 {
@@ -221,7 +219,7 @@ func failing(once int) func() int {
 	}
 }
 
-// fault notes what must not be; the first few are told.
+// fault records what must not happen, and prints the first few.
 func (w *crashWorld) fault(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -252,7 +250,7 @@ func (w *crashWorld) receive(rw http.ResponseWriter, r *http.Request) {
 	w.fault("somebody posts to %s", r.URL.Path)
 }
 
-// arrive notes a message at its receiver and answers, unless its sender cuts.
+// arrive records a message at its receiver and answers, unless its sender interrupts.
 func (w *crashWorld) arrive(h *crashHook, rw http.ResponseWriter, cut <-chan struct{}, payload string) {
 	n := gjson.Get(payload, "n").Uint()
 	if payload != string(crashPayload(n)) || !w.sent.has(n) {
@@ -268,7 +266,7 @@ func (w *crashWorld) arrive(h *crashHook, rw http.ResponseWriter, cut <-chan str
 	}
 	h.arrived.add(n)
 	if holds := h.holds.Load(); holds != nil {
-		h.held.Add(1)
+		h.unanswered.Add(1)
 		select {
 		case <-*holds:
 		case <-cut:
@@ -285,8 +283,8 @@ func (w *crashWorld) arrive(h *crashHook, rw http.ResponseWriter, cut <-chan str
 	}
 }
 
-// inOrder looks whether a device's message comes in its turn: what came before
-// may come again, but what is new only when all before it has come and ended.
+// inOrder checks the order of a device's messages: earlier ones can arrive again, but a
+// new one only after all before it have arrived and ended.
 func (w *crashWorld) inOrder(h *crashHook, n uint64, answeredWell bool) {
 	d := &h.devices[senderOf(n)]
 	d.Lock()
@@ -315,8 +313,8 @@ func (w *crashWorld) missing(h *crashHook) (count int, first uint64) {
 	return count, first
 }
 
-// start starts the program without waiting for it. ready is closed once it listens
-// and senders know where, or has ended.
+// start starts the program without waiting for it. ready is closed once it listens and
+// senders know where, or when it has ended.
 func (w *crashWorld) start() (p *process, ready <-chan struct{}) {
 	w.t.Helper()
 	p = newProcess(w.t, adminEnv(),
@@ -345,7 +343,7 @@ func (w *crashWorld) started() *process {
 	return p
 }
 
-// setUp makes the project with its devices and webhooks.
+// setUp creates the project with its devices and webhooks.
 func (w *crashWorld) setUp(p *process) *apiClient {
 	w.t.Helper()
 	c := signIn(w.t, p.url)
@@ -372,23 +370,23 @@ func (w *crashWorld) addHook(c *apiClient, h *crashHook) {
 	c.call("POST", "/projects/crash/webhooks", webhook, 201, nil)
 }
 
-// crashSender sends as one device. What it was not told of it sends again where
-// the messages have ids of its own, as a device would; else it goes on.
+// crashSender sends as one device. Messages without an answer are sent again if they
+// have ids of their own, as a device would. Otherwise it continues.
 type crashSender struct {
 	w       *crashWorld
 	index   int
 	ids     bool
-	size    int // messages of a request; 1: by the device's own path and key
+	size    int // messages per request; 1: by the device's own path and key
 	lines   bool
 	next    uint64
 	pending []uint64
 	body    []byte
 	rests   time.Duration // at most, after each answer
-	large   bool          // tells crashWorld.large of each request
+	large   bool          // reports each request to crashWorld.large
 }
 
-// senders returns a sender of each kind: one message, arrays, lines and a few
-// large batches, with ids and without.
+// senders returns a sender of each kind: one message, arrays, lines and a few large
+// batches, with and without ids.
 func (w *crashWorld) senders() []*crashSender {
 	list := make([]*crashSender, crashSenders)
 	for i := range list {
@@ -399,7 +397,7 @@ func (w *crashWorld) senders() []*crashSender {
 	return list
 }
 
-// load lets all senders send until it is over, or the test is; wait waits for them.
+// load runs all senders until it is stopped, or the test is; wait waits for them.
 func (w *crashWorld) load(over func() bool) (wait func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	var running sync.WaitGroup
@@ -410,8 +408,8 @@ func (w *crashWorld) load(over func() bool) (wait func()) {
 	return running.Wait
 }
 
-// run sends until ctx ends or there is enough, and then until what it sent last
-// is acknowledged, if it can be sent again.
+// run sends until ctx ends or there is enough, and then until its last request is
+// acknowledged, if that can be repeated.
 func (s *crashSender) run(ctx context.Context, enough func() bool) {
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -430,7 +428,7 @@ func (s *crashSender) run(ctx context.Context, enough func() bool) {
 				continue
 			}
 			wait = rand.N(s.rests)
-		} else if !errors.Is(err, syscall.ECONNREFUSED) { // which says that nothing has left
+		} else if !errors.Is(err, syscall.ECONNREFUSED) { // it says that nothing was sent
 			s.w.unanswered.Add(1)
 			if !s.ids {
 				s.pending = nil
@@ -459,8 +457,8 @@ func (s *crashSender) compose() {
 	}
 }
 
-// post sends what is pending, and notes what was acknowledged. An error is one
-// that says nothing of what became of it.
+// post sends pending messages, and records what was acknowledged. An error leaves the
+// result unknown.
 func (s *crashSender) post(ctx context.Context, client *http.Client) error {
 	url, key, kind := *s.w.url.Load()+"/api/v1/projects/crash", s.w.projectKey, "application/json"
 	switch {

@@ -12,16 +12,16 @@ import (
 	"thingpost/internal/iot"
 )
 
-// maker is an API key that makes or changes another credential.
+// maker is an API key that creates or changes another credential.
 type maker struct {
 	name string
 	text string
 	key  *iot.APIKey
 }
 
-// TestNoKeyMakesMoreThanItself asks every door that makes or changes a credential
-// as API keys of several rights and lives, and looks at what is stored afterwards:
-// no credential has more rights than its maker, and none ends later.
+// TestNoKeyMakesMoreThanItself calls every door that creates or changes a credential as
+// API keys of several rights and lives, and checks what is stored afterwards: no
+// credential has more rights than its maker, and none expires later.
 func TestNoKeyMakesMoreThanItself(t *testing.T) {
 	w := newRolesWorld(t)
 	p := w.here
@@ -107,7 +107,7 @@ func (w *rolesWorld) request(by maker, method, path string, body any) (status in
 	return a.status, a.body
 }
 
-// makeKey makes a key by a door that makes keys.
+// makeKey creates a key by a door for keys.
 func (w *rolesWorld) makeKey(door string, by maker, rights iot.Rights, at string) (status int) {
 	w.Helper()
 	body := map[string]any{"name": "Made " + w.next(), "rights": rights.Names()}
@@ -140,7 +140,7 @@ func (w *rolesWorld) changesKeys(by maker, lives map[string]string) (changed int
 				for _, door := range []string{"PUT", "GRPC"} {
 					self := by
 					var was *iot.APIKey
-					if of.name == "itself" { // a copy, as it may shorten itself
+					if of.name == "itself" { // a copy: it can shorten itself
 						life := time.Duration(0)
 						if by.key.ExpiresAt != 0 {
 							life = time.Hour
@@ -190,7 +190,7 @@ func (w *rolesWorld) changeKey(door string, by maker, id string, key map[string]
 	return status
 }
 
-// makesTemplateKey makes a webhook of a template that gives its service a key.
+// makesTemplateKey creates a webhook of a template that gives its service a key.
 func (w *rolesWorld) makesTemplateKey(by maker) (made int) {
 	w.Helper()
 	before := w.apiKeys(w.here)
@@ -208,7 +208,7 @@ func (w *rolesWorld) makesTemplateKey(by maker) (made int) {
 	return made
 }
 
-// makesDeviceKey asks for a new device's key, and for a new one of a device.
+// makesDeviceKey asks for a new device's key, and for a new key of a device.
 func (w *rolesWorld) makesDeviceKey(by maker) (made int) {
 	w.Helper()
 	devices := "/api/v1/projects/" + w.here.project.ID + "/devices"

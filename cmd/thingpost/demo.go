@@ -13,10 +13,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-const demoAbout = `Start a server with an example project in a temporary folder: simulated devices
-send messages as iottly's do, and a receiver of its own takes them, and sometimes
-fails, so that there is something to see. It prints where to sign in. What it
-made is removed when it stops.`
+const demoAbout = `Start a server with an example project in a temporary folder. Simulated devices
+send messages in iottly's form. A built-in receiver accepts them and sometimes fails,
+so that there is something to see. The command prints where to sign in. Everything is
+removed when it stops.`
 
 func demoCommand(ctx context.Context, p *program, args []string) error {
 	var c config
@@ -29,7 +29,7 @@ func demoCommand(ctx context.Context, p *program, args []string) error {
 	}
 	folder, err := os.MkdirTemp("", "thingpost-demo-")
 	if err != nil {
-		return &iot.Error{Code: iot.Unavailable, Message: "A temporary folder cannot be made.", Err: err}
+		return &iot.Error{Code: iot.Unavailable, Message: "The temporary folder cannot be created.", Err: err}
 	}
 	c.InForce = o.inForce()
 	c.Store.Data = folder
@@ -39,7 +39,7 @@ func demoCommand(ctx context.Context, p *program, args []string) error {
 	return errors.Join(p.demo(ctx, c, pace), os.RemoveAll(folder))
 }
 
-// demoPassword is a new password that can be read off a terminal.
+// demoPassword is a new password that is easy to read.
 func demoPassword() iot.Secret {
 	return iot.Secret(strings.TrimPrefix(iot.NewToken().Reveal(), "tpt_")[:16])
 }
@@ -61,7 +61,7 @@ func (p *program) demo(ctx context.Context, c config, pace int) error {
 	if err == nil {
 		p.say("Thingpost %s shows an example project at %s", versionName(), a.url()+"/projects/"+d.project.ID)
 		p.say("Sign in as %s with the password %s", c.First.Email, c.First.Password.Reveal())
-		p.say("Stop it with Ctrl-C; nothing is kept.")
+		p.say("Stop it with Ctrl-C. Nothing is kept.")
 		g.Go(func() error { return d.live(running, pace) })
 	} else {
 		stop()

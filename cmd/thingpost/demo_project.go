@@ -13,8 +13,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// demoProject is the example: a greenhouse with soil probes, smoke alarms and
-// gateways, and four webhooks to a receiver that sometimes fails.
+// demoProject is the example: a greenhouse with soil probes, smoke alarms and gateways,
+// and four webhooks to a receiver that sometimes fails.
 type demoProject struct {
 	app      *app
 	receiver string // its URL
@@ -39,10 +39,10 @@ const (
 	gateway    demoKind = "gateway"
 )
 
-// demoActor is who made the example, in its audit log.
+// demoActor created the example, in the audit log.
 const demoActor = "thingpost demo"
 
-// furnish makes the example in a new store.
+// furnish creates the example in a new store.
 func (d *demoProject) furnish(ctx context.Context) error {
 	account, err := d.app.db.AccountByEmail(ctx, d.app.config.First.Email)
 	if err != nil {
@@ -93,7 +93,7 @@ func (d *demoProject) webhooks() []*iot.Webhook {
 	}
 }
 
-// live lets the devices send until ctx ends: a burst first, so that there is
+// live makes the devices send until ctx ends. It starts with a burst, so that there is
 // something to see at once.
 func (d *demoProject) live(ctx context.Context, pace int) error {
 	client := &http.Client{Timeout: 10 * time.Second}
@@ -117,13 +117,13 @@ func (d *demoProject) live(ctx context.Context, pace int) error {
 }
 
 // demoExpected is how often the devices are expected. One of them is quiet for two
-// minutes of three, so that its silence is seen.
+// minutes of three, to show a silence.
 const (
 	demoExpected = time.Minute
 	demoQuiet    = "smoke-alarm-03"
 )
 
-// sendOne lets one device send as a real one would: over HTTP, with its key.
+// sendOne sends one device's message over HTTP, with its key.
 func (d *demoProject) sendOne(ctx context.Context, client *http.Client) error {
 	v := &d.devices[rand.IntN(len(d.devices))]
 	if v.ID == demoQuiet && v.turn > 0 && d.now().Minute()%3 != 0 {
@@ -132,12 +132,12 @@ func (d *demoProject) sendOne(ctx context.Context, client *http.Client) error {
 	url := d.app.url() + "/api/v1/projects/" + d.project.ID + "/devices/" + v.ID + "/messages"
 	err := post(ctx, client, url, v.key.Reveal(), d.message(v))
 	if err == nil || ctx.Err() != nil {
-		return nil //nolint:nilerr // it failed because the demo was told to stop
+		return nil //nolint:nilerr // it failed because the demo is stopping
 	}
 	return fmt.Errorf("a simulated device could not send: %w", err)
 }
 
-// message is what a device of its kind would say next, in iottly's form.
+// message is the next message of a device of its kind, in iottly's form.
 func (d *demoProject) message(v *demoDevice) []byte {
 	v.turn++
 	at := d.now().UTC().Format("2006-01-02T15:04:05")
@@ -163,9 +163,9 @@ func (d *demoProject) message(v *demoDevice) []byte {
 		at, kind, payload)
 }
 
-// newDemoReceiver takes messages as other people's services do: mostly well.
-// The alarm desk is down for a minute in four, the fleet watch has hiccups, and
-// the climate dashboard is slow at times.
+// newDemoReceiver accepts messages as other services do, with failures: the alarm desk
+// is down for a minute in four, the fleet watch fails now and then, and the climate
+// dashboard is sometimes slow.
 func newDemoReceiver(now func() time.Time) *benchServer {
 	var count atomic.Int64
 	began := now()

@@ -14,10 +14,10 @@ import (
 	"thingpost/db"
 )
 
-// TestAnErrorAtTheNthWrite lets the disk answer with an error, or be full, at the
-// first, second, third … write or sync, for that one alone or for all after it, and
-// looks at what senders are told, what arrives, and whether the program goes on by
-// itself. THINGPOST_DISK_FAULTS says how many faults; default 32.
+// TestAnErrorAtTheNthWrite makes the disk fail, or be full, at the first, second, third
+// … write or sync, for that one only or for all after it. It checks what senders are
+// answered, what arrives, and whether the program continues by itself.
+// THINGPOST_DISK_FAULTS is the number of faults; default 32.
 func TestAnErrorAtTheNthWrite(t *testing.T) {
 	t.Parallel()
 	w := newStage(t, t.TempDir(), nil)
@@ -25,14 +25,14 @@ func TestAnErrorAtTheNthWrite(t *testing.T) {
 	refused := map[int]int{}
 	for n := range faults {
 		does, once := int64(diskError), n%2 == 1
-		if n%8 >= 6 { // fewer of them, since messages are refused for a while then
+		if n%8 >= 6 { // fewer, since messages are refused for a while then
 			does = diskFull
 		}
 		bad := w.machine.bad.Load()
 		w.machine.failAt(int64(n/2%100+1), does, once)
 		size := rand.IntN(3000)
 		if n%5 == 0 {
-			size = 200_000 // so that the log is moved into the database at times
+			size = 200_000 // so that the log is sometimes moved into the database
 		}
 		until(t, "the disk has failed", func() bool {
 			a := w.send(size)
@@ -53,8 +53,8 @@ func TestAnErrorAtTheNthWrite(t *testing.T) {
 		len(w.acked), refused[503], refused[507]))
 }
 
-// TestADiskThatTakesNoWrites lets every write fail for a while, as on a disk that was
-// made read-only or that breaks, while deliveries are in flight and others wait.
+// TestADiskThatTakesNoWrites makes every write fail for a while, as on a read-only or
+// broken disk, while deliveries are in flight and others wait.
 func TestADiskThatTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	const waiting = 400
@@ -111,7 +111,7 @@ func TestADiskThatTakesNoWrites(t *testing.T) {
 		len(w.acked), begun))
 }
 
-// TestASlowDisk lets each sync take 50 ms: all is slower, and nothing is lost.
+// TestASlowDisk makes each sync take 50 ms: everything is slower, and nothing is lost.
 func TestASlowDisk(t *testing.T) {
 	t.Parallel()
 	w := newStage(t, t.TempDir(), nil)
@@ -130,9 +130,9 @@ func TestASlowDisk(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("each sync 50 ms: %d acknowledged, 0 lost, 0 sent twice", len(w.acked)))
 }
 
-// smallDisk returns a folder on a file system of its own of so many MiB, where this
-// user may mount one. mounted is false where not: the folder is on the disk there
-// is, and the machine has to play a full one.
+// smallDisk returns a folder on a file system of so many MiB, if this user may mount
+// one. Otherwise mounted is false: the folder is on the present disk, and the machine
+// simulates a full one.
 func smallDisk(t *testing.T, mebibytes int) (folder string, mounted bool) {
 	t.Helper()
 	folder = t.TempDir()
@@ -148,8 +148,8 @@ func smallDisk(t *testing.T, mebibytes int) (folder string, mounted bool) {
 	return folder, true
 }
 
-// TestAFullDisk fills a small disk, signs in, looks at what the pages say, and
-// prunes: then messages are taken again, by nothing but that.
+// TestAFullDisk fills a small disk, signs in, checks the pages, and prunes: messages
+// are accepted again without anything else.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	folder, mounted := smallDisk(t, 96)
@@ -183,7 +183,7 @@ func TestAFullDisk(t *testing.T) {
 	if status, body := get(t, w.p.url+"/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "storage_full") {
 		t.Errorf("readyz answers %d: %s", status, body)
 	}
-	w.machine.setClock(3 * time.Hour) // what has ended is kept for an hour
+	w.machine.setClock(3 * time.Hour) // ended deliveries are kept for an hour
 	w.prunes("1h")
 	until(t, "messages are taken again", func() bool { return w.send(size).status == http.StatusAccepted })
 	if _, err := os.Stat(reserve); err != nil {

@@ -13,10 +13,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// TestDownlinkFromAReceiverToItsDevice follows a downlink through the running
-// program: a webhook's receiver pushes it by what its request tells, the device,
-// which waits for one, takes it and says that it has it, and the receiver hears
-// of each step.
+// TestDownlinkFromAReceiverToItsDevice follows a downlink through the running program.
+// A webhook's receiver pushes it with the request's headers, the waiting device takes
+// and acknowledges it, and the receiver gets a message about each step.
 func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
 	var mu sync.Mutex
 	var heard []string
@@ -31,7 +30,7 @@ func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
 		heard = append(heard, kind)
 		mu.Unlock()
 		if kind == "userdefined" {
-			pushed <- pushAsTold(t, r, `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","confirmed":true,"correlation_ids":["my-order-4711"]}]}`)
+			pushed <- pushByHeader(t, r, `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","confirmed":true,"correlation_ids":["my-order-4711"]}]}`)
 		}
 	}))
 	defer receiver.Close()
@@ -74,15 +73,15 @@ func TestDownlinkFromAReceiverToItsDevice(t *testing.T) {
 	})
 }
 
-// pushAsTold sends a body to where a request's headers say that downlinks go.
-func pushAsTold(t *testing.T, told *http.Request, body string) int {
+// pushByHeader sends a body to the downlink address in a request's headers.
+func pushByHeader(t *testing.T, from *http.Request, body string) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, told.Header.Get("X-Downlink-Push"), strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, from.Header.Get("X-Downlink-Push"), strings.NewReader(body))
 	if err != nil {
 		t.Error(err)
 		return 0
 	}
-	r.Header.Set("Authorization", "Bearer "+told.Header.Get("X-Downlink-Apikey"))
+	r.Header.Set("Authorization", "Bearer "+from.Header.Get("X-Downlink-Apikey"))
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Error(err)
@@ -92,9 +91,8 @@ func pushAsTold(t *testing.T, told *http.Request, body string) int {
 	return resp.StatusCode
 }
 
-// TestDownlinksGoOnToAnUpstream lets a project's downlinks go on to a server that
-// stands for another system: in their order, with its key, and again after it
-// has failed.
+// TestDownlinksGoOnToAnUpstream forwards a project's downlinks to a server in place of
+// another system: in order, with its key, and again after it has failed.
 func TestDownlinksGoOnToAnUpstream(t *testing.T) {
 	var mu sync.Mutex
 	var got []string

@@ -20,8 +20,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// namesInTurn lead to the next of their groups of addresses, at last to the last
-// one for ever; all others lead to this machine.
+// namesInTurn lead to the next of their groups of addresses, and finally always to the
+// last. All others lead to this machine.
 type namesInTurn struct {
 	mu    sync.Mutex
 	names map[string][]string
@@ -40,8 +40,8 @@ func (s *namesInTurn) addresses(name string, v4 bool) ([]string, bool) {
 	return strings.Fields(groups[0]), true
 }
 
-// trap listens on every address of this machine but those of the allowed
-// receivers, all on one port, and counts who comes.
+// trap listens on every address of this machine except the allowed receivers', all on
+// one port, and counts connections.
 type trap struct {
 	port string
 	came atomic.Int64
@@ -55,7 +55,7 @@ func newTrap(t *testing.T) *trap {
 	listen := func(host string) bool {
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(host, p.port))
 		if err != nil {
-			return false // there is no such address to be reached at either
+			return false // such an address cannot be reached at either
 		}
 		if p.port == "0" {
 			_, p.port, _ = net.SplitHostPort(l.Addr().String())
@@ -87,8 +87,8 @@ func newTrap(t *testing.T) *trap {
 	return p
 }
 
-// readHosts reads the file of hosts that are refused: when they are saved too, only
-// when they are dialled, and whatever is allowed.
+// readHosts reads the file of refused hosts: those refused when saved, those refused
+// only when dialled, and those always refused.
 func readHosts(t *testing.T) (saved, dialled, never []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../internal/egress/testdata/refused.txt")
@@ -108,7 +108,7 @@ func readHosts(t *testing.T) (saved, dialled, never []string) {
 }
 
 // egressWorld is the program with a webhook and an upstream for each host, and a
-// receiver at the one address that is allowed.
+// receiver at the only allowed address.
 type egressWorld struct {
 	*testing.T
 	trap   *trap
@@ -121,10 +121,10 @@ type egressWorld struct {
 	gotten map[string]int // requests at the allowed receiver, by path
 }
 
-// allowedHost is the only address that is allowed: another one of this machine.
+// allowedHost is the only allowed address: another one of this machine.
 const allowedHost = "127.0.0.9"
 
-// perProject is how many upstreams a project may have.
+// perProject is how many upstreams a project can have.
 const perProject = iot.MaxUpstreams
 
 func newEgressWorld(t *testing.T) *egressWorld {
@@ -166,7 +166,7 @@ func (w *egressWorld) start(allowed string, more ...string) *process {
 
 func (w *egressWorld) url(host string) string { return "http://" + host + ":" + w.trap.port + "/" }
 
-// fill makes a webhook and an upstream of a device for each host.
+// fill creates a webhook and an upstream of a device for each host.
 func (w *egressWorld) fill() {
 	w.Helper()
 	w.c.call("POST", "/projects", map[string]string{"id": "hooks", "name": "Hooks"}, 201, nil)
@@ -192,8 +192,7 @@ func (w *egressWorld) fill() {
 	}
 }
 
-// ended returns how each delivery ended so far, by its webhook's URL and what
-// triggered it.
+// ended returns how each delivery ended so far, by its webhook's URL and its trigger.
 func (w *egressWorld) ended() map[string]string {
 	w.Helper()
 	d := rawDatabase(w.T, w.data)
@@ -214,14 +213,14 @@ func (w *egressWorld) ended() map[string]string {
 }
 
 // TestNoForbiddenAddressIsReached has webhooks and upstreams for every host of the
-// table in the database, as they were before their networks ceased to be allowed,
-// and sends to them in all three ways. A trap listens on this machine, where most
-// of them lead: nobody comes, and each attempt says that it was blocked. None can
-// be saved anew, in any dialect, where it can be known without asking DNS.
+// table in the database, from before their networks were refused, and sends to them in
+// all three ways. A trap listens on this machine, where most of them lead: nothing
+// connects, and each attempt reports that it was blocked. None that can be checked
+// without DNS can be saved again, in any dialect.
 func TestNoForbiddenAddressIsReached(t *testing.T) {
 	w := newEgressWorld(t)
 	saved, dialled, never := readHosts(t)
-	if raceDetector { // a third will do: it takes ten times as long
+	if raceDetector { // a third is enough: it takes ten times as long
 		saved, dialled = every(3, saved), every(3, dialled)
 	}
 	w.hosts = slices.Concat(saved, dialled)
@@ -286,7 +285,7 @@ func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 		ways := []struct{ method, path, body, token string }{
 			{"POST", "/api/v1/projects/hooks/webhooks", fmt.Sprintf(`{"description":"x","url":%q,"type":"user"}`, url), w.c.token},
 		}
-		if i%8 == 0 { // one of each kind of spelling will do for the others, which ask the same
+		if i%8 == 0 { // for the others, which use the same check, one of each kind of spelling is enough
 			ways = append(ways, []struct{ method, path, body, token string }{
 				{"PATCH", "/api/v1/projects/hooks/webhooks/kept", fmt.Sprintf(`{"url":%q}`, url), w.c.token},
 				{"PUT", "/api/v1/projects/hooks/upstream", fmt.Sprintf(`{"url":%q,"key":"NNSXS.A"}`, url), w.c.token},
@@ -305,7 +304,7 @@ func (w *egressWorld) refusesToSave(hosts []string) (tries int) {
 		}
 	}
 	w.formRefuses("127.1")
-	// What is stored already can still be changed otherwise.
+	// A stored one can still be changed otherwise.
 	w.c.call("PATCH", "/projects/hooks/webhooks/hook-0", map[string]string{"description": "Renamed"}, 200, nil)
 	return tries + 1
 }
@@ -324,8 +323,8 @@ func (w *egressWorld) formRefuses(host string) {
 	}
 }
 
-// reachesTheAllowed sends to the receiver at the allowed address, by names that
-// lead to it among others or in turn, and by a redirect that leads away.
+// reachesTheAllowed sends to the receiver at the allowed address, by names that lead to
+// it among others or in turn, and by a redirect that leads away.
 func (w *egressWorld) reachesTheAllowed() {
 	w.Helper()
 	send := func(name, path string) func() bool {
@@ -345,7 +344,7 @@ func (w *egressWorld) reachesTheAllowed() {
 	send("rebind.example", "rebound")
 	until(w.T, "the second look is refused", func() bool {
 		how := w.ended()["webhook test "+w.url("rebind.example")+"rebound"]
-		return strings.HasPrefix(how, "blocked rebind.example leads to no address") && strings.Contains(how, ": 127.0.0.1 is ")
+		return strings.HasPrefix(how, "blocked rebind.example has no address that can be reached") && strings.Contains(how, ": 127.0.0.1 is ")
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -354,12 +353,12 @@ func (w *egressWorld) reachesTheAllowed() {
 	}
 }
 
-// ownListeners lets all of this machine be reached, but not the server itself: by
-// no address, and by no name. It returns how often it was tried.
+// ownListeners allows all of this machine, but not the server itself, by any address or
+// name. It returns how often it tried.
 func (w *egressWorld) ownListeners(p **process) (tries int) {
 	w.Helper()
 	(*p).end(w.T, syscall.SIGTERM)
-	w.data = w.TempDir() // what was blocked before would be sent now
+	w.data = w.TempDir() // deliveries blocked before would be sent now
 	metrics := freeAddress(w.T)
 	*p = w.start("127.0.0.0/8,::1/128,0.0.0.0/8", "-metrics-listen", metrics, "-log-level", "debug")
 	_, main, err := net.SplitHostPort(strings.TrimPrefix((*p).url, "http://"))

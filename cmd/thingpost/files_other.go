@@ -4,5 +4,5 @@ package main
 
 import "thingpost/web"
 
-// maxConnections is as many as usual: how many files may be open is not known here.
+// maxConnections is the default: this system's limit of open files is unknown.
 func maxConnections() int { return web.DefaultConnections }

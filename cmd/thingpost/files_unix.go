@@ -8,9 +8,8 @@ import (
 	"thingpost/web"
 )
 
-// maxConnections is how many connections a listener may have: no more than half of
-// the files that the system lets the process open, since the store and webhooks
-// need some too.
+// maxConnections is how many connections a listener can have: at most half of the files
+// that the system lets the process open, since the store and webhooks need some too.
 func maxConnections() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -8,8 +8,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Options from a command line and an environment are within their bounds, or
-// refused in words that tell no secret.
+// Options from a command line and an environment are within their bounds, or refused in
+// words without secrets.
 func FuzzOptions(f *testing.F) {
 	f.Add("-retention\x0090m\x00-max-webhooks\x007", "10.0.0.0/8", "a metrics token of some length")
 	f.Add("-retention-bytes=4GiB\x00--\x00x", "::/0", "")

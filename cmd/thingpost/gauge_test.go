@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// gauge is what a server's metrics say of it at a moment.
+// gauge is the state of a server in its metrics.
 type gauge struct {
-	rss        int64 // resident memory in bytes; 0 where the system does not tell
+	rss        int64 // resident memory in bytes; 0 if unknown
 	goroutines int64
-	fds        int64 // open file descriptors; 0 where the system does not tell
+	fds        int64 // open file descriptors; 0 if unknown
 	file, wal  int64 // bytes on disk
 	pending    int64 // deliveries
 }
@@ -23,7 +23,7 @@ const mib = 1 << 20
 
 const metricsToken = "0123456789abcdef0123456789abcdef"
 
-// metricIn finds a metric without labels in what /metrics answers.
+// metricIn finds a metric without labels in an answer of /metrics.
 func metricIn(text, name string) (value int64, found bool) {
 	_, rest, _ := strings.Cut(text, "\n"+name+" ")
 	number, _, _ := strings.Cut(rest, "\n")
@@ -31,7 +31,7 @@ func metricIn(text, name string) (value int64, found bool) {
 	return int64(v), err == nil
 }
 
-// metric reads a metric, which must be there, of a server that has metricsToken.
+// metric reads a metric, which must exist, of a server that has metricsToken.
 func (c *apiClient) metric(name string) int64 {
 	c.t.Helper()
 	text := c.text("/metrics", metricsToken)
@@ -56,7 +56,7 @@ func gaugeOf(t *testing.T, url string) gauge {
 	return g
 }
 
-// atRest is the gauge of a server once its goroutines have become no fewer for
+// atRest is the gauge of a server once the number of its goroutines has not fallen for
 // half a second.
 func atRest(t *testing.T, url string) (g gauge) {
 	t.Helper()

@@ -13,10 +13,10 @@ import (
 	"thingpost/handlers/tts"
 )
 
-// grpcStop is how long calls may go on once the server was told to stop.
+// grpcStop is how long calls can continue after the server began to stop.
 const grpcStop = 10 * time.Second
 
-// listenGRPC takes the addresses for gRPC that the options name.
+// listenGRPC opens the listeners for gRPC that the options name.
 func (a *app) listenGRPC(ctx context.Context) (err error) {
 	if address := a.config.HTTP.GRPCListen; address != "" {
 		if a.grpc, err = listen(ctx, "grpc-listen", address); err != nil {
@@ -31,7 +31,7 @@ func (a *app) listenGRPC(ctx context.Context) (err error) {
 	return nil
 }
 
-// runGRPC serves The Things Stack's services on the addresses that were taken.
+// runGRPC serves The Things Stack's services on these listeners.
 func (a *app) runGRPC(ctx context.Context, g *errgroup.Group) {
 	if a.grpc != nil {
 		g.Go(func() error { return serveGRPC(ctx, a.grpc, tts.NewGRPC(a.dialect, nil)) })
@@ -43,7 +43,7 @@ func (a *app) runGRPC(ctx context.Context, g *errgroup.Group) {
 	}
 }
 
-// serveGRPC answers until ctx ends, then lets calls finish for a while.
+// serveGRPC serves until ctx ends, then lets calls finish for a while.
 func serveGRPC(ctx context.Context, l net.Listener, server *grpc.Server) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -54,7 +54,7 @@ func serveGRPC(ctx context.Context, l net.Listener, server *grpc.Server) error {
 	})
 	g.Go(func() error {
 		<-ctx.Done()
-		// Streams have no end of their own: the hub ends them, or this does.
+		// Streams do not end by themselves: the hub ends them, or this does.
 		cut := time.AfterFunc(grpcStop, server.Stop)
 		defer cut.Stop()
 		server.GracefulStop()

@@ -41,10 +41,10 @@ func (h *hoarder) got() string {
 	return h.text
 }
 
-// TestStoredSecretsGoToNoOtherHost changes where webhooks with stored secrets go,
-// by every door that can, without entering the secrets: each is refused in the same
-// words and changes nothing. With the secrets entered anew each is taken, and
-// messages go there.
+// TestStoredSecretsGoToNoOtherHost changes the host of webhooks with stored secrets by
+// every door that can, without entering the secrets: each is refused in the same words
+// and changes nothing. With the secrets entered again each is accepted, and messages go
+// there.
 func TestStoredSecretsGoToNoOtherHost(t *testing.T) {
 	evil := newHoarder(t)
 	folder := t.TempDir()
@@ -59,7 +59,7 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-templates", folder, "-allow-networks", "127.0.0.0/8")
 	defer p.end(t, syscall.SIGTERM)
 	c := signIn(t, p.url)
-	const project, refusal, old = "/projects/moved", "goes to no other host", "http://127.0.0.1:1/in"
+	const project, refusal, old = "/projects/moved", "is not sent to another host", "http://127.0.0.1:1/in"
 	var key, device, erp struct{ Key, UUID string }
 	c.call("POST", "/projects", map[string]string{"id": "moved", "name": "Moved"}, 201, nil)
 	c.call("POST", project+"/devices", map[string]string{"id": "probe"}, 201, &device)
@@ -151,7 +151,7 @@ fields: [{id: base, name: Base, secret: true}, {id: path, name: Path, secret: tr
 	if got := evil.got(); got != "" {
 		t.Errorf("the other host got %s", got)
 	}
-	// Whoever knows the secrets sends them where they like, by each door.
+	// A person who knows the secrets can send them anywhere, by each door.
 	entered := func(name string, status int, answer string) {
 		t.Helper()
 		if status != 200 && status != 303 {

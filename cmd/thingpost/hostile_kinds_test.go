@@ -25,11 +25,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// hostileConn is a connection that a hostile receiver has accepted.
+// hostileConn is an accepted connection of a hostile receiver.
 type hostileConn struct {
 	net.Conn
 	in   *bufio.Reader
-	read func(*http.Request) // what came, once it is read
+	read func(*http.Request) // the request, once it is read
 }
 
 // request reads one request; false if there is none.
@@ -49,7 +49,8 @@ func (c *hostileConn) say(text string) bool {
 	return err == nil
 }
 
-// flood repeats a text until so many bytes are written, or nobody reads them.
+// flood repeats a text until so many bytes are written, or the other side stops
+// reading.
 func (c *hostileConn) flood(text string, most int) {
 	for n := 0; n < most && c.say(text); {
 		n += len(text)
@@ -59,7 +60,7 @@ func (c *hostileConn) flood(text string, most int) {
 // hold keeps the connection until the other side closes it.
 func (c *hostileConn) hold() { _, _ = io.Copy(io.Discard, c.Conn) }
 
-// trickle writes a byte a second until the other side has had enough.
+// trickle writes a byte a second until the other side closes.
 func (c *hostileConn) trickle() {
 	gone := make(chan struct{})
 	go func() { c.hold(); close(gone) }() // ends with the connection
@@ -78,21 +79,21 @@ func (c *hostileConn) reset() { _ = c.Conn.(*net.TCPConn).SetLinger(0) }
 
 const okHead = "HTTP/1.1 200 OK\r\n"
 
-// hostile is a kind of receiver, and what the log must say of it.
+// hostile is a kind of receiver, with the expected words of the log.
 type hostile struct {
 	name   string
 	scheme string // http if empty
-	host   string // a name that the test's name server knows; the address if empty
+	host   string // a name in the test's name server; the address if empty
 	serve  func(*hostileConn)
 	class  iot.ErrorClass // "" is a success
-	words  string         // in the attempt's sentence
-	note   string         // in what it says of a success whose answer broke
-	slow   bool           // takes all the time that there is
+	words  string         // part of the attempt's sentence
+	note   string         // part of the note about a success whose answer broke
+	slow   bool           // uses the whole timeout
 	status int            // of the answer; 0 is none
-	// alike names the kind whose sentence this one shares; others differ.
+	// alike names the kind whose sentence this one shares. Others differ.
 	alike   string
 	cut     bool // answers with more than is kept
-	resends bool // is sent again what it took without an answer
+	resends bool // gets its unanswered request again
 	cert    *tls.Certificate
 
 	url      string
@@ -100,7 +101,7 @@ type hostile struct {
 	requests atomic.Int64
 }
 
-// hostileKinds are all of them. forbidden is an address that must not be reached.
+// hostileKinds are all kinds. forbidden is an address that must not be reached.
 func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 	filler := "X-Pad: " + strings.Repeat("x", 4096) + "\r\n"
 	answer := func(text string) func(*hostileConn) {
@@ -152,27 +153,27 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 		{name: "redirect-inside", class: iot.ErrRedirect, words: "to http://" + forbidden + "/metadata: redirects are not followed", status: 307,
 			serve: answer("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://" + forbidden + "/metadata\r\nContent-Length: 0\r\n\r\n")},
 		{name: "self-signed", scheme: "https", host: "self.example", cert: ca.certificate("self.example", time.Hour, true), class: iot.ErrTLS,
-			words: "signed by nobody this machine trusts"},
+			words: "self-signed, so this machine does not trust it"},
 		{name: "wrong-name", scheme: "https", host: "wrong.example", cert: ca.certificate("other.example", time.Hour, false), class: iot.ErrTLS,
 			words: "is for another name"},
 		{name: "expired", scheme: "https", host: "expired.example", cert: ca.certificate("expired.example", -time.Hour, false), class: iot.ErrTLS,
 			words: "has expired"},
-		{name: "endless-100", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", serve: func(c *hostileConn) {
+		{name: "endless-100", class: iot.ErrConnect, words: "interim answers (1xx) and no final one", serve: func(c *hostileConn) {
 			c.request()
 			c.flood("HTTP/1.1 100 Continue\r\n\r\n", 1<<40)
 		}},
-		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and none that counts", alike: "endless-100",
+		{name: "endless-103", class: iot.ErrConnect, words: "interim answers (1xx) and no final one", alike: "endless-100",
 			serve: func(c *hostileConn) {
 				c.request()
 				c.flood("HTTP/1.1 103 Early Hints\r\n"+filler+"\r\n", 1<<40)
 			}},
-		{name: "100-then-nothing", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", serve: func(c *hostileConn) {
+		{name: "100-then-nothing", class: iot.ErrTimeout, words: "announced an answer (1xx), but sent none", serve: func(c *hostileConn) {
 			_ = c.request() && c.say("HTTP/1.1 100 Continue\r\n\r\n")
 			c.hold()
 		}},
-		// Says that it keeps the connection, and closes it.
+		// Promises to keep the connection, and closes it.
 		{name: "lies-and-closes", status: 200, serve: func(c *hostileConn) { _ = c.request() && c.say(okHead+keepAlive) }},
-		// Reads what comes on the kept connection, and closes it without an answer.
+		// Reads a request on the kept connection, and closes it without an answer.
 		{name: "lies-and-swallows", status: 200, resends: true, serve: func(c *hostileConn) {
 			_ = c.request() && c.say(okHead+keepAlive) &&
 				c.request()
@@ -188,7 +189,7 @@ func hostileKinds(ca *hostileCA, forbidden string) []*hostile {
 
 const keepAlive = "Connection: keep-alive\r\nKeep-Alive: timeout=3600\r\nContent-Length: 0\r\n\r\n"
 
-// gzipBomb is an answer of a few hundred KiB that becomes 256 MiB.
+// gzipBomb is an answer of a few hundred KiB that unpacks to 256 MiB.
 func gzipBomb() string {
 	var body bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&body, gzip.BestSpeed)
@@ -223,8 +224,8 @@ func newHostileCA(t *testing.T) (ca *hostileCA, file string) {
 	return &hostileCA{t, key, cert}, file
 }
 
-// certificate is one for a name that ends after a while, signed by the
-// authority or by itself.
+// certificate is a certificate for a name with a lifetime, signed by the authority or
+// by itself.
 func (ca *hostileCA) certificate(name string, ends time.Duration, selfSigned bool) *tls.Certificate {
 	ca.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -267,8 +268,8 @@ func (k *hostile) listen(t *testing.T) {
 	k.url = scheme + "://" + address + "/hook"
 }
 
-// hostileNames lead to this machine, but for one that there is not, and one that
-// leads to the forbidden address at the second look.
+// hostileNames lead to this machine, except one that does not exist, and one that leads
+// to the forbidden address at the second look-up.
 func hostileNames() func(name string, v4 bool) ([]string, bool) {
 	var looks atomic.Int64
 	return func(name string, v4 bool) ([]string, bool) {

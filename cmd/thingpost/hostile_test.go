@@ -21,8 +21,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// hostileWorld is a server with a webhook whose receiver is well, beside
-// hostile ones.
+// hostileWorld is a server with a webhook whose receiver works, beside hostile ones.
 type hostileWorld struct {
 	t       *testing.T
 	p       *process
@@ -31,9 +30,9 @@ type hostileWorld struct {
 	key     string
 	client  *http.Client
 	healthy *httptest.Server
-	reached atomic.Int64 // requests that got through to the forbidden address
+	reached atomic.Int64 // requests that reached the forbidden address
 
-	messages int // that are sent to each kind
+	messages int // messages for each kind
 
 	mu      sync.Mutex
 	sent    []time.Time
@@ -43,18 +42,18 @@ type hostileWorld struct {
 }
 
 const (
-	hostileMessages = 100 // 500 where each kind is there alone: p99 of fewer is the slowest
+	hostileMessages = 100 // 500 if each kind runs alone: p99 of fewer is the slowest
 	hostilePace     = 100 // a second
 )
 
-// TestOneHostileReceiverHarmsNobody lets the real program deliver to receivers
-// of every hostile kind, and to one that is well. The well one gets everything
-// meanwhile, memory grows by less than 32 MiB, no goroutine and no descriptor is
-// left over, nothing gets to a forbidden address, no message is sent twice
-// unnoticed, and the log says of each kind in words of its own what happened.
+// TestOneHostileReceiverHarmsNobody has the real program deliver to receivers of every
+// hostile kind, and to a healthy one. The healthy one gets everything meanwhile. Memory
+// grows by less than 32 MiB, no goroutine and no descriptor is left over, nothing
+// reaches a forbidden address, no message is sent twice unnoticed, and the log
+// describes each kind in its own words.
 //
-// The kinds are there at once, but for the heaviest, which is measured alone;
-// with THINGPOST_HOSTILE=each ("make hostile") all are, one after the other.
+// All kinds run at once, except the heaviest, which is measured alone. With
+// THINGPOST_HOSTILE=each ("make hostile") they run one after the other.
 func TestOneHostileReceiverHarmsNobody(t *testing.T) {
 	ca, authority := newHostileCA(t)
 	w := newHostileWorld(t, authority)
@@ -113,7 +112,7 @@ func (w *hostileWorld) hook(name, url string, timeout time.Duration) {
 		"settings":     map[string]any{"timeout_ms": timeout.Milliseconds()}}, 201, nil)
 }
 
-// arrive is the receiver that is well.
+// arrive is the healthy receiver.
 func (w *hostileWorld) arrive(_ http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -132,8 +131,8 @@ func (w *hostileWorld) arrive(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send sends messages at an even pace, waits until the healthy receiver has them,
-// and returns how long the slowest of a hundred took.
+// send sends messages at an even pace, waits until the healthy receiver has them, and
+// returns how long the slowest of a hundred took.
 func (w *hostileWorld) send() (p99 time.Duration) {
 	w.t.Helper()
 	var group sync.WaitGroup
@@ -181,7 +180,7 @@ func (w *hostileWorld) until(what string, ok func() bool) {
 
 func (w *hostileWorld) watch() { w.most = max(w.most, gaugeOf(w.t, w.p.url).rss) }
 
-// atRest is the server's gauge when nothing goes on any more.
+// atRest is the server's gauge when it is idle again.
 func (w *hostileWorld) atRest() gauge {
 	w.t.Helper()
 	w.client.CloseIdleConnections()
@@ -189,9 +188,9 @@ func (w *hostileWorld) atRest() gauge {
 	return atRest(w.t, w.p.url)
 }
 
-// put puts hostile receivers beside the healthy one for a while. words are the
-// sentences of the log so far. It returns by how many MiB memory grew, and the
-// healthy one's p99 as a multiple of what it is alone.
+// put runs hostile receivers beside the healthy one for a while. words are the
+// sentences of the log so far. It returns by how many MiB memory grew, and the healthy
+// one's p99 as a multiple of its p99 alone.
 func (w *hostileWorld) put(t *testing.T, kinds []*hostile, words map[string]string) (grown, ratio float64) {
 	t.Helper()
 	w.t, w.api.t = t, t
@@ -243,7 +242,7 @@ func (w *hostileWorld) put(t *testing.T, kinds []*hostile, words map[string]stri
 	return grown, float64(beside) / float64(alone)
 }
 
-// hostileDelivery is what the API says of a delivery.
+// hostileDelivery is a delivery in the API.
 type hostileDelivery struct {
 	ID       string
 	Status   string
@@ -251,7 +250,7 @@ type hostileDelivery struct {
 	Attempts []iot.Attempt
 }
 
-// list returns all deliveries of a webhook that a filter chooses.
+// list returns all deliveries of a webhook that a filter selects.
 func (w *hostileWorld) list(webhook, filter string) (list []hostileDelivery) {
 	w.t.Helper()
 	for cursor := ""; ; {
@@ -270,7 +269,7 @@ func (w *hostileWorld) list(webhook, filter string) (list []hostileDelivery) {
 
 func (w *hostileWorld) count(webhook, filter string) int { return len(w.list(webhook, filter)) }
 
-// judge waits for a delivery that met the receiver, and reads what the log says.
+// judge waits for a delivery to the receiver, and checks its log.
 func (w *hostileWorld) judge(t *testing.T, k *hostile, words map[string]string) {
 	t.Helper()
 	if k.class == "" {
@@ -302,7 +301,7 @@ func (w *hostileWorld) judge(t *testing.T, k *hostile, words map[string]string) 
 	t.Attr("figure", a.Error.Detail)
 }
 
-// judgeTaken judges what a receiver took that answers well.
+// judgeTaken checks the deliveries to a receiver that answers with success.
 func (w *hostileWorld) judgeTaken(t *testing.T, k *hostile) {
 	t.Helper()
 	attempts, resent, truncated, late := 0, 0, 0, 0

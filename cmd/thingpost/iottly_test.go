@@ -17,8 +17,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// iottlyFixtures are ten device messages and eight webhook settings, with what
-// must come of each pair.
+// iottlyFixtures are ten device messages and eight webhook settings, with the expected
+// result of each pair.
 const iottlyFixtures = "../../internal/webhook/testdata/iottly"
 
 type iottlyPair struct {
@@ -30,8 +30,8 @@ type iottlyPair struct {
 	} `json:"recommended_union"`
 }
 
-// TestIottlyPairs sends every message through the running program to webhooks
-// with all settings, and looks at what a real receiver gets.
+// TestIottlyPairs sends every message through the running program to webhooks with all
+// settings, and checks what a real receiver gets.
 func TestIottlyPairs(t *testing.T) {
 	var mu sync.Mutex
 	got := map[string][]byte{} // by config and message id
@@ -107,8 +107,8 @@ func TestIottlyPairs(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d of %d pairs, each byte of the payloads as it came", len(pairs), len(pairs)))
 }
 
-// checkBody compares a delivered body with the expected JSON, and the payload in
-// it byte by byte with what the device sent.
+// checkBody compares a delivered body with the expected JSON, and its payload byte by
+// byte with what the device sent.
 func checkBody(t *testing.T, name string, body, want, sent []byte) {
 	t.Helper()
 	var a, b any
@@ -127,7 +127,7 @@ func checkBody(t *testing.T, name string, body, want, sent []byte) {
 	}
 }
 
-// why says in the fixtures' words why a webhook did not get a message.
+// why is why a webhook did not get a message, in the fixtures' words.
 func (c *apiClient) why(project, message, hook string) string {
 	c.t.Helper()
 	var answer struct {

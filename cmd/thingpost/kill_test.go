@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// The long form of the kill test; "make crash" sets them.
+// Environment variables for the long form of the kill test; "make crash" sets them.
 const (
 	killsEnv        = "THINGPOST_KILLS"         // how often the program is killed; default 4
-	killMessagesEnv = "THINGPOST_KILL_MESSAGES" // how many messages are acknowledged at least; default 600 for each kill
+	killMessagesEnv = "THINGPOST_KILL_MESSAGES" // how many messages are acknowledged at least; default 600 per kill
 )
 
 func numberFrom(name string, otherwise int) int {
@@ -35,11 +35,11 @@ type killing struct {
 	over     atomic.Bool   // there are no more kills
 }
 
-// TestKilledAtAnyMomentLosesNothing kills the real program with SIGKILL under
-// load, again and again: after some acknowledgements, while a large batch is
-// being stored, and while it starts. In the end each webhook must have got all
-// that its senders were told is stored, nothing else, and in order where it
-// asks for that; and the database must agree with itself after any kill.
+// TestKilledAtAnyMomentLosesNothing kills the real program with SIGKILL under load,
+// many times: after some acknowledgements, while a large batch is being stored, and
+// while it starts. In the end each webhook must have got all acknowledged messages,
+// nothing else, and in order if it is in order. The database must be consistent after
+// any kill.
 func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	t.Parallel()
 	kills := numberFrom(killsEnv, 4)
@@ -48,10 +48,10 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 	k.process = k.started()
 	c := k.setUp(k.process)
 	ended := k.load(func() bool { return k.over.Load() && k.acked.size() >= k.messages })
-	for told := 0; k.killed < kills; {
+	for reported := 0; k.killed < kills; {
 		k.round()
-		if tenths := k.killed * 10 / kills; tenths > told {
-			told = tenths
+		if tenths := k.killed * 10 / kills; tenths > reported {
+			reported = tenths
 			k.check()
 			t.Logf("%d of %d kills in %s: %d messages acknowledged, %d requests without an answer, the database agrees with itself",
 				k.killed, kills, time.Since(k.begun).Round(time.Second), k.acked.size(), k.unanswered.Load())
@@ -71,11 +71,11 @@ func TestKilledAtAnyMomentLosesNothing(t *testing.T) {
 }
 
 // round lets the program work for a while and kills it at a random moment, and
-// now and then once more while it starts again.
+// sometimes again while it starts.
 func (k *killing) round() {
 	enough := k.acked.size() + rand.Int64N(2*k.messages/int64(k.kills)+1)
 	k.wait("enough was acknowledged", func() bool { return k.acked.size() >= enough })
-	if k.killed%3 == 1 { // while a large batch is on its way to the disk
+	if k.killed%3 == 1 { // while a large batch is being written to disk
 		select {
 		case <-k.large:
 		default:

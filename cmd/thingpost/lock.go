@@ -9,13 +9,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// lockName is the file in a data folder that a server holds while it runs.
+// lockName is the file in a data folder that a running server locks.
 const lockName = "thingpost.lock"
 
-var errLocked = errors.New("the lock is held")
+var errLocked = errors.New("the folder is locked")
 
-// lockFolder makes the data folder if need be and keeps every other server off
-// it until unlock is called, or the process ends in whatever way.
+// lockFolder creates the data folder if needed, and locks it against every other server
+// until unlock is called or the process ends.
 func lockFolder(folder string) (unlock func(), err error) {
 	err = os.MkdirAll(folder, 0o700)
 	if err == nil {
@@ -41,13 +41,13 @@ func takeLock(folder string) (unlock func(), err error) {
 		_ = f.Close()
 		return nil, err
 	}
-	// For people who look; the lock does not depend on it.
+	// For people to read; the lock does not depend on it.
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return func() { _ = f.Close() }, nil
 }
 
-// serverRuns reports whether a server holds a data folder.
+// serverRuns reports whether a server has locked a data folder.
 func serverRuns(folder string) bool {
 	unlock, err := takeLock(folder)
 	if err == nil {

@@ -4,6 +4,6 @@ package main
 
 import "os"
 
-// lockFile does nothing where there is no lock that ends with the process: a
-// lock that outlives a crash would keep the server from starting again.
+// lockFile does nothing on systems without a lock that ends with the process: a lock
+// that outlives a crash would prevent the next start.
 func lockFile(*os.File) error { return nil }

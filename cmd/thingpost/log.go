@@ -23,7 +23,7 @@ func logLevel(name string) (slog.Level, bool) {
 	return 0, false
 }
 
-// formatJSON is -log-format for programs: a JSON object a line.
+// formatJSON is -log-format for programs: a JSON object per line.
 const formatJSON = "json"
 
 func newLog(w io.Writer, c watchConfig) *slog.Logger {
@@ -33,26 +33,25 @@ func newLog(w io.Writer, c watchConfig) *slog.Logger {
 	if c.LogFormat == formatJSON {
 		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(calm{h, &repeats{seed: maphash.MakeSeed(), seen: map[uint64]*repeat{}}})
+	return slog.New(deduplicator{h, &repeats{seed: maphash.MakeSeed(), seen: map[uint64]*repeat{}}})
 }
 
-// Of warnings and errors with the same message and the same error the log holds
-// repeatsMost within repeatsIn; the next one after that says how many were left
-// out. So a disk that fails, or a receiver of a thousand requests a second, does
-// not fill the log.
+// The log has at most repeatsMost warnings and errors with the same message and error
+// within repeatsIn. The next one after that says how many were omitted. A failing disk,
+// or a receiver of a thousand requests per second, so does not fill the log.
 const (
 	repeatsMost = 5
 	repeatsIn   = time.Minute
-	repeatsKept = 1000 // different ones that are told apart
+	repeatsKept = 1000 // distinct ones that are tracked
 )
 
-// calm is a handler that leaves out what is said again and again.
-type calm struct {
+// deduplicator is a handler that omits frequent repeats.
+type deduplicator struct {
 	slog.Handler
 	of *repeats
 }
 
-// repeats is what was said of late. It is shared by all loggers made of one.
+// repeats is what was logged recently. All loggers derived from one share it.
 type repeats struct {
 	seed maphash.Seed
 	mu   sync.Mutex
@@ -66,7 +65,7 @@ type repeat struct {
 }
 
 // Handle implements slog.Handler.
-func (c calm) Handle(ctx context.Context, r slog.Record) error {
+func (c deduplicator) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		say, leftOut := c.of.note(r)
 		if !say {
@@ -81,15 +80,17 @@ func (c calm) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (c calm) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return calm{c.Handler.WithAttrs(attrs), c.of}
+func (c deduplicator) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return deduplicator{c.Handler.WithAttrs(attrs), c.of}
 }
 
 // WithGroup implements slog.Handler.
-func (c calm) WithGroup(name string) slog.Handler { return calm{c.Handler.WithGroup(name), c.of} }
+func (c deduplicator) WithGroup(name string) slog.Handler {
+	return deduplicator{c.Handler.WithGroup(name), c.of}
+}
 
-// note counts a record. It reports whether it is to be said, and how many like it
-// were left out before.
+// note counts a record. It returns whether to log it, and how many like it were omitted
+// before.
 func (s *repeats) note(r slog.Record) (say bool, leftOut int64) {
 	var h maphash.Hash
 	h.SetSeed(s.seed)

@@ -21,8 +21,8 @@ import (
 
 const lorawanFixtures = "../../internal/lorawan/testdata"
 
-// TestLoRaWANMessages posts messages of The Things Stack to the running program,
-// as its webhook does, in both encodings, and looks at what receivers get in both.
+// TestLoRaWANMessages posts messages of The Things Stack to the running program, like
+// its webhook, in both encodings, and checks what receivers get in both.
 func TestLoRaWANMessages(t *testing.T) {
 	var mu sync.Mutex
 	got := map[string][]byte{} // by path and message id
@@ -122,7 +122,7 @@ func TestLoRaWANMessages(t *testing.T) {
 	}
 }
 
-// postUp posts a message as a webhook of that system does, and returns its id.
+// postUp posts a message like a webhook of The Things Stack, and returns its id.
 func postUp(t *testing.T, url, key, contentType string, body []byte) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, url, bytes.NewReader(body))

@@ -15,28 +15,28 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// onMachine names the file through which a test says how the program's disk and
-// clock behave, see machine.
+// onMachine names the file through which a test sets the program's disk and clock; see
+// machine.
 const onMachine = "THINGPOST_TEST_MACHINE"
 
-// What a disk does.
+// States of a disk.
 const (
 	diskWell  = iota
-	diskFull  // what is there can be written again, but nothing grows
-	diskError // every write and sync answers with an error
+	diskFull  // existing bytes can be overwritten, but nothing grows
+	diskError // every write and sync fails
 )
 
-// machine is what the program under test takes for its disk and its clock, in
-// memory that it shares with the test.
+// machine is the disk and the clock of the program under test, in memory shared with
+// the test.
 type machine struct {
-	set    atomic.Int64 // by how many seconds the clock was set
-	passed atomic.Int64 // nanoseconds that went by beside those of the test
+	set    atomic.Int64 // seconds by which the clock was set
+	passed atomic.Int64 // nanoseconds that passed beside the test's own
 
-	does  atomic.Int64 // what the disk does, one of the above
-	nth   atomic.Int64 // the operation from now with which it begins to do another thing; 0 for none
+	does  atomic.Int64 // state of the disk, one of the above
+	nth   atomic.Int64 // the operation from now at which it changes its state; 0 for none
 	then  atomic.Int64 // that thing
-	once  atomic.Int64 // 1: it does so for that one operation alone
-	room  atomic.Int64 // bytes by which files may still grow on a full disk
+	once  atomic.Int64 // 1: only for that operation
+	room  atomic.Int64 // bytes by which files can still grow on a full disk
 	delay atomic.Int64 // of each sync, in nanoseconds
 	bad   atomic.Int64 // operations that failed so far
 }
@@ -59,8 +59,8 @@ func openMachine(path string) (*machine, error) {
 	return (*machine)(unsafe.Pointer(&b[0])), nil
 }
 
-// newMachine returns a machine that is well, and the environment that puts the
-// program on it.
+// newMachine returns a healthy machine, and the environment that makes the program use
+// it.
 func newMachine(t *testing.T) (*machine, []string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "machine")
@@ -69,9 +69,9 @@ func newMachine(t *testing.T) (*machine, []string) {
 	return m, []string{onMachine + "=" + path}
 }
 
-// now is the machine's clock. Setting it moves what a wall shows, and not the
-// steady time that a time.Time has beside it, as on a real machine; there is no
-// other way to have such a time than to write into it.
+// now is the machine's clock. Setting it changes wall time but not the monotonic time
+// in a time.Time, as on a real machine. Writing into the time.Time is the only way to
+// make such a value.
 func (m *machine) now() time.Time {
 	t := time.Now().Add(time.Duration(m.passed.Load()))
 	const secondsShift = 30 // in the first word, beside the nanoseconds
@@ -82,7 +82,7 @@ func (m *machine) now() time.Time {
 // setClock sets the clock by a whole number of seconds.
 func (m *machine) setClock(by time.Duration) { m.set.Add(int64(by / time.Second)) }
 
-// pass lets time go by.
+// pass advances time.
 func (m *machine) pass(d time.Duration) { m.passed.Add(int64(d)) }
 
 func TestASetClockStaysSteady(t *testing.T) {
@@ -106,15 +106,15 @@ func TestASetClockStaysSteady(t *testing.T) {
 	}
 }
 
-// heal makes the disk well.
+// heal repairs the disk.
 func (m *machine) heal() {
 	m.nth.Store(0)
 	m.delay.Store(0)
 	m.does.Store(diskWell)
 }
 
-// failAt makes the n-th operation of the disk from now fail, and those after it
-// unless it is to be just that one.
+// failAt makes the n-th operation of the disk from now fail, and those after it unless
+// only that one is to fail.
 func (m *machine) failAt(n, does int64, once bool) {
 	m.then.Store(does)
 	m.once.Store(0)
@@ -124,8 +124,8 @@ func (m *machine) failAt(n, does int64, once bool) {
 	m.nth.Store(n)
 }
 
-// fault returns SQLite's code for an operation that fails, 0 if it is to be done.
-// growth is by how much it makes a file larger, failed the code of an error.
+// fault returns SQLite's code for a failing operation, 0 if it is to be done. growth is
+// by how much it enlarges a file, failed the error code.
 func (m *machine) fault(growth int64, failed int32) int32 {
 	does := m.does.Load()
 	if m.nth.Load() > 0 && m.nth.Add(-1) == 0 {
@@ -148,8 +148,8 @@ func (m *machine) fault(growth int64, failed int32) int32 {
 	return failed
 }
 
-// The functions of a SQLite file that are put in between; the first parameter is
-// the thread's state, which is handed on as it came.
+// The intercepted functions of a SQLite file. The first parameter is the thread's
+// state, which is passed on.
 type (
 	xOpen     = func(tls unsafe.Pointer, vfs, name, file uintptr, flags int32, out uintptr) int32
 	xWrite    = func(tls unsafe.Pointer, file, from uintptr, n int32, at int64) int32
@@ -158,14 +158,14 @@ type (
 	xFileSize = func(tls unsafe.Pointer, file, size uintptr) int32
 )
 
-// pointer is a function as SQLite's code holds it, called the reverse.
+// pointer is a function in the form of SQLite's code, called the reverse.
 func pointer[F any](f *F) uintptr { return *(*uintptr)(unsafe.Pointer(f)) }
 func called[F any](p uintptr) F   { return *(*F)(unsafe.Pointer(&p)) }
 
-// at is what lies at an address of SQLite's memory.
+// at is the value at an address of SQLite's memory.
 func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
 
-// shim stands between SQLite and the system.
+// shim is between SQLite and the system.
 type shim struct {
 	machine *machine
 	open    xOpen
@@ -181,8 +181,8 @@ type fileMethods struct {
 	sync     xSync
 }
 
-// outside returns memory that is not Go's: the race detector lets SQLite's code
-// reckon with no other addresses.
+// outside returns memory that is not Go's: the race detector allows SQLite's code to
+// use no other addresses.
 func outside[T any]() (*T, error) {
 	b, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof(*new(T))), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
@@ -194,10 +194,10 @@ func outside[T any]() (*T, error) {
 // inPlace keeps the shim: only SQLite's code points to it.
 var inPlace *shim
 
-// use puts the machine's disk under all files of SQLite that this process opens
-// from now on.
+// use puts the machine's disk under all files of SQLite that this process opens from
+// now on.
 func (m *machine) use() error {
-	// SQLite sets itself up when it is first used.
+	// SQLite initializes itself at its first use.
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
 		return err
@@ -206,7 +206,7 @@ func (m *machine) use() error {
 	if err := db.Ping(); err != nil {
 		return err
 	}
-	// By reflection, since the type of the thread's state is another module's.
+	// By reflection: the type of the thread's state is another module's.
 	find := reflect.ValueOf(sqlite3.Xsqlite3_vfs_find)
 	found := find.Call([]reflect.Value{reflect.New(find.Type().In(0).Elem()), reflect.ValueOf(uintptr(0))})
 	vfs := at[sqlite3.Tsqlite3_vfs](uintptr(found[0].Uint()))
@@ -228,7 +228,7 @@ func (m *machine) use() error {
 	return nil
 }
 
-// methods returns the functions of a file with the faults in between.
+// methods returns the functions of a file with faults.
 func (s *shim) methods(own uintptr) *fileMethods {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,7 +255,7 @@ func (s *shim) methods(own uintptr) *fileMethods {
 		growth := offset + int64(n) - size(tls, file)
 		if code := s.machine.fault(growth, sqlite3.SQLITE_IOERR_WRITE); code != 0 {
 			if n > 1 && growth <= 0 {
-				write(tls, file, from, n/2, offset) // torn, as a disk may leave it
+				write(tls, file, from, n/2, offset) // torn, as a disk can leave it
 			}
 			return code
 		}

@@ -17,7 +17,7 @@ import (
 
 func main() { start(time.Now) }
 
-// start runs the program by a clock and ends the process.
+// start runs the program with a clock and ends the process.
 func start(now func() time.Time) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(300) // a few MiB of garbage more, for 5 % less work
@@ -26,7 +26,7 @@ func start(now func() time.Time) {
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
 
-// program is what a sub-command may touch of the world around it.
+// program is what a sub-command can use of its environment.
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -41,13 +41,13 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line that cannot be meant; exit status 2.
+// usageError is a wrong command line; exit status 2.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
 
-// errTold is a failure that the command has told already; exit status 1.
-var errTold = errors.New("told")
+// errReported is a failure that the command has already reported; exit status 1.
+var errReported = errors.New("reported")
 
 // run runs one sub-command and returns the exit status.
 func (p *program) run(ctx context.Context, args []string) int {
@@ -59,7 +59,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case errors.As(err, &usage):
 		p.complain(usage.text)
 		return exitUsage
-	case errors.Is(err, errTold):
+	case errors.Is(err, errReported):
 		return exitFailed
 	}
 	p.complain(sentence(err))
@@ -67,7 +67,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 }
 
 func (p *program) complain(text string) {
-	// Where it cannot be told, there is nobody to tell.
+	// If this cannot be written, nobody can be told.
 	_, _ = fmt.Fprintln(p.stderr, "thingpost: "+strings.ReplaceAll(text, "\n", "\n  "))
 }
 
@@ -76,8 +76,7 @@ func (p *program) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.stdout, format+"\n", args...)
 }
 
-// sentence says to an operator what went wrong: what people are told, and its
-// cause.
+// sentence is an error for operators: the message for people, and its cause.
 func sentence(err error) string {
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok {
@@ -92,7 +91,7 @@ func sentence(err error) string {
 // dispatch finds a command by the first argument.
 func (p *program) dispatch(ctx context.Context, list []command, prefix string, args []string) error {
 	if len(args) == 0 {
-		return usageError{"say what to do.\n" + overview(prefix, list)}
+		return usageError{"missing command.\n" + overview(prefix, list)}
 	}
 	name := args[0]
 	if slices.Contains([]string{"-h", "-help", "--help", "help"}, name) {
@@ -107,7 +106,7 @@ func (p *program) dispatch(ctx context.Context, list []command, prefix string, a
 			return c.run(ctx, p, args[1:])
 		}
 	}
-	return usageError{fmt.Sprintf("there is no command %q.\n%s", name, overview(prefix, list))}
+	return usageError{fmt.Sprintf("unknown command %q.\n%s", name, overview(prefix, list))}
 }
 
 func overview(prefix string, list []command) string {
@@ -116,6 +115,6 @@ func overview(prefix string, list []command) string {
 	for _, c := range list {
 		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.summary)
 	}
-	fmt.Fprintf(&b, "\n%s COMMAND -h tells its options.\n", prefix)
+	fmt.Fprintf(&b, "\nRun \"%s COMMAND -h\" for its options.\n", prefix)
 	return b.String()
 }

@@ -64,7 +64,7 @@ type process struct {
 	url    string
 }
 
-// transcript keeps what a process writes, and can be read while it does.
+// transcript keeps the output of a process, and can be read meanwhile.
 type transcript struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -123,8 +123,8 @@ func (p *process) end(t *testing.T, sig os.Signal) int {
 	return p.ProcessState.ExitCode()
 }
 
-// endTwice sends SIGTERM, and once more while the program waits for what is in
-// flight, which must end it as the signal ends programs.
+// endTwice sends SIGTERM, and again while the program waits for requests in flight. The
+// second must end it as signals end programs.
 func (p *process) endTwice(t *testing.T) {
 	t.Helper()
 	must(t, p.Process.Signal(syscall.SIGTERM))
@@ -141,7 +141,7 @@ func (p *process) endTwice(t *testing.T) {
 	}
 }
 
-// run runs a command to its end; it returns exit status, output and complaints.
+// run runs a command to its end, and returns exit status, output and error output.
 func run(t *testing.T, stdin string, env []string, args ...string) (int, string, string) {
 	t.Helper()
 	p := newProcess(t, env, args...)
@@ -165,7 +165,7 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// testConfig is that of a server with a folder of its own.
+// testConfig is the config of a server with a folder of its own.
 func testConfig(t *testing.T, args ...string) (c config) {
 	t.Helper()
 	_, err := c.options().parse(withEnv(nil), append([]string{"-listen", "127.0.0.1:0", "-data", t.TempDir()}, args...), 0, 0)
@@ -262,7 +262,7 @@ func TestServeSaysWhyItCannotStart(t *testing.T) {
 	}
 }
 
-// readOnlyFolder is one that even root cannot write to.
+// readOnlyFolder is a folder that even root cannot write to.
 func readOnlyFolder(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() == 0 && runtime.GOOS == "linux" {
@@ -273,7 +273,7 @@ func readOnlyFolder(t *testing.T) string {
 	return folder
 }
 
-// filledFolder is a data folder with a database, of a server that has stopped.
+// filledFolder is a data folder with the database of a stopped server.
 func filledFolder(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -320,7 +320,7 @@ func TestFirstAccountFromTheEnvironment(t *testing.T) {
 	if ok, err := iot.NewPasswords().Check(t.Context(), first.PasswordHash, "a long password"); !ok || err != nil || !first.Administrator {
 		t.Errorf("%+v cannot sign in: %v", first, err)
 	}
-	// With an account there, they do nothing.
+	// With an existing account they do nothing.
 	p = serve(t, []string{"THINGPOST_ADMIN_EMAIL=eve@example.org", "THINGPOST_ADMIN_PASSWORD=another password"}, "-data", data)
 	p.end(t, syscall.SIGTERM)
 	if second := account(); second.Email != first.Email || second.PasswordHash != first.PasswordHash {
@@ -350,8 +350,8 @@ func TestUsersOfARunningServer(t *testing.T) {
 		{"", []string{"role", "ada@example.org", "none"}, 0, "ada@example.org in my-organization: none."},
 		{"", []string{"role", "bob@example.org", "none"}, 1, "An organization needs an owner."},
 		{"", []string{"role", "eve@example.org", "viewer"}, 1, "There is no such account."},
-		{"another long one\n", []string{"password", "bob@example.org"}, 0, "All sessions and tokens have ended."},
-		{"", []string{"frown"}, 2, "there is no command"},
+		{"another long one\n", []string{"password", "bob@example.org"}, 0, "All sessions and tokens were ended."},
+		{"", []string{"frown"}, 2, "unknown command"},
 	}
 	for _, s := range steps {
 		status, out, complaint := run(t, s.stdin, nil, append([]string{"user"}, append(s.args, "-data", data)...)...)
@@ -371,7 +371,7 @@ func TestBackupRestoreAndCheck(t *testing.T) {
 	file, other := filepath.Join(t.TempDir(), "copy.db"), filepath.Join(t.TempDir(), "other")
 	key, err := os.ReadFile(filepath.Join(data, db.KeyFileName))
 	must(t, err)
-	mustRun(t, 0, "All holds.", "check", "-data", data)
+	mustRun(t, 0, "No faults found.", "check", "-data", data)
 	mustRun(t, 1, "There is no database", "check", "-data", other)
 	mustRun(t, 0, "The key file is not in it.", "backup", "-data", data, file)
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
@@ -385,14 +385,14 @@ func TestBackupRestoreAndCheck(t *testing.T) {
 	mustRun(t, 1, "exists already", "backup", "-data", data, file)
 	mustRun(t, 1, "cannot be written", "backup", "-data", data, filepath.Join(other, "none", "copy.db"))
 	mustRun(t, 1, "Another Thingpost is running", "restore", "-data", data, "-force", file)
-	mustRun(t, 0, "The key file is not there.", "restore", "-data", other, file)
+	mustRun(t, 0, "The key file is missing.", "restore", "-data", other, file)
 	mustRun(t, 1, "is missing", "serve", "-listen", "127.0.0.1:0", "-data", other)
 	must(t, os.WriteFile(filepath.Join(other, db.KeyFileName), key, 0o600))
-	mustRun(t, 0, "All holds.", "check", "-data", other)
+	mustRun(t, 0, "No faults found.", "check", "-data", other)
 	mustRun(t, 1, "There is a database", "restore", "-data", other, file)
-	mustRun(t, 0, "is now that of", "restore", "-data", other, "-force", file)
+	mustRun(t, 0, "was restored from", "restore", "-data", other, "-force", file)
 	mustRun(t, 0, "ada@example.org", "user", "list", "-data", other)
-	mustRun(t, 2, "the arguments do not fit", "backup", "-data", data)
+	mustRun(t, 2, "missing argument: expected FILE", "backup", "-data", data)
 }
 
 func newerFolder(t *testing.T) string {

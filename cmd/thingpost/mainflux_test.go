@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// house is a group with a thing, made as Mainflux's clients make them.
+// house is a group with a thing, created like Mainflux's clients do.
 type house struct {
 	*apiClient
 	group, thing, key string
@@ -96,8 +96,7 @@ func words(command string) []string {
 	return list
 }
 
-// curl does what a command of the document says, with values in the place of
-// <names>.
+// curl runs a command of the document, with values in place of <names>.
 func (h *house) curl(command string, values map[string]string) (status int, answer string) {
 	h.t.Helper()
 	for name, value := range values {
@@ -128,8 +127,8 @@ func (h *house) curl(command string, values map[string]string) (status int, answ
 	return h.exchange(method, url, body, headers)
 }
 
-// TestMainfluxDocument runs the commands of Mainflux's document one by one, as
-// they are written but for host and ids.
+// TestMainfluxDocument runs the commands of Mainflux's document one by one, unchanged
+// except for host and ids.
 func TestMainfluxDocument(t *testing.T) {
 	p := serve(t, adminEnv(), "-data", t.TempDir())
 	defer p.end(t, syscall.SIGTERM)
@@ -198,8 +197,8 @@ func TestMainfluxDocument(t *testing.T) {
 }
 
 // TestMainfluxWebhooksDoNotHoldEachOtherUp has three webhooks: one is refused, one
-// answers 500, one is good. The good one gets every message at once, byte for
-// byte, and the others are tried again.
+// answers 500, one works. The working one gets every message at once, byte for byte,
+// and the others are retried.
 func TestMainfluxWebhooksDoNotHoldEachOtherUp(t *testing.T) {
 	var mu sync.Mutex
 	got := map[string]int{}
@@ -265,8 +264,8 @@ func TestMainfluxWebhooksDoNotHoldEachOtherUp(t *testing.T) {
 	})
 }
 
-// TestMainfluxDeliveriesLeaveNoConnections delivers 1,000 messages to a receiver
-// that answers with a body.
+// TestMainfluxDeliveriesLeaveNoConnections delivers 1,000 messages to a receiver that
+// answers with a body.
 func TestMainfluxDeliveriesLeaveNoConnections(t *testing.T) {
 	var mu sync.Mutex
 	open, most, delivered := 0, 0, 0

@@ -16,16 +16,16 @@ import (
 	"thingpost/internal/budget"
 )
 
-// smallMemory makes a cgroup of version 1 with a limit and returns its folder, ""
-// where none can be made: the process's memory is looked at all the same.
+// smallMemory creates a cgroup of version 1 with a limit and returns its folder, "" if
+// it cannot. The process's memory is checked all the same.
 func smallMemory(t *testing.T, limit int64) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("/sys/fs/cgroup/memory", "thingpost-test-") //nolint:usetesting // a folder there is a cgroup
+	folder, err := os.MkdirTemp("/sys/fs/cgroup/memory", "thingpost-test-") //nolint:usetesting // a folder of a cgroup
 	if err != nil {
 		t.Logf("without a cgroup: %v", err)
 		return ""
 	}
-	t.Cleanup(func() { _ = os.Remove(folder) }) // it stays where the process is not gone yet
+	t.Cleanup(func() { _ = os.Remove(folder) }) // it stays while the process still exists
 	if err := os.WriteFile(filepath.Join(folder, "memory.limit_in_bytes"), strconv.AppendInt(nil, limit, 10), 0o600); err != nil {
 		t.Logf("without a cgroup: %v", err)
 		return ""
@@ -44,8 +44,8 @@ func peakMiB(t *testing.T, pid int) float64 {
 	return kib / 1024
 }
 
-// TestMemoryIsBounded lets 32 devices send a message of 1 MB at a time to five webhooks
-// whose receivers take two seconds, in a cgroup of 192 MiB where one can be made.
+// TestMemoryIsBounded has 32 devices send messages of 1 MB to five webhooks whose
+// receivers take two seconds, in a cgroup of 192 MiB if possible.
 func TestMemoryIsBounded(t *testing.T) {
 	const limit, most = 192 << 20, 160
 	p := newProcess(t, adminEnv(), "serve", "-listen", "127.0.0.1:0", "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
@@ -95,7 +95,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer "+device.Key)
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
-			// What is refused before its body was read is cut off at times.
+			// Requests refused before their body was read are sometimes cut off.
 			return http.StatusTooManyRequests
 		}
 		text, _ := io.ReadAll(resp.Body)

@@ -15,11 +15,11 @@ import (
 	"thingpost/web"
 )
 
-// metricsTimeout bounds how long the store may take to answer a scrape.
+// metricsTimeout bounds how long a scrape waits for the store.
 const metricsTimeout = 5 * time.Second
 
-// storeMetrics reads the store's figures when they are asked for. None of them
-// is by project, device or webhook: their number would have no bound.
+// storeMetrics reads the store's figures when scraped. None has a label for project,
+// device or webhook: their number would be unbounded.
 type storeMetrics struct {
 	db  *db.DB
 	hub *web.Hub
@@ -36,19 +36,19 @@ func newStoreMetrics(d *db.DB, hub *web.Hub, mem *budget.Budget, log *slog.Logge
 		return prometheus.NewDesc("thingpost_"+name, help, labels, nil)
 	}
 	return &storeMetrics{db: d, hub: hub, mem: mem, log: log,
-		memory:     desc("memory_limit_bytes", "Memory that the server may use, as the option -memory says."),
-		granted:    desc("memory_granted_bytes", "Memory that is granted just now, by what it is for.", "part"),
-		unmet:      desc("memory_refused_total", "Requests for memory that were refused or had to wait on disk, by what it was for.", "part"),
-		made:       desc("deliveries_made_total", "Deliveries made, of messages, retries, replays and tests."),
-		deliveries: desc("deliveries_ended_total", "Deliveries that have ended, by how.", "status"),
-		pending:    desc("deliveries_pending", "Deliveries that wait to be sent, or sent again."),
+		memory:     desc("memory_limit_bytes", "Memory limit of the server (option -memory)."),
+		granted:    desc("memory_granted_bytes", "Memory granted at present, by purpose.", "part"),
+		unmet:      desc("memory_refused_total", "Requests for memory that were refused or had to wait on disk, by purpose.", "part"),
+		made:       desc("deliveries_made_total", "Deliveries created by messages, retries, replays and tests."),
+		deliveries: desc("deliveries_ended_total", "Ended deliveries, by status.", "status"),
+		pending:    desc("deliveries_pending", "Deliveries that wait for an attempt."),
 		file:       desc("database_file_bytes", "Size of the database file."),
 		wal:        desc("database_wal_bytes", "Size of the write-ahead log."),
-		free:       desc("database_free_bytes", "Part of the database file that is free to be used again."),
+		free:       desc("database_free_bytes", "Free part of the database file."),
 		storing:    desc("storing", "1 while messages can be stored, 0 while the disk is full or fails."),
 		refused:    desc("messages_refused_total", "Messages that were refused because they could not be stored."),
 		disk:       desc("disk_free_bytes", "Free part of the file system of the data folder."),
-		pages:      desc("live_pages", "Dashboard pages that listen for changes."),
+		pages:      desc("live_pages", "Open dashboard pages that get changes."),
 	}
 }
 
@@ -60,8 +60,8 @@ func (m *storeMetrics) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. Where the store cannot be read, its
-// figures are missing: zeros would be wrong.
+// Collect implements prometheus.Collector. If the store cannot be read its figures are
+// missing: zeros would be wrong.
 func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), metricsTimeout)
 	defer cancel()
@@ -106,10 +106,10 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// metricsHandler answers what Prometheus scrapes.
+// metricsHandler serves metrics to Prometheus.
 func metricsHandler(d *db.DB, hub *web.Hub, mem *budget.Budget, log *slog.Logger) http.Handler {
 	r := prometheus.NewRegistry()
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "thingpost_build_info", Help: "Always 1; the label says what runs."},
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "thingpost_build_info", Help: "Always 1; the label is the version."},
 		[]string{"version"})
 	build.WithLabelValues(versionName()).Set(1)
 	r.MustRegister(newStoreMetrics(d, hub, mem, log), build, collectors.NewGoCollector(),

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// nameServer makes the program under test ask this address alone for names.
+// nameServer makes the program under test use only this name server.
 const nameServer = "THINGPOST_TEST_NAME_SERVER"
 
 func lookUpAt(address string) {
@@ -24,9 +24,9 @@ func lookUpAt(address string) {
 	}
 }
 
-// serveNames answers each question for a name with the addresses that it has, as
-// far as they are of the kind that is asked for, and returns where. v4 says that
-// the question is for IPv4 addresses: a look-up asks for both kinds.
+// serveNames answers each question for a name with its addresses of the requested kind,
+// and returns its own address. v4 means that the question is for IPv4 addresses: a
+// look-up asks for both kinds.
 func serveNames(t *testing.T, addresses func(name string, v4 bool) (list []string, known bool)) string {
 	t.Helper()
 	address, _ := listenTCP(t, "127.0.0.1:0", func(conn net.Conn) {

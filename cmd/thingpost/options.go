@@ -19,29 +19,29 @@ import (
 // envPrefix begins the name of every option's environment variable.
 const envPrefix = "THINGPOST_"
 
-// options reads a command's options: what the command line says wins over the
-// environment, and that over the default. All faults are told at once.
+// options reads a command's options. The command line takes precedence over the
+// environment, and the environment over the default. All faults are reported together.
 type options struct {
 	command, args, about string
 	flags                *flag.FlagSet
 	all                  []*option
 	heading              string
-	// validate says of each option that is readable and not right what it must be.
+	// validate returns for each readable but invalid option what it must be.
 	validate func() map[string]string
 }
 
-// option is one of them. It implements flag.Value.
+// option is one option. It implements flag.Value.
 type option struct {
-	name    string // as a flag; the variable's name is made from it
-	value   string // what -h calls its value; "" for a switch
+	name    string // as a flag; the variable's name is derived from it
+	value   string // name of its value in -h; "" for a switch
 	usage   string
-	normal  string // the default as people read it
+	normal  string // the default in words
 	heading string
-	secret  bool // also read from a file that THINGPOST_…_FILE names
-	envOnly bool // not a flag: the command line is seen by everybody on the machine
+	secret  bool // also read from the file in THINGPOST_…_FILE
+	envOnly bool // not a flag: everybody on the machine sees the command line
 	set     func(string) error
 	fault   error
-	given   string // what was set; "" where it is the default
+	text    string // the text that was set; "" for the default
 }
 
 func newOptions(name, args, about string) *options {
@@ -106,13 +106,13 @@ func (o *options) size(into *int64, name, normal, usage string) {
 	}})
 }
 
-// secret is an option that only the environment gives, or a file that it names.
+// secret is an option from the environment only, or from a file that it names.
 func (o *options) secret(into *iot.Secret, name, usage string) {
 	o.add(option{name: name, usage: usage, secret: true, envOnly: true, set: func(s string) error { *into = iot.Secret(s); return nil }})
 }
 
-// parseSize reads a size in bytes: a number with B, KiB, MiB, GiB, TiB, or with
-// kB, MB, GB, TB, which are powers of ten.
+// parseSize reads a size in bytes: a number with B, KiB, MiB, GiB, TiB, or with the
+// powers of ten kB, MB, GB, TB.
 func parseSize(text string) (int64, error) {
 	fault := errors.New("must be a size like 4GiB or 500MB")
 	digits := strings.TrimRight(text, "BKMGTikmgtb ")
@@ -129,23 +129,23 @@ func parseSize(text string) (int64, error) {
 	return int64(n * unit), nil
 }
 
-// Set reads a value. Its fault is kept and told with the others.
+// Set reads a value. Its fault is reported with the others.
 func (v *option) Set(s string) error {
-	v.fault, v.given = v.set(s), s
+	v.fault, v.text = v.set(s), s
 	return nil
 }
 
-// String is what package flag wants; -h is our own.
+// String is for package flag; -h does not use it.
 func (v *option) String() string { return "" }
 
-// IsBoolFlag lets a switch stand alone.
+// IsBoolFlag lets a switch have no value.
 func (v *option) IsBoolFlag() bool { return v.value == "" }
 
 func (v *option) variable() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(v.name, "-", "_"))
 }
 
-// title names the option to people.
+// title is the option's name for people.
 func (v *option) title() string {
 	if v.envOnly {
 		return v.variable()
@@ -153,8 +153,8 @@ func (v *option) title() string {
 	return "-" + v.name + " (" + v.variable() + ")"
 }
 
-// parse reads environment and arguments. What is no option, of which there must
-// be from least to most, is returned; options may stand among it.
+// parse reads environment and arguments. It returns the arguments that are no options,
+// from least to most; options can be among them.
 func (o *options) parse(p *program, args []string, least, most int) ([]string, error) {
 	for _, v := range o.all {
 		o.readEnv(p, v)
@@ -181,8 +181,11 @@ func (o *options) parse(p *program, args []string, least, most int) ([]string, e
 		args = o.flags.Args()[1:]
 	}
 	rest = append(rest, literal...)
-	if len(rest) < least || len(rest) > most {
-		return nil, o.usage("the arguments do not fit.")
+	if len(rest) < least {
+		return nil, o.usage("missing argument: expected " + o.args + ".")
+	}
+	if len(rest) > most {
+		return nil, o.usage(fmt.Sprintf("unexpected argument %q.", rest[most]))
 	}
 	faults := map[string]string{}
 	if o.validate != nil {
@@ -201,7 +204,7 @@ func (o *options) readEnv(p *program, v *option) {
 	if v.secret {
 		if file, _ := p.env(v.variable() + "_FILE"); file != "" {
 			if text != "" {
-				v.fault = fmt.Errorf("must not be given twice: leave out this or %s_FILE", v.variable())
+				v.fault = fmt.Errorf("must not be set twice: remove this or %s_FILE", v.variable())
 				return
 			}
 			content, err := os.ReadFile(file)
@@ -213,21 +216,21 @@ func (o *options) readEnv(p *program, v *option) {
 		}
 	}
 	if text != "" {
-		v.fault, v.given = v.set(text), text
+		v.fault, v.text = v.set(text), text
 	}
 }
 
-// named returns an option that there is.
+// named returns an existing option.
 func (o *options) named(name string) *option {
 	return o.all[slices.IndexFunc(o.all, func(v *option) bool { return v.name == name })]
 }
 
-// inForce returns the options as they hold, for people to look at. Of a secret it
-// says only whether it is set.
+// inForce returns the effective options for display. Of a secret it shows only whether
+// it is set.
 func (o *options) inForce() []pages.HostOption {
 	var list []pages.HostOption
 	for _, v := range o.all {
-		h := pages.HostOption{Heading: v.heading, Name: "-" + v.name, Value: v.normal, Usage: v.usage, Given: v.given != ""}
+		h := pages.HostOption{Heading: v.heading, Name: "-" + v.name, Value: v.normal, Usage: v.usage, Given: v.text != ""}
 		if v.envOnly {
 			h.Name = v.variable()
 		}
@@ -237,7 +240,7 @@ func (o *options) inForce() []pages.HostOption {
 		case v.secret:
 			h.Value = "not set"
 		case h.Given:
-			h.Value = v.given
+			h.Value = v.text
 		case v.value == "" && !v.envOnly:
 			h.Value = "off"
 		}
@@ -246,7 +249,7 @@ func (o *options) inForce() []pages.HostOption {
 	return list
 }
 
-// faults returns an error that names every option at fault, in their order.
+// faults returns an error that names every faulty option, in order.
 func (o *options) faults(byName map[string]string) error {
 	var lines []string
 	for _, v := range o.all {
@@ -261,10 +264,10 @@ func (o *options) faults(byName map[string]string) error {
 }
 
 func (o *options) usage(text string) error {
-	return usageError{text + "\nthingpost " + o.command + " -h tells its options."}
+	return usageError{text + "\nRun \"thingpost " + o.command + " -h\" for help."}
 }
 
-// help is what -h prints.
+// help is the output of -h.
 func (o *options) help() string {
 	var b strings.Builder
 	line := "Usage: thingpost " + o.command

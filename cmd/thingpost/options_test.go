@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// withEnv is a program that sees just this environment.
+// withEnv is a program with only this environment.
 func withEnv(env map[string]string) *program {
 	return &program{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, now: time.Now,
 		env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
@@ -61,7 +61,7 @@ func TestConfig(t *testing.T) {
 				"-retention-bytes", "-max-webhooks (THINGPOST_MAX_WEBHOOKS) must be a number from 1 to 1000.", "-max-headers", "-allow-networks",
 				"10.0.0.0/8", "-log-format", "-log-level",
 				"-metrics-listen", "THINGPOST_ADMIN_EMAIL is missing", "THINGPOST_ADMIN_PASSWORD must have at least 10",
-				"THINGPOST_METRICS_TOKEN must not be given twice"},
+				"THINGPOST_METRICS_TOKEN must not be set twice"},
 		},
 		"small bounds": {args: []string{"-retention", "1s", "-retention-bytes", "1MiB"},
 			says: []string{"-retention (THINGPOST_RETENTION) must be at least 1h", "at least 128MiB"}},
@@ -84,7 +84,7 @@ func TestConfig(t *testing.T) {
 			says: []string{"THINGPOST_METRICS_TOKEN cannot be read from its file"}},
 		"unknown option":       {args: []string{"-lisen", "x"}, says: []string{"flag provided but not defined: -lisen"}},
 		"secrets are no flags": {args: []string{"-admin-password", "a long password"}, says: []string{"not defined: -admin-password"}},
-		"arguments":            {args: []string{"x"}, says: []string{"the arguments do not fit"}},
+		"arguments":            {args: []string{"x"}, says: []string{`unexpected argument "x"`}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestHelpListsEveryOptionWithItsVariable(t *testing.T) {
 	for _, v := range o.all {
 		if !strings.Contains(text, v.variable()) || !v.envOnly && !strings.Contains(text, "  -"+strings.TrimSpace(v.name+" "+v.value)+",") ||
 			v.secret && !strings.Contains(text, v.variable()+"_FILE") {
-			t.Errorf("-h does not tell of %s", v.title())
+			t.Errorf("-h does not mention %s", v.title())
 		}
 		if v.envOnly && strings.Contains(text, " -"+v.name) {
 			t.Errorf("-h tells of a flag -%s", v.name)

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// firstPaint is how much a page may bring over the wire until it is there: HTML,
-// stylesheet, scripts and icons together, compressed.
+// firstPaint is the maximum transfer of a page until it is shown: HTML, stylesheet,
+// scripts and icons together, compressed.
 const firstPaint = 60 << 10
 
-// TestFirstPaintIsSmall counts what the first visit of a page fetches, and that
-// the second visit fetches the page alone.
+// TestFirstPaintIsSmall counts the transfer of a page's first visit, and checks that
+// the second visit fetches only the page.
 func TestFirstPaintIsSmall(t *testing.T) {
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-networks", "127.0.0.0/8,::1/128")
 	defer p.end(t, syscall.SIGTERM)

@@ -11,10 +11,10 @@ import (
 	"thingpost/internal/powercut"
 )
 
-// cutsEnv says how often the power is cut; default 5. "make powercut" sets it.
+// cutsEnv is how often the power is cut; default 5. "make powercut" sets it.
 const cutsEnv = "THINGPOST_CUTS"
 
-// powerWorld is a crashWorld on a disk that forgets what was not synced.
+// powerWorld is a crashWorld on a disk that loses unsynced data.
 type powerWorld struct {
 	*crashWorld
 	disk    *powercut.Disk
@@ -52,8 +52,8 @@ func (w *powerWorld) mount() {
 	must(w.t, err)
 }
 
-// cut cuts the power of a program: it is killed at the same moment, and the disk
-// keeps what such a disk could. read waits until nobody reads the program's output.
+// cut cuts the power of a program: it is killed at the same moment, and the disk keeps
+// a possible content. read waits until nobody reads the program's output.
 func (w *powerWorld) cut(p *process, read func()) {
 	w.t.Helper()
 	release := w.disk.Off()
@@ -65,7 +65,7 @@ func (w *powerWorld) cut(p *process, read func()) {
 	w.cuts++
 }
 
-// cutRunning cuts the power of the program that runs.
+// cutRunning cuts the power of the running program.
 func (w *powerWorld) cutRunning(p *process) {
 	w.t.Helper()
 	w.cut(p, func() {
@@ -82,7 +82,7 @@ func (w *powerWorld) cutStarting(within time.Duration) {
 	w.cut(p, func() { <-ready })
 }
 
-// renew puts another disk in the place of the one that nobody uses any more.
+// renew replaces the disk, which is no longer in use, by another.
 func (w *powerWorld) renew(disk func() *powercut.Disk) {
 	w.t.Helper()
 	must(w.t, w.unmount())
@@ -91,11 +91,10 @@ func (w *powerWorld) renew(disk func() *powercut.Disk) {
 	w.mount()
 }
 
-// TestAPowerCutLosesNothing cuts the power of the real program's disk under load,
-// again and again: whatever was not synced by then is gone, or there in part. In
-// the end each webhook must have got all that its senders were told is stored,
-// nothing else, and in order where it asks for that; and the database must agree
-// with itself after every cut.
+// TestAPowerCutLosesNothing cuts the power of the real program's disk under load, many
+// times: unsynced data is lost, or partially there. In the end each webhook must have
+// got all acknowledged messages, nothing else, and in order if it is in order. The
+// database must be consistent after every cut.
 func TestAPowerCutLosesNothing(t *testing.T) {
 	cuts := numberFrom(cutsEnv, 5)
 	w := newPowerWorld(t)
@@ -141,8 +140,8 @@ func TestAPowerCutLosesNothing(t *testing.T) {
 	}
 }
 
-// TestAPowerCutAtTheFirstStart cuts the power while the program makes its data
-// folder: it must start on whatever is left of it.
+// TestAPowerCutAtTheFirstStart cuts the power while the program creates its data
+// folder: it must start on whatever remains.
 func TestAPowerCutAtTheFirstStart(t *testing.T) {
 	w := newPowerWorld(t)
 	began := time.Now()
@@ -150,7 +149,7 @@ func TestAPowerCutAtTheFirstStart(t *testing.T) {
 	starting := time.Since(began)
 	w.cutRunning(p)
 	for range numberFrom(cutsEnv, 5) {
-		// An empty disk each time, and what a first cut has left of it once more.
+		// An empty disk each time, and also what a first cut has left.
 		w.renew(powercut.New)
 		for range 1 + w.random.IntN(2) {
 			w.cutStarting(starting)

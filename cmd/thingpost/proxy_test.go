@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// Behind a proxy that the operator trusts, whoever guesses passwords shuts out
-// nobody but themselves.
+// Behind a trusted proxy, a person who guesses passwords locks out only themselves.
 func TestTriesBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 	t.Parallel()
 	p := serve(t, adminEnv(), "-data", filepath.Join(t.TempDir(), "data"), "-trust-proxies", "127.0.0.1")
@@ -23,7 +22,7 @@ func TestTriesBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 			map[string]string{"X-Forwarded-For": from})
 		return status
 	}
-	const guesser = "203.0.113.1, 198.51.100.1" // who writes what stands before them
+	const guesser = "203.0.113.1, 198.51.100.1" // anybody can write the entries before them
 	for try(guesser) != http.StatusTooManyRequests {
 		if tries > 200 {
 			t.Fatal("nobody bounds the tries of an address")
@@ -37,8 +36,8 @@ func TestTriesBehindAProxyAreCountedByWhoMakesThem(t *testing.T) {
 }
 
 // TestKnownSourcesOutliveARestart guesses from many addresses until a new one has to
-// wait. An address and a browser from which the owner signed in before need not, also
-// after a restart.
+// wait. An address and a browser from which the owner signed in before need not wait,
+// also after a restart.
 func TestKnownSourcesOutliveARestart(t *testing.T) {
 	t.Parallel()
 	const password = "correct horse battery"

@@ -2,5 +2,5 @@
 
 package main
 
-// raceDetector: this is a build whose memory says nothing of the program's.
+// raceDetector is false: the memory of this build is the program's.
 const raceDetector = false

@@ -2,5 +2,5 @@
 
 package main
 
-// raceDetector: this is a build whose memory says nothing of the program's.
+// raceDetector is true: the memory of this build is not comparable to the program's.
 const raceDetector = true

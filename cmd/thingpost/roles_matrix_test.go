@@ -13,21 +13,20 @@ import (
 	"thingpost/internal/iot"
 )
 
-// TestRolesMatrix asks every route as every kind of caller, and compares who is
-// let in with testdata/roles.txt. Who is refused gets 401, 403 or 404 (a page: the
-// way to the sign-in), changes nothing of what is stored and reads nothing of the
-// project; who is let in is not told otherwise, and those who may change something
-// do change it, so that it is known that the request would have had an effect.
+// TestRolesMatrix calls every route as every kind of caller, and compares who is
+// allowed with testdata/roles.txt. Refused callers get 401, 403 or 404 (for a page: a
+// redirect to the sign-in), change nothing stored and read nothing of the project.
+// Allowed callers are not refused. Those who can change something do change it: this
+// shows that the request would have had an effect.
 //
-// Under the race detector, which makes it thirty times as long, every eighth route
-// is asked.
+// Under the race detector, which is thirty times as slow, every eighth route is called.
 func TestRolesMatrix(t *testing.T) {
 	w, table := newRolesWorld(t), readRoles(t)
 	if raceDetector {
 		table.rows, table.foreign = every(8, table.rows), every(8, table.foreign)
 	}
 	l := w.newLedger()
-	w.patience = time.Minute       // who is refused is told at once
+	w.patience = time.Minute       // refused callers are answered at once
 	refused := w.refuses(table, l) // changes nothing, so it comes first
 	foreign := w.keepsApart(table, l)
 	w.patience = 300 * time.Millisecond
@@ -48,7 +47,7 @@ func every[T any](n int, list []T) (some []T) {
 	return some
 }
 
-// refuses asks as all who are to be refused, and returns how many cells it were.
+// refuses calls as all who must be refused, and returns how many cells it checked.
 func (w *rolesWorld) refuses(table *roleTable, l *ledger) (cells int) {
 	w.Helper()
 	for _, row := range table.rows {
@@ -70,7 +69,7 @@ func (w *rolesWorld) refuses(table *roleTable, l *ledger) (cells int) {
 	return cells
 }
 
-// letsIn asks as all who are to be let in, and returns how many cells it were.
+// letsIn calls as all who must be allowed, and returns how many cells it checked.
 func (w *rolesWorld) letsIn(table *roleTable, l *ledger) (cells int) {
 	w.Helper()
 	rows := slices.Clone(table.rows)
@@ -101,8 +100,8 @@ func (w *rolesWorld) letsIn(table *roleTable, l *ledger) (cells int) {
 	return cells
 }
 
-// keepsApart asks as those who may, with each id in turn that of another
-// organization, by its slug and by its UUID.
+// keepsApart calls as allowed callers, with each id in turn replaced by that of another
+// organization, by slug and by UUID.
 func (w *rolesWorld) keepsApart(table *roleTable, l *ledger) (requests int) {
 	w.Helper()
 	theirs := l.of(w.there)
@@ -140,21 +139,20 @@ func (w *rolesWorld) keepsApart(table *roleTable, l *ledger) (requests int) {
 	return requests
 }
 
-// makesHere reports whether a route makes something of a name that is not known
-// here.
+// makesHere reports whether a route creates something from an unknown name.
 func makesHere(r *roleRow) bool {
 	return strings.HasPrefix(r.pattern, "/in/tts/") || strings.HasSuffix(r.pattern, "/simulate") ||
 		strings.HasSuffix(r.pattern, "/SimulateUplink") ||
 		strings.HasSuffix(r.pattern, "/messages") || r.method == "PUT" && strings.HasPrefix(r.pattern, "/api/v3/as/webhooks/")
 }
 
-// deletesAnyway reports whether a route says that it has deleted what was not
-// there, as that system does.
+// deletesAnyway reports whether a route reports success for deleting what does not
+// exist, as in that system.
 func deletesAnyway(r *roleRow) bool {
 	return r.method == "DELETE" && strings.HasPrefix(r.pattern, "/api/v3/as/webhooks/") || strings.HasSuffix(r.pattern, "Registry/Delete")
 }
 
-// atEnd is where a row comes in an order: 1 for those at the end.
+// atEnd orders rows: 1 for those at the end.
 func atEnd(yes bool) int {
 	if yes {
 		return 1
@@ -162,7 +160,7 @@ func atEnd(yes bool) int {
 	return 0
 }
 
-// swap puts another's id in the place of a variable, by the name of an id.
+// swap replaces a variable's id by another's, by the name of an id.
 type swap struct{ name, by string }
 
 func swaps(r *roleRow) (list []swap) {
@@ -178,12 +176,12 @@ func swaps(r *roleRow) (list []swap) {
 	return list
 }
 
-// readsNothing fails if an answer has the canary of a place to which the caller
-// does not belong.
+// readsNothing fails if an answer has the canary of a place that the caller does not
+// belong to.
 func (w *rolesWorld) readsNothing(r *roleRow, c *roleCaller, a roleAnswer) {
 	w.Helper()
 	if r.need == "page-root" && c.group == "session root" || r.need == "metrics" && c.group == "metrics" {
-		return // who looks after the host sees the names of all that is there
+		return // the host's administrator sees the names of everything
 	}
 	for _, p := range []*rolesPlace{w.here, w.there, w.beside} {
 		if strings.Contains(a.body, p.canary) && (!slices.Contains(c.sees, p.canary) || a.refused(r) && !strings.HasPrefix(c.group, "session")) {
@@ -192,7 +190,7 @@ func (w *rolesWorld) readsNothing(r *roleRow, c *roleCaller, a roleAnswer) {
 	}
 }
 
-// standing finds what is always there.
+// standing finds permanent things.
 func (w *rolesWorld) standing(r *roleRow, p *rolesPlace) func(string) string {
 	return func(name string) string {
 		if name == "downlink" && answersDownlink(r) {
@@ -202,20 +200,20 @@ func (w *rolesWorld) standing(r *roleRow, p *rolesPlace) func(string) string {
 	}
 }
 
-// answersDownlink reports whether a route is for a downlink that was taken.
+// answersDownlink reports whether a route is for a taken downlink.
 func answersDownlink(r *roleRow) bool {
 	return strings.HasSuffix(r.pattern, "/ack") || strings.HasSuffix(r.pattern, "/nack") || strings.HasSuffix(r.pattern, "/fail")
 }
 
-// fresh makes anew what a request that changes something is about, so that it is
-// there for the next one too, and finds the rest.
+// fresh creates the subject of a changing request again, so that it exists for the next
+// request too, and finds the others.
 func (w *rolesWorld) fresh(r *roleRow, c *roleCaller) func(string) string {
 	w.Helper()
 	w.clearUpstream()
 	if strings.Contains(r.pattern, "/upstream") {
 		w.setUpstream(w.here)
 	}
-	if r.name() == "GET /projects/new" && c.email != "" { // is for whoever is an admin anywhere
+	if r.name() == "GET /projects/new" && c.email != "" { // for an admin of any organization
 		a, err := w.app.db.AccountByEmail(w.Context(), c.email)
 		must(w.T, err)
 		must(w.T, w.app.db.CreateOrganization(&iot.Organization{Name: "Own " + w.next()}, a))
@@ -241,7 +239,7 @@ func (w *rolesWorld) fresh(r *roleRow, c *roleCaller) func(string) string {
 	return w.standing(r, &p)
 }
 
-// makers make what a variable is the id of.
+// makers create what a variable is the id of.
 func (w *rolesWorld) makers(r *roleRow) map[string]func(*rolesPlace) {
 	slug := "fresh-" + w.next()
 	return map[string]func(*rolesPlace){
@@ -278,7 +276,7 @@ func (w *rolesWorld) makers(r *roleRow) map[string]func(*rolesPlace) {
 	}
 }
 
-// newOrganization makes an organization of the same people.
+// newOrganization creates an organization of the same people.
 func (w *rolesWorld) newOrganization(p *rolesPlace, slug string) {
 	w.Helper()
 	members, err := w.app.db.Members(w.Context(), p.organization.Key)
@@ -293,7 +291,7 @@ func (w *rolesWorld) newOrganization(p *rolesPlace, slug string) {
 	p.ids["organization"], p.ids["organization_id"] = o.ID, o.UUID
 }
 
-// prepare makes what a request needs to have an effect.
+// prepare creates what a request needs to have an effect.
 func (w *rolesWorld) prepare(r *roleRow, p *rolesPlace) {
 	w.Helper()
 	switch {
@@ -309,7 +307,7 @@ func (w *rolesWorld) prepare(r *roleRow, p *rolesPlace) {
 	if !answersDownlink(r) {
 		return
 	}
-	for p.ids["taken"] != p.ids["downlink"] { // the oldest first
+	for p.ids["taken"] != p.ids["downlink"] { // oldest first
 		v, err := w.app.queues.Take(w.Context(), p.project, p.device, 0)
 		must(w.T, err)
 		p.ids["taken"] = v.ID.String()

@@ -11,14 +11,14 @@ import (
 type roleRow struct {
 	method, pattern, need, query, body string
 	idle                               bool // ~ changes nothing
-	whole                              bool // ! the project or organization itself goes
-	asValue                            bool // ^ what is others' is refused as a bad value
+	whole                              bool // ! the project or organization itself is deleted
+	asValue                            bool // ^ things of others are refused as a bad value
 	extra                              bool // + no pattern of its own
 }
 
 func (r *roleRow) name() string { return r.method + " " + r.pattern }
 
-// changes reports whether those who are let in change what is stored.
+// changes reports whether allowed callers change what is stored.
 func (r *roleRow) changes() bool { return r.method != "GET" && !r.idle && !r.reads() }
 
 // reads reports whether it is a call of gRPC that only reads.
@@ -28,17 +28,17 @@ func (r *roleRow) reads() bool {
 		call == "Subscribe")
 }
 
-// roleTable is testdata/roles.txt: which groups of callers each need lets in,
-// and what each route needs.
+// roleTable is testdata/roles.txt: the groups of callers that each need allows, and the
+// needs of each route.
 type roleTable struct {
 	groups  []string // columns, as "session viewer"
 	lets    map[string]map[string]bool
 	rows    []*roleRow
-	foreign []*roleRow // asked with others' ids alone
+	foreign []*roleRow // called only with others' ids
 }
 
-// readRoles reads the table. It fails for what it cannot read, so that no line
-// is passed over.
+// readRoles reads the table. It fails for what it cannot read, so that no line is
+// skipped.
 func readRoles(t *testing.T) *roleTable {
 	t.Helper()
 	text, err := os.ReadFile("testdata/roles.txt")
@@ -108,11 +108,11 @@ func readRow(t *testing.T, line string) *roleRow {
 	return r
 }
 
-// variables are what a path leaves open.
+// variables are the open parts of a path.
 var variables = regexp.MustCompile(`\{[a-z_$]+(\.\.\.)?\}`)
 
-// variable is the name in the world of what a path leaves open: an id that the
-// route's own system has.
+// variable is the name in the world for an open part of a path: an id of the route's
+// own system.
 func (r *roleRow) variable(name string, before string) string {
 	name = strings.Trim(name, "{}")
 	switch {
@@ -136,14 +136,14 @@ func (r *roleRow) variable(name string, before string) string {
 	return name
 }
 
-// names returns the variables of path, query and body by their names in the
-// world, in their order.
+// names returns the variables of path, query and body by their names in the world, in
+// order.
 func (r *roleRow) names() (list []string) {
 	r.fill(func(name string) string { list = append(list, name); return "x" })
 	return list
 }
 
-// fill returns path with query, and body, with everything filled in.
+// fill returns path with query, and body, with all variables filled in.
 func (r *roleRow) fill(value func(name string) string) (path, body string) {
 	at := 0
 	for _, m := range variables.FindAllStringIndex(r.pattern, -1) {

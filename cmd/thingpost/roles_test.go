@@ -28,8 +28,8 @@ import (
 	"thingpost/handlers/tts"
 )
 
-// TestRolesEveryRouteHasARow compares the table with what is served: a new route
-// without a row fails, and so does a row without a route.
+// TestRolesEveryRouteHasARow compares the table with the served routes: a route without
+// a row fails, and so does a row without a route.
 func TestRolesEveryRouteHasARow(t *testing.T) {
 	a, table := newTestApp(t), readRoles(t)
 	rows, segments := map[string]bool{}, map[string]bool{}
@@ -51,7 +51,7 @@ func TestRolesEveryRouteHasARow(t *testing.T) {
 	}
 	for _, name := range served {
 		if strings.HasPrefix(name, "/") {
-			name = http.MethodPost + " " + name // it takes any method, to refuse all but this
+			name = http.MethodPost + " " + name // it accepts any method, to refuse all but this
 		}
 		if !rows[name] {
 			t.Errorf("%s has no row", name)
@@ -68,20 +68,20 @@ func TestRolesEveryRouteHasARow(t *testing.T) {
 	}
 }
 
-// roleAnswer is what came back; gRPC's codes are HTTP's here.
+// roleAnswer is an answer; gRPC's codes are HTTP's here.
 type roleAnswer struct {
 	status int
 	body   string
 	to     string // of a redirect
 }
 
-// refused reports whether the caller was kept out.
+// refused reports whether the caller was refused.
 func (a roleAnswer) refused(r *roleRow) bool {
 	switch {
 	case a.status == http.StatusSeeOther && strings.HasPrefix(a.to, "/sign-in") && r.pattern != "/sign-out":
 		return true
 	case a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity:
-		// The Things Stack calls what is none of its keys an invalid argument.
+		// The Things Stack answers keys of other systems as an invalid argument.
 		return r.asValue || strings.Contains(a.body, "error:pkg/auth:token")
 	}
 	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || a.status == http.StatusNotFound
@@ -187,7 +187,7 @@ func (w *rolesWorld) call(c *roleCaller, path, body string) roleAnswer {
 	return a
 }
 
-// stream opens a stream. One that stays open for a while was let in.
+// stream opens a stream. One that stays open for a while was allowed.
 func (w *rolesWorld) stream(ctx context.Context, path string, in, out proto.Message) error {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(ctx, w.patience)
@@ -202,7 +202,7 @@ func (w *rolesWorld) stream(ctx context.Context, path string, in, out proto.Mess
 	return err
 }
 
-// ledger notices whether anything that is stored has changed.
+// ledger detects changes of stored data.
 type ledger struct {
 	t       *testing.T
 	conn    *sql.Conn
@@ -223,7 +223,7 @@ func (w *rolesWorld) newLedger() *ledger {
 		if table == "meta" || table == "device_days" || table == "device_seen" {
 			continue // written at some time after
 		}
-		// And so is when a key was used and a device fell silent.
+		// The same applies to when a key was used and when a device became silent.
 		columns := l.column("SELECT name FROM pragma_table_info('" + table + "') WHERE name NOT IN ('used_at', 'silent_at')")
 		l.queries[table] = "SELECT quote(" + strings.Join(columns, ") || ',' || quote(") + ") FROM " + table + " ORDER BY 1"
 	}
@@ -231,7 +231,7 @@ func (w *rolesWorld) newLedger() *ledger {
 	return l
 }
 
-// written reports whether anything at all was written since it was asked last.
+// written reports whether anything was written since the last call.
 func (l *ledger) written() bool {
 	l.t.Helper()
 	var version int64
@@ -241,8 +241,7 @@ func (l *ledger) written() bool {
 	return version != was
 }
 
-// changed returns the tables in which something was written since it was asked
-// last.
+// changed returns the tables that were written since the last call.
 func (l *ledger) changed() (tables []string) {
 	l.t.Helper()
 	if !l.written() {
@@ -251,7 +250,7 @@ func (l *ledger) changed() (tables []string) {
 	for table, query := range l.queries {
 		h := sha256.New()
 		for _, row := range l.column(query) {
-			_, _ = fmt.Fprintln(h, row) // a hash takes all
+			_, _ = fmt.Fprintln(h, row) // a hash accepts everything
 		}
 		digest := hex.EncodeToString(h.Sum(nil))
 		if digest != l.digests[table] {
@@ -262,7 +261,7 @@ func (l *ledger) changed() (tables []string) {
 	return tables
 }
 
-// of returns a digest of what is stored of a place.
+// of returns a digest of the stored data of a place.
 func (l *ledger) of(p *rolesPlace) string {
 	l.t.Helper()
 	h := sha256.New()
@@ -275,7 +274,7 @@ func (l *ledger) of(p *rolesPlace) string {
 			}
 			before, after, _ := strings.Cut(l.queries[table], " ORDER BY ")
 			for _, row := range l.column(fmt.Sprintf("%s WHERE %s = %d ORDER BY %s", before, column, key, after)) {
-				_, _ = fmt.Fprintln(h, table, row) // a hash takes all
+				_, _ = fmt.Fprintln(h, table, row) // a hash accepts everything
 			}
 		}
 	}

@@ -28,11 +28,11 @@ import (
 
 const rolesActor = "setup@example.org"
 
-// long is how long lives what does not end after an hour.
+// long is the lifetime of what must not expire after an hour.
 const long = 1000 * time.Hour
 
 // rolesPlace is a project with one of everything, all named with a canary: a word that
-// only those who belong there may read.
+// only its members may read.
 type rolesPlace struct {
 	canary       string
 	organization *iot.Organization
@@ -44,8 +44,8 @@ type rolesPlace struct {
 	ids          map[string]string
 }
 
-// rolesWorld is the whole server behind real listeners, with nothing running by
-// itself, so that what changes is what a request has changed.
+// rolesWorld is the whole server behind real listeners, without background work: only
+// requests change something.
 type rolesWorld struct {
 	*testing.T
 	app    *app
@@ -54,14 +54,14 @@ type rolesWorld struct {
 	client *http.Client
 	clock  atomic.Int64 // how far it is ahead, in ns
 	n      int
-	// patience is how long a stream must stay open to count as let in.
+	// patience is how long a stream must stay open to count as allowed.
 	patience time.Duration
 
 	here, there, beside *rolesPlace // the project, another organization's, another of this one
 	callers             []*roleCaller
 }
 
-// roleCaller is somebody who asks.
+// roleCaller is a kind of caller.
 type roleCaller struct {
 	name, group string
 	cookie      *http.Cookie
@@ -108,7 +108,7 @@ func (w *rolesWorld) serveGRPC() {
 	w.Cleanup(func() { must(w.T, w.grpc.Close()) })
 }
 
-// next returns a number that was not used before.
+// next returns a new number.
 func (w *rolesWorld) next() string {
 	w.n++
 	return fmt.Sprint(w.n)
@@ -121,7 +121,7 @@ func (w *rolesWorld) account(name string) *iot.Account {
 	return a
 }
 
-// member makes an account with a role in an organization.
+// member creates an account with a role in an organization.
 func (w *rolesWorld) member(o *iot.Organization, name string, role iot.Role) *iot.Account {
 	w.Helper()
 	a := w.account(name)
@@ -158,7 +158,7 @@ func (w *rolesWorld) apiKey(p *iot.Project, rights iot.Rights, lifetime time.Dur
 	return full.Reveal(), k
 }
 
-// newPlace makes a project with one of everything in an organization.
+// newPlace creates a project with one of everything in an organization.
 func (w *rolesWorld) newPlace(o *iot.Organization, slug, canary string) *rolesPlace {
 	w.Helper()
 	d := w.app.db
@@ -209,7 +209,7 @@ func (w *rolesWorld) newWebhook(p *rolesPlace, slug string) *iot.Webhook {
 		Format:       iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}, iot.UplinkMessage: {}}, Settings: iot.DefaultSettings()}
 	if p.webhook != nil {
-		h.MessageTypes = iot.Routes{iot.ServiceData: {}} // no message is for it
+		h.MessageTypes = iot.Routes{iot.ServiceData: {}} // it wants no message
 	}
 	must(w.T, w.app.db.CreateWebhook(h, rolesActor))
 	p.ids["webhook"], p.ids["webhook_id"] = h.ID, h.UUID
@@ -226,8 +226,7 @@ func (w *rolesWorld) newProfile(p *rolesPlace, slug string) {
 	p.ids["profile"], p.ids["profile_id"] = v.ID, v.UUID
 }
 
-// newKey makes a key that any other one may change: it has the right to manage
-// keys alone.
+// newKey creates a key that any other one can change: its only right is to manage keys.
 func (w *rolesWorld) newKey(p *rolesPlace) {
 	w.Helper()
 	_, k := w.apiKey(p.project, iot.ManageKeys, 0)
@@ -241,13 +240,13 @@ func (w *rolesWorld) newMember(p *rolesPlace, name string) {
 	p.ids["member"] = w.member(p.organization, name, iot.Viewer).ID.String()
 }
 
-// newInvitation invites somebody who has no account to the organization.
+// newInvitation invites a person without an account to the organization.
 func (w *rolesWorld) newInvitation(p *rolesPlace) {
 	w.Helper()
 	p.ids["invitation"] = w.invited(p.organization, "invited-"+p.canary+"-"+w.next()+"@example.org").ID.String()
 }
 
-// invited invites somebody to an organization, in the name of one of its owners.
+// invited invites a person to an organization, by one of its owners.
 func (w *rolesWorld) invited(o *iot.Organization, email string) *iot.Invitation {
 	w.Helper()
 	members, err := w.app.db.Members(w.Context(), o.Key)
@@ -263,7 +262,7 @@ func (w *rolesWorld) invited(o *iot.Organization, email string) *iot.Invitation 
 	return nil
 }
 
-// newOwnInvitation invites a caller to an organization that was made for it.
+// newOwnInvitation invites a caller to an organization that was created for this.
 func (w *rolesWorld) newOwnInvitation(p *rolesPlace, email string) {
 	w.Helper()
 	o := &iot.Organization{Name: "Fresh " + w.next()}
@@ -271,8 +270,8 @@ func (w *rolesWorld) newOwnInvitation(p *rolesPlace, email string) {
 	p.ids["own_invitation"] = w.invited(o, email).ID.String()
 }
 
-// newMessage sends a message of the first device, with a delivery that stays
-// pending: nothing is sent here.
+// newMessage sends a message of the first device. Its delivery stays pending: nothing
+// is sent here.
 func (w *rolesWorld) newMessage(p *rolesPlace) {
 	w.Helper()
 	results, err := w.app.ingest.Accept(w.Context(), ingest.Sender{Project: p.project, Device: p.device}, []byte(`{"payload":"`+p.canary+`"}`))
@@ -288,8 +287,7 @@ func (w *rolesWorld) newMessage(p *rolesPlace) {
 	}
 }
 
-// newFailure is newMessage with a delivery that has failed, so that there is
-// something to replay.
+// newFailure is newMessage with a failed delivery, for a replay.
 func (w *rolesWorld) newFailure(p *rolesPlace) {
 	w.Helper()
 	w.newMessage(p)
@@ -321,7 +319,7 @@ func (w *rolesWorld) newReplay(p *rolesPlace) {
 	p.ids["replay"] = r.ID.String()
 }
 
-// newCommand begins a command, in the place of the one before.
+// newCommand starts a command, in place of the one before.
 func (w *rolesWorld) newCommand(p *rolesPlace) {
 	w.Helper()
 	running, err := w.app.db.RunningCommands(w.Context())
@@ -337,7 +335,7 @@ func (w *rolesWorld) newCommand(p *rolesPlace) {
 	p.ids["command"] = c.ID.String()
 }
 
-// stopReplays makes room: only ten run at a time.
+// stopReplays makes room: only ten can run.
 func (w *rolesWorld) stopReplays(p *rolesPlace) {
 	w.Helper()
 	running, err := w.app.db.Running(w.Context(), p.project.Key)
@@ -369,7 +367,7 @@ func (w *rolesWorld) newBackup(p *rolesPlace) {
 	must(w.T, os.WriteFile(filepath.Join(folder, p.ids["backup"]), []byte(p.canary), 0o600))
 }
 
-// clearUpstream lets downlinks stay here, so that they can be taken.
+// clearUpstream keeps downlinks here, so that they can be taken.
 func (w *rolesWorld) clearUpstream() {
 	w.Helper()
 	if err := w.app.db.ClearUpstream(w.here.project, rolesActor); iot.CodeOf(err) != iot.NotFound {
@@ -382,7 +380,7 @@ func (w *rolesWorld) setUpstream(p *rolesPlace) {
 	must(w.T, w.app.db.SetUpstream(p.project, nil, iot.Upstream{URL: "https://tts.example/" + p.canary, Key: "NNSXS.A"}, rolesActor))
 }
 
-// people makes the places, and everybody who asks.
+// people creates the places and all persons.
 func (w *rolesWorld) people() {
 	w.Helper()
 	d := w.app.db
@@ -415,7 +413,7 @@ func (w *rolesWorld) people() {
 	w.ended(owner)
 }
 
-// keys makes those who are no people.
+// keys creates the callers that are not persons.
 func (w *rolesWorld) keys() {
 	w.Helper()
 	add := func(group, name, credential string, sees ...string) {
@@ -444,7 +442,7 @@ func (w *rolesWorld) keys() {
 	}
 }
 
-// ended makes those who are nobody: false, expired, revoked and signed out.
+// ended creates invalid callers: false, expired, revoked and signed out.
 func (w *rolesWorld) ended(owner *iot.Account) {
 	w.Helper()
 	d, p := w.app.db, w.here.project
@@ -486,5 +484,5 @@ func (w *rolesWorld) ended(owner *iot.Account) {
 	id, _ := iot.ParseID(w.here.ids["embed"])
 	must(w.T, d.RevokeEmbed(w.Context(), p.Key, id, rolesActor))
 	w.here.ids = ids
-	w.clock.Store(int64(2 * time.Hour)) // what lives for an hour has ended
+	w.clock.Store(int64(2 * time.Hour)) // everything with a lifetime of an hour has expired
 }

@@ -21,7 +21,7 @@ const sendAbout = `Send a message as a device. PAYLOAD is a JSON value, such as 
 
 With a device's key, name its project. With a project's API key, name project and device.`
 
-// sendConfig is what a message is sent with.
+// sendConfig is the options of a message.
 type sendConfig struct {
 	url, project, device string
 	key                  iot.Secret
@@ -31,14 +31,14 @@ type sendConfig struct {
 func (c *sendConfig) options() *options {
 	o := newOptions("send", "PAYLOAD", sendAbout)
 	o.text(&c.url, "url", "URL", "http://127.0.0.1:8080", "address of the server")
-	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the device or of the project; the environment or a file keeps it " +
+	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the device or of the project; the environment or a file hides it " +
 		"from others on this machine",
 		set: func(s string) error { c.key = iot.Secret(s); return nil }})
 	o.text(&c.project, "project", "ID", "", "project, by id or UUID")
-	o.text(&c.device, "device", "ID", "", "device, by id or UUID; not needed with a device's key")
+	o.text(&c.device, "device", "ID", "", "device, by id or UUID; optional with a device's key")
 	o.text(&c.kind, "type", "TYPE", "user", "message type: user or iottly")
 	o.text(&c.channel, "channel", "TEXT", "", "channel that webhooks filter by")
-	o.text(&c.id, "id", "TEXT", "", "id of yours: the same one is accepted once within 24 hours")
+	o.text(&c.id, "id", "TEXT", "", "your own id: the same one is accepted once within 24 hours")
 	o.validate = func() map[string]string {
 		faults := map[string]string{}
 		if c.key == "" {
@@ -67,14 +67,14 @@ func (c *sendConfig) endpoint() string {
 	return path + "/messages"
 }
 
-// message is the request's body. The payload's bytes stay as they came.
+// message is the request's body. The payload's bytes stay unchanged.
 func (c *sendConfig) message(payload []byte) ([]byte, error) {
 	payload, err := iot.ReadJSON(payload)
 	if errors.Is(err, iot.ErrJSONBounds) {
 		return nil, usageError{"the payload cannot be sent. " + handlers.ErrorOf(err).Message}
 	}
 	if err != nil {
-		return nil, usageError{"the payload must be JSON. A text stands in quotes of its own: '\"hello\"'."}
+		return nil, usageError{"the payload must be JSON. Put a text into quotes of its own: '\"hello\"'."}
 	}
 	head := map[string]string{"type": c.kind}
 	if c.channel != "" {
@@ -118,7 +118,7 @@ func sendCommand(ctx context.Context, p *program, args []string) error {
 // sendTimeout bounds the whole exchange.
 const sendTimeout = 30 * time.Second
 
-// sent is what the API answers: an id, or one for each message, or an error.
+// sent is the API's answer: an id, or one for each message, or an error.
 type sent struct {
 	ID       string `json:"id"`
 	Messages []sent `json:"messages"`
@@ -144,7 +144,8 @@ func (c *sendConfig) post(ctx context.Context, body []byte) (string, error) {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			cause = u.Err
 		}
-		return "", &iot.Error{Code: iot.Unavailable, Message: "No server answers at " + c.url + ". Is it running, and is -url right?", Err: cause}
+		return "", &iot.Error{Code: iot.Unavailable,
+			Message: "No server answers at " + c.url + ". Check that it is running, and check -url.", Err: cause}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -153,16 +154,16 @@ func (c *sendConfig) post(ctx context.Context, body []byte) (string, error) {
 	}
 	var answer sent
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return "", fmt.Errorf("%s answers %s, and not as Thingpost does: is -url right?", c.url, resp.Status)
+		return "", fmt.Errorf("%s answered %s, but not as Thingpost does: check -url", c.url, resp.Status)
 	}
 	if len(answer.Messages) > 0 {
 		answer = answer.Messages[0]
 	}
 	switch {
 	case answer.Error != nil:
-		return "", fmt.Errorf("the server refuses it (%s): %s", resp.Status, answer.Error.Message)
+		return "", fmt.Errorf("the server refused the message (%s): %s", resp.Status, answer.Error.Message)
 	case resp.StatusCode != http.StatusAccepted || answer.ID == "":
-		return "", fmt.Errorf("%s answers %s, and not as Thingpost does: is -url right?", c.url, resp.Status)
+		return "", fmt.Errorf("%s answered %s, but not as Thingpost does: check -url", c.url, resp.Status)
 	}
 	return answer.ID, nil
 }

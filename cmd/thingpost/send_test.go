@@ -54,7 +54,7 @@ func TestSend(t *testing.T) {
 		t.Errorf("%d %s", code, out)
 	}
 	answer = `<html>`
-	if code, out := send("", `1`); code != exitFailed || !strings.Contains(out, "is -url right?") {
+	if code, out := send("", `1`); code != exitFailed || !strings.Contains(out, "check -url") {
 		t.Errorf("%d %s", code, out)
 	}
 	if code, out := send("", `hello`); code != exitUsage || !strings.Contains(out, "must be JSON") {

@@ -22,15 +22,15 @@ func serveCommand(ctx context.Context, p *program, args []string) error {
 	return p.serve(ctx, c)
 }
 
-// serve runs the server until a signal comes. Why it ends otherwise is told to
-// people, or with -log-format json by the log.
+// serve runs the server until a signal arrives. Errors go to people, or with
+// -log-format json to the log.
 func (p *program) serve(ctx context.Context, c config) error {
 	log := newLog(p.stderr, c.Watch)
 	claimStandardLogs(log)
 	err := p.serveWith(ctx, c, log)
 	if err != nil && c.Watch.LogFormat == formatJSON {
 		log.Error("ended", slog.String("error", sentence(err)))
-		return errTold
+		return errReported
 	}
 	return err
 }
@@ -41,7 +41,8 @@ func (p *program) serveWith(ctx context.Context, c config, log *slog.Logger) err
 	defer context.AfterFunc(ctx, func() { log.Info("stopping") })()
 	a, err := newApp(ctx, c, log, p.now)
 	if err != nil && ctx.Err() != nil {
-		// Whatever was cut off is whole on disk or not there; the next start goes on.
+		// Interrupted work is either complete on disk or absent. The next start
+		// continues.
 		log.Info("stopped while starting", slog.Any("cause", err))
 		return nil
 	}
@@ -56,7 +57,7 @@ func (p *program) serveWith(ctx context.Context, c config, log *slog.Logger) err
 	b := newBanner(p, c.Watch)
 	b.say("Thingpost "+versionName()+" listens on", a.url())
 	if link := a.setUpURL(); link != "" {
-		b.say("Set it up once, before anybody else does:", link)
+		b.say("Create the first account before anybody else does:", link)
 	}
 	err = a.run(ctx)
 	if cerr := a.close(); err == nil {
@@ -66,8 +67,8 @@ func (p *program) serveWith(ctx context.Context, c config, log *slog.Logger) err
 	return err
 }
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM. By
-// then signals have their usual effect again, so that a second one kills.
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. Signals
+// then have their usual effect again, so that a second one kills.
 func untilSignal(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 1)

@@ -22,16 +22,16 @@ import (
 const (
 	soakLimit   = 128 * mib // -retention-bytes
 	soakSenders = 32
-	// soakPruned is the shortest soak in which retention must have taken something,
-	// and memory is looked at: a third of it fills the database, and by size it is
-	// looked at each ten seconds.
+	// soakPruned is the shortest soak in which retention must have removed something,
+	// and memory is checked. A third of it fills the database, and retention by size
+	// runs each ten seconds.
 	soakPruned = 40 * time.Second
-	// soakLong is the shortest soak that holds memory to 5 %; before, the caches of
+	// soakLong is the shortest soak that bounds memory to 5 %. Before, the caches of
 	// the store are still filling.
 	soakLong = 10 * time.Minute
 )
 
-// soak is a server under an even load, and all that is around it.
+// soak is a server under an even load, with its surroundings.
 type soak struct {
 	t        *testing.T
 	p        *process
@@ -43,20 +43,19 @@ type soak struct {
 	acked    numberSet
 	arrived  map[string]*numberSet // by webhook
 	receiver *httptest.Server
-	events   atomic.Int64 // lines that the open page has heard
+	events   atomic.Int64 // lines received by the open page
 	began    time.Time
 }
 
-// TestSoak lets the real program work for a while: senders at an even pace, a
-// webhook that takes everything and one that fails for a second of each ten, an
-// open page, people who read the log, and a database that is full, so that
-// retention removes as much as comes in. All that was acknowledged arrives,
-// memory and disk stay as they are, and no goroutine and no descriptor is left
-// over.
+// TestSoak runs the real program for a while: senders at an even pace, a webhook that
+// accepts everything and one that fails for a second of each ten, an open page, people
+// who read the log, and a full database, so that retention removes as much as arrives.
+// All acknowledged messages arrive, memory and disk do not grow, and no goroutine and
+// no descriptor is left over.
 //
-// THINGPOST_SOAK says how long (3 s), THINGPOST_SOAK_RATE how many messages a
-// second (200 if neither is given; else half of what a short calibration finds).
-// "make soak" sets both.
+// THINGPOST_SOAK is its duration (3 s), THINGPOST_SOAK_RATE the messages per second
+// (200 if neither is set; otherwise half of a short calibration). "make soak" sets
+// both.
 func TestSoak(t *testing.T) {
 	duration, rate := 3*time.Second, 0
 	if text := os.Getenv("THINGPOST_SOAK"); text != "" {
@@ -76,7 +75,7 @@ func TestSoak(t *testing.T) {
 		rate = s.calibrate()
 	}
 	if duration >= soakPruned {
-		// A third of the time fills the database. A message with two deliveries takes
+		// A third of the time fills the database. A message with two deliveries needs
 		// about 1,200 bytes beside its payload, which is stored once.
 		s.fill(soakLimit/int(float64(rate)*duration.Seconds()/3+1) - 1200)
 	}
@@ -119,15 +118,13 @@ func newSoak(t *testing.T) *soak {
 	return s
 }
 
-// fill makes the payloads of what is sent from now on as long as this, within
-// reason.
+// fill sets the length of the payloads from now on, within reason.
 func (s *soak) fill(size int) {
 	pad := strings.Repeat("0123456789abcdef", min(max(size, 64), 48<<10)/16)
 	s.pad.Store(&pad)
 }
 
-// receive is both receivers, by the path. The flaky one fails for a second of
-// each ten.
+// receive is both receivers, by path. The flaky one fails for a second of each ten.
 func (s *soak) receive(w http.ResponseWriter, r *http.Request) {
 	name := strings.Trim(r.URL.Path, "/")
 	body, err := io.ReadAll(r.Body)
@@ -149,7 +146,7 @@ func (s *soak) receive(w http.ResponseWriter, r *http.Request) {
 	s.arrived[name].add(n)
 }
 
-// send sends a number as the device does, and notes that it was acknowledged.
+// send sends a number as the device, and records its acknowledgement.
 func (s *soak) send(ctx context.Context, client *http.Client, n uint64) {
 	body := fmt.Appendf(nil, `{"payload":{"n":%d,"pad":"%s"}}`, n, *s.pad.Load())
 	err := post(ctx, client, s.p.url+"/api/v1/projects/soak/devices/probe-1/messages", s.key, body)
@@ -161,7 +158,7 @@ func (s *soak) send(ctx context.Context, client *http.Client, n uint64) {
 	}
 }
 
-// senders sends whatever number comes by the channel, until it is closed.
+// senders send the numbers of the channel, until it is closed.
 func (s *soak) senders(list <-chan uint64) (wait func()) {
 	var group sync.WaitGroup
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: soakSenders}}
@@ -175,7 +172,7 @@ func (s *soak) senders(list <-chan uint64) (wait func()) {
 	return func() { group.Wait(); client.CloseIdleConnections() }
 }
 
-// calibrate returns half of what the program takes and delivers in a second.
+// calibrate returns half of what the program accepts and delivers in a second.
 func (s *soak) calibrate() int {
 	began, first := time.Now(), s.next.Load()
 	list := make(chan uint64)
@@ -203,7 +200,7 @@ func (s *soak) warmUp() {
 	s.drain()
 }
 
-// look reads what people look at.
+// look reads what people read.
 func (s *soak) look() {
 	for _, path := range []string{"", "/deliveries", "/webhooks/hook-flaky", "/messages"} {
 		s.pages.wire("/projects/soak" + path)
@@ -214,7 +211,7 @@ func (s *soak) look() {
 	}
 }
 
-// drain waits until all that was acknowledged has arrived at both receivers.
+// drain waits until all acknowledged messages have arrived at both receivers.
 func (s *soak) drain() {
 	s.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -226,8 +223,8 @@ func (s *soak) drain() {
 	})
 }
 
-// idle is the server's gauge when nothing goes on: its connections are closed,
-// and those that it has open to receivers too.
+// idle is the server's gauge when it is idle: its connections are closed, including
+// those to receivers.
 func (s *soak) idle() gauge {
 	s.t.Helper()
 	http.DefaultClient.CloseIdleConnections()
@@ -260,7 +257,7 @@ func (s *soak) openPage() (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// run sends at an even pace, and returns what was measured on the way, 60 times.
+// run sends at an even pace, and returns 60 measurements on the way.
 func (s *soak) run(duration time.Duration, rate int) (samples []gauge) {
 	list := make(chan uint64, soakSenders)
 	wait := s.senders(list)
@@ -309,7 +306,7 @@ func (g gauge) String() string {
 		float64(g.rss)/mib, g.goroutines, g.fds, float64(g.disk())/mib, float64(g.wal)/mib, g.pending)
 }
 
-// mean is the mean memory of the samples from a part of the time to another.
+// mean is the mean memory of the samples between two parts of the time.
 func mean(samples []gauge, from, to float64) float64 {
 	n := float64(len(samples))
 	sum, part := 0.0, samples[int(n*from):int(n*to)]
@@ -336,7 +333,7 @@ func (s *soak) judge(duration time.Duration, rate int, before, after gauge, samp
 	if s.events.Load() == 0 {
 		t.Error("the open page heard nothing")
 	}
-	// Readers of the database may open connections late; each has three files.
+	// Readers of the database can open connections late; each has three files.
 	if more := after.goroutines - before.goroutines; more > 8 {
 		t.Errorf("%d goroutines more than before", more)
 	}
@@ -361,7 +358,7 @@ func (s *soak) judge(duration time.Duration, rate int, before, after gauge, samp
 		after.fds-before.fds))
 }
 
-// judgeLong judges what a short soak cannot show.
+// judgeLong checks what a short soak cannot show.
 func (s *soak) judgeLong(duration time.Duration, rate int, growth float64, largest int64) {
 	most := 15.0
 	if duration >= soakLong {
@@ -373,7 +370,7 @@ func (s *soak) judgeLong(duration time.Duration, rate int, growth float64, large
 	if !strings.Contains(s.p.stderr.String(), "msg=pruned") {
 		s.t.Error("retention removed nothing")
 	}
-	// Between two looks at the size comes what twelve seconds bring, and its log.
+	// Between two checks of the size, twelve seconds of messages and their log arrive.
 	coming := int64(rate) * int64(len(*s.pad.Load())+1200) * 12
 	if bound := soakLimit + 64*mib + 2*coming; largest > bound {
 		s.t.Errorf("the database took %d MiB on disk, more than %d", largest/mib, bound/mib)

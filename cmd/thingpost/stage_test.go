@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// stage is the program on a machine, a device that sends numbers and a receiver
-// that counts how often each arrives.
+// stage is the program on a machine, with a device that sends numbers and a receiver
+// that counts the arrivals of each.
 type stage struct {
 	t       *testing.T
 	p       *process
@@ -32,13 +32,13 @@ type stage struct {
 	arrived map[string]int
 	tried   map[string]int // arrivals, and those that the receiver refused
 
-	refuse           int    // the status with which it refuses, 0 if it does not
+	refuse           int    // the status of refusals, 0 for none
 	again            string // its Retry-After
 	inFlight, atOnce int
 }
 
-// newStage starts the program on a data folder and a machine that was prepared, with
-// more in its environment.
+// newStage starts the program on a prepared data folder and machine, with additions to
+// its environment.
 func newStage(t *testing.T, data string, prepare func(*machine), env ...string) *stage {
 	t.Helper()
 	w := &stage{t: t, acked: map[string]bool{}, arrived: map[string]int{}, tried: map[string]int{}, data: data}
@@ -89,7 +89,7 @@ func (w *stage) start() {
 	w.p = serve(w.t, append(env, w.env...), "-data", w.data, "-allow-networks", "127.0.0.0/8,::1/128")
 }
 
-// answer is what a sender was told.
+// answer is the answer to a sender.
 type answer struct {
 	status     int
 	body       string
@@ -108,7 +108,7 @@ func (w *stage) sendID(id string) string {
 	w.t.Helper()
 	a := w.sendWith(1, `,"id":"`+id+`"`)
 	if a.status != http.StatusAccepted {
-		w.t.Fatalf("a sender is told %+v", a)
+		w.t.Fatalf("a sender got %+v", a)
 	}
 	return strings.Split(a.body, `"`)[3]
 }
@@ -134,7 +134,7 @@ func (w *stage) sendWith(size int, fields string) answer {
 	return answer{resp.StatusCode, string(body), resp.Header.Get("Retry-After")}
 }
 
-// missing are numbers that were acknowledged and have not arrived.
+// missing are acknowledged numbers that have not arrived.
 func (w *stage) missing() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -147,16 +147,16 @@ func (w *stage) missing() int {
 	return n
 }
 
-// done waits until all that was acknowledged has arrived and its outcome is
-// stored, stops the program and checks its database. It returns how many arrived
-// more than once.
+// done waits until all acknowledged messages have arrived and their outcomes are
+// stored, stops the program and checks its database. It returns how many arrived more
+// than once.
 func (w *stage) done() (twice int) {
 	w.t.Helper()
 	until(w.t, "all that was acknowledged has arrived", func() bool { return w.missing() == 0 })
 	if status := w.p.end(w.t, syscall.SIGTERM); status != 0 {
 		w.t.Errorf("it stopped with status %d: %s", status, w.p.stderr.String())
 	}
-	mustRun(w.t, 0, "All holds.", "check", "-data", w.data)
+	mustRun(w.t, 0, "No faults found.", "check", "-data", w.data)
 	for _, n := range w.arrived {
 		if n > 1 {
 			twice++
@@ -165,17 +165,17 @@ func (w *stage) done() (twice int) {
 	return twice
 }
 
-// mustBeRefused looks at how a sender is told that its message was not stored.
+// mustBeRefused checks the answer to a sender whose message was not stored.
 func (a answer) mustBeRefused(t *testing.T) {
 	t.Helper()
 	code := map[int]string{http.StatusServiceUnavailable: "unavailable", http.StatusInsufficientStorage: "storage_full"}[a.status]
 	if code == "" || !strings.Contains(a.body, `"code":"`+code+`"`) || a.retryAfter == "" {
-		t.Fatalf("a sender is told %d, Retry-After %q: %s", a.status, a.retryAfter, a.body)
+		t.Fatalf("a sender got %d, Retry-After %q: %s", a.status, a.retryAfter, a.body)
 	}
 }
 
-// page is a page of the dashboard as its administrator sees it, who signs in for
-// it: also while the disk fails.
+// page is a page of the dashboard for its administrator, who signs in for it, also
+// while the disk fails.
 func (w *stage) page(path string) string {
 	w.t.Helper()
 	w.browser = visitor(w.t, w.p.url)
@@ -184,7 +184,7 @@ func (w *stage) page(path string) string {
 	return text
 }
 
-// prunes asks as who looked last to prune what is so old, "" for what retention says.
+// prunes prunes by age as the latest visitor, "" for the configured retention.
 func (w *stage) prunes(older string) {
 	w.t.Helper()
 	if s := w.browser.tries(http.MethodPost, "/settings/storage/prune", url.Values{"older": {older}}); s.status != http.StatusSeeOther {
@@ -192,7 +192,7 @@ func (w *stage) prunes(older string) {
 	}
 }
 
-// says fails the test if a page does not hold all of the texts.
+// says fails the test if a page does not contain all of the texts.
 func says(t *testing.T, what, body string, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
@@ -208,7 +208,7 @@ func (w *stage) fails(n int64) func() bool {
 	return func() bool { return w.machine.bad.Load() >= before+n }
 }
 
-// shut lets the receiver answer nobody until the returned function is called.
+// shut makes the receiver answer nobody until the returned function is called.
 func (w *stage) shut() (open func()) {
 	gate := make(chan struct{})
 	w.mu.Lock()

@@ -14,18 +14,17 @@ import (
 	"thingpost/web"
 )
 
-// claimStandardLogs lets what libraries would write to standard error by
-// themselves go through our log: the standard library's (http.Transport writes
-// there of answers that nobody asked for) and gRPC's. It must be called before a
-// server or client is made. Only the Go runtime writes there still: when a panic
-// that nobody caught, or a signal such as SIGQUIT, kills the process.
+// claimStandardLogs sends what libraries write to standard error to our log: the
+// standard library (http.Transport writes there about unexpected answers) and gRPC.
+// Call it before a server or client is created. Only the Go runtime still writes there:
+// when an uncaught panic or a signal such as SIGQUIT ends the process.
 func claimStandardLogs(l *slog.Logger) {
 	slog.SetDefault(slog.New(web.Lines(l.Handler()))) //nolint:forbidigo // for libraries, which use what the standard library has
 	grpclog.SetLoggerV2(grpcLog{l})
 }
 
-// grpcLog is the log that gRPC writes to. What goes wrong on a connection is the
-// peer's doing, so that most is of level debug.
+// grpcLog is the log of gRPC. Errors on a connection are mostly the peer's, so most are
+// of level debug.
 type grpcLog struct{ log *slog.Logger }
 
 func (g grpcLog) say(level slog.Level, text string) {
@@ -68,10 +67,10 @@ func (g grpcLog) fatal(text string) {
 	os.Exit(exitFailed)
 }
 
-// banner tells people who start the server what they must know, on standard
-// output and whatever level the log has: sentences, or with -log-format json
-// records as the log writes them. It is no part of the log, which others may keep:
-// a set-up link is a secret until it was used.
+// banner is for people who start the server: it writes to standard output, at every log
+// level. It writes sentences, or with -log-format json records in the log's form. It is
+// not part of the log, which others may store: a set-up link is secret until it is
+// used.
 type banner struct {
 	out  io.Writer
 	json slog.Handler // nil for sentences
@@ -86,8 +85,8 @@ func newBanner(p *program, c watchConfig) banner {
 	return b
 }
 
-// say tells a sentence that ends with an address. Where that cannot be told, there
-// is nobody to tell.
+// say writes a sentence that ends with an address. If it cannot be written, nobody can
+// be told.
 func (b banner) say(sentence, url string) {
 	if b.json == nil {
 		_, _ = fmt.Fprintln(b.out, sentence+" "+url)

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// panicsBeside names a file: while it is there, handlers of requests that look at
-// the clock panic.
+// panicsBeside names a file: while it exists, handlers of requests that read the clock
+// panic.
 const panicsBeside = "THINGPOST_TEST_PANICS_BESIDE"
 
 // panicking is a clock for panicsBeside.
@@ -33,8 +33,8 @@ func panicking(file string, now func() time.Time) func() time.Time {
 	}
 }
 
-// TestEveryLineIsOfTheLog provokes what libraries would write to standard error
-// by themselves, in the running program.
+// TestEveryLineIsOfTheLog provokes the libraries' own writes to standard error in the
+// running program.
 func TestEveryLineIsOfTheLog(t *testing.T) {
 	folder := t.TempDir()
 	certFile, keyFile, file := filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem"), filepath.Join(folder, "panic")
@@ -86,7 +86,7 @@ func TestEveryLineIsOfTheLog(t *testing.T) {
 	write(grpcTLSAddress, "\x16\x03\x01garbage that is no hello\r\n\r\n")
 	logged(`"msg":"gRPC"`)
 
-	// A client that breaks in the middle of a request, and one whose handler panics.
+	// A client that breaks off within a request, and one whose handler panics.
 	secure := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
 	half, err := (&tls.Dialer{Config: secure}).DialContext(t.Context(), "tcp", address)
 	must(t, err)
@@ -129,8 +129,7 @@ func parseLine(t *testing.T, line string) (v map[string]any) {
 	return v
 }
 
-// unsolicited lets a webhook's receiver send an answer that nobody asked for, on
-// a connection that is kept.
+// unsolicited has a webhook's receiver send an unexpected answer on a kept connection.
 func unsolicited(t *testing.T, p *process, secure *tls.Config) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -161,8 +160,8 @@ func unsolicited(t *testing.T, p *process, secure *tls.Config) {
 	c.call("POST", "/projects/valves/messages", []byte(`{"from":"valve-1","payload":1}`), 202, nil)
 }
 
-// TestStartThatFailsIsOfTheLogToo starts a server where it cannot listen, in both
-// formats, and one that shows its set-up link whatever the level is.
+// TestStartThatFailsIsOfTheLogToo starts a server that cannot listen, in both formats,
+// and one that shows its set-up link at any level.
 func TestStartThatFailsIsOfTheLogToo(t *testing.T) {
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestStoppedUnderLoadLosesNothing stops the real program with SIGTERM under
-// load: while all answers come soon, then nothing may even be sent twice; while
-// a receiver does not answer, then what is cut off in the end counts as no
-// attempt; and by a second SIGTERM at once.
+// TestStoppedUnderLoadLosesNothing stops the real program with SIGTERM under load.
+// While all answers arrive soon, nothing may even be sent twice. While a receiver does
+// not answer, requests interrupted at the end count as no attempt. A second SIGTERM
+// ends it at once.
 func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newCrashWorld(t)
@@ -47,8 +47,8 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	holds := make(chan struct{})
 	silent.holds.Store(&holds)
 	inFlight := func() {
-		before := silent.held.Load()
-		w.wait("some is in flight that nobody answers", func() bool { return silent.held.Load() > before })
+		before := silent.unanswered.Load()
+		w.wait("some is in flight that nobody answers", func() bool { return silent.unanswered.Load() > before })
 	}
 	inFlight()
 	stop()
@@ -76,8 +76,8 @@ func TestStoppedUnderLoadLosesNothing(t *testing.T) {
 	}
 }
 
-// mustNotCount looks whether what a webhook's receiver never answered is pending,
-// untried.
+// mustNotCount checks that deliveries which a webhook's receiver never answered are
+// pending and untried.
 func (w *crashWorld) mustNotCount(h *crashHook) {
 	t := w.t
 	t.Helper()

@@ -8,10 +8,10 @@ import (
 	"thingpost/db"
 )
 
-const backupAbout = `Copy the database into a new FILE. The server may run meanwhile; the copy is of one moment.
+const backupAbout = `Copy the database into a new FILE. The server can run meanwhile. The copy is of one moment.
 
-Secrets stay encrypted in the copy, and the key that opens them (secret.key in
-the data folder) is NOT in it: keep that key too, in another place.`
+Secrets stay encrypted in the copy, and their key (secret.key in the data folder) is
+NOT in it: keep that key too, in another place.`
 
 func backupCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("backup", "FILE", backupAbout)
@@ -28,21 +28,21 @@ func backupCommand(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	p.say("%s holds a copy of the database (%d bytes).", rest[0], info.Size())
-	p.say("The key file is not in it. Without secret.key the secrets in it cannot be read: keep it too, in another place.")
+	p.say("%s is a copy of the database (%d bytes).", rest[0], info.Size())
+	p.say("The key file is not in it. Without secret.key its secrets cannot be read: keep that file too, in another place.")
 	return nil
 }
 
-const restoreAbout = `Make the data folder's database from a backup FILE, after a look whether it is whole.
-No server may run on the folder. Put the key file (secret.key) of the server that
-the backup is of into the folder, before or after.`
+const restoreAbout = `Check a backup FILE and restore the data folder's database from it.
+No server may be running on the folder. Before or after, put the key file (secret.key)
+of the backup's server into the folder.`
 
 func restoreCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("restore", "FILE", restoreAbout)
 	var data string
 	var force bool
 	o.text(&data, "data", "DIR", "./data", "folder of the database")
-	o.flag(&force, "force", "replace the database that is there")
+	o.flag(&force, "force", "replace the existing database")
 	rest, err := o.parse(p, args, 1, 1)
 	if err != nil {
 		return err
@@ -55,16 +55,16 @@ func restoreCommand(ctx context.Context, p *program, args []string) error {
 	if err := db.Restore(ctx, data, rest[0], force); err != nil {
 		return err
 	}
-	p.say("The database in %s is now that of %s.", data, rest[0])
+	p.say("The database in %s was restored from %s.", data, rest[0])
 	if _, err := os.Stat(filepath.Join(data, db.KeyFileName)); err != nil {
-		p.say("The key file is not there. Put it to %s, or name it with THINGPOST_SECRET_KEY_FILE, before you start the server.",
+		p.say("The key file is missing. Put it at %s, or name it with THINGPOST_SECRET_KEY_FILE, before you start the server.",
 			filepath.Join(data, db.KeyFileName))
 	}
 	return nil
 }
 
-const checkAbout = `Look whether the database is whole, and whether it agrees with itself. The server may
-run meanwhile. Exit status 0 when all holds, 1 when not.`
+const checkAbout = `Check that the database is intact and consistent. The server can run meanwhile.
+Exit status 0 without faults, 1 with.`
 
 func checkCommand(ctx context.Context, p *program, args []string) (err error) {
 	o := newOptions("check", "", checkAbout)
@@ -92,9 +92,9 @@ func checkCommand(ctx context.Context, p *program, args []string) (err error) {
 		return err
 	}
 	if wrong {
-		p.say("Something is wrong. Keep a copy of the data folder before you restore a backup.")
-		return errTold
+		p.say("The data folder has faults. Copy it before you restore a backup.")
+		return errReported
 	}
-	p.say("All holds.")
+	p.say("No faults found.")
 	return nil
 }

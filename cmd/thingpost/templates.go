@@ -21,8 +21,8 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// catalogue returns the built-in templates and those of a folder, if one is
-// named. What is wrong with the folder's files is told to log.
+// catalogue returns the built-in templates and those of a folder, if one is named.
+// Faults in the folder's files are logged.
 func catalogue(folder string, log *slog.Logger) (*webhook.Catalogue, error) {
 	if folder == "" {
 		return webhook.BuiltIn(), nil
@@ -43,12 +43,12 @@ func noTemplates(folder string, err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
 	}
-	return &iot.Error{Code: iot.Unavailable, Message: "The folder of templates " + folder + " cannot be read. Name one that exists.", Err: err}
+	return &iot.Error{Code: iot.Unavailable, Message: "The folder of templates " + folder + " cannot be read. Name an existing one.", Err: err}
 }
 
-const templatesCheckAbout = `Look at a folder of webhook templates in the format of The Things Stack, and list
-what is wrong with them. Errors stop a template from being used or from doing what
-it should; of warnings other readers of the format may make an error.
+const templatesCheckAbout = `Check a folder of webhook templates in the format of The Things Stack, and list the
+faults. A template with an error cannot be used or does not do what it should. Other
+readers of the format may treat warnings as errors.
 Exit status 0 without errors, 1 with.`
 
 func templatesCheckCommand(_ context.Context, p *program, args []string) error {
@@ -71,7 +71,7 @@ func templatesCheckCommand(_ context.Context, p *program, args []string) error {
 	p.say("%s, %s, %s.", plural(offered, "template is offered", "templates are offered"), plural(wrong, "error", "errors"),
 		plural(len(remarks)-wrong, "warning", "warnings"))
 	if wrong > 0 {
-		return errTold
+		return errReported
 	}
 	return nil
 }
@@ -83,8 +83,8 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-const templatesListAbout = `List the templates that webhooks can be made of, with the fields that each asks for.
-A field with ? may stay empty; one with * is secret.`
+const templatesListAbout = `List the templates for webhooks, with their fields.
+A field with ? is optional; one with * is secret.`
 
 func templatesListCommand(_ context.Context, p *program, args []string) error {
 	o := newOptions("templates list", "", templatesListAbout)
@@ -116,17 +116,17 @@ func templatesListCommand(_ context.Context, p *program, args []string) error {
 	return w.Flush()
 }
 
-// templatesOption is that of all commands that read templates.
+// templatesOption is the option of all commands that read templates.
 func (o *options) templatesOption(folder *string) {
-	o.text(folder, "templates", "DIR", "", "folder of webhook templates that are offered beside the built-in ones, such as a checkout of a "+
+	o.text(folder, "templates", "DIR", "", "folder of webhook templates to offer beside the built-in ones, such as a checkout of a "+
 		"public collection; read at the start")
 }
 
-const templatesUseAbout = `Make a webhook of a TEMPLATE on a running server. Fields that are not given have the
-template's default; those that have none are asked for at the terminal, or read from
-standard input, a line for each. So a secret need not stand on the command line.`
+const templatesUseAbout = `Create a webhook from a TEMPLATE on a running server. Fields without a value get the
+template's default. Fields without a default are asked for at the terminal, or read
+from standard input, one per line. Secrets so need not be on the command line.`
 
-// templateUse is what a webhook is made with.
+// templateUse is the options for a new webhook.
 type templateUse struct {
 	url, project, id string
 	key              iot.Secret
@@ -137,12 +137,12 @@ func (c *templateUse) options() *options {
 	o := newOptions("templates use", "TEMPLATE", templatesUseAbout)
 	c.fields = map[string]string{}
 	o.text(&c.url, "url", "URL", "http://127.0.0.1:8080", "address of the server")
-	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the project, or a person's token; the environment or a file keeps " +
+	o.add(option{name: "key", value: "KEY", secret: true, usage: "key of the project, or a person's token; the environment or a file hides " +
 		"it from others on this machine",
 		set: func(s string) error { c.key = iot.Secret(s); return nil }})
 	o.text(&c.project, "project", "ID", "", "project, by id or UUID")
-	o.text(&c.id, "id", "ID", "", "id of the webhook; made from the template's name if not given")
-	o.add(option{name: "field", value: "ID=VALUE", usage: "value of a field; may be given several times", set: func(s string) error {
+	o.text(&c.id, "id", "ID", "", "id of the webhook; default: made from the template's name")
+	o.add(option{name: "field", value: "ID=VALUE", usage: "value of a field; can be repeated", set: func(s string) error {
 		id, value, ok := strings.Cut(s, "=")
 		if !ok || id == "" {
 			return errors.New("must be a field's id, = and its value")
@@ -187,11 +187,11 @@ func templatesUseCommand(ctx context.Context, p *program, args []string) error {
 	if err := c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(c.project)+"/webhooks/from-template", body, &w); err != nil {
 		return err
 	}
-	p.say("Made the webhook %s, to %s", w.ID, w.URL)
+	p.say("Created the webhook %s, to %s", w.ID, w.URL)
 	return nil
 }
 
-// ask reads the fields that must be given and are not.
+// ask reads the required fields without a value.
 func (c *templateUse) ask(p *program, t *iot.Template) error {
 	for _, f := range t.Fields {
 		if _, given := c.fields[f.ID]; given || f.Optional || f.DefaultValue != "" {
@@ -200,14 +200,14 @@ func (c *templateUse) ask(p *program, t *iot.Template) error {
 		value, err := p.readField(f)
 		if err != nil {
 			return &iot.Error{Code: iot.Invalid, Message: "The template needs a value for " + f.ID +
-				". Type it, give it as a line of standard input, or with -field.", Err: err}
+				". Enter it, pass it as a line of standard input, or use -field.", Err: err}
 		}
 		c.fields[f.ID] = value
 	}
 	return nil
 }
 
-// readField reads a value; a secret one is not shown while it is typed.
+// readField reads a value. A secret one is not shown while it is entered.
 func (p *program) readField(f iot.TemplateField) (string, error) {
 	file, ok := p.stdin.(*os.File)
 	if ok && f.Secret {
@@ -226,7 +226,7 @@ func (p *program) readField(f iot.TemplateField) (string, error) {
 	return readLine(p.stdin)
 }
 
-// call asks the native API and decodes its answer.
+// call sends a request to the native API and decodes its answer.
 func (c *templateUse) call(ctx context.Context, method, path string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -249,7 +249,8 @@ func (c *templateUse) call(ctx context.Context, method, path string, body, into 
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
-		return &iot.Error{Code: iot.Unavailable, Message: "No server answers at " + c.url + ". Is it running, and is -url right?", Err: err}
+		return &iot.Error{Code: iot.Unavailable,
+			Message: "No server answers at " + c.url + ". Check that it is running, and check -url.", Err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -266,11 +267,11 @@ func (c *templateUse) call(ctx context.Context, method, path string, body, into 
 		}
 	}
 	if json.Unmarshal(answer, &failed) != nil || failed.Error.Message == "" {
-		return fmt.Errorf("%s answers %s, and not as Thingpost does: is -url right?", c.url, resp.Status)
+		return fmt.Errorf("%s answered %s, but not as Thingpost does: check -url", c.url, resp.Status)
 	}
-	lines := []string{"the server refuses it (" + resp.Status + "): " + failed.Error.Message}
+	lines := []string{"the server refused the webhook (" + resp.Status + "): " + failed.Error.Message}
 	if len(failed.Error.Fields) > 0 {
-		lines[0] = "the server refuses it (" + resp.Status + "):"
+		lines[0] = "the server refused the webhook (" + resp.Status + "):"
 	}
 	for _, name := range slices.Sorted(maps.Keys(failed.Error.Fields)) {
 		lines = append(lines, strings.TrimPrefix(name, "fields.")+": "+failed.Error.Fields[name])

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestWebhookOfATemplateIsSent follows a template from its file to the receiver:
-// the secret arrives in path and query, and nobody else sees it, though the
-// receiver says it back.
+// TestWebhookOfATemplateIsSent follows a template from its file to the receiver: the
+// secret arrives in path and query, and is shown to nobody else, though the receiver's
+// answer repeats it.
 func TestWebhookOfATemplateIsSent(t *testing.T) {
 	var mu sync.Mutex
 	var got *http.Request

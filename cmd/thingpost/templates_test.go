@@ -36,7 +36,7 @@ func TestTemplatesCheck(t *testing.T) {
 	}
 	writeFile(t, folder, "abc.yml", goodTemplate+"verb: post\n")
 	if status, out, _ := run(t, "", nil, "templates", "check", folder); status != 0 ||
-		!strings.HasPrefix(out, `abc.yml:11: warning: The key "verb"`) {
+		!strings.HasPrefix(out, `abc.yml:11: warning: Unknown key "verb"; ignored.`) {
 		t.Errorf("a warning: %d %s", status, out)
 	}
 	writeFile(t, folder, "bad.yml", "name: Bad\nformat: json\n")
@@ -71,7 +71,7 @@ func TestServeRefusesAFolderOfTemplatesThatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestTemplatesUse makes webhooks of a folder's and a built-in template from the
+// TestTemplatesUse creates webhooks from a folder's and a built-in template from the
 // command line, with the secret on standard input.
 func TestTemplatesUse(t *testing.T) {
 	data, folder := t.TempDir(), t.TempDir()
@@ -85,11 +85,11 @@ func TestTemplatesUse(t *testing.T) {
 	}
 	const secret = "s3cr3t-of-the-template"
 	if status, out, complaint := use(secret+"\n", "abc", "-id", "first"); status != 0 ||
-		out != "Made the webhook first, to https://h/•••\n" {
+		out != "Created the webhook first, to https://h/•••\n" {
 		t.Errorf("%d %q %s", status, out, complaint)
 	}
 	if status, out, complaint := use("", "tagoio", "-field", "auth="+secret); status != 0 ||
-		out != "Made the webhook tagoio, to https://ttn.middleware.tago.io\n" {
+		out != "Created the webhook tagoio, to https://ttn.middleware.tago.io\n" {
 		t.Errorf("%d %q %s", status, out, complaint)
 	}
 	if status, _, complaint := use("", "abc"); status != 1 || !strings.Contains(complaint, "needs a value for key") {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hideTyping keeps a terminal from showing what is typed until show is called.
-// It fails for what is no terminal.
+// hideTyping makes a terminal hide what is typed until show is called. It fails for
+// anything but a terminal.
 func hideTyping(f *os.File) (show func(), err error) {
 	fd := int(f.Fd())
 	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)

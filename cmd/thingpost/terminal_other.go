@@ -7,6 +7,6 @@ import (
 	"os"
 )
 
-// hideTyping cannot hide what is typed on this system; give the password on
-// standard input instead.
+// hideTyping cannot hide typed text on this system. Pass the password on standard input
+// instead.
 func hideTyping(*os.File) (show func(), err error) { return nil, errors.ErrUnsupported }

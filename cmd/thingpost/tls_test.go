@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// writeCertificate makes a certificate of 127.0.0.1 that signs itself.
+// writeCertificate makes a self-signed certificate of 127.0.0.1.
 func writeCertificate(t *testing.T, certFile, keyFile string, serial int64) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -47,7 +47,7 @@ func TestServeSpeaksTLSAndReadsTheCertificateAgain(t *testing.T) {
 	if !strings.HasPrefix(p.url, "https://") {
 		t.Fatalf("it listens on %s", p.url)
 	}
-	// ask returns the serial number of the certificate that a new connection is shown.
+	// ask returns the serial number of the certificate of a new connection.
 	ask := func() int64 {
 		t.Helper()
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12},
@@ -58,7 +58,7 @@ func TestServeSpeaksTLSAndReadsTheCertificateAgain(t *testing.T) {
 		must(t, err)
 		defer func() { _ = resp.Body.Close() }()
 		if resp.Header.Get("Strict-Transport-Security") == "" {
-			t.Error("browsers are not told to stay with https")
+			t.Error("the answer has no Strict-Transport-Security")
 		}
 		return resp.TLS.PeerCertificates[0].SerialNumber.Int64()
 	}

@@ -25,11 +25,11 @@ import (
 // oldPending is how many deliveries of an old database are pending.
 const oldPending = 50
 
-// oldMessages is how many messages it holds.
+// oldMessages is how many messages it has.
 func oldMessages() int { return lighter(20_000) }
 
-// oldRows fill a database of the first schema: %[1]d is the first message's key,
-// %[2]d an instant, %[3]s where the webhook posts to.
+// oldRows fill a database of the first schema: %[1]d is the first message's key, %[2]d
+// an instant, %[3]s the webhook's URL.
 const oldRows = `
 INSERT INTO accounts (id, email, name, password_hash, created_at) VALUES (1, 'ada@example.org', 'Ada', 'x', %[2]d);
 INSERT INTO organizations (id, slug, uuid, name, created_at) VALUES (1, 'works', '00000000-0000-4000-8000-000000000001', 'Works', %[2]d);
@@ -57,8 +57,8 @@ INSERT INTO audit (id, project_id, actor, action, subject, detail) SELECT %[1]d 
 	`'' FROM n;
 `
 
-// oldFolder is a data folder with a large database of the first schema, whose
-// pending deliveries are for url.
+// oldFolder is a data folder with a large database of the first schema, whose pending
+// deliveries are for url.
 func oldFolder(t *testing.T, url string) (folder string, versions []int64) {
 	t.Helper()
 	folder = t.TempDir()
@@ -94,7 +94,7 @@ func numberReceiver(t *testing.T) (*httptest.Server, *numberSet) {
 	return s, got
 }
 
-// schemaIn returns a database's schema, 0 as long as it cannot be read.
+// schemaIn returns a database's schema, 0 while it cannot be read.
 func schemaIn(ctx context.Context, d *sql.DB) (version int64) {
 	_ = d.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&version)
 	return version
@@ -130,7 +130,7 @@ func TestKilledWhileMigratingTheNextStartGoesOn(t *testing.T) {
 	if status := p.end(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("it stopped with status %d: %s", status, p.stderr.String())
 	}
-	mustRun(t, 0, "All holds.", "check", "-data", folder)
+	mustRun(t, 0, "No faults found.", "check", "-data", folder)
 	for query, want := range map[string]int{
 		`SELECT count(*) FROM messages`:                                        oldMessages(),
 		`SELECT count(*) FROM deliveries WHERE status = 'delivered'`:           oldMessages(),
@@ -152,16 +152,16 @@ func TestKilledWhileMigratingTheNextStartGoesOn(t *testing.T) {
 	}
 }
 
-// lockedBy reports whether a process holds a data folder.
+// lockedBy reports whether a process has locked a data folder.
 func lockedBy(folder string, p *process) bool {
 	text, err := os.ReadFile(filepath.Join(folder, lockName))
 	return err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(p.Process.Pid)
 }
 
-// TestStoppedWhileStarting sends SIGTERM while a large database of the first
-// schema is brought up to date, and while its backlog is read: it ends with exit
-// status 0, without finishing that first, and the next start goes on. The disk is
-// slow for half of the stops, so that they come before it is done.
+// TestStoppedWhileStarting sends SIGTERM while a large database of the first schema is
+// migrated, and while its backlog is read. The program ends with exit status 0 without
+// finishing that, and the next start continues. The disk is slow for half of the stops,
+// so that they arrive in time.
 func TestStoppedWhileStarting(t *testing.T) {
 	t.Parallel()
 	receiver, got := numberReceiver(t)
@@ -198,7 +198,7 @@ func TestStoppedWhileStarting(t *testing.T) {
 	if status := p.end(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("it stopped with status %d: %s", status, p.stderr.String())
 	}
-	mustRun(t, 0, "All holds.", "check", "-data", folder)
+	mustRun(t, 0, "No faults found.", "check", "-data", folder)
 	if !t.Failed() {
 		t.Attr("figure", fmt.Sprintf("%d stops while starting, %d of them during migrations: each with exit status 0, 0 lost", stops, during))
 	}

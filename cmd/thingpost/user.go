@@ -13,15 +13,15 @@ import (
 	"thingpost/internal/iot"
 )
 
-// commandActor is who changes things at the command line, for the audit log.
+// commandActor is the name of the command line in the audit log.
 const commandActor = "thingpost user"
 
-// withStore runs fn on the store of a data folder, of a running server or not.
+// withStore runs fn on the store of a data folder, whether its server runs or not.
 func withStore(ctx context.Context, p *program, c storeConfig, fn func(*db.DB) error) error {
 	if _, err := os.Stat(c.Data); err != nil {
 		return &iot.Error{Code: iot.Unavailable, Message: "There is no data folder " + c.Data + ". Name the server's with -data.", Err: err}
 	}
-	// A newer program must not bring the database up to date under a server that is older.
+	// A newer program must not migrate the database of an older running server.
 	d, err := db.Open(ctx, db.Options{Folder: c.Data, KeyFile: c.KeyFile, Now: p.now, AsItIs: serverRuns(c.Data)})
 	if err != nil {
 		return err
@@ -39,8 +39,8 @@ func userAddCommand(ctx context.Context, p *program, args []string) error {
 	var name, organization, role string
 	o.dataOptions(&c.Data, &c.KeyFile)
 	o.text(&name, "name", "NAME", "", "the person's name")
-	o.text(&organization, "organization", "ID", "", "organization to be a member of; may be left out where there is one")
-	o.text(&role, "role", "ROLE", "", "role in it: viewer, editor, admin or owner; no member if not given")
+	o.text(&organization, "organization", "ID", "", "organization to join; optional if there is only one")
+	o.text(&role, "role", "ROLE", "", "role in it: viewer, editor, admin or owner; without it the person does not join")
 	o.validate = func() map[string]string {
 		if role != "" && !iot.Role(role).Valid() {
 			return map[string]string{"role": "must be viewer, editor, admin or owner"}
@@ -130,15 +130,15 @@ func userListCommand(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-const userRoleAbout = `Give a person a ROLE in an organization: viewer, editor, admin or owner; none takes the person out.
-It is the operator's word: nobody is asked. On the pages people are invited, and join when they accept.`
+const userRoleAbout = `Set a person's ROLE in an organization: viewer, editor, admin or owner; none removes the person.
+The person is not asked. On the dashboard people are invited, and join when they accept.`
 
 func userRoleCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("user role", "EMAIL ROLE", userRoleAbout)
 	var c storeConfig
 	var organization string
 	o.dataOptions(&c.Data, &c.KeyFile)
-	o.text(&organization, "organization", "ID", "", "the organization; may be left out where there is one")
+	o.text(&organization, "organization", "ID", "", "the organization; optional if there is only one")
 	rest, err := o.parse(p, args, 2, 2)
 	if err != nil {
 		return err
@@ -159,14 +159,16 @@ func userRoleCommand(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 		if role != "" && !a.Confirmed {
-			// Anybody may have made it, with a password of theirs.
+			// The account may have been created by anybody, with a password of their
+			// own.
 			now, err := d.Role(ctx, org.Key, a.Key)
 			if err != nil {
 				return err
 			}
 			if now == "" {
-				return iot.NewError(iot.Forbidden, "Nobody has confirmed that "+a.Email+" is this account's own email: somebody else may have made "+
-					"it. Set its password with thingpost user password, which confirms it, or invite them on the page Members.")
+				return iot.NewError(iot.Forbidden, "It is not confirmed that "+a.Email+" belongs to this account's owner: "+
+					"somebody else may have created it. Set its password with thingpost user password, which confirms it, "+
+					"or invite them on the page Members.")
 			}
 		}
 		if err := d.SetMember(org.Key, a.Key, role, commandActor); err != nil {
@@ -177,8 +179,8 @@ func userRoleCommand(ctx context.Context, p *program, args []string) error {
 	})
 }
 
-const userPasswordAbout = `Set a person's password, which is read from the terminal or the first line of standard input.
-All of the person's sessions and tokens end. The account counts as the owner's of its email from then on.`
+const userPasswordAbout = `Set a person's password. It is read from the terminal or the first line of standard input.
+All of the person's sessions and tokens end. From then on the account's email counts as confirmed.`
 
 func userPasswordCommand(ctx context.Context, p *program, args []string) error {
 	o := newOptions("user password", "EMAIL", userPasswordAbout)
@@ -203,7 +205,7 @@ func userPasswordCommand(ctx context.Context, p *program, args []string) error {
 		if err := d.ConfirmAccount(a.Key); err != nil {
 			return err
 		}
-		p.say("The password of %s is set. All sessions and tokens have ended.", a.Email)
+		p.say("The password of %s is set. All sessions and tokens were ended.", a.Email)
 		return nil
 	})
 }
@@ -230,7 +232,7 @@ func findOrganization(ctx context.Context, d *db.DB, name string) (*iot.Organiza
 	case len(found) == 0:
 		return nil, iot.NewError(iot.NotFound, "There is no such organization. See: thingpost user list.")
 	case len(found) > 1:
-		return nil, iot.NewError(iot.Invalid, "There are several organizations. Name one with -organization; see: thingpost user list.")
+		return nil, iot.NewError(iot.Invalid, "There are several organizations. Choose one with -organization. See: thingpost user list.")
 	}
 	for _, org := range found {
 		return &org, nil
@@ -238,13 +240,13 @@ func findOrganization(ctx context.Context, d *db.DB, name string) (*iot.Organiza
 	panic("not reached: there is one")
 }
 
-// newPassword reads a new password and returns its hash. It is never taken from
-// the command line, which everybody on the machine sees.
+// newPassword reads a new password and returns its hash. It is never read from the
+// command line, which everybody on the machine sees.
 func (p *program) newPassword(ctx context.Context, email string) (iot.Secret, error) {
 	text, err := p.readPassword()
 	if err != nil {
 		return "", &iot.Error{Code: iot.Invalid,
-			Message: "There is no password to read. Type it, or give it as the first line of standard input.", Err: err}
+			Message: "There is no password to read. Enter it, or pass it as the first line of standard input.", Err: err}
 	}
 	return iot.NewPasswords().Hash(ctx, text, email)
 }
@@ -264,7 +266,7 @@ func (p *program) readPassword() (iot.Secret, error) {
 	return iot.Secret(line), err
 }
 
-// readLine reads a line byte by byte: what follows is somebody else's.
+// readLine reads a line byte by byte: later bytes are not ours.
 func readLine(r io.Reader) (string, error) {
 	var line []byte
 	var b [1]byte

@@ -15,7 +15,7 @@ import (
 	"github.com/PuerkitoBio/goquery"
 )
 
-// reader asks for pages as a browser does, without one.
+// reader requests pages as a browser does, without one.
 type reader struct {
 	t      *testing.T
 	url    string
@@ -35,7 +35,7 @@ func (r *reader) signIn(email, password string) {
 	r.post("/sign-in", neturl.Values{"email": {email}, "password": {password}})
 }
 
-// post sends a form, and returns the page that it leads to.
+// post sends a form, and returns the page that follows.
 func (r *reader) post(path string, form neturl.Values) string {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url+path, strings.NewReader(form.Encode()))
@@ -44,7 +44,7 @@ func (r *reader) post(path string, form neturl.Values) string {
 	return answered(r.t, r.client, req)
 }
 
-// answered returns what is answered to a request, which must be well.
+// answered returns the answer to a request, which must be a success.
 func answered(t *testing.T, client *http.Client, req *http.Request) string {
 	t.Helper()
 	resp, err := client.Do(req)
@@ -58,7 +58,7 @@ func answered(t *testing.T, client *http.Client, req *http.Request) string {
 	return string(text)
 }
 
-// wire gets a path compressed, and returns its text and how many bytes came.
+// wire gets a path compressed, and returns its text and how many bytes arrived.
 func (r *reader) wire(path string) (text string, size int) {
 	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, http.NoBody)
@@ -89,7 +89,7 @@ type seen struct {
 	body   string
 }
 
-// visitor returns a reader whose answers are as they come: no redirect is followed.
+// visitor returns a reader that does not follow redirects.
 func visitor(t *testing.T, url string) *reader {
 	t.Helper()
 	r := newReader(t, url)
@@ -131,7 +131,7 @@ func (r *reader) enters() {
 	}
 }
 
-// session is the cookie that the reader is signed in with.
+// session is the reader's session cookie.
 func (r *reader) session() *http.Cookie {
 	r.t.Helper()
 	u, err := neturl.Parse(r.url)
@@ -145,8 +145,8 @@ func (r *reader) session() *http.Cookie {
 	return nil
 }
 
-// form returns the fields of the form on a page whose action is the path, as a
-// browser would send them.
+// form returns the fields of the page's form for the path, as a browser would send
+// them.
 func (r *reader) form(page, action string) neturl.Values {
 	r.t.Helper()
 	s := r.tries(http.MethodGet, page, nil)
@@ -179,8 +179,7 @@ func (r *reader) form(page, action string) neturl.Values {
 	return values
 }
 
-// freeAddress is one that nobody listens on at the moment, for a server whose own
-// URL is another.
+// freeAddress is an unused address, for a server that must know its own URL.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -189,8 +188,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// invites invites somebody to the first organization as a viewer, and returns the
-// token of the link that the next page shows, once.
+// invites invites a person to the first organization as a viewer, and returns the token
+// of the link that the next page shows once.
 func (r *reader) invites(email string) (token string) {
 	r.t.Helper()
 	const members = "/settings/organizations/my-organization/members"

@@ -19,16 +19,15 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// plant is text that breaks out of an attribute, a text, a title, a textarea, a
-// comment and a script, if anything lets it. Each field has a number of its own.
+// plant is text that would break out of an attribute, a text, a title, a textarea, a
+// comment and a script. Each field has a number of its own.
 func plant(n int) string {
 	return fmt.Sprintf(`p%d'"><x-planted data-planted=%d `+
 		`onpointerover=planted=1></textarea></title></script>--><script>planted=1</script><img src=x onerror=planted=1>{{planted}}<a `+
 		`href="javascript:planted=1">`, n, n)
 }
 
-// planter makes a project whose every field that takes text holds markup; it counts
-// them.
+// planter creates a project whose text fields all contain markup, and counts them.
 type planter struct {
 	*webWorld
 	fields atomic.Int64
@@ -41,7 +40,7 @@ func (p *planter) address() string {
 	return strings.NewReplacer("{{", "", "}}", "", "#", "").Replace(p.text())
 }
 
-// plants fills in all that people, devices, receivers and other programs write.
+// plants fills in everything that people, devices, receivers and other programs write.
 func (p *planter) plants() {
 	p.t.Helper()
 	const at = "/projects/world"
@@ -130,9 +129,9 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// TestStoredMarkupIsText plants markup and scripts in every field that is stored,
-// and looks with a parser at every page, section and export: none has an element, an
-// attribute or an address of the planted ones, or any script that is not a file.
+// TestStoredMarkupIsText plants markup and scripts in every stored field, and checks
+// every page, section and export with a parser: none has a planted element, attribute
+// or address, or a script that is not a file.
 func TestStoredMarkupIsText(t *testing.T) {
 	p := &planter{webWorld: newWebWorld(t, "-max-webhooks", "10")}
 	p.plants()
@@ -184,7 +183,7 @@ func TestStoredMarkupIsText(t *testing.T) {
 		len(shown), pages, exports))
 }
 
-// isClean fails for markup that was planted, and returns where the page leads.
+// isClean fails for planted markup, and returns the page's links.
 func (p *planter) isClean(path, body string) (links []string) {
 	p.t.Helper()
 	doc, err := goquery.NewDocumentFromReader(strings.NewReader(body))
@@ -213,7 +212,7 @@ func (p *planter) isClean(path, body string) (links []string) {
 	return links
 }
 
-// isNoFormula fails for a cell that a spreadsheet takes for a formula.
+// isNoFormula fails for a cell that a spreadsheet would read as a formula.
 func (p *planter) isNoFormula(path, body string) {
 	p.t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(body)).ReadAll()
@@ -230,8 +229,7 @@ func (p *planter) isNoFormula(path, body string) {
 }
 
 // TestBrowserRunsNothingPlanted opens the pages of a project full of markup in a
-// browser: no script of it runs, and the browser complains of none that its policy
-// had to stop.
+// browser: no planted script runs, and the policy had none to stop.
 func TestBrowserRunsNothingPlanted(t *testing.T) {
 	browserProgram(t)
 	p := &planter{webWorld: newWebWorld(t, "-max-webhooks", "10")}

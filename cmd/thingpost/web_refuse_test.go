@@ -19,9 +19,9 @@ type webWorld struct {
 	*reader
 	p    *process
 	api  *apiClient
-	fill *strings.Replacer // what a route's pattern leaves open
+	fill *strings.Replacer // the open parts of a route's pattern
 	key  string            // of the project, with all rights
-	// embed is the path of an embedded log that https://portal.example may show.
+	// embed is the path of an embedded log that https://portal.example can show.
 	embed string
 }
 
@@ -56,8 +56,8 @@ func newWebWorld(t *testing.T, args ...string) *webWorld {
 	return w
 }
 
-// TestOtherSitesChangeNothingByAnyRoute sends every action of the dashboard as
-// another site's page would, with a session: each is refused before it is looked at.
+// TestOtherSitesChangeNothingByAnyRoute sends every action of the dashboard as another
+// site's page would, with a session: each is refused before it is processed.
 func TestOtherSitesChangeNothingByAnyRoute(t *testing.T) {
 	w := newWebWorld(t)
 	routes, tries := 0, 0
@@ -89,7 +89,7 @@ func TestOtherSitesChangeNothingByAnyRoute(t *testing.T) {
 	if w.api.call("GET", "/projects", nil, 200, &list); len(list.Items) != 1 || !opens(t, w.url, w.session()) {
 		t.Error("something was changed")
 	}
-	// No method is taken from anywhere but the request line, and pages change nothing.
+	// The method comes only from the request line, and pages change nothing.
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
 		w.tries("GET", "/projects/world/webhooks/erp/delete?_method=POST", nil, name, "POST")
 		w.tries("POST", "/api/v1/projects/world/webhooks/erp?_method=DELETE", neturl.Values{}, name, "DELETE", "Authorization",
@@ -99,8 +99,8 @@ func TestOtherSitesChangeNothingByAnyRoute(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d actions, %d requests of other sites, all refused", routes, tries))
 }
 
-// TestEveryPageForbidsScriptsAndFrames asks for every route as a page, and looks at
-// the headers of each answer, whatever its status.
+// TestEveryPageForbidsScriptsAndFrames requests every route as a page, and checks the
+// headers of each answer, whatever its status.
 func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 	w := newWebWorld(t)
 	paths := []string{"/nowhere", "/projects/nowhere", "/static/nowhere.js", "/api/v1/nowhere", "/v3/x", "/inspect/nowhere", "/embed/wrong",
@@ -168,15 +168,15 @@ func TestEveryPageForbidsScriptsAndFrames(t *testing.T) {
 		len(paths)))
 }
 
-// TestNobodyIsSentElsewhere tries addresses of other sites as all that leads on, and
-// names of other hosts where pages tell our own address.
+// TestNobodyIsSentElsewhere uses addresses of other sites in everything that redirects,
+// and names of other hosts in pages that show our own address.
 func TestNobodyIsSentElsewhere(t *testing.T) {
 	address := freeAddress(t)
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-public-url", "https://hooks.example", "-listen", address)
 	defer p.end(t, syscall.SIGTERM)
 	url := "http://" + address
 	tries := 0
-	// What is kept are paths of this site; beside them, where they lead.
+	// Paths of this site are kept; beside them is where they lead.
 	kept := map[string]string{"/%09/evil.example": "/%09/evil.example", "/..//evil.example": "/evil.example"}
 	wayBack := regexp.MustCompile(`^/sign-in(\?next=%2F(%25|[^%]).*)?$`) // to a path that begins with one slash
 	for _, next := range []string{"https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/%09/evil.example",
@@ -197,7 +197,7 @@ func TestNobodyIsSentElsewhere(t *testing.T) {
 		}
 		tries += 2
 		if iot.HasControl(next) {
-			continue // no header can hold it
+			continue // a header cannot contain it
 		}
 		tries++
 		s := visitor(t, url).tries("GET", "/settings", nil, "HX-Request", "true", "HX-Current-URL", next)
@@ -229,5 +229,5 @@ func TestNobodyIsSentElsewhere(t *testing.T) {
 			t.Errorf("%s is answered", path)
 		}
 	}
-	t.Attr("figure", fmt.Sprintf("%d addresses of other sites, hosts and folders, none followed or told", tries))
+	t.Attr("figure", fmt.Sprintf("%d addresses of other sites, hosts and folders, none followed or shown", tries))
 }

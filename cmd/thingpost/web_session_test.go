@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sessionCookie returns the session's cookie that an answer sets, nil if none.
+// sessionCookie returns the session's cookie in an answer, nil if none.
 func (s seen) sessionCookie() *http.Cookie {
 	for _, c := range (&http.Response{Header: s.header}).Cookies() {
 		if strings.HasSuffix(c.Name, "thingpost") {
@@ -36,8 +36,8 @@ func asks(email, password string) neturl.Values {
 	return neturl.Values{"email": {email}, "password": {password}}
 }
 
-// TestSessionsCannotBeFixedStolenOrOutlived: no id from before a sign-in becomes a
-// session, and what ends a session ends it in the store.
+// TestSessionsCannotBeFixedStolenOrOutlived checks that no id from before a sign-in
+// becomes a session, and that every end of a session removes it from the store.
 func TestSessionsCannotBeFixedStolenOrOutlived(t *testing.T) {
 	data := t.TempDir()
 	p := serve(t, adminEnv(), "-data", data)
@@ -78,14 +78,15 @@ func TestSessionsCannotBeFixedStolenOrOutlived(t *testing.T) {
 		t.Errorf("after the password was changed (%d) other sessions go on", s.status)
 	}
 	token.call("GET", "/projects", nil, 401, nil)
-	// So does one that the operator sets, and there the session that it was changed in too.
+	// A password set by the operator also ends the session in which it was changed
+	// before.
 	if status, out, complaint := run(t, password+"\n", nil, "user", "password", email, "-data", data); status != 0 {
 		t.Fatal(out, complaint)
 	}
 	if opens(t, p.url, mine) {
 		t.Error("a session outlives a password that the operator set")
 	}
-	// A role that was taken ends what an open session may.
+	// Removing a role ends what an open session can do.
 	run(t, other+"\n", nil, "user", "add", "bob@example.org", "-role", "admin", "-data", data)
 	bob := newReader(t, p.url)
 	bob.signIn("bob@example.org", other)
@@ -108,7 +109,7 @@ func TestSessionCookiesAreForThisHostAndHTTPSAlone(t *testing.T) {
 	address := freeAddress(t)
 	for name, c := range map[string]struct {
 		args         []string
-		url          string // where it listens, if that is not its own URL
+		url          string // where it listens, if that differs from its URL
 		secure, hsts bool
 	}{
 		"plain":         {},
@@ -139,9 +140,9 @@ func TestSessionCookiesAreForThisHostAndHTTPSAlone(t *testing.T) {
 	t.Attr("figure", "HttpOnly, SameSite=Lax, no Domain; Secure and __Host- by TLS and by an https public address")
 }
 
-// TestSignInIsThrottledAndTellsNothing tries passwords by every door that takes
-// them: they share one bound, which no header loosens, and their answers do not
-// tell whether there is such an account.
+// TestSignInIsThrottledAndTellsNothing tries passwords at every door that accepts them:
+// they share one bound, which no header loosens, and their answers do not reveal
+// whether such an account exists.
 func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 	p := serve(t, adminEnv(), "-data", t.TempDir(), "-allow-registration")
 	defer p.end(t, syscall.SIGTERM)
@@ -176,7 +177,7 @@ func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 		}
 	}
 	tries := len(doors)
-	for n := range 30 { // the tries at one account, by all doors in turn
+	for n := range 30 { // attempts at one account, by all doors in turn
 		if doors[n%len(doors)]("ADA@example.org", "guess", n).status == http.StatusTooManyRequests {
 			break
 		}
@@ -188,7 +189,7 @@ func TestSignInIsThrottledAndTellsNothing(t *testing.T) {
 		}
 	}
 	accounts := 0
-	for ; accounts < 100; accounts++ { // passwords at many accounts, from one address that says it is many
+	for ; accounts < 100; accounts++ { // passwords at many accounts, from one address that claims to be many
 		if doors[0](fmt.Sprintf("nobody-%d@example.org", accounts), strings.Repeat("x", 600), accounts).status == http.StatusTooManyRequests {
 			break
 		}

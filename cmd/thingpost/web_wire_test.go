@@ -14,15 +14,14 @@ import (
 	"time"
 )
 
-// speaks sends bytes to a server as they are, and returns all that it answers until
-// it closes the connection, or, after as many answers as are expected, says nothing
-// for a while.
+// speaks sends raw bytes to a server, and returns its answers until it closes the
+// connection, or until it is silent for a while after the expected answers.
 func speaks(t *testing.T, address, text string, answers int) string {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 	must(t, err)
 	defer func() { _ = conn.Close() }()
-	_, _ = io.WriteString(conn, text) // it may hang up in the middle
+	_, _ = io.WriteString(conn, text) // it may close in the middle
 	var answer strings.Builder
 	b := make([]byte, 4096)
 	for {
@@ -42,9 +41,9 @@ func speaks(t *testing.T, address, text string, answers int) string {
 	}
 }
 
-// TestNoRequestHidesInAnother sends what two readers could take for different
-// requests, with a change hidden in what one of them takes for a body. There is one
-// answer, or the connection is closed, and the change is never made.
+// TestNoRequestHidesInAnother sends what two readers could take for different requests,
+// with a change hidden in what one of them takes for a body. There is one answer, or
+// the connection is closed, and the change is never made.
 func TestNoRequestHidesInAnother(t *testing.T) {
 	w := newWebWorld(t)
 	address := strings.TrimPrefix(w.url, "http://")
@@ -101,10 +100,10 @@ func TestNoRequestHidesInAnother(t *testing.T) {
 		}
 	}
 	w.api.call("GET", "/projects/world/webhooks/erp", nil, 200, nil)
-	if refused < len(cases)-1 { // only "/healthz" with a body is well
+	if refused < len(cases)-1 { // only "/healthz" with a body is a success
 		t.Errorf("%d of %d are refused", refused, len(cases))
 	}
-	// The same, sent as it should be, is done: the test can fail.
+	// The same request, sent properly, succeeds: the test can fail.
 	if answer := speaks(t, address, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"+hidden, 2); strings.Count(answer, "HTTP/1.1 20") != 2 {
 		t.Errorf("two requests after one another are answered %s", answer)
 	}
@@ -142,7 +141,7 @@ func TestBodiesAndHeadsAreBounded(t *testing.T) {
 			body = "name=" + strings.Repeat("x", 17<<20)
 		}
 		status, answer := w.api.exchange(method, w.url+at, body, headers)
-		// as that system says it
+		// in that system's form
 		said := status == http.StatusRequestEntityTooLarge || strings.HasPrefix(at, "/api/v3/") && status == 400 &&
 			strings.Contains(answer, "request_body_too_large")
 		if n++; !said {
@@ -164,12 +163,12 @@ func TestBodiesAndHeadsAreBounded(t *testing.T) {
 	t.Attr("figure", fmt.Sprintf("%d requests that are too large, all 413 or 431", n))
 }
 
-// slowAttack is how many slow connections are opened beside those that are served.
+// slowAttack is how many slow connections are opened beside the served ones.
 const slowAttack = 400
 
-// TestSlowRequestsKeepNobodyOut opens more slow connections than the system lets the
-// program open files: others are served all the while, messages are stored and
-// delivered, and the program goes on.
+// TestSlowRequestsKeepNobodyOut opens more slow connections than the program may have
+// open files: others are served all the while, messages are stored and delivered, and
+// the program continues.
 func TestSlowRequestsKeepNobodyOut(t *testing.T) {
 	shell, err := exec.LookPath("sh")
 	if err != nil {

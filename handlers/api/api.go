@@ -24,7 +24,7 @@ type Options struct {
 	SignIns   *handlers.SignIns // default one of its own
 	Inviter   *handlers.Inviter // default one that mails nothing
 	PublicURL string            // where people reach the server, without a slash at its end
-	// AllowRegistration lets anybody make organizations.
+	// AllowRegistration lets anybody create organizations.
 	AllowRegistration bool
 	Templates         *webhook.Catalogue // default webhook.BuiltIn()
 	Now               func() time.Time   // default time.Now
@@ -68,7 +68,7 @@ func New(o Options) http.Handler {
 	return mux
 }
 
-// Who says which callers a route lets in. It is a set.
+// Who is the set of callers that a route allows.
 type Who uint8
 
 // The callers.
@@ -76,7 +76,7 @@ const (
 	UserToken  Who = 1 << iota // a person's token
 	ProjectKey                 // an API key of the path's project
 	DeviceKey                  // a device's key
-	Anyone                     // no authorization is looked at
+	Anyone                     // authorization is ignored
 )
 
 // Route is one operation of the API.
@@ -84,8 +84,8 @@ type Route struct {
 	Method  string
 	Pattern string // below Prefix
 	Who     Who
-	// OneOf holds the rights of which a caller must have one in the path's
-	// project or organization; 0 asks for none. A device's key is judged by its path alone.
+	// OneOf has the rights of which a caller needs one in the path's project or
+	// organization; 0 requires none. For a device's key only the path counts.
 	OneOf iot.Rights
 
 	handle func(*server, http.ResponseWriter, *http.Request, *caller) error
@@ -193,7 +193,7 @@ func Routes() []Route {
 	}
 }
 
-// absent answers for a path or method that no route has.
+// absent answers a path or method without a route.
 func absent(mux *http.ServeMux) handlers.Func {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		allowed := ""
@@ -208,7 +208,7 @@ func absent(mux *http.ServeMux) handlers.Func {
 			}
 		}
 		if allowed == "" {
-			return iot.NewError(iot.NotFound, "There is nothing at this path. GET "+Prefix+"/openapi.json lists all paths.")
+			return iot.NewError(iot.NotFound, "Unknown path. GET "+Prefix+"/openapi.json lists all paths.")
 		}
 		return handlers.NoMethod(w, r, allowed)
 	}

@@ -8,21 +8,21 @@ import (
 	"thingpost/internal/iot"
 )
 
-// caller is who asks, and for which project: one of account, key and device is
-// set, or none where Anyone may ask.
+// caller is the caller of a request, and its project: one of account, key and device is
+// set, or none if Anyone is allowed.
 type caller struct {
 	account *iot.Account
 	key     *iot.APIKey
 	device  *iot.Device
-	// project is the path's, nil where the path names none. A key's and a
-	// device's is shared and must not be changed.
+	// project is the path's; nil if the path names none. A key's and a device's is
+	// shared and must not be changed.
 	project      *iot.Project
-	organization *iot.Organization // the path's, nil where it names none
+	organization *iot.Organization // the path's; nil if it names none
 	role         iot.Role          // of the account in either
 	rights       iot.Rights        // in either
 }
 
-// actor is who the audit log names.
+// actor is the caller's name in the audit log.
 func (c *caller) actor() string {
 	if c.key != nil {
 		return c.key.Name
@@ -30,7 +30,7 @@ func (c *caller) actor() string {
 	return c.account.Email
 }
 
-// name is who people read of.
+// name is the caller's name for people.
 func (c *caller) name() string {
 	switch {
 	case c.key != nil:
@@ -41,8 +41,8 @@ func (c *caller) name() string {
 	return c.account.Email
 }
 
-// made is the caller as a maker of keys: a key is itself, and a person has the
-// role's rights without an end.
+// made is the caller as a maker of keys: a key is itself, and a person has the rights
+// of the role, without expiry.
 func (c *caller) made() *iot.APIKey {
 	if c.key != nil {
 		return c.key
@@ -50,7 +50,7 @@ func (c *caller) made() *iot.APIKey {
 	return &iot.APIKey{Rights: c.rights}
 }
 
-// authenticated lets in whom the route lets in.
+// authenticated allows the callers of the route.
 func (s *server) authenticated(rt Route) handlers.Func {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		c := &caller{}
@@ -69,8 +69,8 @@ func (s *server) authenticated(rt Route) handlers.Func {
 	}
 }
 
-// identify finds out who asks, and the path's project. A project that is not
-// the caller's does not exist for it.
+// identify returns the caller and the path's project. A project of others does not
+// exist for the caller.
 func (s *server) identify(c *caller, r *http.Request, who Who) (err error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	text = strings.TrimSpace(text)
@@ -83,7 +83,7 @@ func (s *server) identify(c *caller, r *http.Request, who Who) (err error) {
 			return err
 		}
 		if who&ProjectKey == 0 {
-			return iot.NewError(iot.Forbidden, "This needs a person's token; an API key of a project cannot do it.")
+			return iot.NewError(iot.Forbidden, "This needs a person's token. An API key of a project cannot do it.")
 		}
 		c.rights = c.key.Rights
 		return ownProject(r, c.project)
@@ -155,7 +155,7 @@ func ownProject(r *http.Request, p *iot.Project) error {
 	return nil
 }
 
-// mayDo returns a Forbidden error that says which right is missing.
+// mayDo returns a Forbidden error that names the missing right.
 func (s *server) mayDo(c *caller, rt Route) error {
 	if rt.OneOf == 0 || c.rights&rt.OneOf != 0 {
 		return nil
@@ -175,9 +175,9 @@ func lacks(c *caller, oneOf iot.Rights) error {
 			break
 		}
 	}
-	message := "This needs the role " + string(least) + "; yours here is " + string(c.role) + "."
+	message := "This needs the role " + string(least) + ". Your role is " + string(c.role) + "."
 	if needed != "" {
-		message = "This needs the right " + needed + ", which the role " + string(c.role) + " does not have; the role " + string(least) +
+		message = "This needs the right " + needed + ", which the role " + string(c.role) + " does not have. The role " + string(least) +
 			" has it."
 	}
 	return iot.NewError(iot.Forbidden, message)

@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// commandID returns the id that the path names; not_found for what is none.
+// commandID returns the id in the path; not_found if it is not an id.
 func commandID(r *http.Request) (iot.ID, error) {
 	id, ok := iot.ParseID(r.PathValue("command"))
 	if !ok {

@@ -16,7 +16,7 @@ type commandAnswer struct {
 	Count, Done int
 }
 
-// TestCommandsShowTheirProgress begins a command to more devices than one step.
+// TestCommandsShowTheirProgress starts a command to more devices than one step.
 func TestCommandsShowTheirProgress(t *testing.T) {
 	w := newWorld(t)
 	list, keys := make([]*iot.Device, 120), make([]iot.Secret, 120)

@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// maxAttempts is how many attempts a delivery is answered with, the last ones.
+// maxAttempts is how many attempts, the last ones, the answer about a delivery has.
 const maxAttempts = 100
 
 func (s *server) listDeliveries(w http.ResponseWriter, r *http.Request, c *caller) error {

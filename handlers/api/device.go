@@ -29,23 +29,23 @@ func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) 
 	return handlers.WriteJSON(w, http.StatusOK, handlers.First(all, page.Limit, func(d iot.Device) string { return d.ID }))
 }
 
-// deviceWithKey is a device together with its key, shown when it is new, or with
-// a word why it is not.
+// deviceWithKey is a device with its key, which is shown when it is new, or with a
+// warning why it is not shown.
 type deviceWithKey struct {
 	*iot.Device
 	Key     string `json:"key,omitempty"`
 	Warning string `json:"warning,omitempty"`
 }
 
-// mayHoldDeviceKey returns a Forbidden error where a device's key, which sends as
-// its device for as long as that exists, would be more than the caller has.
+// mayHoldDeviceKey returns a Forbidden error if a device's key, which sends as its
+// device as long as that exists, would exceed the caller's rights.
 func (c *caller) mayHoldDeviceKey() error {
 	switch by := c.made(); {
 	case !by.Rights.Has(iot.SendMessages):
-		return iot.NewError(iot.Forbidden, "A device's key sends messages, which takes the right "+iot.SendMessages.String()+
-			". This API key does not have it.")
+		return iot.NewError(iot.Forbidden, "A device's key can send messages. This needs the right "+iot.SendMessages.String()+
+			", which this API key does not have.")
 	case by.ExpiresAt != 0:
-		return iot.NewError(iot.Forbidden, "A device's key has no end, and this API key has one. Use an API key without an end, a person's "+
+		return iot.NewError(iot.Forbidden, "A device's key does not expire, but this API key does. Use an API key without expiry, a person's "+
 			"token, or the device's page.")
 	}
 	return nil
@@ -67,7 +67,7 @@ func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller)
 		return err
 	}
 	if body.ID == "" && body.Name == "" {
-		return iot.FieldError("id", "is missing; a name alone will do, the id is made from it.")
+		return iot.FieldError("id", "is missing. With a name the id can be left out: it is made from the name.")
 	}
 	d := &iot.Device{ProjectID: c.project.Key, ID: body.ID, UUID: body.UUID, Name: body.Name, Profile: body.Profile,
 		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr),

@@ -8,8 +8,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// TestADeviceKeyIsOfThePathsProject sends with a key that a device of another
-// tenant had first.
+// TestADeviceKeyIsOfThePathsProject sends with a key that a device of another tenant
+// had first.
 func TestADeviceKeyIsOfThePathsProject(t *testing.T) {
 	w := newWorld(t)
 	const key = "a-key-that-both-have"

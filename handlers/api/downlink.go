@@ -17,7 +17,7 @@ import (
 // maxWait bounds how long a device can wait for a downlink in one request.
 const maxWait = time.Minute
 
-// pathDevice returns the path's device: a device's own key opens no other.
+// pathDevice returns the path's device. A device's own key opens no other.
 func (s *server) pathDevice(r *http.Request, c *caller) (*iot.Device, error) {
 	name := r.PathValue("device")
 	if c.device == nil {
@@ -58,8 +58,8 @@ func (s *server) listDownlinks(w http.ResponseWriter, r *http.Request, c *caller
 // orders reads one downlink, a list of them, or {"downlinks": a list}.
 func orders(body []byte) ([]downlink.Order, error) { return oneOrMany[downlink.Order](body) }
 
-// forwarded reads the same for a device whose downlinks only go on to another
-// system: members that we do not know go on too.
+// forwarded reads the same for a device whose downlinks are forwarded to another
+// system, with unknown members.
 func forwarded(body []byte) ([]downlink.Order, error) {
 	list, err := oneOrMany[json.RawMessage](body)
 	return downlink.Forward(list), err
@@ -140,7 +140,8 @@ func (s *server) showDownlink(w http.ResponseWriter, r *http.Request, c *caller)
 	return handlers.WriteJSON(w, http.StatusOK, v)
 }
 
-// takeDownlink gives a device the oldest of its queue, or 204 if there is none.
+// takeDownlink answers a device with the oldest downlink of its queue, or 204 if there
+// is none.
 func (s *server) takeDownlink(w http.ResponseWriter, r *http.Request, c *caller) error {
 	d, err := s.pathDevice(r, c)
 	if err == nil {
@@ -164,7 +165,7 @@ func (s *server) takeDownlink(w http.ResponseWriter, r *http.Request, c *caller)
 	return handlers.WriteJSON(w, http.StatusOK, v)
 }
 
-// waitOf reads ?wait=30s; a number alone is seconds.
+// waitOf reads ?wait=30s. A number alone is seconds.
 func waitOf(r *http.Request) (time.Duration, error) {
 	q, err := handlers.Parameters(r, "wait")
 	if err != nil || !q.Has("wait") {

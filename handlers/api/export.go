@@ -9,14 +9,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Rows of a page of an export: a message holds up to 1 MiB, a delivery little.
+// Rows of a page of an export: a message has up to 1 MiB, a delivery little.
 const (
 	exportDeliveries = 500
 	exportMessages   = 20
 )
 
-// exportQuery reads the parameters of an export: the list's filters and the
-// format, but no page.
+// exportQuery reads the parameters of an export: the list's filters and the format,
+// without a page.
 func exportQuery(r *http.Request, filters []string) (url.Values, handlers.ExportFormat, error) {
 	q, _, err := handlers.Query(r, append(filters, "format")...)
 	if err != nil {
@@ -24,7 +24,7 @@ func exportQuery(r *http.Request, filters []string) (url.Values, handlers.Export
 	}
 	var f iot.Faults
 	for _, name := range []string{"limit", "cursor"} {
-		f.Check(!q.Has(name), name, "is not for an export: it is the whole list.")
+		f.Check(!q.Has(name), name, "cannot be used in an export, which is the whole list.")
 	}
 	if err := f.Err(); err != nil {
 		return nil, "", err

@@ -14,11 +14,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// filterText is one filter as in a query: values separated by commas. In JSON it
-// may also be a number, or a list of texts and numbers.
+// filterText is one filter of a query: values separated by commas. In JSON it can also
+// be a number, or a list of strings and numbers.
 type filterText string
 
-// UnmarshalJSON reads a text, a number or a list of them.
+// UnmarshalJSON reads a string, a number or a list of them.
 func (t *filterText) UnmarshalJSON(b []byte) error {
 	var list []json.RawMessage
 	if json.Unmarshal(b, &list) != nil || list == nil {
@@ -41,8 +41,7 @@ func (t *filterText) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// deliveryFilter are the filters of deliveries, by the names that queries and
-// replays have.
+// deliveryFilter has the filters of deliveries, by their names in queries and replays.
 type deliveryFilter struct {
 	Status  filterText `json:"status"`
 	Webhook filterText `json:"webhook"`
@@ -67,8 +66,7 @@ func deliveryFilterOf(q url.Values) deliveryFilter {
 		Error: get("error"), Since: get("since"), Until: get("until"), Message: get("message")}
 }
 
-// messageFilter are the filters of messages, by the names that queries and
-// replays have.
+// messageFilter has the filters of messages, by their names in queries and replays.
 type messageFilter struct {
 	Device   filterText `json:"device"`
 	Type     filterText `json:"type"`
@@ -89,13 +87,13 @@ func messageFilterOf(q url.Values) messageFilter {
 	return messageFilter{get("device"), get("type"), get("channel"), get("webhooks"), get("since"), get("until")}
 }
 
-// parse is as of deliveryFilter.
+// parse is like that of deliveryFilter.
 func (f messageFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.MessageFilter, error) {
 	p := filterParser{s: s, project: project, prefix: prefix}
 	out := db.MessageFilter{ProjectID: project, DeviceID: p.device(ctx, string(f.Device)), Channel: string(f.Channel),
 		Nobody: f.Webhooks == "none",
 		Since:  p.instant("since", string(f.Since)), Until: p.instant("until", string(f.Until))}
-	p.faults.Check(f.Webhooks == "" || f.Webhooks == "none", prefix+"webhooks", "can only be none: messages that no webhook has got.")
+	p.faults.Check(f.Webhooks == "" || f.Webhooks == "none", prefix+"webhooks", "can only be none: messages without a delivery.")
 	if types := p.types(string(f.Type)); len(types) == 1 {
 		out.Type = types[0]
 	} else {
@@ -104,7 +102,7 @@ func (f messageFilter) parse(ctx context.Context, s *server, project int64, pref
 	return out, p.end()
 }
 
-// parse returns the store's filter; Invalid names each bad one, after prefix.
+// parse returns the store's filter. Invalid names each bad field, with prefix.
 func (f deliveryFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.DeliveryFilter, error) {
 	p := filterParser{s: s, project: project, prefix: prefix}
 	out := db.DeliveryFilter{
@@ -126,7 +124,7 @@ func (f deliveryFilter) parse(ctx context.Context, s *server, project int64, pre
 	return out, p.end()
 }
 
-// filterParser reads filters and keeps what is wrong with them.
+// filterParser reads filters and collects their faults.
 type filterParser struct {
 	s       *server
 	project int64
@@ -162,7 +160,7 @@ func among[T ~string](p *filterParser, name, text string, all []T) []T {
 			for i, a := range all {
 				names[i] = string(a)
 			}
-			p.faults.Add(p.prefix+name, "must be of "+strings.Join(names, ", ")+".")
+			p.faults.Add(p.prefix+name, "must be one of "+strings.Join(names, ", ")+".")
 			return nil
 		}
 		if !slices.Contains(list, T(v)) {
@@ -202,12 +200,12 @@ func (p *filterParser) instant(name, text string) iot.Instant {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	p.faults.Check(err == nil, p.prefix+name, "must be a time like 2026-01-31T08:00:00Z.")
-	// 0 means no filter, and an id holds no time far in the future.
+	// 0 means no filter, and no id has a time far in the future.
 	last := iot.At(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
 	return min(max(iot.Instant(t.UnixMilli()), 1), last)
 }
 
-// found takes apart what looking up a name gave.
+// found handles the result of looking up a name.
 func (p *filterParser) found(name string, key func() int64, err error) int64 {
 	if iot.CodeOf(err) == iot.NotFound {
 		p.faults.Add(p.prefix+name, "There is no such "+name+" in this project.")

@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Filters of queries and of replays are read as the same, within their bounds.
+// Filters of queries and of replays read the same, within their bounds.
 func FuzzFilter(f *testing.F) {
 	f.Add("failed,pending", "500-599,404", "timeout", "2026-01-31T08:00:00Z", "user")
 	f.Add("", "100-99,+5", ",", "0000-01-01T00:00:00+99:99", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b")
@@ -18,9 +18,9 @@ func FuzzFilter(f *testing.F) {
 		if _, ok := iot.ParseID(kind); ok {
 			name = "message"
 		}
-		given := map[string]string{"status": status, "code": code, "error": class, "since": since, name: kind}
+		filter := map[string]string{"status": status, "code": code, "error": class, "since": since, name: kind}
 		q := url.Values{}
-		for name, text := range given {
+		for name, text := range filter {
 			q.Set(name, text)
 		}
 		out, err := deliveryFilterOf(q).parse(t.Context(), nil, 1, "")
@@ -35,7 +35,7 @@ func FuzzFilter(f *testing.F) {
 		if len(out.Codes) > 50 || len(out.Statuses) > len(iot.Statuses()) || since != "" && out.Since <= 0 {
 			t.Errorf("%q gives %+v", q, out)
 		}
-		text, err := json.Marshal(given)
+		text, err := json.Marshal(filter)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,8 @@ func FuzzFilter(f *testing.F) {
 	})
 }
 
-// A body changes a webhook or names its faults; a secret value that is a mask stays one.
+// A body changes a webhook or names its faults. A secret value that is a mask stays a
+// mask.
 func FuzzWebhookBody(f *testing.F) {
 	f.Add(`{"url":"https://h","headers":[{"name":"X-Key","value":"•••"}],"message_types":{"user":{"path":"/a"}},` +
 		`"settings":{"retry_on":["dns"]}}`)

@@ -11,7 +11,7 @@ import (
 // ids are the ids of a list's items.
 type ids []string
 
-// UnmarshalJSON keeps the ids alone.
+// UnmarshalJSON keeps only the ids.
 func (s *ids) UnmarshalJSON(b []byte) error {
 	var items []struct{ ID string }
 	err := json.Unmarshal(b, &items)
@@ -21,7 +21,7 @@ func (s *ids) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// TestBadInputIsNamed sends each kind of bad input; nothing of it is stored.
+// TestBadInputIsNamed sends each kind of bad input. Nothing of it is stored.
 func TestBadInputIsNamed(t *testing.T) {
 	w := newWorld(t)
 	w.webhook("erp", "")
@@ -90,7 +90,7 @@ func TestBadInputIsNamed(t *testing.T) {
 	}
 }
 
-// counts returns how many of each noun there are.
+// counts returns how many of each noun exist.
 func (w *world) counts() (n [5]int) {
 	w.Helper()
 	for i, noun := range []string{"/webhooks", "/devices", "/profiles", "/keys", "/audit"} {
@@ -152,8 +152,8 @@ func TestSettingsAreMadeAndChanged(t *testing.T) {
 	}
 }
 
-// TestProjectWithoutAnOrganization goes to the one that the person owns: never to
-// one where the person was merely made a member first.
+// TestProjectWithoutAnOrganization creates projects in the organization that the person
+// owns, never in one where the person became a member first.
 func TestProjectWithoutAnOrganization(t *testing.T) {
 	w := newWorld(t)
 	w.refused(iot.Invalid, "POST", "/api/v1/projects", w.admin, `{"name":"Mine"}`, "organization")
@@ -162,7 +162,7 @@ func TestProjectWithoutAnOrganization(t *testing.T) {
 	w.must(err)
 	p, err := w.db.Project(t.Context(), w.project.ID)
 	w.must(err)
-	w.must(w.db.SetMember(p.OrganizationKey, outsider.Key, iot.Admin, email)) // the older organization, not the own one
+	w.must(w.db.SetMember(p.OrganizationKey, outsider.Key, iot.Admin, email)) // the older organization, not the owned one
 	var made struct{ Organization, ID string }
 	w.ok(201, "POST", "/api/v1/projects", w.outsider, `{"name":"Mine"}`).into(t, &made)
 	if made.Organization != "elsewhere" {

@@ -11,8 +11,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// A message of a version that took any bytes is shown and exported as JSON that
-// everybody reads, and says so.
+// A message of a version that accepted any bytes is shown and exported as valid JSON,
+// and marked.
 func TestStoredBytesThatAreNotUTF8(t *testing.T) {
 	w := newWorld(t)
 	w.message(`{"payload":"grün"}`)

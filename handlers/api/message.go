@@ -29,14 +29,14 @@ func (s *server) listMessages(w http.ResponseWriter, r *http.Request, c *caller)
 		LookedBackTo: found.LookedBackTo})
 }
 
-// messageAnswer is a message alone.
+// messageAnswer is a single message.
 type messageAnswer struct {
 	*iot.Message
 	Webhooks []webhookWhy `json:"webhooks"`
 }
 
-// webhookWhy says whether a webhook of the project wants a message, by its
-// settings now.
+// webhookWhy is whether a webhook of the project wants a message, by its present
+// settings.
 type webhookWhy struct {
 	Webhook string         `json:"webhook"` // slug
 	Wanted  bool           `json:"wanted"`

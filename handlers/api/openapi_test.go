@@ -117,7 +117,7 @@ func (w *world) askers() []asker {
 	return list
 }
 
-// verdict is what the document says becomes of an asker.
+// verdict is the documented result for an asker.
 func (a asker) verdict(who, rights []string, role iot.Role, inProject bool) string {
 	switch {
 	case a.kind == "":
@@ -134,8 +134,8 @@ func (a asker) verdict(who, rights []string, role iot.Role, inProject bool) stri
 	return "in"
 }
 
-// TestMatrix asks every operation as every kind of caller, and compares who is
-// let in with the document.
+// TestMatrix calls every operation as every kind of caller, and compares who is allowed
+// with the document.
 func TestMatrix(t *testing.T) {
 	w := newWorld(t)
 	askers := w.askers()
@@ -152,7 +152,7 @@ func TestMatrix(t *testing.T) {
 			_, administrator := op.Extensions["x-administrator"]
 			for _, a := range askers {
 				want := a.verdict(who, rights, role, strings.Contains(path, "{project}") || strings.Contains(path, "{organization}"))
-				if administrator && want == "in" && a.name != "owner" { // who has set the host up
+				if administrator && want == "in" && a.name != "owner" { // set up the host
 					want = "forbidden"
 				}
 				got := w.send(method, w.harmless(method, path, want == "in"), a.token, `{"nothing":"here"}`)
@@ -189,7 +189,7 @@ func holdsOne(r iot.Rights, names []string) bool {
 	return false
 }
 
-// judged says whether a caller came in, whatever became of the request then.
+// judged reports whether a caller was allowed, whatever the request did then.
 func judged(t *testing.T, a answer) string {
 	t.Helper()
 	switch {

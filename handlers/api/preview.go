@@ -12,17 +12,17 @@ import (
 
 // previewAnswer is what a webhook would do with a message.
 type previewAnswer struct {
-	// Message is the id of the message; null for one that was made up, because
-	// the project has none yet.
+	// Message is the id of the message; null for a sample, used while the project has
+	// no message.
 	Message *iot.ID           `json:"message"`
 	Wanted  bool              `json:"wanted"`
 	Why     webhook.Reason    `json:"why"`
 	Checks  []webhook.Finding `json:"checks"`
-	// Request is what would be sent; null if nothing would be.
+	// Request is the request; null if there would be none.
 	Request *previewRequest `json:"request"`
-	// Skip says why nothing would be sent although the webhook wants it.
+	// Skip is why nothing would be sent although the webhook wants it.
 	Skip string `json:"skip,omitempty"`
-	// Error says why the settings cannot make a request for this message.
+	// Error is why the settings cannot make a request for this message.
 	Error string `json:"error,omitempty"`
 }
 
@@ -31,8 +31,7 @@ type previewRequest struct {
 	Body string `json:"body"`
 }
 
-// previewWebhook renders a message for a webhook, as stored or with changes that
-// are not saved.
+// previewWebhook renders a message for a webhook, as stored or with unsaved changes.
 func (s *server) previewWebhook(w http.ResponseWriter, r *http.Request, c *caller) error {
 	h, err := s.webhook(r, c)
 	if err != nil {
@@ -74,7 +73,7 @@ func (s *server) previewWebhook(w http.ResponseWriter, r *http.Request, c *calle
 	return handlers.WriteJSON(w, http.StatusOK, answer)
 }
 
-// findDevice looks up the device of a webhook whose changes are not saved.
+// findDevice looks up the device of a webhook with unsaved changes.
 func (s *server) findDevice(r *http.Request, h *iot.Webhook) error {
 	h.DeviceID = 0
 	if h.Device == "" {
@@ -91,7 +90,7 @@ func (s *server) findDevice(r *http.Request, h *iot.Webhook) error {
 	return nil
 }
 
-// previewMessage returns the named message, else the newest, else a sample.
+// previewMessage returns the named message, otherwise the newest, otherwise a sample.
 func (s *server) previewMessage(r *http.Request, c *caller, h *iot.Webhook, id *string) (*iot.Message, error) {
 	if id != nil {
 		m, err := s.message(r, c, *id)

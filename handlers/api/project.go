@@ -42,7 +42,8 @@ func (s *server) createProject(w http.ResponseWriter, r *http.Request, c *caller
 		return err
 	}
 	if !o.Role.Rights().Has(iot.ManageProject) {
-		return iot.NewError(iot.Forbidden, "Making a project needs the role admin in the organization "+o.ID+"; yours is "+string(o.Role)+".")
+		return iot.NewError(iot.Forbidden,
+			"Creating a project needs the role admin in the organization "+o.ID+". Your role is "+string(o.Role)+".")
 	}
 	p := &iot.Project{ID: body.ID, Name: body.Name, OrganizationKey: o.Key, AutoRegister: true, Role: o.Role}
 	if body.AutoRegister != nil {
@@ -54,14 +55,14 @@ func (s *server) createProject(w http.ResponseWriter, r *http.Request, c *caller
 	return handlers.WriteJSON(w, http.StatusCreated, p)
 }
 
-// organization returns the account's organization of a name; for an empty name
-// the one that it owns. Which one was meant is not guessed: invalid if it owns
-// several, or none.
+// organization returns the account's organization of a name, or for an empty name the
+// only one that it owns. It does not guess: invalid if the account owns several, or
+// none.
 func (s *server) organization(ctx context.Context, a *iot.Account, name string) (*iot.Organization, error) {
 	if name != "" {
 		o, err := s.DB.Organization(ctx, a.Key, name)
 		if iot.CodeOf(err) == iot.NotFound {
-			err = iot.FieldError("organization", "There is no such organization that you are a member of.")
+			err = iot.FieldError("organization", "You are not a member of such an organization.")
 		}
 		return o, err
 	}
@@ -80,9 +81,9 @@ func (s *server) organization(ctx context.Context, a *iot.Account, name string) 
 	case 1:
 		return only, nil
 	case 0:
-		return nil, iot.FieldError("organization", "You own no organization. Name one in which you are an admin.")
+		return nil, iot.FieldError("organization", "You own no organization. Name one of which you are an admin.")
 	}
-	return nil, iot.FieldError("organization", "You own several organizations. Name the one that the project is for: "+strings.Join(owned,
+	return nil, iot.FieldError("organization", "You own several organizations. Name the one for the project: "+strings.Join(owned,
 		", ")+".")
 }
 

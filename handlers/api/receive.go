@@ -13,16 +13,16 @@ import (
 // maxMessages bounds the messages of one request, and so its answer.
 const maxMessages = 10_000
 
-// sender says as whom a caller's messages are accepted.
+// sender returns the sender of a caller's messages.
 func (c *caller) sender() ingest.Sender {
 	if c.device != nil {
 		return ingest.Sender{Project: c.project, Device: c.device}
 	}
-	// A person's token registers no devices: only a project key does.
+	// A person's token does not register devices: only a project key does.
 	return ingest.Sender{Project: c.project, Register: c.key != nil, Actor: c.actor()}
 }
 
-// receiveOne takes one message of the device that the path names.
+// receiveOne accepts one message of the device in the path.
 func (s *server) receiveOne(w http.ResponseWriter, r *http.Request, c *caller) error {
 	from, name := c.sender(), r.PathValue("device")
 	if c.device == nil {
@@ -51,8 +51,8 @@ func appendID(b []byte, id iot.ID) []byte {
 	return append(append(append(b, `{"id":"`...), id.String()...), `"}`...)
 }
 
-// receiveMany takes one message, an array, or one on each line. 202 says that at
-// least one was stored, and which.
+// receiveMany accepts one message, an array, or one per line. 202 means that at least
+// one was stored; the answer says which.
 func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) error {
 	body, err := handlers.ReadBody(r, iot.MaxMessageBytes)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) 
 		return err
 	}
 	if len(messages) > maxMessages {
-		return iot.NewError(iot.TooLarge, "A request holds at most 10,000 messages.")
+		return iot.NewError(iot.TooLarge, "A request can have at most 10,000 messages.")
 	}
 	results, err := s.Ingest.Accept(r.Context(), c.sender(), messages...)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	}
 	answer := make([]byte, 0, 32+48*len(results))
 	answer = append(answer, `{"messages":[`...)
-	stored := len(results) == 0 // of nothing, nothing was refused
+	stored := len(results) == 0 // an empty list has nothing to refuse
 	for i, result := range results {
 		if i > 0 {
 			answer = append(answer, ',')
@@ -106,9 +106,9 @@ func appendFault(b []byte, fault error) ([]byte, error) {
 	return append(append(b, `"error":`...), text...), err
 }
 
-// refused returns the status and the error of a request of which nothing was
-// stored: what may be taken later tells to wait, anything else is the sender's to
-// mend, 400. Of a message alone it is that one's error.
+// refused returns the status and the error of a request of which nothing was stored. If
+// some could be accepted later it asks the sender to wait; otherwise it is 400, the
+// sender's fault. For a single message it is that message's error.
 func refused(results []ingest.Result) (status int, err error) {
 	err = results[0].Err
 	for _, result := range results {
@@ -117,7 +117,7 @@ func refused(results []ingest.Result) (status int, err error) {
 		}
 	}
 	if len(results) > 1 {
-		err = iot.NewError(iot.Invalid, fmt.Sprintf("None of the %d messages was stored: messages says what is wrong with each.", len(results)))
+		err = iot.NewError(iot.Invalid, fmt.Sprintf("None of the %d messages was stored. The list messages has the fault of each.", len(results)))
 	}
 	return http.StatusBadRequest, err
 }

@@ -70,8 +70,8 @@ func TestManyMessages(t *testing.T) {
 	const good, bad = `{"from":"soil-probe-07","payload":1}`, `{"from":"soil-probe-07"}`
 	cases := map[string]struct {
 		body, contentType string
-		codes             []iot.Code // "" for a stored one
-		message           string     // in the error of the whole
+		codes             []iot.Code // "" for a stored message
+		message           string     // part of the whole answer's error
 	}{
 		"one":             {good, "", []iot.Code{""}, ""},
 		"one bad":         {bad, "", []iot.Code{iot.Invalid}, "payload: is missing."},

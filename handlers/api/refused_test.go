@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Where nothing was stored, what may be stored later is not told to go away.
+// If nothing was stored, messages that can be stored later are not refused for good.
 func TestRefusedStatus(t *testing.T) {
 	fault := func(c iot.Code) ingest.Result { return ingest.Result{Err: iot.NewError(c, "It is "+string(c)+".")} }
 	for name, c := range map[string]struct {

@@ -9,13 +9,13 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// replayAnswer is what beginning a replay answers; a dry run has no id.
+// replayAnswer is the answer to starting a replay; a dry run has no id.
 type replayAnswer struct {
 	Count int    `json:"count"`
 	ID    string `json:"id,omitempty"`
 }
 
-// startReplay counts what is chosen, and begins to send it unless it is a dry run.
+// startReplay counts the selection, and starts to send it unless it is a dry run.
 func (s *server) startReplay(w http.ResponseWriter, r *http.Request, c *caller, spec db.ReplaySpec, wants db.Wants, rate int,
 	dryRun bool) error {
 	spec = spec.Until(s.DB.NewID())
@@ -43,7 +43,7 @@ func (s *server) replayDeliveries(w http.ResponseWriter, r *http.Request, c *cal
 		return err
 	}
 	if body.Filter == nil {
-		return iot.FieldError("filter", "is missing; {} chooses every delivery that has ended.")
+		return iot.FieldError("filter", "is missing. {} selects every ended delivery.")
 	}
 	f, err := body.Filter.parse(r.Context(), s, c.project.Key, "filter.")
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *server) replayMessages(w http.ResponseWriter, r *http.Request, c *calle
 		return err
 	}
 	if body.Filter == nil {
-		return iot.FieldError("filter", "is missing; {} chooses every message.")
+		return iot.FieldError("filter", "is missing. {} selects every message.")
 	}
 	f, err := body.Filter.parse(r.Context(), s, c.project.Key, "filter.")
 	if err != nil {
@@ -79,10 +79,10 @@ func (s *server) replayMessages(w http.ResponseWriter, r *http.Request, c *calle
 	return s.startReplay(w, r, c, spec, webhook.Selector(h), body.Rate, body.DryRun)
 }
 
-// namedWebhook finds the webhook that a body names; Invalid if there is none.
+// namedWebhook finds the webhook in a body; Invalid if there is none.
 func (s *server) namedWebhook(r *http.Request, c *caller, name string) (*iot.Webhook, error) {
 	if name == "" {
-		return nil, iot.FieldError("webhook", "is missing: the slug or UUID of the webhook that gets them.")
+		return nil, iot.FieldError("webhook", "is missing. It must be the slug or UUID of the receiving webhook.")
 	}
 	h, err := s.DB.Webhook(r.Context(), c.project.Key, name)
 	if iot.CodeOf(err) == iot.NotFound {
@@ -154,14 +154,14 @@ func (s *server) cancelDeliveries(w http.ResponseWriter, r *http.Request, c *cal
 		return err
 	}
 	if body.Filter == nil {
-		return iot.FieldError("filter", "is missing; {} chooses every pending delivery.")
+		return iot.FieldError("filter", "is missing. {} selects every pending delivery.")
 	}
 	f, err := body.Filter.parse(r.Context(), s, c.project.Key, "filter.")
 	if err != nil {
 		return err
 	}
 	if len(f.Statuses) > 0 && (len(f.Statuses) > 1 || f.Statuses[0] != iot.Pending) {
-		return iot.FieldError("filter.status", "can only be pending: what has ended cannot be cancelled.")
+		return iot.FieldError("filter.status", "can only be pending: ended deliveries cannot be cancelled.")
 	}
 	var answer struct {
 		Count int  `json:"count"`

@@ -12,7 +12,7 @@ import (
 )
 
 func init() {
-	// The checker of answers knows CSV, but not this.
+	// The checker of answers knows CSV, but not NDJSON.
 	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
 }
 

@@ -29,8 +29,8 @@ func (s *server) showTemplate(w http.ResponseWriter, r *http.Request, _ *caller)
 	return handlers.WriteJSON(w, http.StatusOK, t)
 }
 
-// createFromTemplate makes a webhook of a template. A key that the template asks
-// for is made in the same step, and is not there if the webhook cannot be saved.
+// createFromTemplate creates a webhook from a template. A key of the template is
+// created in the same transaction, and does not exist if the webhook cannot be saved.
 func (s *server) createFromTemplate(w http.ResponseWriter, r *http.Request, c *caller) error {
 	var body struct {
 		Template string            `json:"template"`

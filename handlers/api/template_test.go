@@ -69,7 +69,7 @@ func TestWebhookFromTemplate(t *testing.T) {
 	if got := stored(); got != "/v3/capture?secret=s3cr3t%2Ftok-en" {
 		t.Errorf("stored is %s", got)
 	}
-	// What comes back masked leaves what is stored, wherever it stands.
+	// A mask that is sent back leaves the stored value, at any place.
 	hidden(w.ok(200, "PATCH", hook, w.editor, `{"message_types":{"uplink_message":{"path":"/v4/capture?secret=•••"}},`+
 		`"description":"New"}`))
 	if got := stored(); got != "/v4/capture?secret=s3cr3t%2Ftok-en" {

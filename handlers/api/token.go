@@ -41,7 +41,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 		return err
 	}
 	if !ok {
-		return iot.NewError(iot.Unauthorized, "The email or the password is wrong.")
+		return iot.NewError(iot.Unauthorized, "Wrong email or password.")
 	}
 	try.Succeeded()
 	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil {

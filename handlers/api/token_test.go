@@ -47,7 +47,7 @@ func TestWrongPasswordsAreSlowedDown(t *testing.T) {
 	}
 	w.pass(11 * time.Second)
 	w.ok(201, "POST", tokens, "", right)
-	// The right password forgets the wrong ones.
+	// The right password clears the wrong ones.
 	for range 3 {
 		w.refused(iot.Unauthorized, "POST", tokens, "", wrong)
 	}

@@ -24,8 +24,8 @@ func (s *server) listWebhooks(w http.ResponseWriter, r *http.Request, c *caller)
 	return handlers.WriteJSON(w, http.StatusOK, list)
 }
 
-// webhookWithSecret is a webhook together with its signing secret, shown when
-// that is new.
+// webhookWithSecret is a webhook with its signing secret, which is shown when it is
+// new.
 type webhookWithSecret struct {
 	*iot.Webhook
 	SigningSecret string `json:"signing_secret,omitempty"`
@@ -105,7 +105,7 @@ func (s *server) testWebhook(w http.ResponseWriter, r *http.Request, c *caller) 
 	return handlers.WriteJSON(w, http.StatusAccepted, map[string]iot.ID{"delivery": id})
 }
 
-// emptyBody refuses a body that holds more than an empty object.
+// emptyBody refuses a body with more than an empty object.
 func emptyBody(r *http.Request) error {
 	return handlers.DecodeOptionalJSON(r, &struct{}{}, handlers.MaxJSONBytes)
 }

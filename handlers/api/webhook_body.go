@@ -9,13 +9,13 @@ import (
 	"thingpost/internal/settings"
 )
 
-// webhookBody holds what is given of a webhook; nil leaves a value as it is.
+// webhookBody has the given values of a webhook; nil leaves a value unchanged.
 type webhookBody struct {
 	ID           *string               `json:"id"`
 	Description  *string               `json:"description"`
 	URL          *string               `json:"url"`
 	MessageTypes *map[string]iot.Route `json:"message_types"`
-	Type         *string               `json:"type"` // short for message_types of one
+	Type         *string               `json:"type"` // short for a single message type
 	Channel      *string               `json:"channel"`
 	PayloadOnly  *bool                 `json:"payload_only"`
 	Headers      *[]headerBody         `json:"headers"`
@@ -30,7 +30,7 @@ type webhookBody struct {
 type headerBody struct {
 	Name  string     `json:"name"`
 	Value iot.Secret `json:"value"`
-	// Secret is nil where it was not given: a masked value stays secret then.
+	// Secret is nil if absent: a masked value then stays secret.
 	Secret *bool `json:"secret"`
 }
 
@@ -52,8 +52,7 @@ func (b *webhookBody) draft(h *iot.Webhook) settings.Draft {
 	}}
 }
 
-// apply changes a webhook as the body says, except for its id. A mask leaves the
-// stored value.
+// apply changes a webhook, except for its id. A mask leaves the stored value.
 func (b *webhookBody) apply(w *iot.Webhook, f *iot.Faults) {
 	set(&w.Description, b.Description)
 	set(&w.URL, b.URL)
@@ -92,11 +91,11 @@ func set[T any](to, from *T) {
 }
 
 func (b *webhookBody) applyTypes(w *iot.Webhook, f *iot.Faults) {
-	f.Check(b.Type == nil || b.MessageTypes == nil, "type", "is short for message_types. Give one of them.")
+	f.Check(b.Type == nil || b.MessageTypes == nil, "type", "is short for message_types. Use only one of them.")
 	switch {
 	case b.Type != nil:
 		kind, ok := iot.ParseMessageType(*b.Type)
-		f.Check(ok, "type", "is no message type, such as user or iottly.")
+		f.Check(ok, "type", "must be a message type, such as user or iottly.")
 		w.MessageTypes = iot.Routes{kind: {}}
 		if !ok {
 			w.MessageTypes = iot.Routes{iot.User: {}} // so that only type is named
@@ -109,8 +108,8 @@ func (b *webhookBody) applyTypes(w *iot.Webhook, f *iot.Faults) {
 	}
 }
 
-// over returns the header that replaces stored ones. A mask stands for the
-// stored value of the same name, which stays secret; webhook.CheckChange puts it back.
+// over returns the header that replaces stored ones. A mask means the stored value of
+// the same name, which stays secret; webhook.CheckChange restores it.
 func (h headerBody) over(stored []iot.Header, i int, f *iot.Faults) iot.Header {
 	out := iot.Header{Name: h.Name, Value: h.Value}
 	set(&out.Secret, h.Secret)
@@ -121,7 +120,8 @@ func (h headerBody) over(stored []iot.Header, i int, f *iot.Faults) iot.Header {
 		if !sameHeader(old.Name, h.Name) || !old.Secret {
 			continue
 		}
-		f.Check(h.Secret == nil || *h.Secret, "headers."+strconv.Itoa(i)+".secret", "cannot be taken from a stored secret. Type its value again.")
+		f.Check(h.Secret == nil || *h.Secret, "headers."+strconv.Itoa(i)+".secret",
+			"cannot be removed from a stored secret. Enter its value again.")
 		out.Secret = true
 	}
 	return out

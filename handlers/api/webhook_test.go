@@ -48,7 +48,7 @@ func TestSecretsAreMaskedAndAMaskKeepsThem(t *testing.T) {
 	if len(h.Headers) != 2 || h.Headers[0].Value.Reveal() != secret || !h.Headers[0].Secret || h.DownlinkKey.Reveal() != key {
 		t.Errorf("the mask did not leave the secrets: %+v %q", h.Headers, h.DownlinkKey.Reveal())
 	}
-	// Nobody can read a secret by taking its mark away.
+	// Nobody can read a secret by removing its mark.
 	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"headers":[{"name":"X-Key","value":"•••","secret":false}]}`, "headers.0.secret")
 	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"headers":[{"name":"X-New","value":"•••"}]}`, "headers.0.value")
 	w.refused(iot.Invalid, "PATCH", hook, w.editor, `{"headers":[{"name":"X-More","value":"•••"}]}`, "headers.0.value")

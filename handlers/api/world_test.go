@@ -22,8 +22,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// world is the whole API over a real store, with people, keys, a project with a
-// device and a webhook, and a second project that is not theirs.
+// world is the whole API over a real store, with people, keys, a project with a device
+// and a webhook, and a second project that belongs to others.
 type world struct {
 	*testing.T
 	db        *db.DB
@@ -112,7 +112,7 @@ func (w *world) people() {
 	w.must(w.db.CreateProject(w.project, email))
 }
 
-// setPassword gives the owner a password; its hash takes a while.
+// setPassword sets the owner's password; hashing takes a while.
 func (w *world) setPassword() {
 	w.Helper()
 	hash, err := w.passwords.Hash(w.Context(), password, email)
@@ -159,7 +159,7 @@ func (w *world) readDocument() {
 	w.must(err)
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -188,8 +188,8 @@ func (a answer) fault(t testing.TB) fault {
 	return v.Error
 }
 
-// send makes a request. Its answer must be as the document says, and so must
-// the request if it was answered well.
+// send makes a request. Its answer must match the document, and so must the request if
+// the answer is a success.
 func (w *world) send(method, path, token, body string, set ...func(*http.Request)) answer {
 	w.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -233,7 +233,7 @@ func (w *world) agrees(r *http.Request, body string, a answer) {
 	}
 }
 
-// ok sends and wants a status.
+// ok sends and expects a status.
 func (w *world) ok(status int, method, path, token, body string) answer {
 	w.Helper()
 	a := w.send(method, path, token, body)
@@ -243,7 +243,7 @@ func (w *world) ok(status int, method, path, token, body string) answer {
 	return a
 }
 
-// refused sends and wants an error of a code, about the fields.
+// refused sends and expects an error with a code, about the fields.
 func (w *world) refused(code iot.Code, method, path, token, body string, fields ...string) {
 	w.Helper()
 	a := w.send(method, path, token, body)
@@ -261,7 +261,7 @@ func (w *world) refused(code iot.Code, method, path, token, body string, fields 
 	}
 }
 
-// webhook makes a webhook from JSON fields beside description and URL.
+// webhook creates a webhook from JSON fields beside description and URL.
 func (w *world) webhook(id, more string) {
 	w.Helper()
 	w.ok(201, "POST", base+"/webhooks", w.editor, `{"id":"`+id+`","description":"ERP","url":"https://erp.example/hook","type":"user"`+more+`}`)

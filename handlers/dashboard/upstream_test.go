@@ -30,7 +30,7 @@ func TestUpstreamOfAProject(t *testing.T) {
 	c.get(settings).has("#toasts", "Downlinks are now forwarded to tts.example.").has(`[name="url"][value="`+app+`"]`, "").has("main",
 		"A key is stored").lacks(`[name="key"][value]:not([value=""])`)
 	c.post(settings+"/upstream", "url", "http://tts.example/api/v3/as/applications/my-app", "key", "").is(422).faulty("key",
-		"goes to no other host")
+		"is not sent to another host")
 	c.post(settings+"/upstream", "url", app+"2", "key", "").leadsTo(settings)
 	if h := stored(); h.URL != app+"2" || h.Headers[0].Value != "Bearer NNSXS.A.B" {
 		t.Errorf("stored %s with %s", h.URL, h.Headers[0].Value.Reveal())

@@ -233,9 +233,9 @@ func TestTheFormatAndTheFieldMask(t *testing.T) {
 	}
 	edit := c.get(panel + "/erp-uplinks").values()
 	c.post(panel+"/erp-uplinks", with(edit, "field_mask", "up.uplink_message.rx_metadata.rssi")...).is(http.StatusUnprocessableEntity).faulty(
-		"field_mask", "stays or goes as a whole")
+		"field_mask", "is kept or removed as a whole")
 	c.post(panel+"/erp-uplinks", with(edit, "format", "envelope")...).is(http.StatusUnprocessableEntity).faulty("field_mask",
-		"Works with the formats json and protobuf only")
+		"Works only with the formats json and protobuf")
 	c.post(panel+"/erp-uplinks", with(edit, "payload_only", "on", "field_mask", "")...).is(http.StatusUnprocessableEntity).reads("main",
 		"works with the formats envelope and json")
 }
@@ -293,7 +293,7 @@ func TestBadFieldsOfAWebhookAreNamed(t *testing.T) {
 		})
 	}
 	nothing := c.post(panel+"/new", with(form, "type", "")...).is(http.StatusUnprocessableEntity)
-	nothing.reads(`[id="type-error"]`, "Must hold at least one message type.")
+	nothing.reads(`[id="type-error"]`, "Must have at least one message type.")
 	c.post(panel+"/new", with(form, "retry_on", "gremlins")...).is(http.StatusUnprocessableEntity).reads(`[id="retry_on-error"]`, "gremlins")
 	if hooks, err := w.db.Webhooks(t.Context(), w.project.Key); err != nil || len(hooks) != 1 {
 		t.Errorf("there are %d webhooks: %v", len(hooks), err)

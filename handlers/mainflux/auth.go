@@ -10,14 +10,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-// caller is the person who asks.
+// caller is the person who calls.
 type caller struct{ account *iot.Account }
 
-// actor is who the audit log names.
+// actor is the caller's name in the audit log.
 func (c *caller) actor() string { return c.account.Email }
 
-// letIn finds out who asks, and looks at the content type.
-func (s *server) letIn(c *caller, r *http.Request, rt route) error {
+// authorize identifies the caller, and checks the content type.
+func (s *server) authorize(c *caller, r *http.Request, rt route) error {
 	if rt.access == person {
 		scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		text = strings.TrimSpace(text)
@@ -50,12 +50,12 @@ func may(role iot.Role, need iot.Rights) error {
 			break
 		}
 	}
-	return forbidden("This needs the role " + string(least) + "; yours here is " + string(role) + ".")
+	return forbidden("This needs the role " + string(least) + ". Your role is " + string(role) + ".")
 }
 
 type prefixKey struct{}
 
-// withPrefix returns a context that knows which prefix the path had.
+// withPrefix returns a context with the path's prefix.
 func withPrefix(ctx context.Context, prefix string) context.Context {
 	return context.WithValue(ctx, prefixKey{}, prefix)
 }
@@ -65,8 +65,8 @@ func prefixOf(ctx context.Context) string {
 	return prefix
 }
 
-// decode reads a JSON body. Names that are not known are ignored, as clients send
-// fields that only answers have.
+// decode reads a JSON body. It ignores unknown names, as clients send fields that only
+// answers have.
 func decode(r *http.Request, into any) error {
 	body, err := handlers.ReadBody(r, handlers.MaxJSONBytes)
 	if err != nil {
@@ -81,7 +81,7 @@ func decode(r *http.Request, into any) error {
 	return nil
 }
 
-// decodeList reads a JSON array of at least one and not too many.
+// decodeList reads a JSON array of at least one and at most maxList items.
 func decodeList[T any](r *http.Request) ([]T, error) {
 	var list []T
 	if err := decode(r, &list); err != nil {
@@ -90,7 +90,7 @@ func decodeList[T any](r *http.Request) ([]T, error) {
 	return list, checkCount(len(list))
 }
 
-// maxList is the most things that are made or removed at once.
+// maxList is how many items one request can create or remove.
 const maxList = 1000
 
 func checkCount(n int) error {
@@ -98,13 +98,12 @@ func checkCount(n int) error {
 		return badRequest(textEmptyList)
 	}
 	if n > maxList {
-		return malformed("A request holds at most 1,000.")
+		return malformed("A request can have at most 1,000.")
 	}
 	return nil
 }
 
-// decodeIDs reads the ids of a request that removes several; name is the
-// member's.
+// decodeIDs reads the ids of a request that removes several; name is the member's.
 func decodeIDs(r *http.Request, name, missing string) ([]string, error) {
 	body := map[string]json.RawMessage{}
 	if err := decode(r, &body); err != nil {
@@ -133,31 +132,31 @@ func decodeIDs(r *http.Request, name, missing string) ([]string, error) {
 	return kept, nil
 }
 
-// given is a value of a request that may be absent, or null: then it is set and
-// zero.
-type given[T any] struct {
+// optional is a value of a request that can be absent or null. Null is set, with the
+// zero value.
+type optional[T any] struct {
 	set   bool
 	value T
 }
 
-// UnmarshalJSON notes that the value is there.
-func (g *given[T]) UnmarshalJSON(b []byte) error {
+// UnmarshalJSON records that the value is set.
+func (g *optional[T]) UnmarshalJSON(b []byte) error {
 	g.set = true
 	return json.Unmarshal(b, &g.value)
 }
 
-// pointer returns the value, nil if it is absent.
-func (g given[T]) pointer() *T {
+// pointer returns the value; nil if it is absent.
+func (g optional[T]) pointer() *T {
 	if !g.set {
 		return nil
 	}
 	return &g.value
 }
 
-// object is a JSON object as text, as metadata is kept; "" for none.
+// object is a JSON object as text, the stored form of metadata; "" for none.
 type object string
 
-// UnmarshalJSON takes an object or null.
+// UnmarshalJSON accepts an object or null.
 func (o *object) UnmarshalJSON(b []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(b, &members); err != nil {
@@ -170,8 +169,8 @@ func (o *object) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// text returns what was given, as a store's update takes it.
-func textOf(g given[object]) *string {
+// textOf returns the value in the form of a store's update.
+func textOf(g optional[object]) *string {
 	if !g.set {
 		return nil
 	}
@@ -179,7 +178,7 @@ func textOf(g given[object]) *string {
 	return &s
 }
 
-// rawOf returns metadata as an answer has it.
+// rawOf returns metadata in the form of an answer.
 func rawOf(metadata string) json.RawMessage {
 	if metadata == "" {
 		return nil
@@ -187,7 +186,7 @@ func rawOf(metadata string) json.RawMessage {
 	return iot.MendText([]byte(metadata))
 }
 
-// checkName returns an error for a name that is empty or has more bytes than most.
+// checkName returns an error for a name that is empty or exceeds most bytes.
 func checkName(name string, most int) error {
 	if name == "" || len(name) > most {
 		return badRequest(textNameSize)

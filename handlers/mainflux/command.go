@@ -9,8 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// order reads a command as a downlink: the payload is any JSON; SenML in CBOR
-// becomes its resolved records. The subtopic goes along as a correlation id.
+// order reads a command as a downlink: the payload is any JSON; SenML in CBOR becomes
+// its resolved records. The subtopic becomes a correlation id.
 func (s *server) order(r *http.Request) (downlink.Order, error) {
 	var o downlink.Order
 	binary, err := payloadType(r.Header.Get("Content-Type"))
@@ -62,8 +62,8 @@ func (s *server) commandThing(w http.ResponseWriter, r *http.Request, c *caller)
 	return nil
 }
 
-// commandGroup begins a command to each device of a project. It is answered when
-// the first hundred have it; others get theirs soon, also after a restart.
+// commandGroup starts a command to each device of a project. It answers when the first
+// hundred have it. The others follow soon, also after a restart.
 func (s *server) commandGroup(w http.ResponseWriter, r *http.Request, c *caller) error {
 	p, err := s.DB.OwnedProject(r.Context(), c.account.Key, r.PathValue("id"))
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *server) commandGroup(w http.ResponseWriter, r *http.Request, c *caller)
 	if err != nil {
 		return malformedOf(err)
 	}
-	w.Header().Set("Location", "/api/v1/projects/"+p.ID+"/commands/"+job.ID.String()) // with its progress
+	w.Header().Set("Location", "/api/v1/projects/"+p.ID+"/commands/"+job.ID.String()) // shows its progress
 	w.WriteHeader(http.StatusAccepted)
 	return nil
 }

@@ -1,8 +1,8 @@
-// Package mainflux speaks Mainflux's REST dialect: webhooks, what its command
-// line tool needs around them, and publishing. An organization is its org, a
-// project its group, a device its thing. Ids on the wire are UUIDs only.
+// Package mainflux is Mainflux's REST dialect: webhooks, what its command line tool
+// needs around them, and publishing. An organization is its org, a project its group, a
+// device its thing. Ids on the wire are UUIDs only.
 //
 // It reads and writes the same rows as every other door. What the dialect cannot
-// express stays as it was. It knows no page and does not send. Start with New;
-// each noun has a file. docs/mainflux.md says how the two systems fit together.
+// express stays unchanged. It knows no page and does not send. Start with New; each
+// noun has a file. docs/mainflux.md compares the two systems.
 package mainflux

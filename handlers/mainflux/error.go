@@ -13,7 +13,7 @@ import (
 type fault struct {
 	status int
 	text   string
-	// detail is a sentence of ours that says more; may be empty.
+	// detail is a sentence of ours with more information; may be empty.
 	detail string
 }
 
@@ -56,7 +56,7 @@ func forbidden(detail string) *fault {
 	return &fault{status: http.StatusForbidden, text: textForbidden, detail: detail}
 }
 
-// faultOf returns an error as clients of Mainflux read it.
+// faultOf returns an error in Mainflux's form.
 func faultOf(err error) *fault {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f
@@ -93,13 +93,13 @@ func faultOf(err error) *fault {
 	return &fault{http.StatusInternalServerError, e.Message, ""}
 }
 
-// answerError answers an error, and logs one that an operator must know of.
+// answerError answers an error, and logs it for operators if needed.
 func (s *server) answerError(w http.ResponseWriter, r *http.Request, err error) {
 	f := faultOf(err)
 	if f.status >= http.StatusInternalServerError {
 		level := slog.LevelError
 		if r.Context().Err() != nil {
-			level = slog.LevelDebug // whoever asked has gone
+			level = slog.LevelDebug // the client is gone
 		}
 		s.Log.LogAttrs(r.Context(), level, "request failed", slog.String("request_id", w.Header().Get(handlers.RequestIDHeader)),
 			slog.String("method", r.Method), slog.String("pattern", r.Pattern), slog.Any("error", err))
@@ -112,5 +112,5 @@ func (s *server) answerError(w http.ResponseWriter, r *http.Request, err error) 
 	if f.detail != "" {
 		body["detail"] = f.detail
 	}
-	_ = handlers.WriteJSON(w, f.status, body) // texts alone: cannot fail
+	_ = handlers.WriteJSON(w, f.status, body) // only strings: cannot fail
 }

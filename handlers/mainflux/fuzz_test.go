@@ -48,8 +48,8 @@ func FuzzWebhookBody(f *testing.F) {
 			if list[i].apply(h, "thing") != nil {
 				continue
 			}
-			given := list[i].Headers
-			if kept := !given.set || len(given.value) == 1 && given.value["A"] == iot.Mask; kept && h.Headers[0] != secret {
+			sent := list[i].Headers
+			if kept := !sent.set || len(sent.value) == 1 && sent.value["A"] == iot.Mask; kept && h.Headers[0] != secret {
 				t.Errorf("%s makes %q of the secret, secret is %t", text, h.Headers[0].Value.Reveal(), h.Headers[0].Secret)
 			}
 			if h.Metadata != "" && h.Metadata != "null" && !json.Valid([]byte(h.Metadata)) {

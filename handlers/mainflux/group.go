@@ -155,8 +155,7 @@ func (s *server) updateGroup(w http.ResponseWriter, r *http.Request, c *caller) 
 	return nil
 }
 
-// removeGroupsOf deletes projects, once it is known that the caller may delete
-// each.
+// removeGroupsOf deletes projects, after checking that the caller may delete each.
 func (s *server) removeGroupsOf(w http.ResponseWriter, r *http.Request, c *caller, ids []string) error {
 	list := make([]*iot.Project, len(ids))
 	for i, id := range ids {

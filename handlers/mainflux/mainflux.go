@@ -24,9 +24,9 @@ type Options struct {
 	Passwords *iot.Passwords
 	SignIns   *handlers.SignIns // default one of its own
 	Inviter   *handlers.Inviter // default one that mails nothing
-	// AllowRegistration lets anybody make an account, and organizations.
+	// AllowRegistration lets anybody create an account, and organizations.
 	AllowRegistration bool
-	// PublicURL is the address of the pages, without a slash at its end, for the links of
+	// PublicURL is the address of the pages, without a trailing slash, for the links of
 	// invitations.
 	PublicURL string
 	Version   string           // of this program
@@ -37,11 +37,11 @@ type Options struct {
 type server struct {
 	Options
 	mux     *http.ServeMux
-	guesses *handlers.Guesses // at keys of things
+	guesses *handlers.Guesses // of things' keys
 }
 
-// New returns a handler of all paths of the dialect; another path answers 404. It
-// is safe for concurrent use.
+// New returns a handler of all paths of the dialect. Other paths answer 404. It is safe
+// for concurrent use.
 func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -66,7 +66,7 @@ func New(o Options) http.Handler {
 	return s
 }
 
-// ServeHTTP finds the route. Publishing goes first: it is what there is most of.
+// ServeHTTP finds the route. It tries publishing first: that is the most frequent.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, prefix := strip(r.URL.Path)
 	if path == "/messages" || strings.HasPrefix(path, "/messages/") {
@@ -74,16 +74,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	inner := *r
-	// With its escapes: an escaped slash is part of a name, and no ".." comes of it.
+	// Escapes stay: an escaped slash is part of a name, and cannot become "..".
 	raw, _ := strip(r.URL.EscapedPath())
 	inner.URL = &url.URL{Path: strings.TrimRight(path, "/"), RawPath: strings.TrimRight(raw, "/"), RawQuery: r.URL.RawQuery}
 	ctx := withPrefix(r.Context(), prefix)
 	s.mux.ServeHTTP(w, inner.WithContext(ctx))
 }
 
-// strip takes the prefix off a path under which a service of Mainflux is reached.
-// Behind /webhooks there is either a path of the webhooks service, as its
-// document has it, or a webhook's id.
+// strip removes the prefix of a Mainflux service from a path. After /webhooks there is
+// either a path of the webhooks service, as its document has it, or a webhook's id.
 func strip(path string) (rest, prefix string) {
 	prefix, rest, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch prefix {
@@ -98,7 +97,7 @@ func strip(path string) (rest, prefix string) {
 	return path, ""
 }
 
-// access says whom a route lets in.
+// access is the set of callers that a route allows.
 type access uint8
 
 const (
@@ -114,7 +113,7 @@ type route struct {
 	handle    func(*server, http.ResponseWriter, *http.Request, *caller) error
 }
 
-// routes returns every operation but publishing.
+// routes returns every operation except publishing.
 func routes() []route {
 	const (
 		get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
@@ -193,8 +192,8 @@ func routes() []route {
 	}
 }
 
-// Patterns returns the method and pattern of every operation, as "GET /orgs",
-// without the prefixes of Mainflux's services.
+// Patterns returns the method and pattern of every operation, as "GET /orgs", without
+// the prefixes of Mainflux's services.
 func Patterns() []string {
 	list := []string{http.MethodPost + " /messages/{subtopic...}"}
 	for _, rt := range routes() {
@@ -203,11 +202,11 @@ func Patterns() []string {
 	return list
 }
 
-// handler answers a route, after it has let in whom the route lets in.
+// handler answers a route, after checking the caller.
 func (s *server) handler(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &caller{}
-		err := s.letIn(c, r, rt)
+		err := s.authorize(c, r, rt)
 		if err == nil {
 			err = rt.handle(s, w, r, c)
 		}
@@ -217,7 +216,7 @@ func (s *server) handler(rt route) http.Handler {
 	})
 }
 
-// absent answers for a path or method that no route has.
+// absent answers a path or method without a route.
 func (s *server) absent(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
@@ -234,8 +233,8 @@ func (s *server) absent(w http.ResponseWriter, r *http.Request) {
 	s.answerError(w, r, &fault{status: http.StatusNotFound, text: "404 page not found"})
 }
 
-// noMethod answers a method that a path does not take, and OPTIONS, which asks for
-// those that it takes.
+// noMethod answers a method that a path does not accept, and OPTIONS, which asks for
+// those it accepts.
 func (s *server) noMethod(w http.ResponseWriter, r *http.Request, allowed string) {
 	w.Header().Set("Allow", allowed)
 	if r.Method == http.MethodOptions {
@@ -245,7 +244,7 @@ func (s *server) noMethod(w http.ResponseWriter, r *http.Request, allowed string
 	s.answerError(w, r, &fault{status: http.StatusMethodNotAllowed, text: "method not allowed"})
 }
 
-// health says that the service is there.
+// health answers that the service is running.
 func (s *server) health(w http.ResponseWriter, r *http.Request, _ *caller) error {
 	service := map[string]string{"svcthings": "things", "svcauth": "auth", "svcusers": "users", "http": "http",
 		"svchttp": "http"}[prefixOf(r.Context())]

@@ -8,8 +8,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// membershipJSON is a member of an organization on the wire. Roles are those of
-// the organization in all of its groups.
+// membershipJSON is a member of an organization on the wire. Roles of the organization
+// apply in all of its groups.
 type membershipJSON struct {
 	MemberID  iot.ID      `json:"member_id"`
 	OrgID     string      `json:"org_id,omitempty"`
@@ -76,7 +76,7 @@ func (s *server) listGroupMemberships(w http.ResponseWriter, r *http.Request, c 
 	}{head, list})
 }
 
-// member returns a member of an organization by its account's id.
+// member returns a member of an organization by the account's id.
 func (s *server) member(r *http.Request, o *iot.Organization, id string) (*iot.Member, error) {
 	all, err := s.DB.Members(r.Context(), o.Key)
 	if err != nil {
@@ -103,8 +103,7 @@ func (s *server) showMembership(w http.ResponseWriter, r *http.Request, c *calle
 		CreatedAt: m.AddedAt, UpdatedAt: m.AddedAt})
 }
 
-// membershipsBody is what is given of members: by email or id, viewers unless
-// another role is given.
+// membershipsBody has the given members, by email or id. The default role is viewer.
 type membershipsBody struct {
 	Memberships []struct {
 		MemberID string   `json:"member_id"`
@@ -132,7 +131,7 @@ func (b *membershipsBody) read(r *http.Request) error {
 	return nil
 }
 
-// invitationJSON is an invitation on the wire, with the link to hand on.
+// invitationJSON is an invitation on the wire, with its link.
 type invitationJSON struct {
 	ID        iot.ID      `json:"id"`
 	OrgID     string      `json:"org_id"`
@@ -145,8 +144,8 @@ type invitationJSON struct {
 	MailFailure string        `json:"mail_failure,omitempty"`
 }
 
-// createMemberships invites people, all or none. That system makes members of them
-// at once; here they are when they have accepted. The answer has the links.
+// createMemberships invites people, all or none. Mainflux makes them members at once.
+// Here they become members when they accept. The answer has the links.
 func (s *server) createMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
 	var body membershipsBody
 	if err := body.read(r); err != nil {
@@ -163,7 +162,7 @@ func (s *server) createMemberships(w http.ResponseWriter, r *http.Request, c *ca
 				return err
 			}
 		}
-		if m.Email == "" { // an id is told of members alone
+		if m.Email == "" { // ids are visible to members only
 			if _, err := s.member(r, o, m.MemberID); err != nil {
 				return err
 			}
@@ -182,7 +181,7 @@ func (s *server) createMemberships(w http.ResponseWriter, r *http.Request, c *ca
 	return handlers.WriteJSON(w, http.StatusOK, map[string]any{"org_invitations": answer})
 }
 
-// updateMemberships gives members another role.
+// updateMemberships changes the roles of members.
 func (s *server) updateMemberships(w http.ResponseWriter, r *http.Request, c *caller) error {
 	var body membershipsBody
 	if err := body.read(r); err != nil {
@@ -201,7 +200,7 @@ func (s *server) updateMemberships(w http.ResponseWriter, r *http.Request, c *ca
 		if now == "" {
 			return notFound()
 		}
-		// Only an owner makes owners, and changes what they are.
+		// Only an owner can appoint or change owners.
 		if m.Role == iot.Owner || now == iot.Owner {
 			if err := may(o.Role, iot.ManageOrganization); err != nil {
 				return err
@@ -218,7 +217,7 @@ func (s *server) updateMemberships(w http.ResponseWriter, r *http.Request, c *ca
 	return nil
 }
 
-// accountOf finds an account by its id or email, and its role now.
+// accountOf finds an account by its id or email, and its present role.
 func (s *server) accountOf(r *http.Request, o *iot.Organization, id, email string) (*iot.Account, iot.Role, error) {
 	members, err := s.DB.Members(r.Context(), o.Key)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// publish takes a message of a thing; path is /messages, or /messages/ with a
-// subtopic. It is answered when the message is on disk.
+// publish accepts a message of a thing. path is /messages, or /messages/ with a
+// subtopic. It answers when the message is on disk.
 func (s *server) publish(w http.ResponseWriter, r *http.Request, path string) {
 	if r.Method != http.MethodPost {
 		s.noMethod(w, r, http.MethodPost)
@@ -55,8 +55,7 @@ func (s *server) publishOne(w http.ResponseWriter, r *http.Request, path string)
 	return nil
 }
 
-// unreadable says in the words that clients know that a payload is not what it
-// should be.
+// unreadable is the error for a payload of a wrong form, in Mainflux's words.
 func unreadable(err error) error {
 	switch {
 	case iot.CodeOf(err) != iot.Invalid:
@@ -67,8 +66,8 @@ func unreadable(err error) error {
 	return &fault{http.StatusBadRequest, textNotJSON, handlers.ErrorOf(err).Message}
 }
 
-// payloadType says whether a payload is SenML in CBOR; an error for a content
-// type that messages do not have.
+// payloadType reports whether a payload is SenML in CBOR. It returns an error for a
+// content type that messages cannot have.
 func payloadType(contentType string) (binary bool, err error) {
 	contentType = strings.ToLower(contentType)
 	switch {
@@ -102,7 +101,8 @@ func subtopic(path string) (string, error) {
 	}
 	channel := strings.Join(parts, ".")
 	if iot.TextLength(channel) > iot.MaxChannel || iot.HasControl(channel) || !utf8.ValidString(channel) {
-		return "", &fault{http.StatusBadRequest, textSubtopic, "A subtopic is UTF-8 and has at most 254 characters, and no control characters."}
+		return "", &fault{http.StatusBadRequest, textSubtopic,
+			"A subtopic must be UTF-8, with at most 254 characters and without control characters."}
 	}
 	return channel, nil
 }

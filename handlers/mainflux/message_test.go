@@ -14,7 +14,7 @@ import (
 func TestPublish(t *testing.T) {
 	w := newWorld(t)
 	w.hooks(`[{"name":"all","url":"https://a.example"}]`)
-	// Big integers, <>& and spaces go through byte for byte.
+	// Big integers, <>& and spaces stay byte for byte.
 	const payload = ` {"n": 12345678901234567890, "h":"<&>", "n":1.10 } `
 	for path, channel := range map[string]string{
 		"/http/messages": "", "/http/messages/": "", "/messages": "", "/messages/": "", "/svchttp/messages": "",
@@ -33,7 +33,7 @@ func TestPublish(t *testing.T) {
 		w.ok(202, "POST", "/messages", "", `{}`, func(r *http.Request) { r.Header.Set("Authorization", scheme+" "+thingKey) })
 	}
 	for _, kind := range []string{"application/senml+json", "application/json; charset=utf-8"} {
-		w.publish("/messages", kind, payload) // a profile without a content type leaves it as it is
+		w.publish("/messages", kind, payload) // a profile without a content type leaves it unchanged
 		if q := w.last(); string(q.Message.Payload) != payload {
 			t.Errorf("%s: %s", kind, q.Message.Payload)
 		}
@@ -73,7 +73,7 @@ func TestErrorsOfPublishing(t *testing.T) {
 	w.refused(404, "entity not found", "POST", "/messages", "", `{}`, as(thing, kind))
 }
 
-// profileOf gives the thing a profile made from a config in JSON.
+// profileOf gives the thing a profile with a config in JSON.
 func (w *world) profileOf(config string) {
 	w.Helper()
 	var v struct {
@@ -123,7 +123,7 @@ func TestProfilesTreatWhatIsPublished(t *testing.T) {
 	if q := w.last(); string(q.Message.Fields) != `{"channel":"a","devicetimestamp":"2023-11-14T22:13:20.250"}` {
 		t.Errorf("the fields are %s", q.Message.Fields)
 	}
-	// Without the flags nothing goes out, and with write off nothing is kept.
+	// Without the flags nothing is sent, and with write off nothing is stored.
 	w.profileOf(`{"content_type":"application/json"}`)
 	before := w.queuedCount()
 	w.publish("/messages", "application/json", `{"a":1}`)
@@ -175,8 +175,8 @@ func TestCommandsAreDownlinks(t *testing.T) {
 		func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
 }
 
-// TestCommandThatGoesOnToAnUpstream gives a command that is too large for our own
-// queue to a thing whose downlinks only go on.
+// TestCommandThatGoesOnToAnUpstream sends a command that is too large for our own queue
+// to a thing whose downlinks are forwarded.
 func TestCommandThatGoesOnToAnUpstream(t *testing.T) {
 	w := newWorld(t)
 	thing, large := "/things/"+w.device.UUID+"/commands", `{"text":"`+strings.Repeat("x", 100<<10)+`"}`
@@ -186,8 +186,8 @@ func TestCommandThatGoesOnToAnUpstream(t *testing.T) {
 	w.refused(400, "malformed entity specification", "POST", thing, w.editor, `{"text":"`+strings.Repeat("x", 129<<10)+`"}`)
 }
 
-// TestGroupCommandIsAJob gives a command to more things than one step holds: it is
-// answered at once, and says where its progress is.
+// TestGroupCommandIsAJob sends a command to more things than one step has: it is
+// answered at once, with the place of its progress.
 func TestGroupCommandIsAJob(t *testing.T) {
 	w := newWorld(t)
 	list, keys := make([]*iot.Device, 150), make([]iot.Secret, 150)

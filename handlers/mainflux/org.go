@@ -24,15 +24,14 @@ func orgOf(o *iot.Organization) orgJSON {
 	return orgJSON{o.UUID, o.Name, o.OwnerID, o.Description, rawOf(o.Metadata), o.CreatedAt, max(o.CreatedAt, o.UpdatedAt)}
 }
 
-// namedBody is what is given of an organization or a group.
+// namedBody has the given values of an organization or a group.
 type namedBody struct {
-	Name        given[string] `json:"name"`
-	Description given[string] `json:"description"`
-	Metadata    given[object] `json:"metadata"`
+	Name        optional[string] `json:"name"`
+	Description optional[string] `json:"description"`
+	Metadata    optional[object] `json:"metadata"`
 }
 
-// check looks at a name of at most so many bytes: that of something new must be
-// there.
+// check checks a name of at most so many bytes. Something new must have one.
 func (b *namedBody) check(isNew bool, most int) error {
 	if isNew || b.Name.set {
 		return checkName(b.Name.value, most)
@@ -40,7 +39,7 @@ func (b *namedBody) check(isNew bool, most int) error {
 	return nil
 }
 
-// org returns the caller's organization of the path, where the role has a right.
+// org returns the caller's organization in the path, if the role has a right.
 func (s *server) org(r *http.Request, c *caller, need iot.Rights) (*iot.Organization, error) {
 	id := r.PathValue("id")
 	if !iot.LooksLikeUUID(id) {

@@ -21,7 +21,7 @@ const (
 	maxLimit     = 200
 )
 
-// query says which part of a list is asked for, and of what.
+// query is the requested part of a list, with its filters.
 type query struct {
 	Offset int    `json:"offset"`
 	Limit  int    `json:"limit"`
@@ -29,12 +29,12 @@ type query struct {
 	Dir    string `json:"dir"`   // asc or desc; "" is desc
 	Name   string `json:"name"`  // part of a name, in any case
 	URL    string `json:"url"`   // part of a URL, in any case
-	// Metadata must be contained in a thing's.
+	// Metadata must be contained in a thing's metadata.
 	Metadata map[string]any `json:"metadata"`
 }
 
-// readQuery reads what is asked for: from the body of a POST, which may be empty,
-// else from the address. Parameters that are not known are ignored.
+// readQuery reads a query from the body of a POST, which can be empty, otherwise from
+// the address. It ignores unknown parameters.
 func readQuery(r *http.Request) (query, error) {
 	q := query{Limit: defaultLimit}
 	var err error
@@ -106,7 +106,7 @@ func (q *query) fromAddress(r *http.Request) error {
 	return nil
 }
 
-// keeps reports whether the query wants a thing with a name and metadata.
+// keeps reports whether the query selects a thing with a name and metadata.
 func (q *query) keeps(name, metadata string) bool {
 	return containsFold(name, q.Name) && q.keepsMetadata(metadata)
 }
@@ -125,8 +125,8 @@ func containsFold(s, part string) bool {
 	return strings.Contains(strings.ToLower(s), strings.ToLower(part))
 }
 
-// contains reports whether a JSON value holds another one: an object each of its
-// members, a list each of its elements, anything else is equal.
+// contains reports whether a JSON value contains another: an object each of its
+// members, a list each of its elements; anything else must be equal.
 func contains(have, want any) bool {
 	switch want := want.(type) {
 	case map[string]any:
@@ -149,7 +149,7 @@ func contains(have, want any) bool {
 	return reflect.DeepEqual(have, want)
 }
 
-// pageHead begins every page.
+// pageHead is the head of every page.
 type pageHead struct {
 	Total  int    `json:"total"`
 	Offset int    `json:"offset"`
@@ -163,8 +163,8 @@ func (q *query) head(total int) pageHead {
 	return pageHead{total, q.Offset, q.Limit, q.Order, q.Dir, q.Name}
 }
 
-// cut returns the page of a list that is known as a whole, and how many there are.
-// key returns what a thing is put in order by: its id and its name.
+// cut returns the page of a complete list, and how many items the list has. key returns
+// the id and name that items are ordered by.
 func cut[T any](q *query, all []T, key func(T) (id, name string)) (page []T, total int) {
 	slices.SortFunc(all, func(a, b T) int {
 		idA, nameA := key(a)

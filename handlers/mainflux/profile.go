@@ -18,8 +18,8 @@ type profileJSON struct {
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
-// configJSON is a profile's config as it is answered: each flag by the name of
-// Mainflux's document and by that of its service.
+// configJSON is a profile's config in an answer: each flag by the name of Mainflux's
+// document and by that of its service.
 type configJSON struct {
 	ContentType    iot.ContentType `json:"content_type"`
 	Transformer    iot.Transformer `json:"transformer"`
@@ -36,30 +36,28 @@ func profileOf(p *iot.Profile, group string) profileJSON {
 	return profileJSON{p.UUID, group, p.Name, c, rawOf(p.Metadata)}
 }
 
-// configBody is what is given of a config. It replaces all of it: a flag that is
-// absent is off.
+// configBody is the given config. It replaces the whole config: an absent flag is off.
 type configBody struct {
 	ContentType    iot.ContentType `json:"content_type"`
 	Transformer    iot.Transformer `json:"transformer"`
-	Write          given[bool]     `json:"write"`
-	WriteEnabled   given[bool]     `json:"write_enabled"`
-	Webhook        given[bool]     `json:"webhook"`
-	WebhookEnabled given[bool]     `json:"webhook_enabled"`
+	Write          optional[bool]  `json:"write"`
+	WriteEnabled   optional[bool]  `json:"write_enabled"`
+	Webhook        optional[bool]  `json:"webhook"`
+	WebhookEnabled optional[bool]  `json:"webhook_enabled"`
 	RuleEnabled    bool            `json:"rule_enabled"`
 	SMTPID         string          `json:"smtp_id"`
 }
 
-// flag returns what a flag becomes that has two names. Where both are given and
-// differ, a client has changed one of them and sent back the other: the one that
-// is not as it was counts.
-func flag(was bool, a, b given[bool]) bool {
+// flag returns the new value of a flag with two names. If both are given and differ, a
+// client has changed one and sent back the other. The changed one counts.
+func flag(was bool, a, b optional[bool]) bool {
 	if a.set && b.set && a.value != b.value {
 		return !was
 	}
 	return a.value || b.value
 }
 
-// apply changes a profile as the config says.
+// apply changes a profile by the config.
 func (b *configBody) apply(p *iot.Profile, isNew bool) {
 	p.ContentType, p.Transformer, p.Rules, p.SMTPID = b.ContentType, b.Transformer, b.RuleEnabled, b.SMTPID
 	p.Write = flag(p.Write && !isNew, b.Write, b.WriteEnabled)
@@ -67,10 +65,10 @@ func (b *configBody) apply(p *iot.Profile, isNew bool) {
 }
 
 type profileBody struct {
-	ID       string             `json:"id"`
-	Name     given[string]      `json:"name"`
-	Config   given[*configBody] `json:"config"`
-	Metadata given[object]      `json:"metadata"`
+	ID       string                `json:"id"`
+	Name     optional[string]      `json:"name"`
+	Config   optional[*configBody] `json:"config"`
+	Metadata optional[object]      `json:"metadata"`
 }
 
 func (s *server) createProfiles(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -229,8 +227,8 @@ func (s *server) updateProfile(w http.ResponseWriter, r *http.Request, c *caller
 	return nil
 }
 
-// removeProfilesOf deletes profiles that no device has, once it is known that
-// the caller may delete each.
+// removeProfilesOf deletes profiles without devices, after checking that the caller may
+// delete each.
 func (s *server) removeProfilesOf(w http.ResponseWriter, r *http.Request, c *caller, ids []string) error {
 	list := make([]*iot.Profile, len(ids))
 	for i, id := range ids {

@@ -28,7 +28,7 @@ func thingOf(d *iot.Device, group, profile, key string) thingJSON {
 	return thingJSON{d.UUID, group, profile, d.Name, kind, key, rawOf(d.Metadata)}
 }
 
-// kindOther is the type that is answered for a device which was made elsewhere.
+// kindOther is the type in answers for a device that was created elsewhere.
 const kindOther = "device"
 
 func isKind(kind string) bool {
@@ -40,15 +40,15 @@ func isKind(kind string) bool {
 }
 
 type thingBody struct {
-	ID        string        `json:"id"`
-	ProfileID given[string] `json:"profile_id"`
-	Name      given[string] `json:"name"`
-	Type      given[string] `json:"type"`
-	Key       given[string] `json:"key"`
-	Metadata  given[object] `json:"metadata"`
+	ID        string           `json:"id"`
+	ProfileID optional[string] `json:"profile_id"`
+	Name      optional[string] `json:"name"`
+	Type      optional[string] `json:"type"`
+	Key       optional[string] `json:"key"`
+	Metadata  optional[object] `json:"metadata"`
 }
 
-// check looks at what is given of a thing; a new one must have a name and type.
+// check checks the given values of a thing. A new one must have a name and type.
 func (b *thingBody) check(isNew bool) error {
 	if isNew || b.Name.set {
 		if err := checkName(b.Name.value, iot.MaxThingName); err != nil {
@@ -100,8 +100,8 @@ func (s *server) createThings(w http.ResponseWriter, r *http.Request, c *caller)
 	return handlers.WriteJSON(w, http.StatusCreated, map[string]any{"things": answers})
 }
 
-// answerThings lists devices. Their keys are masked: they are answered when they
-// are made, and never again.
+// answerThings lists devices with masked keys. Keys are shown only when they are
+// created.
 func (s *server) answerThings(w http.ResponseWriter, r *http.Request, f db.OwnedDevices) error {
 	q, err := readQuery(r)
 	if err != nil {
@@ -172,10 +172,10 @@ func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) 
 		return err
 	}
 	if body.Type.value == "" {
-		body.Type = given[string]{}
+		body.Type = optional[string]{}
 	}
 	key := body.Key.value
-	body.Key = given[string]{}
+	body.Key = optional[string]{}
 	if err := body.check(false); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err != nil {
 		return err
 	}
-	// What an answer had masked is not meant as a key, nor is what it is already.
+	// A mask from an answer is not a new key, and neither is the present key.
 	if key == iot.Mask || key == now.Reveal() {
 		key = ""
 	}
@@ -217,8 +217,7 @@ func (s *server) updateThing(w http.ResponseWriter, r *http.Request, c *caller) 
 	return nil
 }
 
-// removeThingsOf deletes devices, once it is known that the caller may delete
-// each.
+// removeThingsOf deletes devices, after checking that the caller may delete each.
 func (s *server) removeThingsOf(w http.ResponseWriter, r *http.Request, c *caller, ids []string) error {
 	list := make([]*iot.Device, len(ids))
 	for i, id := range ids {
@@ -252,8 +251,8 @@ func (s *server) removeThings(w http.ResponseWriter, r *http.Request, c *caller)
 	return s.removeThingsOf(w, r, c, ids)
 }
 
-// identify answers the id of the thing that a key belongs to. The key is all the
-// authorization that it needs, so that guesses are throttled.
+// identify answers the id of the thing that a key belongs to. It needs no other
+// authorization than the key, so guesses are throttled.
 func (s *server) identify(w http.ResponseWriter, r *http.Request, _ *caller) error {
 	var body struct {
 		Key   string `json:"key"`

@@ -12,8 +12,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// The calls of the command line tool as they were recorded: bodies, headers and
-// parameters in its form.
+// The recorded calls of the command line tool: bodies, headers and parameters in its
+// form.
 func TestRecordedCalls(t *testing.T) {
 	w := newWorld(t, func(o *mainflux.Options) { o.AllowRegistration = true })
 	const zero = `"created_at":"0001-01-01T00:00:00Z","updated_at":"0001-01-01T00:00:00Z"`
@@ -274,7 +274,7 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	w.refused(400, "invalid name size", "POST", things, w.editor, `[{"type":"sensor"}]`)
 	w.refused(403, "failed to perform authorization over the entity", "POST", things, w.viewer, `[{"name":"Again","type":"sensor"}]`)
 
-	// Nobody is shown a key again.
+	// A key is never shown again.
 	for _, who := range []string{w.owner, w.editor, w.viewer} {
 		if a := w.ok(200, "GET", "/things/"+uuid, who, ""); !strings.Contains(a.body, `"key":"•••"`) ||
 			!strings.Contains(a.body, `"profile_id":"`+w.profile.UUID) {
@@ -315,7 +315,7 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	w.refused(415, "unsupported content type", "POST", "/identify", "", `{"key":"`+key+`"}`,
 		func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") })
 
-	// What is sent back as it was shown changes nothing.
+	// Sending an answer back unchanged changes nothing.
 	shown := w.ok(200, "GET", "/things/"+uuid, w.editor, "").body
 	w.ok(200, "PUT", "/things/"+uuid, w.editor, shown)
 	if a := w.ok(200, "GET", "/things/"+uuid, w.editor, ""); a.body != shown {
@@ -335,7 +335,7 @@ func TestGroupsProfilesAndThings(t *testing.T) {
 	w.refused(404, "entity not found", "GET", group, w.admin, "")
 }
 
-// TestNamesAreBoundedAsTheServicesBoundThem: in bytes.
+// TestNamesAreBoundedAsTheServicesBoundThem checks bounds in bytes.
 func TestNamesAreBoundedAsTheServicesBoundThem(t *testing.T) {
 	w := newWorld(t)
 	name := func(bytes int) string {
@@ -419,7 +419,7 @@ func TestProfileConfig(t *testing.T) {
 		tr.TimeFormat != "unix_ms" || tr.TimeLocation != "Europe/Rome" || v.GroupID != w.project.UUID {
 		t.Errorf("shown: %+v", v)
 	}
-	// A client that knows one name of a flag sends the other back as it was.
+	// A client that knows one name of a flag sends the other back unchanged.
 	w.ok(200, "PUT", one, w.editor, `{"name":"p","config":{"webhook":false,"webhook_enabled":true,"write":true,"write_enabled":true}}`)
 	if v := show(); v.Config.Webhook || !v.Config.Write || v.Config.ContentType != "" {
 		t.Errorf("after switching one off: %+v", v)
@@ -446,8 +446,8 @@ func TestProfileConfig(t *testing.T) {
 	w.refused(404, "entity not found", "GET", one, w.viewer, "")
 }
 
-// TestKeysOfTwoTenants sets an equal key in two organizations: both are answered
-// the same, the first has it at the doors without a project, and the second never
+// TestKeysOfTwoTenants sets an equal key in two organizations. Both get the same
+// answer. The first has the key at the doors without a project, and the second never
 // inherits it.
 func TestKeysOfTwoTenants(t *testing.T) {
 	w := newWorld(t)
@@ -482,7 +482,7 @@ func TestKeysOfTwoTenants(t *testing.T) {
 			t.Errorf("in %s the key is %+v's: %v", name, d, err)
 		}
 	}
-	// In its own project a key is told to be taken.
+	// Within its own project the error says that the key is taken.
 	profile, err := w.db.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
 	w.must(err)
 	w.refused(409, "entity already exists", "POST", "/profiles/"+profile.UUID+"/things", w.editor,
@@ -496,7 +496,7 @@ func TestKeysOfTwoTenants(t *testing.T) {
 	if got := named(); got != "" {
 		t.Errorf("with its device gone the key names %s", got)
 	}
-	set(w.device, w.editor) // what it is already: nothing changes
+	set(w.device, w.editor) // the present value: no change
 	if got := named(); got != "" {
 		t.Errorf("the later one has inherited the key: %s", got)
 	}
@@ -522,11 +522,12 @@ func TestKeysThatAreRefused(t *testing.T) {
 	if a := w.ok(200, "GET", thing, w.editor, ""); strings.Contains(a.body, "changed") {
 		t.Errorf("half of a refused update is there: %s", a.body)
 	}
-	w.ok(200, "PUT", thing, w.editor, `{"key":"`+thingKey+`"}`) // what it is already may stay
+	w.ok(200, "PUT", thing, w.editor, `{"key":"`+thingKey+`"}`) // the present value can stay
 	w.ok(200, "PUT", thing, w.editor, `{"key":"sixteen-letters!"}`)
 }
 
-// TestIdentifyIsThrottled guesses at keys; who knows one goes on from elsewhere.
+// TestIdentifyIsThrottled guesses at keys; a person who knows one continues from
+// another address.
 func TestIdentifyIsThrottled(t *testing.T) {
 	w := newWorld(t)
 	from := func(address string) func(*http.Request) {

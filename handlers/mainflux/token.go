@@ -12,7 +12,7 @@ import (
 // tokenLifetime is how long a token acts as its account.
 const tokenLifetime = 10 * time.Hour
 
-// login is what an account is opened with.
+// login has the credentials of an account.
 type login struct {
 	Email    string     `json:"email"`
 	Password iot.Secret `json:"password"`
@@ -53,7 +53,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	}
 	if !ok {
 		return &fault{status: http.StatusUnauthorized, text: "failed to perform authentication over the entity",
-			detail: "The email or the password is wrong."}
+			detail: "Wrong email or password."}
 	}
 	try.Succeeded()
 	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil {
@@ -66,7 +66,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, _ *caller) 
 	return handlers.WriteJSON(w, http.StatusCreated, map[string]string{"token": token.Reveal()})
 }
 
-// register makes an account, where the host lets anybody do so. The account is a
+// register creates an account, if the host lets anybody register. The account is a
 // member of no organization.
 func (s *server) register(w http.ResponseWriter, r *http.Request, _ *caller) error {
 	var body struct {
@@ -76,10 +76,10 @@ func (s *server) register(w http.ResponseWriter, r *http.Request, _ *caller) err
 		return err
 	}
 	if !s.AllowRegistration {
-		return forbidden("This host lets nobody register. Ask its operator for an account.")
+		return forbidden("Registration is disabled on this host. Ask its operator for an account.")
 	}
 	if body.User == nil {
-		return malformed(`The account is given as {"user": {"email": …, "password": …}}.`)
+		return malformed(`Send the account as {"user": {"email": …, "password": …}}.`)
 	}
 	if err := body.User.check(); err != nil {
 		return err

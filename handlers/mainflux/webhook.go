@@ -13,8 +13,8 @@ import (
 	"thingpost/internal/settings"
 )
 
-// webhookJSON is a webhook on the wire. scope is ours: whether the webhook gets
-// the messages of its whole group or of one thing.
+// webhookJSON is a webhook on the wire. scope is ours: whether the webhook gets the
+// messages of its whole group or of one thing.
 type webhookJSON struct {
 	ID       string            `json:"id"`
 	GroupID  string            `json:"group_id"`
@@ -31,14 +31,14 @@ const (
 	scopeThing = "thing"
 )
 
-// webhookBody is what is given of a webhook. What is absent stays as it is, what
-// is null becomes empty.
+// webhookBody has the given values of a webhook. Absent values stay; null empties a
+// value.
 type webhookBody struct {
-	Name     given[string]            `json:"name"`
-	URL      given[string]            `json:"url"`
-	Headers  given[map[string]string] `json:"headers"`
-	Metadata given[object]            `json:"metadata"`
-	Scope    given[string]            `json:"scope"`
+	Name     optional[string]            `json:"name"`
+	URL      optional[string]            `json:"url"`
+	Headers  optional[map[string]string] `json:"headers"`
+	Metadata optional[object]            `json:"metadata"`
+	Scope    optional[string]            `json:"scope"`
 }
 
 func (s *server) createWebhooks(w http.ResponseWriter, r *http.Request, c *caller) error {
@@ -77,8 +77,8 @@ func (s *server) createWebhooks(w http.ResponseWriter, r *http.Request, c *calle
 	return handlers.WriteJSON(w, http.StatusCreated, map[string]any{"webhooks": answers})
 }
 
-// limitOf says in this dialect's words that a group has no room for more
-// webhooks.
+// limitOf is the error for a group with its maximum of webhooks, in this dialect's
+// words.
 func limitOf(err error, p *iot.Project) error {
 	if iot.CodeOf(err) == iot.LimitReached {
 		return &fault{http.StatusConflict, "webhook limit of the group reached", handlers.ErrorOf(err).Message + " The group is " + p.Name + "."}
@@ -91,8 +91,7 @@ func (b *webhookBody) draft(thing string, h *iot.Webhook) settings.Draft {
 	return settings.Draft{Webhook: h, Own: true, Apply: func(w *iot.Webhook, _ *iot.Faults) error { return b.apply(w, thing) }}
 }
 
-// apply changes a webhook as the body says; thing is the device that scope
-// narrows it to.
+// apply changes a webhook by the body. thing is the device for scope thing.
 func (b *webhookBody) apply(h *iot.Webhook, thing string) error {
 	isNew := h.Key == 0
 	if isNew || b.Name.set {
@@ -116,13 +115,13 @@ func (b *webhookBody) apply(h *iot.Webhook, thing string) error {
 	case scope == scopeGroup:
 		h.Device = ""
 	case scope != "":
-		return malformed("scope must be group or thing; it can be thing for a webhook that was made for one.")
+		return malformed("scope must be group or thing. It can be thing only for a webhook that was created for one.")
 	}
 	return nil
 }
 
-// headersOf returns a map as headers. Those that were there keep their place and
-// their secrecy; new ones follow by name.
+// headersOf returns a map as headers. Existing headers keep their place and their
+// secrecy. New ones follow by name.
 func headersOf(m map[string]string, stored []iot.Header) []iot.Header {
 	list := make([]iot.Header, 0, len(m))
 	canonical := func(name string) string { return textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)) }
@@ -150,7 +149,7 @@ func headersOf(m map[string]string, stored []iot.Header) []iot.Header {
 	return list
 }
 
-// faultsOf returns what is wrong with a webhook in the words that clients know.
+// faultsOf returns the faults of a webhook in the words that clients know.
 func faultsOf(err error) error {
 	if err == nil {
 		return nil
@@ -167,7 +166,7 @@ func faultsOf(err error) error {
 	return err
 }
 
-// listThingWebhooks lists what gets a thing's messages.
+// listThingWebhooks lists the webhooks that get a thing's messages.
 func (s *server) listThingWebhooks(w http.ResponseWriter, r *http.Request, c *caller) error {
 	d, p, err := s.DB.OwnedDevice(r.Context(), c.account.Key, r.PathValue("id"))
 	if err != nil {
@@ -210,7 +209,7 @@ func (s *server) listWebhooks(w http.ResponseWriter, r *http.Request, p *iot.Pro
 	}{q.head(total), answers})
 }
 
-// webhooks returns webhooks as they go on the wire.
+// webhooks returns webhooks in the wire form.
 func (s *server) webhooks(r *http.Request, p *iot.Project, list []*iot.Webhook) ([]webhookJSON, error) {
 	answers := make([]webhookJSON, len(list))
 	for i, h := range list {

@@ -66,7 +66,7 @@ func TestWebhookIsTheSameInThePanel(t *testing.T) {
 		len(h.Headers) != 2 || h.Headers[0].Name != "A" || h.Headers[0].Secret {
 		t.Errorf("the store has %+v", h)
 	}
-	// What this dialect cannot express stays as it was.
+	// What this dialect cannot express stays unchanged.
 	h.Channel, h.Settings.InOrder, h.MessageTypes, h.PayloadOnly = "alarms", true, iot.Routes{iot.User: {Path: "in"}, iot.Iottly: {}}, false
 	h.Headers = []iot.Header{{Name: "X-Secret", Value: "hidden", Secret: true}, {Name: "A", Value: "1"}}
 	w.must(w.db.UpdateWebhook(h, email, ""))
@@ -85,7 +85,7 @@ func TestWebhookIsTheSameInThePanel(t *testing.T) {
 		!strings.Contains(a.body, `"x-secret":"•••"`) {
 		t.Errorf("shown: %s", a.body)
 	}
-	// One that was made elsewhere is here too, and belongs to no thing.
+	// A webhook created elsewhere is listed too, and belongs to no thing.
 	elsewhere := &iot.Webhook{ProjectID: w.project.Key, Description: "From the panel", URL: "https://a.example",
 		MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings(), Format: iot.Envelope}
 	w.must(w.db.CreateWebhook(elsewhere, email))
@@ -207,7 +207,7 @@ func TestListsOfWebhooks(t *testing.T) {
 	w.ok(200, "GET", "/webhooks/"+made[2].ID, w.viewer, "")
 }
 
-// Each row of what clients measured.
+// Each row is a measured request of a client.
 func TestErrorsOfWebhooks(t *testing.T) {
 	w := newWorld(t)
 	path, group := "/things/"+w.device.UUID+"/webhooks", "/groups/"+w.project.UUID+"/webhooks"
@@ -286,7 +286,7 @@ func TestErrorsOfWebhooks(t *testing.T) {
 	}
 }
 
-// What Mainflux does wrong, and what is right.
+// Mainflux's faults, and the right behaviour.
 func TestWhatMainfluxGetsWrong(t *testing.T) {
 	w := newWorld(t)
 	list := w.hooks(`[{"name":"a","url":"https://a.example","headers":{"X-Key":"k"}},{"name":"b","url":"https://a.example"}]`)
@@ -297,7 +297,7 @@ func TestWhatMainfluxGetsWrong(t *testing.T) {
 	// A URL of more than 254 characters is no failure.
 	long := "https://a.example/" + strings.Repeat("x", 300)
 	w.ok(200, "PUT", "/webhooks/"+list[0].ID, w.editor, `{"name":"a","url":"`+long+`"}`)
-	// What is not given stays: a name, a URL, headers.
+	// Absent values stay: a name, a URL, headers.
 	w.ok(200, "PUT", "/webhooks/"+list[0].ID, w.editor, `{"url":"https://a.example/2"}`)
 	w.ok(200, "PUT", "/webhooks/"+list[0].ID, w.editor, `{"name":"c"}`)
 	if h := show(list[0].ID); h.Name != "c" || h.URL != "https://a.example/2" || h.Headers["X-Key"] != "k" {
@@ -306,12 +306,12 @@ func TestWhatMainfluxGetsWrong(t *testing.T) {
 	// A name that is in use is a conflict, and its own name is not.
 	w.refused(409, "entity already exists", "PUT", "/webhooks/"+list[1].ID, w.editor, `{"name":"c","url":"https://a.example"}`)
 	w.ok(200, "PUT", "/webhooks/"+list[1].ID, w.editor, `{"name":"b","url":"https://b.example"}`)
-	// An object, or null, takes all headers away.
+	// An object, or null, removes all headers.
 	w.ok(200, "PUT", "/webhooks/"+list[0].ID, w.editor, `{"headers":{}}`)
 	if h := show(list[0].ID); len(h.Headers) != 0 {
 		t.Errorf("headers are left: %v", h.Headers)
 	}
-	// The names of two things do not meet.
+	// The names of two things do not collide.
 	second := &iot.Device{ProjectID: w.project.Key, Name: "Second"}
 	w.must(w.db.CreateDevice(second, "tpd_second", email))
 	w.ok(201, "POST", "/things/"+second.UUID+"/webhooks", w.editor, `[{"name":"b","url":"https://a.example"}]`)

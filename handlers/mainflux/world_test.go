@@ -119,7 +119,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// answer is what came back.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -153,7 +153,7 @@ func (w *world) send(method, path, token, body string, set ...func(*http.Request
 	return a
 }
 
-// ok sends and wants a status.
+// ok sends and expects a status.
 func (w *world) ok(status int, method, path, token, body string, set ...func(*http.Request)) answer {
 	w.Helper()
 	a := w.send(method, path, token, body, set...)
@@ -163,7 +163,7 @@ func (w *world) ok(status int, method, path, token, body string, set ...func(*ht
 	return a
 }
 
-// refused sends and wants a status and a text.
+// refused sends and expects a status and a text.
 func (w *world) refused(status int, text, method, path, token, body string, set ...func(*http.Request)) {
 	w.Helper()
 	a := w.send(method, path, token, body, set...)
@@ -212,7 +212,7 @@ type hook struct {
 	Scope    string            `json:"scope"`
 }
 
-// hooks makes webhooks for the thing by JSON.
+// hooks creates webhooks for the thing from JSON.
 func (w *world) hooks(body string) []hook {
 	w.Helper()
 	var v struct{ Webhooks []hook }

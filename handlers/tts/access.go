@@ -20,10 +20,10 @@ type access struct {
 	*server
 }
 
-// maxKeyName bounds a key's name in characters, as there.
+// maxKeyName bounds a key's name in characters, as in The Things Stack.
 const maxKeyName = 50
 
-// ListRights answers what the caller's key may do.
+// ListRights answers the rights of the caller's key.
 func (s access) ListRights(ctx context.Context, q *wire.ApplicationIdentifiers) (*wire.Rights, error) {
 	if e := checkApplicationIDs(q); e != nil {
 		return nil, e
@@ -35,8 +35,8 @@ func (s access) ListRights(ctx context.Context, q *wire.ApplicationIdentifiers) 
 	return &wire.Rights{Rights: rightsOf(key.Rights)}, nil
 }
 
-// CreateAPIKey makes a key, which can have no right that the caller's lacks and
-// cannot outlive it. Its text is answered here alone.
+// CreateAPIKey creates a key. It cannot have a right that the caller's key lacks, and
+// cannot outlive it. Only this answer has its text.
 func (s access) CreateAPIKey(ctx context.Context, q *wire.CreateApplicationAPIKeyRequest) (*wire.APIKey, error) {
 	const message = "CreateApplicationAPIKeyRequest"
 	if e := checkApplicationIDs(q.GetApplicationIds()); e != nil {
@@ -53,7 +53,7 @@ func (s access) CreateAPIKey(ctx context.Context, q *wire.CreateApplicationAPIKe
 		return nil, err
 	}
 	id, secret, text := iot.NewAPIKey()
-	// That system allows keys without a name, ours shows them by it.
+	// The Things Stack allows keys without a name; our pages show keys by name.
 	k := &iot.APIKey{ID: id, ProjectID: p.Key, Name: cmp.Or(strings.TrimSpace(q.GetName()), "Key "+id[:8]), Rights: rights}
 	if q.GetExpiresAt() != nil {
 		k.ExpiresAt = iot.At(q.GetExpiresAt().AsTime())
@@ -131,10 +131,10 @@ func (s access) GetAPIKey(ctx context.Context, q *wire.GetApplicationAPIKeyReque
 	return keyOf(k), nil
 }
 
-// UpdateAPIKey changes name, rights and expiry, as far as the mask names them; no
-// mask names all. A key that is left without rights is deleted, as there. One that
-// has a right which the caller's lacks can be deleted, but not changed: a longer
-// life for it would be more than the caller has.
+// UpdateAPIKey changes name, rights and expiry, as named by the mask; no mask names
+// all. A key left without rights is deleted, as in The Things Stack. A key with a right
+// that the caller's key lacks can be deleted but not changed: a longer life for it
+// would exceed the caller's rights.
 func (s access) UpdateAPIKey(ctx context.Context, q *wire.UpdateApplicationAPIKeyRequest) (*wire.APIKey, error) {
 	const message = "UpdateApplicationAPIKeyRequest"
 	mask := q.GetFieldMask().GetPaths()
@@ -206,8 +206,8 @@ func (s access) key(ctx context.Context, application, id string) (k, by *iot.API
 	return nil, nil, errKeyMissing
 }
 
-// grant returns the rights that a key of an application is to have; the caller
-// must have them all.
+// grant returns the rights for a key of an application. The caller must have all of
+// them.
 func (s access) grant(ctx context.Context, application string, rights []wire.Right) (*iot.Project, *iot.APIKey, iot.Rights, error) {
 	names := make([]string, len(rights))
 	for i, r := range rights {

@@ -36,7 +36,7 @@ func (s appAs) changeQueue(ctx context.Context, q *wire.DownlinkQueueRequest, re
 	list := downlinks{q.GetDownlinks(), callOf(ctx).body, checkDownlinks("DownlinkQueueRequest", q.GetDownlinks())}
 	p, _, err := s.application(ctx, ids.GetApplicationIds().GetApplicationId(), iot.SendDownlinks)
 	if err != nil && list.fault != nil {
-		return nil, list.fault // as there, form comes before rights
+		return nil, list.fault // as in The Things Stack, form is checked before rights
 	}
 	if err != nil {
 		return nil, err
@@ -74,11 +74,11 @@ func (s appAs) DownlinkQueueList(ctx context.Context, ids *wire.EndDeviceIdentif
 	return list, nil
 }
 
-// tailStep is how many messages a subscriber is sent at once.
+// tailStep is how many messages are sent to a subscriber at once.
 const tailStep = 100
 
-// Subscribe sends a project's LoRaWAN messages as they come, until the caller goes.
-// One who falls behind is sent what came meanwhile, from disk.
+// Subscribe sends a project's LoRaWAN messages as they arrive, until the caller goes. A
+// subscriber that falls behind gets the missed messages from disk.
 func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_SubscribeServer) error {
 	if e := checkApplicationIDs(q); e != nil {
 		return e
@@ -102,18 +102,18 @@ func (s appAs) Subscribe(q *wire.ApplicationIdentifiers, stream wire.AppAs_Subsc
 	}
 }
 
-// overlap is how long a message can be on its way to disk while others with later
-// ids come there: ids are given before the commit.
+// overlap is how long a message can take to the disk while messages with later ids
+// arrive there: ids are assigned before the commit.
 const overlap = 2 * time.Second
 
-// tail is how far a subscriber has been sent messages.
+// tail is the position of a subscriber.
 type tail struct {
-	from iot.ID          // nothing after it was passed over
-	sent map[iot.ID]bool // those after it that were looked at
+	from iot.ID          // every message up to it was sent or skipped
+	sent map[iot.ID]bool // later messages already sent or skipped
 }
 
-// forward moves the tail on to the latest of the messages that were looked at
-// more than overlap before the last.
+// forward moves the tail to the latest handled message that is more than overlap before
+// the last.
 func (t *tail) forward(last iot.ID) {
 	settled := iot.KeyAt(iot.KeyTime(last.Key()).Add(-overlap))
 	for id := range t.sent {
@@ -126,9 +126,9 @@ func (t *tail) forward(last iot.ID) {
 	}
 }
 
-// follow sends what comes after a tail until its subscription ends, because the
-// caller was too slow or the server is stopping. heard is false if it heard of
-// nothing at all. The key is looked at before each step: a stream outlives no key.
+// follow sends the messages after a tail until its subscription ends, because the
+// caller was too slow or the server is stopping. heard is false if there was no event.
+// The key is checked before each step, so that a stream does not outlive its key.
 func (s appAs) follow(ctx context.Context, application string, t *tail, stream wire.AppAs_SubscribeServer) (heard bool, err error) {
 	p, _, err := s.application(ctx, application, iot.ReadTraffic)
 	if err != nil {
@@ -158,8 +158,8 @@ func (s appAs) follow(ctx context.Context, application string, t *tail, stream w
 	}
 }
 
-// sendAfter sends what came after a tail. A message that has not the form of its
-// type is passed over.
+// sendAfter sends the messages after a tail. It skips messages without the form of
+// their type.
 func (s appAs) sendAfter(ctx context.Context, p *iot.Project, t *tail, stream wire.AppAs_SubscribeServer) error {
 	for at := t.from; ; {
 		list, err := s.DB.MessagesAfter(ctx, p.Key, at, tailStep)
@@ -191,7 +191,7 @@ func (s appAs) sendAfter(ctx context.Context, p *iot.Project, t *tail, stream wi
 	}
 }
 
-// checkDeviceIDs lets an id of our own devices pass that is none of that system's:
+// checkDeviceIDs accepts an ID of our own devices that The Things Stack would refuse:
 // see noDevice.
 func checkDeviceIDs(v *wire.EndDeviceIdentifiers) *Error {
 	if reason := checkID(v.GetDeviceId()); reason != "" && iot.CheckDeviceID("", v.GetDeviceId()) != nil {
@@ -209,8 +209,8 @@ type configuration struct {
 	*server
 }
 
-// GetConfiguration says that no webhook is stopped for being unhealthy: a failing
-// one is tried on, each delivery by its schedule.
+// GetConfiguration answers that no webhook is stopped for being unhealthy: a failing
+// one is tried again, each delivery by its schedule.
 func (configuration) GetConfiguration(context.Context, *wire.GetAsConfigurationRequest) (*wire.GetAsConfigurationResponse, error) {
 	return &wire.GetAsConfigurationResponse{Configuration: &wire.AsConfiguration{
 		Webhooks: &wire.AsConfiguration_Webhooks{UnhealthyRetryInterval: durationpb.New(0)}}}, nil

@@ -8,12 +8,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-// call is what a method knows of its caller beside the request, however it came.
+// call is what a method knows of its caller beside the request, by HTTP or gRPC.
 type call struct {
 	authorization string
 	// header sets a header of the answer.
 	header func(name, value string)
-	body   []byte // of a POST or PUT by HTTP, as it came
+	body   []byte // of a POST or PUT by HTTP, as received
 }
 
 type callKey struct{}
@@ -27,16 +27,16 @@ func callOf(ctx context.Context) call {
 	return c
 }
 
-// countTotal tells how long a list is of which perhaps a part is answered.
+// countTotal reports the length of a list of which only a part may be answered.
 func countTotal(ctx context.Context, n int) {
 	if c := callOf(ctx); c.header != nil {
 		c.header("X-Total-Count", strconv.Itoa(n))
 	}
 }
 
-// application returns the project that a caller's key belongs to, which must be
-// the one that is named and hold the rights. A key of another application and no
-// key at all have no rights for it.
+// application returns the project of a caller's key. It must be the named project, and
+// the key must have the rights. Without a key, or with one of another application, the
+// caller has no rights for it.
 func (s *server) application(ctx context.Context, name string, need iot.Rights) (*iot.Project, *iot.APIKey, error) {
 	header := callOf(ctx).authorization
 	if header == "" {

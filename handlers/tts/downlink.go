@@ -18,8 +18,8 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// hookRoutes are the queue of a device by a webhook's own paths. They are no
-// methods of a service, also there.
+// hookRoutes are a device's queue by a webhook's own paths. They are not methods of a
+// service, as in The Things Stack.
 func hookRoutes() []route {
 	const hook = "/as/applications/{application}/webhooks/{webhook}/devices/{device}/down"
 	return []route{
@@ -36,8 +36,8 @@ func (s *server) replaceByWebhook(w http.ResponseWriter, r *http.Request) error 
 	return s.changeByWebhook(w, r, true)
 }
 
-// changeByWebhook takes ApplicationDownlinks in the webhook's own format, from
-// its receiver.
+// changeByWebhook accepts ApplicationDownlinks in the webhook's own format, from its
+// receiver.
 func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace bool) error {
 	if r.Method != http.MethodPost {
 		return onlyPost(w, r)
@@ -93,16 +93,15 @@ func (s *server) changeByWebhook(w http.ResponseWriter, r *http.Request, replace
 	return nil
 }
 
-// downlinks are what a request pushes.
+// downlinks are the downlinks of a push.
 type downlinks struct {
 	list []*wire.ApplicationDownlink
-	json []byte // the body with their list, nil where it was Protocol Buffers
-	// fault is what our own queue refuses them for. Where they only go on to an
-	// upstream, that system judges.
+	json []byte // the body with the list; nil if it was Protocol Buffers
+	// fault is why our own queue refuses them. An upstream decides for itself.
 	fault *Error
 }
 
-// orders returns what is pushed, as it came where it only goes on.
+// orders returns the pushed downlinks, unchanged if they are forwarded.
 func (v *downlinks) orders(forwards bool) ([]downlink.Order, error) {
 	if !forwards {
 		return downlink.FromWire(v.list)
@@ -117,7 +116,7 @@ func (v *downlinks) orders(forwards bool) ([]downlink.Order, error) {
 	return downlink.Forward(objects), nil
 }
 
-// push queues downlinks for a device, or lets them go on to its upstream.
+// push queues downlinks for a device, or forwards them to its upstream.
 func (s *server) push(ctx context.Context, p *iot.Project, device string, list downlinks, replace bool) error {
 	d, err := s.device(ctx, p, device)
 	forwards := false
@@ -151,7 +150,7 @@ func (s *server) push(ctx context.Context, p *iot.Project, device string, list d
 	return err
 }
 
-// device returns a project's device, under that system's error if there is none.
+// device returns a project's device, with The Things Stack's error if there is none.
 func (s *server) device(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
 	d, err := s.DB.Device(ctx, p.Key, name)
 	if iot.CodeOf(err) == iot.NotFound {
@@ -160,8 +159,8 @@ func (s *server) device(ctx context.Context, p *iot.Project, name string) (*iot.
 	return d, err
 }
 
-// noDevice is the error for a device that is not there. By that system's own rule a
-// name may not even be an id.
+// noDevice is the error for an unknown device. By The Things Stack's rule the name may
+// not even be an id.
 func noDevice(p *iot.Project, name string) error {
 	if reason := checkID(name); reason != "" {
 		return invalidField("device_id", "EndDeviceIdentifiers", reason, nil)
@@ -180,14 +179,14 @@ func readBody(r *http.Request) ([]byte, error) {
 	case iot.CodeOf(err) == iot.TooLarge:
 		return nil, errBodyTooLarge
 	case iot.CodeOf(err) == iot.RateLimited, iot.CodeOf(err) == iot.Unavailable:
-		return nil, err // there is no memory for it just now
+		return nil, err // no memory for it at the moment
 	case r.Header.Get("Content-Encoding") != "":
-		return nil, err // that system unpacks nothing, and has no words for it
+		return nil, err // The Things Stack unpacks nothing, and has no error for it
 	}
 	return nil, errReadBody
 }
 
-// parseJSON reads a message as that system reads it; an empty body is an empty
+// parseJSON reads a message as The Things Stack does. An empty body is an empty
 // message.
 func parseJSON(body []byte, into proto.Message) error {
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -212,10 +211,10 @@ func parseJSON(body []byte, into proto.Message) error {
 
 const idReason = `value does not match regex pattern "^[a-z0-9](?:[-]?[a-z0-9]){2,}$"`
 
-// idForm reports whether a text has the form of an id of that system.
+// idForm reports whether a text has the form of an id of The Things Stack.
 func idForm(s string) bool { return iot.CheckSlug("", s) == nil || iot.LooksLikeUUID(s) }
 
-// checkDownlinks returns the first fault of downlinks inside a message of a name.
+// checkDownlinks returns the first fault of the downlinks in a message of a name.
 func checkDownlinks(message string, list []*wire.ApplicationDownlink) *Error {
 	for i, v := range list {
 		if e := checkDownlink(v); e != nil {

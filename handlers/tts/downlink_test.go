@@ -81,7 +81,7 @@ func (w *world) keyOf(p *iot.Project, rights iot.Rights) string {
 	return "Bearer " + text.Reveal()
 }
 
-// call wants a status and an answer that has a text in it.
+// call expects a status and an answer that contains a text.
 func (w *world) call(method, path, authorization, body string, status int, has string) string {
 	w.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -204,7 +204,7 @@ func TestWebhookReceiversPushAndReplace(t *testing.T) {
 		for field, value := range want.Downlinks[0] {
 			a, _ := json.Marshal(got[i][field])
 			b, _ := json.Marshal(value)
-			// Zeros are left out, and a correlation id is added.
+			// Zeros are omitted, and a correlation id is added.
 			a, b = []byte(strings.ReplaceAll(string(a), `,"as:downlink:`, `]#`)),
 				[]byte(strings.NewReplacer(`"antenna_index":0,`, "", `,"group_index":0`, "").Replace(string(b)))
 			if head, _, _ := strings.Cut(string(a), "#"); head != string(b) {
@@ -269,7 +269,7 @@ func TestDownlinksAreRefusedByName(t *testing.T) {
 }
 
 // TestWhatGoesOnToAnUpstreamIsJudgedThere pushes by each door what our own queue
-// refuses, and looks at what a webhook is told of it.
+// refuses, and checks the message that a webhook gets.
 func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 	w := newWorld(t)
 	const odd = `{"downlinks":[{"decodedPayload":{"valve":"open"},"soon":[1.0]},{"f_port":224,"frm_payload":"vu8="}]}`
@@ -283,13 +283,13 @@ func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 			if m.Type == iot.DownlinkQueued && len(want) > 0 {
 				last := want[len(want)-1]
 				if !strings.Contains(string(m.Payload), `"downlink_queued":{`+last+`"correlation_ids":["as:`) {
-					t.Errorf("told of %s, want %s", m.Payload, last)
+					t.Errorf("got %s, want %s", m.Payload, last)
 				}
 				want = want[:len(want)-1]
 			}
 		}
 		if len(want) > 0 {
-			t.Errorf("not told of %q", want)
+			t.Errorf("no message with %q", want)
 		}
 	}
 	w.call("POST", queue+"/push", w.full, odd, 200, "{}")
@@ -312,8 +312,8 @@ func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 	w.call("POST", queue+"/push", w.key(iot.ReadTraffic), `{"downlinks":[{"decoded_payload":{}}]}`, 403, "")
 }
 
-// TestDevicesWithOtherIDs: a device that there is has an id which that system would not
-// give; one that there is not is refused by that system's rule.
+// TestDevicesWithOtherIDs has an existing device whose ID The Things Stack would
+// refuse. An unknown device is refused by that system's rule.
 func TestDevicesWithOtherIDs(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "AA:BB.c_1", DevEUI: "24E124136B502217"}, "other-key", actor))

@@ -19,7 +19,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// Codes of gRPC that errors have here.
+// Codes of gRPC for the errors here.
 const (
 	codeCanceled      = 1
 	codeInvalid       = 3
@@ -35,8 +35,8 @@ const (
 	codeUnknownWho    = 16
 )
 
-// Error is an error as The Things Stack answers it: a google.rpc.Status with its
-// own ErrorDetails. One without a name is a status alone.
+// Error is an error of The Things Stack: a google.rpc.Status with its own ErrorDetails.
+// An error without a name is only a status.
 type Error struct {
 	Code       uint32
 	Namespace  string
@@ -44,7 +44,7 @@ type Error struct {
 	Format     string // with `{attribute}` or {attribute}
 	Attributes map[string]any
 	Cause      *Error
-	// Plain is the status' message where there is no name.
+	// Plain is the status' message if there is no name.
 	Plain string
 }
 
@@ -64,7 +64,7 @@ func (e *Error) formatted() string {
 	return text
 }
 
-// Error returns the message, and the causes' behind it.
+// Error returns the message, followed by those of the causes.
 func (e *Error) Error() string {
 	if e.Cause != nil {
 		return e.Message() + ": " + e.Cause.Error()
@@ -106,14 +106,14 @@ func (e *Error) detail() *detail {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	format := e.Format
-	if e.Name == "" { // a cause that is a text alone
+	if e.Name == "" { // a cause that is only a text
 		format = e.Plain
 	}
 	return &detail{Namespace: e.Namespace, Name: e.Name, MessageFormat: format, Attributes: e.Attributes,
 		CorrelationID: hex.EncodeToString(id[:]), Cause: e.Cause.detail(), Code: e.Code}
 }
 
-// details is the error as Protocol Buffers.
+// details returns the error as Protocol Buffers.
 func (e *Error) details() *wire.ErrorDetails {
 	if e == nil {
 		return nil
@@ -127,7 +127,7 @@ func (e *Error) details() *wire.ErrorDetails {
 	return v
 }
 
-// attributesOf returns attributes, which are texts and lists of texts.
+// attributesOf returns attributes, which are strings and lists of strings.
 func attributesOf(list map[string]any) *structpb.Struct {
 	s := &structpb.Struct{Fields: map[string]*structpb.Value{}}
 	for name, value := range list {
@@ -154,7 +154,7 @@ func (e *Error) status() status {
 	return s
 }
 
-// httpStatus returns the status that a code is answered with.
+// httpStatus returns the HTTP status for a code.
 func httpStatus(code uint32) int {
 	switch code {
 	case codeCanceled:
@@ -179,7 +179,7 @@ func httpStatus(code uint32) int {
 	return http.StatusInternalServerError
 }
 
-// writeError answers an error, indented by tabs where that system does so.
+// writeError answers an error, indented by tabs if indented is set.
 func writeError(w http.ResponseWriter, e *Error, indented bool) {
 	var b bytes.Buffer
 	out := json.NewEncoder(&b)
@@ -187,17 +187,17 @@ func writeError(w http.ResponseWriter, e *Error, indented bool) {
 	if indented {
 		out.SetIndent("", "\t")
 	}
-	_ = out.Encode(e.status()) // texts, numbers and lists of texts: cannot fail
+	_ = out.Encode(e.status()) // strings, numbers and lists of strings: cannot fail
 	status := httpStatus(e.Code)
-	if e.Name == string(iot.UnsupportedMediaType) { // which no code of gRPC stands for
+	if e.Name == string(iot.UnsupportedMediaType) { // which no code of gRPC represents
 		status = http.StatusUnsupportedMediaType
 		w.Header().Set("Accept-Encoding", handlers.AcceptedEncodings)
 	}
 	handlers.WriteJSONBytes(w, status, b.Bytes())
 }
 
-// errorOf returns what callers see of an error: itself if it is of this dialect,
-// an iot.Error under its own code, and of anything else nothing.
+// errorOf returns the part of an error that callers see: an error of this dialect, or
+// the message of an iot.Error under its own code. Of other errors they see nothing.
 func errorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -238,7 +238,7 @@ func errorOf(err error) *Error {
 	return &Error{Code: code, Namespace: "thingpost", Name: string(e.Code), Format: message}
 }
 
-// fieldErrors tells of the first of several bad fields, as that system does.
+// fieldErrors returns the first of several field errors, as The Things Stack does.
 func fieldErrors(fields map[string]string) *Error {
 	name := slices.Sorted(maps.Keys(fields))[0]
 	return invalidField(name, "", fields[name], nil)
@@ -249,7 +249,7 @@ func define(code uint32, namespace, name, format string) *Error {
 	return &Error{Code: code, Namespace: namespace, Name: name, Format: format}
 }
 
-// with returns the error with attributes, given as name and value in turn.
+// with returns the error with attributes, as name and value in turn.
 func (e *Error) with(pairs ...any) *Error {
 	c := *e
 	c.Attributes = make(map[string]any, len(pairs)/2)
@@ -300,7 +300,7 @@ var (
 	errBodyTooLarge = define(codeInvalid, "pkg/applicationserver/io/web", "request_body_too_large", "request body too large")
 )
 
-// invalidField says that a field of a message is bad; cause tells of a field
+// invalidField is the error for a bad field of a message. cause is the fault of a field
 // inside it.
 func invalidField(field, message, reason string, cause *Error) *Error {
 	name := message
@@ -310,22 +310,22 @@ func invalidField(field, message, reason string, cause *Error) *Error {
 	return errValidation.with("field", field, "name", name, "reason", reason).because(cause)
 }
 
-// embedded is the reason where the fault is inside a field.
+// embedded is the reason if the fault is inside a field.
 const embedded = "embedded message failed validation"
 
-// forbiddenMask says which paths a field mask cannot have.
+// forbiddenMask is the error for paths that a field mask cannot have.
 func forbiddenMask(paths ...string) *Error {
 	return errForbiddenMask.with("forbidden_paths", paths)
 }
 
-// fewRights says which rights a key lacks for an application.
+// fewRights is the error for rights that a key lacks for an application.
 func fewRights(application string, missing iot.Rights) *Error {
 	names := missing.Names()
 	slices.Sort(names)
 	return errFewRights.with("missing", names, "uid", application)
 }
 
-// templateMissing says that there is no such template.
+// templateMissing is the error for an unknown template.
 func templateMissing(id string) *Error {
 	return errFetch.because(errFileNotFound.with("filename", id+".yml"))
 }

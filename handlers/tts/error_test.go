@@ -12,7 +12,7 @@ import (
 
 var correlation = regexp.MustCompile(`"correlation_id":"[0-9a-f]{32}"`)
 
-// TestErrorsAreThoseOfTheOtherSystem compares with answers that were measured.
+// TestErrorsAreThoseOfTheOtherSystem compares with measured answers.
 func TestErrorsAreThoseOfTheOtherSystem(t *testing.T) {
 	const ids = `value does not match regex pattern "^[a-z0-9](?:[-]?[a-z0-9]){2,}$"`
 	for want, e := range map[string]*Error{
@@ -85,7 +85,7 @@ func TestOurErrorsHaveTheirCodes(t *testing.T) {
 	}
 }
 
-// A cause that is a text alone is told as one, without an empty name.
+// A cause that is only a text is sent as such, without an empty name.
 func TestCauseThatIsAText(t *testing.T) {
 	e := &Error{Code: codeInvalid, Namespace: "here", Name: "decode_body", Format: "decode body", Cause: plain(codeInvalid, "unexpected end")}
 	b, err := json.Marshal(e.status())

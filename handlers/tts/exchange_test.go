@@ -14,7 +14,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// exchange is one of the measured ones.
+// exchange is a measured exchange.
 type exchange struct {
 	method, path, authorization, body string
 	status                            int
@@ -67,9 +67,9 @@ func measured(t *testing.T) []exchange {
 	return list
 }
 
-// differs says which exchanges are not as measured, and what is answered instead:
-// an unknown format is refused when it is saved, retries can be asked for, and
-// the templates are our own.
+// differs has the exchanges that differ from the measured ones, with their answers: an
+// unknown format is refused when it is saved, retries can be requested, and the
+// templates are our own.
 func (e *exchange) differs() (skip bool) {
 	switch {
 	case strings.Contains(e.body, `"format":"xml"`):
@@ -119,7 +119,7 @@ func TestMeasuredExchanges(t *testing.T) {
 	}
 }
 
-// meaning is JSON without times, ids of requests and of keys.
+// meaning is JSON without times and ids of requests and keys.
 func meaning(t *testing.T, text string) any {
 	t.Helper()
 	var v any

@@ -11,8 +11,8 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// A request to set a webhook, as REST or gRPC brings it, is refused or changes only
-// what its mask names.
+// A request to set a webhook, by REST or gRPC, is refused or changes only what its mask
+// names.
 func FuzzSetWebhook(f *testing.F) {
 	f.Add([]byte(`{"webhook":{"ids":{"application_ids":{"application_id":"app1"},"webhook_id":"wh1"},"base_url":"https://h",`+
 		`"format":"json","headers":{"A":"•••"},"uplink_message":{"path":"/up"}},"field_mask":{"paths":["base_url","headers",`+
@@ -45,9 +45,9 @@ func FuzzSetWebhook(f *testing.F) {
 		if len(mask) == 0 && (w.URL != "https://h" || len(w.Headers) != 1 || w.MessageTypes[iot.JoinAccept].Path != "/j") {
 			t.Errorf("%q changes a webhook without a mask", body)
 		}
-		_, given := newPaths(mask)["headers"]
+		_, named := newPaths(mask)["headers"]
 		for _, h := range w.Headers {
-			if h.Name == "A" && (!h.Secret || !given && h.Value != iot.Mask) {
+			if h.Name == "A" && (!h.Secret || !named && h.Value != iot.Mask) {
 				t.Errorf("%q makes %q of the secret, secret is %t", body, h.Value.Reveal(), h.Secret)
 			}
 		}

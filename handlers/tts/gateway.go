@@ -16,9 +16,9 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// methodRoutes are the methods of the services by HTTP: a path's variables, a
-// query's parameters and a body fill the request in, and the answer is its JSON.
-// A variable is named by the field that it fills, with _ for each dot.
+// methodRoutes are the methods of the services by HTTP. A path's variables, a query's
+// parameters and a body fill in the request; the answer is its JSON. A variable has the
+// name of the field that it fills, with _ for each dot.
 func methodRoutes(s *server) []route {
 	const (
 		hooks   = "/as/webhooks/{application_ids.application_id}"
@@ -53,8 +53,8 @@ func methodRoutes(s *server) []route {
 
 func fresh[T any]() *T { return new(T) }
 
-// method returns the route of a service's method. The pattern's variables are
-// paths of the request's fields.
+// method returns the route of a service's method. The pattern's variables are paths of
+// the request's fields.
 func method[Q, A proto.Message](verb, pattern string, do func(context.Context, Q) (A, error), request func() Q) route {
 	pattern, variables := variablesOf(pattern)
 	return route{method: verb, pattern: pattern, handle: func(_ *server, w http.ResponseWriter, r *http.Request) error {
@@ -73,7 +73,7 @@ func method[Q, A proto.Message](verb, pattern string, do func(context.Context, Q
 		} else if err := readQuery(r, q); err != nil {
 			return err
 		}
-		// Last, so that nothing in the body stands for what the path says.
+		// Last, so that the body cannot override the path.
 		for name, field := range variables {
 			setText(q.ProtoReflect(), field, r.PathValue(name))
 		}
@@ -91,8 +91,8 @@ func method[Q, A proto.Message](verb, pattern string, do func(context.Context, Q
 	}}
 }
 
-// variablesOf gives a pattern's variables names that ServeMux takes, and returns
-// the field that each stands for.
+// variablesOf replaces a pattern's variables by names that ServeMux accepts, and
+// returns the field of each.
 func variablesOf(pattern string) (string, map[string]string) {
 	fields := map[string]string{}
 	parts := strings.Split(pattern, "/")
@@ -107,7 +107,7 @@ func variablesOf(pattern string) (string, map[string]string) {
 	return strings.Join(parts, "/"), fields
 }
 
-// setText sets a field that holds a text, by its path.
+// setText sets a string field by its path.
 func setText(m protoreflect.Message, path, value string) {
 	for {
 		name, rest, more := strings.Cut(path, ".")
@@ -120,8 +120,8 @@ func setText(m protoreflect.Message, path, value string) {
 	}
 }
 
-// readQuery fills in what a query's parameters name: a field mask, texts and
-// numbers. Others are left out, as there.
+// readQuery fills in a query's parameters: a field mask, strings and numbers. It
+// ignores others, as The Things Stack does.
 func readQuery(r *http.Request, q proto.Message) error {
 	m := q.ProtoReflect()
 	for name, values := range r.URL.Query() {

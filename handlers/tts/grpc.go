@@ -15,9 +15,9 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// NewGRPC returns a server of the services by gRPC, in clear text if credentials
-// is nil: ApplicationWebhookRegistry, ApplicationAccess, AppAs and As. They are the
-// methods that the paths of New call, with the same rights and errors.
+// NewGRPC returns a gRPC server of the services, without TLS if creds is nil:
+// ApplicationWebhookRegistry, ApplicationAccess, AppAs and As. They are the methods
+// behind the paths of New, with the same rights and errors.
 func NewGRPC(o Options, creds credentials.TransportCredentials) *grpc.Server {
 	s := newServer(o)
 	options := []grpc.ServerOption{grpc.MaxRecvMsgSize(maxBody), grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream),
@@ -33,7 +33,7 @@ func NewGRPC(o Options, creds credentials.TransportCredentials) *grpc.Server {
 	return g
 }
 
-// maxStreams bounds the calls of one connection at a time.
+// maxStreams bounds the concurrent calls of one connection.
 const maxStreams = 256
 
 func (s *server) unary(ctx context.Context, q any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (a any, err error) {
@@ -47,18 +47,18 @@ func (s *server) stream(v any, stream grpc.ServerStream, info *grpc.StreamServer
 	return next(v, callStream{stream, withCall(ctx, callOfGRPC(ctx))})
 }
 
-// callStream is a stream whose context knows the call.
+// callStream is a stream whose context has the call.
 type callStream struct {
 	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // a stream hands its context out so
+	ctx context.Context //nolint:containedctx // streams return their context this way
 }
 
-// Context returns the context that knows the call.
+// Context returns the context with the call.
 func (s callStream) Context() context.Context { return s.ctx }
 
 func callOfGRPC(ctx context.Context) call {
 	c := call{header: func(name, value string) {
-		_ = grpc.SetHeader(ctx, metadata.Pairs(name, value)) // fails once the head was sent: nobody to tell
+		_ = grpc.SetHeader(ctx, metadata.Pairs(name, value)) // fails once the head was sent: nobody to notify
 	}}
 	if values := metadata.ValueFromIncomingContext(ctx, "authorization"); len(values) > 0 {
 		c.authorization = values[0]
@@ -66,8 +66,8 @@ func callOfGRPC(ctx context.Context) call {
 	return c
 }
 
-// grpcError turns a method's error into a status with that system's details, and
-// a panic into one without.
+// grpcError turns a method's error into a status with The Things Stack's details, and a
+// panic into one without.
 func (s *server) grpcError(ctx context.Context, method string, panicked any, err error) error {
 	if panicked != nil {
 		s.Log.ErrorContext(ctx, "method panicked", slog.String("method", method), slog.Any("panic", panicked),

@@ -48,7 +48,7 @@ func (w *world) as(key string) context.Context {
 	return metadata.AppendToOutgoingContext(w.Context(), "authorization", key)
 }
 
-// read fills in a message that is written as the measured calls are.
+// read fills in a message from the text form of the measured calls.
 func read[M proto.Message](t *testing.T, text string, m M) M {
 	t.Helper()
 	if err := prototext.Unmarshal([]byte(text), m); err != nil {
@@ -165,7 +165,7 @@ func TestGRPCRefusesLikeREST(t *testing.T) {
 	}
 }
 
-// TestAKeyChangesNoStrongerOne holds for both ways in, which call the same method.
+// TestAKeyChangesNoStrongerOne tests both doors, which call the same method.
 func TestAKeyChangesNoStrongerOne(t *testing.T) {
 	w := newWorld(t)
 	keys := wire.NewApplicationAccessClient(w.dial(w.options))
@@ -199,7 +199,7 @@ func TestAKeyChangesNoStrongerOne(t *testing.T) {
 	w.must(change(weak, &wire.APIKey{}, "rights")) // to none: that revokes it
 }
 
-// hub is a hub of one subscriber, who hears at once.
+// hub is a hub with one subscriber, which gets events at once.
 type hub chan iot.EventName
 
 func (h hub) Subscribe(int64) (<-chan iot.EventName, func()) { return h, func() {} }
@@ -253,8 +253,8 @@ func TestSubscriptionOutlivesNoKey(t *testing.T) {
 	}
 }
 
-// TestSubscribeMissesNoneThatIsLate stores a message after another whose id is
-// greater, and one that cannot be read.
+// TestSubscribeMissesNoneThatIsLate stores a message after another with a greater id,
+// and one that cannot be read.
 func TestSubscribeMissesNoneThatIsLate(t *testing.T) {
 	w := newWorld(t)
 	events := make(hub, 1)

@@ -10,9 +10,9 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// paths is a set of paths of a message, as a tree of steps. A step with nothing
-// below stands for the whole field. The field of a oneof has its oneof's name
-// before its own, as in health_status.status.healthy.
+// paths is a set of paths of a message, as a tree of steps. A step without children is
+// the whole field. A field of a oneof has the oneof's name before its own, as in
+// health_status.status.healthy.
 type paths map[protoreflect.Name]paths
 
 func newPaths(list []string) paths {
@@ -40,7 +40,7 @@ func (p paths) add(path string) {
 	}
 }
 
-// pick copies what the paths name, and nothing else.
+// pick copies only what the paths name.
 func (p paths) pick(to, from protoreflect.Message) {
 	fields := from.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -57,7 +57,7 @@ func (p paths) pick(to, from protoreflect.Message) {
 	}
 }
 
-// below returns what the paths name of a field: nothing below means all of it.
+// below returns the named part of a field; no children mean all of it.
 func (p paths) below(fd protoreflect.FieldDescriptor) (paths, bool) {
 	if one := fd.ContainingOneof(); one != nil && !one.IsSynthetic() {
 		inside, ok := p[one.Name()]
@@ -70,9 +70,8 @@ func (p paths) below(fd protoreflect.FieldDescriptor) (paths, bool) {
 	return below, ok
 }
 
-// allowedPaths returns the paths that a field mask of a message can have: those
-// of its fields and of what lies in them, but not inside maps, lists, errors and
-// other packages' messages.
+// allowedPaths returns the paths that a field mask of a message can have: its fields
+// and their fields, but not inside maps, lists, errors and other packages' messages.
 func allowedPaths(m proto.Message) map[string]bool {
 	allowed := map[string]bool{}
 	allow(allowed, "", m.ProtoReflect().Descriptor())
@@ -100,7 +99,7 @@ func allow(allowed map[string]bool, before string, md protoreflect.MessageDescri
 	}
 }
 
-// checkMask returns an error that names the paths which are not allowed.
+// checkMask returns an error that names the paths that are not allowed.
 func checkMask(allowed map[string]bool, list []string) error {
 	var forbidden []string
 	for _, path := range list {

@@ -10,17 +10,17 @@ import (
 	"thingpost/internal/settings"
 )
 
-// registry is the service ApplicationWebhookRegistry: a project's webhooks, as
-// that system sees them.
+// registry is the service ApplicationWebhookRegistry: a project's webhooks in The
+// Things Stack's form.
 type registry struct {
 	wire.UnimplementedApplicationWebhookRegistryServer
 	*server
 }
 
-// settingRights are what Set and Delete need.
+// settingRights are the rights for Set and Delete.
 const settingRights = iot.ChangeSettings | iot.ReadTraffic | iot.SendDownlinks
 
-// impliedFields are answered whatever the field mask says.
+// impliedFields are answered whatever the field mask is.
 func impliedFields() []string {
 	return []string{"ids", "created_at", "updated_at", "base_url", "format"}
 }
@@ -72,12 +72,12 @@ func (s registry) List(ctx context.Context, q *wire.ListApplicationWebhooksReque
 	return all, nil
 }
 
-// setTries bounds how often Set begins anew because somebody else has changed
-// the webhook between its look and its write.
+// setTries bounds how often Set starts again because the webhook changed between its
+// read and its write.
 const setTries = 3
 
-// Set makes a webhook or changes the fields that the mask names; it leaves alone
-// what this dialect cannot say.
+// Set creates a webhook or changes the fields in the mask. It keeps what this dialect
+// cannot express.
 func (s registry) Set(ctx context.Context, q *wire.SetApplicationWebhookRequest) (*wire.ApplicationWebhook, error) {
 	mask := q.GetFieldMask().GetPaths()
 	if err := checkMask(webhookPaths, mask); err != nil {
@@ -147,11 +147,11 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 	return r.Webhook, s.DB.ForgetHealth(r.Webhook, key.Name)
 }
 
-// hideFields makes those values of a webhook secret that its template says are.
+// hideFields makes values secret that the webhook's template declares secret.
 func (s registry) hideFields(w *iot.Webhook) {
 	t, err := s.Templates.Template(w.Template)
 	if err != nil {
-		return // of no template of ours: nobody says what is secret
+		return // not of a template of ours: nothing is declared secret
 	}
 	for _, f := range t.Fields {
 		if v, ok := w.TemplateFields[f.ID]; ok && f.Secret {
@@ -161,7 +161,7 @@ func (s registry) hideFields(w *iot.Webhook) {
 	}
 }
 
-// Delete removes a webhook; one that is not there is no error.
+// Delete removes a webhook. A missing one is not an error.
 func (s registry) Delete(ctx context.Context, q *wire.ApplicationWebhookIdentifiers) (*emptypb.Empty, error) {
 	if e := checkWebhookIDs(q); e != nil {
 		return nil, e
@@ -180,10 +180,10 @@ func (s registry) Delete(ctx context.Context, q *wire.ApplicationWebhookIdentifi
 	return &emptypb.Empty{}, nil
 }
 
-// webhookPaths are the paths that masks of webhooks can have. It is never changed.
+// webhookPaths are the paths that masks of webhooks can have. It never changes.
 var webhookPaths = allowedPaths(&wire.ApplicationWebhook{})
 
-// answered is a webhook as it is answered: what is implied, and what the mask names.
+// answered is a webhook in an answer: the implied fields, and those in the mask.
 func answered(application string, w *iot.Webhook, mask []string) *wire.ApplicationWebhook {
 	whole, out := webhookOf(application, w), &wire.ApplicationWebhook{}
 	p := newPaths(mask)

@@ -30,7 +30,7 @@ func tooLong(most int) string {
 	return fmt.Sprintf("value length must be at most %d runes", most)
 }
 
-// checkID returns the reason why a text is no id, "" if it is one.
+// checkID returns the reason why a text is not an id, "" if it is one.
 func checkID(id string) string {
 	switch {
 	case iot.TextLength(id) > maxID:
@@ -63,8 +63,8 @@ func webhookFault(field, reason string) *Error {
 	return invalidField(field, "ApplicationWebhook", reason, nil)
 }
 
-// checkSet finds the first fault of a webhook that is to be set: of its ids, and
-// of what the mask names.
+// checkSet finds the first fault of a webhook to set: of its ids, and of the fields in
+// the mask.
 func checkSet(v *wire.ApplicationWebhook, p paths) *Error {
 	if e := checkWebhookIDs(v.GetIds()); e != nil {
 		return invalidField("ids", "ApplicationWebhook", embedded, e)
@@ -89,7 +89,8 @@ func checkField(v *wire.ApplicationWebhook, name protoreflect.Name) *Error {
 		if v.GetTemplateIds() == nil {
 			return nil
 		}
-		// Ids of templates in use have other forms too, so that only their length counts.
+		// Ids of existing templates have other forms too, so only their length is
+		// checked.
 		if id := v.GetTemplateIds().GetTemplateId(); iot.TextLength(id) > maxID {
 			return invalidField("template_ids", "ApplicationWebhook", embedded,
 				invalidField("template_id", "ApplicationWebhookTemplateIdentifiers", tooLong(maxID), nil))
@@ -149,8 +150,8 @@ func checkHeaderMap(headers map[string]string) *Error {
 	return nil
 }
 
-// checkWhole finds what a new webhook lacks: the whole of it is checked there,
-// whatever the mask names.
+// checkWhole finds what a new webhook lacks: it is checked completely, whatever the
+// mask is.
 func checkWhole(w *iot.Webhook) *Error {
 	if e := checkFormat(string(w.Format)); e != nil {
 		return e
@@ -158,8 +159,8 @@ func checkWhole(w *iot.Webhook) *Error {
 	return checkBaseURL(w.URL)
 }
 
-// faultsOf tells of the first of our own rules that a webhook breaks, under that
-// system's name of the field.
+// faultsOf returns the first of our own rules that a webhook breaks, with The Things
+// Stack's name of the field.
 func faultsOf(err error) error {
 	e, ok := errors.AsType[*iot.Error](err)
 	if !ok || len(e.Fields) == 0 {

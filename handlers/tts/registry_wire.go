@@ -13,8 +13,8 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// webhookOf returns a webhook as that system writes it, whole. Secrets are masked.
-// Message types that are not LoRaWAN's have no place in it.
+// webhookOf returns a whole webhook in The Things Stack's form, with masked secrets. It
+// has no place for message types other than LoRaWAN's.
 func webhookOf(application string, w *iot.Webhook) *wire.ApplicationWebhook {
 	v := &wire.ApplicationWebhook{
 		Ids: &wire.ApplicationWebhookIdentifiers{ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: application},
@@ -74,7 +74,7 @@ func healthOf(h iot.Health) *wire.ApplicationWebhookHealth {
 	return nil
 }
 
-// messageField is the field of a LoRaWAN message type, nil for another type.
+// messageField is the field of a LoRaWAN message type; nil for another type.
 func messageField(v proto.Message, kind iot.MessageType) protoreflect.FieldDescriptor {
 	if !kind.LoRaWAN() {
 		return nil
@@ -82,16 +82,16 @@ func messageField(v proto.Message, kind iot.MessageType) protoreflect.FieldDescr
 	return v.ProtoReflect().Descriptor().Fields().ByName(protoreflect.Name(kind))
 }
 
-// change puts fields of a webhook in that system's form onto ours.
+// change applies fields of a webhook in The Things Stack's form to ours.
 type change struct {
 	w     *iot.Webhook
 	in    *wire.ApplicationWebhook
 	by    string
 	at    iot.Instant
-	reset bool // the health is to be forgotten
+	reset bool // the health is reset
 }
 
-// apply changes what the paths name.
+// apply changes the fields that the paths name.
 func (c *change) apply(p paths) error {
 	fields := c.in.ProtoReflect().Descriptor().Fields()
 	for i := range fields.Len() {
@@ -133,7 +133,7 @@ func (c *change) field(name string) error {
 			w.DownlinkKey = iot.Secret(in.GetDownlinkApiKey())
 		}
 	case "health_status":
-		// What an endpoint's health is, deliveries tell. It can be forgotten.
+		// Deliveries determine an endpoint's health. It can only be reset.
 		c.reset = in.GetHealthStatus().GetUnhealthy() == nil
 	case "field_mask":
 		w.FieldMask = slices.Clone(in.GetFieldMask().GetPaths())
@@ -155,26 +155,26 @@ func (c *change) pause(paused bool) {
 	}
 }
 
-// message turns a message type on or off, or changes its path alone, which turns
-// nothing off.
+// message turns a message type on or off, or changes only its path, which does not turn
+// it off.
 func (c *change) message(kind iot.MessageType, fd protoreflect.FieldDescriptor, below paths) {
 	v := c.in.ProtoReflect()
 	_, on := c.w.MessageTypes[kind]
-	given := v.Has(fd)
+	sent := v.Has(fd)
 	path := v.Get(fd).Message().Get(fd.Message().Fields().ByName("path")).String()
 	switch {
-	case !given && len(below) == 0:
+	case !sent && len(below) == 0:
 		delete(c.w.MessageTypes, kind)
-	case given || on:
+	case sent || on:
 		c.w.MessageTypes[kind] = iot.Route{Path: path}
 	}
 }
 
-// headersOver returns headers of a map in a lasting order: those that were there
-// before in theirs, then the others by name.
-func headersOver(was []iot.Header, given map[string]string) []iot.Header {
-	headers := make([]iot.Header, 0, len(given))
-	rest := maps.Clone(given)
+// headersOver returns headers of a map in a stable order: existing ones in their order,
+// then the others by name.
+func headersOver(was []iot.Header, sent map[string]string) []iot.Header {
+	headers := make([]iot.Header, 0, len(sent))
+	rest := maps.Clone(sent)
 	for _, h := range was {
 		value, ok := rest[h.Name]
 		if !ok {
@@ -190,9 +190,9 @@ func headersOver(was []iot.Header, given map[string]string) []iot.Header {
 	return headers
 }
 
-func valuesOver(was map[string]iot.TemplateValue, given map[string]string) map[string]iot.TemplateValue {
-	values := make(map[string]iot.TemplateValue, len(given))
-	for name, value := range given {
+func valuesOver(was map[string]iot.TemplateValue, sent map[string]string) map[string]iot.TemplateValue {
+	values := make(map[string]iot.TemplateValue, len(sent))
+	for name, value := range sent {
 		v := was[name]
 		if !v.Secret || value != iot.Mask {
 			v.Value = iot.Secret(value)

@@ -10,7 +10,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// templatePaths are the paths that masks of templates can have. It is never changed.
+// templatePaths are the paths that masks of templates can have. It never changes.
 var templatePaths = allowedPaths(&wire.ApplicationWebhookTemplate{})
 
 func (s registry) GetTemplate(_ context.Context, q *wire.GetApplicationWebhookTemplateRequest) (*wire.ApplicationWebhookTemplate, error) {
@@ -40,7 +40,7 @@ func (s registry) ListTemplates(_ context.Context, q *wire.ListApplicationWebhoo
 	return all, nil
 }
 
-// answeredTemplate is a template as it is answered: id, name, and what the mask names.
+// answeredTemplate is a template in an answer: id, name, and the fields in the mask.
 func answeredTemplate(t *iot.Template, mask []string) *wire.ApplicationWebhookTemplate {
 	out, p := &wire.ApplicationWebhookTemplate{}, newPaths(mask)
 	p.add("ids")

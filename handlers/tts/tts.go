@@ -25,8 +25,8 @@ type Options struct {
 	Downlinks *downlink.Queue
 	Webhooks  *settings.Webhooks // default settings.New(DB, Now)
 	Templates *webhook.Catalogue // default the built-in one
-	// Hub says when messages have come, to those who subscribe by gRPC. Without it
-	// they are refused.
+	// Hub reports new messages to subscribers by gRPC. Without it subscriptions are
+	// refused.
 	Hub handlers.Hub
 	Now func() time.Time // default time.Now
 	Log *slog.Logger     // default discards
@@ -53,7 +53,7 @@ func newServer(o Options) *server {
 // Prefix is the path that all routes begin with.
 const Prefix = "/api/v3"
 
-// misspelt is Prefix as that system's documents also write it.
+// misspelt is Prefix as The Things Stack's documents also write it.
 const misspelt = "/v3/api"
 
 // New returns a handler of all paths below Prefix and its misspelling. It is safe
@@ -78,8 +78,8 @@ func New(o Options) http.Handler {
 
 func routes(s *server) []route { return slices.Concat(methodRoutes(s), hookRoutes(), upRoutes()) }
 
-// Patterns returns the method and pattern of every path of New, as
-// "GET /api/v3/as/webhook-formats"; one that takes any method is without it.
+// Patterns returns the method and pattern of every path of New, as "GET
+// /api/v3/as/webhook-formats". A route for any method has no method.
 func Patterns() []string {
 	var list []string
 	for _, rt := range routes(nil) {
@@ -88,18 +88,18 @@ func Patterns() []string {
 	return list
 }
 
-// route is one operation. Its handler answers, or returns an *Error, an
-// *iot.Error or what nobody should see.
+// route is one operation. Its handler answers, or returns an *Error, an *iot.Error, or
+// another error that callers must not see.
 type route struct {
-	method, pattern string // any method, if empty
+	method, pattern string // any method if empty
 	handle          func(*server, http.ResponseWriter, *http.Request) error
-	bare            bool // no method of a service: its errors are indented, as there
+	bare            bool // not a method of a service: its errors are indented, as in The Things Stack
 }
 
 // in is the route's pattern in the mux.
 func (rt *route) in() string { return strings.TrimSpace(rt.method + " " + Prefix + rt.pattern) }
 
-// absent answers for a path or method that no route has.
+// absent answers a path or method without a route.
 func absent(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
@@ -135,14 +135,14 @@ func (s *server) answering(rt route) http.Handler {
 	})
 }
 
-// logFailure logs what an operator must know of: faults of our own.
+// logFailure logs our own faults, for operators.
 func (s *server) logFailure(ctx context.Context, method, request string, e *Error, err error) {
 	if known := (*Error)(nil); !errors.As(err, &known) && e.Code == codeInternal || e.Code == codeUnavailable {
 		s.Log.ErrorContext(ctx, "request failed", slog.String("method", method), slog.String("request_id", request), slog.Any("error", err))
 	}
 }
 
-// writeJSON answers 200 with JSON that is encoded already.
+// writeJSON answers 200 with encoded JSON.
 func writeJSON(w http.ResponseWriter, body []byte) {
 	handlers.WriteJSONBytes(w, http.StatusOK, body)
 }

@@ -16,12 +16,12 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// InletPrefix is the path to which a webhook of that system posts: a project's
+// InletPrefix is the path to which a webhook of The Things Stack posts. A project's
 // slug or UUID follows, and then any path.
 const InletPrefix = "/in/tts/"
 
-// inlet takes what a webhook of that system sends. Its answers are those of the
-// native API: that system reads the status alone, and people read the words.
+// inlet accepts messages from a webhook of The Things Stack. Its answers are those of
+// the native API: that system reads only the status, and people read the words.
 type inlet struct{ *server }
 
 // NewInlet returns a handler of all paths below /in. It is safe for concurrent use.
@@ -30,12 +30,12 @@ func NewInlet(o Options) http.Handler {
 	return handlers.JSON(n.receive, n.Log)
 }
 
-// receive takes one ApplicationUp, and answers when it is on disk.
+// receive accepts one ApplicationUp, and answers when it is on disk.
 func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 	rest, ok := strings.CutPrefix(r.URL.Path, InletPrefix)
 	project, _, _ := strings.Cut(rest, "/")
 	if !ok || project == "" {
-		return iot.NewError(iot.NotFound, "There is nothing here. A webhook of The Things Stack posts to "+InletPrefix+" and a project's id.")
+		return iot.NewError(iot.NotFound, "Unknown path. A webhook of The Things Stack must post to "+InletPrefix+" and a project's id.")
 	}
 	if r.Method != http.MethodPost {
 		return onlyPost(w, r)
@@ -66,13 +66,13 @@ func (n *inlet) receive(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// onlyPost answers another method than POST.
+// onlyPost answers methods other than POST.
 func onlyPost(w http.ResponseWriter, r *http.Request) error {
 	return handlers.NoMethod(w, r, http.MethodPost)
 }
 
-// sender finds out who sends: an API key of the project, and nobody else. It
-// returns the key too.
+// sender returns the sender and its key. The only valid key is an API key of the
+// project.
 func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, *iot.APIKey, error) {
 	const how = "Add the header Authorization: Bearer NNSXS.… with an API key of the project to the webhook."
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -81,7 +81,7 @@ func (n *inlet) sender(r *http.Request, project string) (ingest.Sender, *iot.API
 		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "There is no API key. "+how)
 	}
 	if _, _, ok := iot.ParseAPIKey(text); !ok {
-		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "This is no API key of a project; people's tokens and devices' keys "+
+		return ingest.Sender{}, nil, iot.NewError(iot.Unauthorized, "This is not an API key of a project. People's tokens and devices' keys "+
 			"cannot send here. "+how)
 	}
 	key, p, err := n.Ingest.APIKey(r.Context(), iot.Secret(text))
@@ -111,14 +111,14 @@ func isBinary(contentType string) bool {
 	return false
 }
 
-// upRoutes are messages that people make up.
+// upRoutes are simulated messages.
 func upRoutes() []route {
 	return []route{{method: http.MethodPost, pattern: "/as/applications/{application}/devices/{device}/up/simulate",
 		handle: (*server).simulate}}
 }
 
-// simulate takes an ApplicationUp as JSON, of which nothing is lost; the path
-// names the device.
+// simulate accepts an ApplicationUp as JSON and keeps all of it. The path names the
+// device.
 func (s *server) simulate(w http.ResponseWriter, r *http.Request) error {
 	ids := &wire.EndDeviceIdentifiers{DeviceId: r.PathValue("device"),
 		ApplicationIds: &wire.ApplicationIdentifiers{ApplicationId: r.PathValue("application")}}
@@ -142,9 +142,8 @@ func (s *server) simulate(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// SimulateUplink stores a message that a program made up. As in that system an
-// uplink needs its settings; the path of REST lets people who write one by hand
-// leave them out.
+// SimulateUplink stores a message that a program made. As in The Things Stack an uplink
+// needs its settings. The REST path lets people who write one by hand leave them out.
 func (s appAs) SimulateUplink(ctx context.Context, up *wire.ApplicationUp) (*emptypb.Empty, error) {
 	from, err := s.simulator(ctx, up.GetEndDeviceIds())
 	if err != nil {
@@ -164,7 +163,7 @@ func (s appAs) SimulateUplink(ctx context.Context, up *wire.ApplicationUp) (*emp
 	return &emptypb.Empty{}, nil
 }
 
-// simulator is the caller as the sender of a message of a device.
+// simulator returns the caller as the sender of a device's message.
 func (s *server) simulator(ctx context.Context, ids *wire.EndDeviceIdentifiers) (ingest.Sender, error) {
 	if e := checkDeviceIDs(ids); e != nil {
 		return ingest.Sender{}, invalidField("end_device_ids", "ApplicationUp", embedded, e)

@@ -54,12 +54,12 @@ func TestInlet(t *testing.T) {
 		{"no Protocol Buffers", "POST", "/in/tts/app1", sends, binaryType, "{}", 400, "Protocol Buffers"},
 		{"too large", "POST", "/in/tts/app1", sends, jsonType, strings.Repeat(" ", iot.MaxMessageBytes+1), 413, "too_large"},
 		{"no key", "POST", "/in/tts/app1", "", jsonType, message, 401, "NNSXS"},
-		{"a person's token", "POST", "/in/tts/app1", "Bearer " + iot.NewToken().Reveal(), jsonType, message, 401, "people's tokens"},
+		{"a person's token", "POST", "/in/tts/app1", "Bearer " + iot.NewToken().Reveal(), jsonType, message, 401, "People's tokens"},
 		{"a device's key", "POST", "/in/tts/app1", "Bearer " + iot.NewDeviceKey().Reveal(), jsonType, message, 401, "devices' keys"},
 		{"a key that may not send", "POST", "/in/tts/app1", reads, jsonType, message, 403, "RIGHT_APPLICATION_TRAFFIC_UP_WRITE"},
 		{"another project", "POST", "/in/tts/app2", sends, jsonType, message, 404, "no such project"},
-		{"no project", "POST", "/in/tts/", sends, jsonType, message, 404, "nothing here"},
-		{"another inlet", "POST", "/in/other", sends, jsonType, message, 404, "nothing here"},
+		{"no project", "POST", "/in/tts/", sends, jsonType, message, 404, "Unknown path"},
+		{"another inlet", "POST", "/in/other", sends, jsonType, message, 404, "Unknown path"},
 		{"reading", "GET", "/in/tts/app1", sends, "", "", 405, ""},
 	}
 	for _, c := range cases {
@@ -81,7 +81,7 @@ func TestInlet(t *testing.T) {
 	}
 }
 
-// What a webhook tells of its downlinks is kept with the message that it sends.
+// A webhook's headers about its downlinks are stored with the message that it sends.
 func TestInletLearnsTheUpstream(t *testing.T) {
 	w := newWorld(t)
 	const down = "https://tts.example/api/v3/as/applications/app9/webhooks/wh9/devices/dev1/down/"

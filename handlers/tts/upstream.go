@@ -9,11 +9,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// learnUpstream keeps where a device's downlinks go on to, if a request of a
-// webhook of The Things Stack tells it and its key may change settings: downlinks
-// would go to whom the headers name. Headers that are of no use refuse no message:
-// they are logged, and if it is for the key, the sentence for its holder is
-// returned.
+// learnUpstream stores the upstream of a device's downlinks, if a request of a webhook
+// of The Things Stack has it and its key may change settings: downlinks would go to
+// whom the headers name. Useless headers do not refuse the message. They are logged,
+// and if the key's holder can help, a sentence for them is returned.
 func learnUpstream(r *http.Request, q *downlink.Queue, p *iot.Project, key *iot.APIKey, log *slog.Logger) string {
 	push, replace, secret := r.Header.Get("X-Downlink-Push"), r.Header.Get("X-Downlink-Replace"), r.Header.Get("X-Downlink-Apikey")
 	if push == "" || replace == "" || secret == "" {

@@ -6,33 +6,33 @@ import (
 	"time"
 )
 
-// Least is the least memory that a server works with.
+// Least is the least memory of a server.
 const Least = 96 << 20
 
-// Budget is the memory of a server by what it is for. The parts are a little less
-// than the whole: the garbage collector needs room too.
+// Budget is the memory of a server by purpose. The parts are less than the whole: the
+// garbage collector needs room too.
 type Budget struct {
 	Total int64
-	// Heap is the garbage collector's limit: the rest is the program's text and
-	// SQLite's memory, which it does not see.
+	// Heap is the garbage collector's limit. The rest is the program's text and
+	// SQLite's memory, which Go does not count.
 	Heap int64
-	// Cache is for the database's pages in memory, of all connections.
+	// Cache is for the database's pages in memory, of all connections together.
 	Cache int64
-	// Connections is how many a listener may have open.
+	// Connections is how many a listener can have open.
 	Connections int
 
 	Intake  *Part // bodies of requests, by project or address
 	Lanes   *Part // payloads of deliveries in memory, by webhook
 	Sending *Part // requests in flight, by webhook
-	Answers *Part // what receivers answered, until it is stored
+	Answers *Part // receivers' answers until they are stored
 }
 
-// New shares out so many bytes, at least Least.
+// New divides so many bytes, at least Least.
 func New(total int64) *Budget {
 	total = max(total, Least)
 	b := &Budget{Total: total, Cache: min(total/12, 16<<20), Connections: int(min(total/connectionBytes, 1<<20))}
 	b.Heap = total - b.Cache - outside
-	// Beside the parts, an idle server has 16 MiB.
+	// Beside the parts, an idle server needs 16 MiB.
 	rest := b.Heap - 16<<20
 	part := func(name string, size, most int64) *Part { return newPart(name, min(size, most)) }
 	b.Intake = part("intake", rest/4, 128<<20)
@@ -43,7 +43,7 @@ func New(total int64) *Budget {
 }
 
 const (
-	outside         = 28 << 20 // the program's text, and SQLite beside its cache
+	outside         = 28 << 20 // the program's text, and SQLite without its cache
 	connectionBytes = 64 << 10
 )
 
@@ -59,7 +59,7 @@ type Part struct {
 	used    int64
 	by      map[int64]int64
 	refused int64
-	waiters []*waiter // the first to come is the first to be served, where it fits
+	waiters []*waiter // in order of arrival; the first that fits is next
 }
 
 type waiter struct {
@@ -71,17 +71,17 @@ func newPart(name string, size int64) *Part {
 	return &Part{name: name, size: size, by: map[int64]int64{}}
 }
 
-// NewPart returns a part that belongs to no budget, for one that is measured by itself.
+// NewPart returns a part without a budget, to measure it alone.
 func NewPart(name string, size int64) *Part { return newPart(name, size) }
 
-// Refusal says why there is no room.
+// Refusal is why there is no room.
 type Refusal int
 
 // The refusals.
 const (
 	Granted Refusal = iota
-	Full            // there is not that much left
-	Share           // there is, but whoever asks holds too much already
+	Full            // too little is left
+	Share           // enough is left, but the caller has its share
 )
 
 func (p *Part) look(of, n int64) Refusal {
@@ -100,7 +100,7 @@ func (p *Part) grant(of, n int64) {
 	p.by[of] += n
 }
 
-// Try takes n bytes for somebody, if there is room.
+// Try takes n bytes for a holder, if there is room.
 func (p *Part) Try(of, n int64) bool {
 	if p == nil {
 		return true
@@ -115,7 +115,7 @@ func (p *Part) Try(of, n int64) bool {
 	return true
 }
 
-// Fits reports whether Try would succeed just now.
+// Fits reports whether Try would succeed at this moment.
 func (p *Part) Fits(of, n int64) bool {
 	if p == nil {
 		return true
@@ -125,7 +125,7 @@ func (p *Part) Fits(of, n int64) bool {
 	return p.look(of, n) == Granted
 }
 
-// Force takes n bytes whether there is room or not: for what is small and must go on.
+// Force takes n bytes even without room: for small things that must not wait.
 func (p *Part) Force(of, n int64) {
 	if p == nil {
 		return
@@ -135,8 +135,9 @@ func (p *Part) Force(of, n int64) {
 	p.grant(of, n)
 }
 
-// Wait takes n bytes, at most the whole part, and waits for room so long. What it
-// took is returned: 0 and a reason where there was none in time, or ctx has ended.
+// Wait takes n bytes, at most the whole part, and waits for room at most so long. It
+// returns what it took, or 0 and a reason if there was no room in time or ctx has
+// ended.
 func (p *Part) Wait(ctx context.Context, of, n int64, long time.Duration) (int64, Refusal) {
 	if p == nil {
 		return n, Granted
@@ -169,10 +170,10 @@ func (p *Part) Wait(ctx context.Context, of, n int64, long time.Duration) (int64
 			return 0, why
 		}
 	}
-	return n, Granted // it was served at the last moment
+	return n, Granted // granted at the last moment
 }
 
-// Give returns n bytes that somebody took.
+// Give releases n bytes that a holder took.
 func (p *Part) Give(of, n int64) {
 	if p == nil || n == 0 {
 		return
@@ -196,13 +197,13 @@ func (p *Part) Give(of, n int64) {
 	p.waiters = rest
 }
 
-// Stats are what a part is just now. Refused counts since the start.
+// Stats are the numbers of a part at one moment. Refused counts since the start.
 type Stats struct {
 	Name                string
 	Size, Used, Refused int64
 }
 
-// Stats returns what the part is just now.
+// Stats returns the present numbers.
 func (p *Part) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Default is a quarter of what this process may use: of its cgroup's limit (version 1
-// or 2, its own or of any above it), or else of the machine's memory; at least Least,
-// and Least where nobody says.
+// Default is a quarter of the memory that this process can use: of its cgroup's limit
+// (version 1 or 2, its own or of any above it), otherwise of the machine's memory. It
+// is at least Least, and Least if neither is known.
 func Default() int64 { return byDefault(os.ReadFile) }
 
 func byDefault(read func(string) ([]byte, error)) int64 {
@@ -20,7 +20,7 @@ func byDefault(read func(string) ([]byte, error)) int64 {
 	return max(memory/4, Least)
 }
 
-// machine is the memory of the machine, 0 if it is not known.
+// machine is the memory of the machine; 0 if unknown.
 func machine(read func(string) ([]byte, error)) int64 {
 	text, err := read("/proc/meminfo")
 	if err != nil {
@@ -35,9 +35,9 @@ func machine(read func(string) ([]byte, error)) int64 {
 	return kib << 10
 }
 
-// cgroup is the least limit of the process's cgroup and those above it, 0 if there
-// is none. Inside a container the paths that the kernel tells may be those outside;
-// then the root that is mounted there is the process's own.
+// cgroup is the lowest limit of the process's cgroup and those above it; 0 if there is
+// none. Inside a container the kernel may state paths of the host. The mounted root is
+// then the process's own cgroup.
 func cgroup(read func(string) ([]byte, error)) (least int64) {
 	text, err := read("/proc/self/cgroup")
 	if err != nil {

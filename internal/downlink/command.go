@@ -13,19 +13,19 @@ import (
 
 const (
 	// commandStep is how many devices of a command get their downlink in one
-	// transaction: others get their turn at the writer in between.
+	// transaction. Other writers get their turn in between.
 	commandStep = 100
 	// commandAgain is the wait after a failure of the store.
 	commandAgain = time.Second
-	// aboutLength is how many characters of a command people are shown.
+	// aboutLength is how many characters of a command are shown.
 	aboutLength = 100
 )
 
-// Command begins to queue a downlink for each device that a project has now. The
-// first hundred have it when it returns; Run goes on with the others, also after
-// a restart, so that each gets it once. A device that is deleted meanwhile gets
-// none, and one whose queue is full is passed over. Errors: invalid, for orders that
-// our own queue would refuse; limit_reached if ten run already; not_found.
+// Command starts to queue a downlink for each device that a project has now. The first
+// hundred have it when it returns. Run continues with the others, also after a restart,
+// and each gets it once. A device deleted meanwhile gets none; one with a full queue is
+// passed over. Errors: invalid for orders that our own queue would refuse;
+// limit_reached if ten are running; not_found.
 func (q *Queue) Command(ctx context.Context, p *iot.Project, o Order, actor string) (*iot.Command, error) {
 	if err := Check([]Order{o}); err != nil {
 		return nil, err
@@ -43,12 +43,12 @@ func (q *Queue) Command(ctx context.Context, p *iot.Project, o Order, actor stri
 		return nil, err
 	}
 	if err := q.step(ctx, c); err != nil && ctx.Err() == nil {
-		q.o.Log.Error("command", slog.String("command", c.ID.String()), slog.Any("error", err)) // it is begun: Run goes on
+		q.o.Log.Error("command", slog.String("command", c.ID.String()), slog.Any("error", err)) // it has started: Run continues
 	}
 	return q.o.DB.Command(context.WithoutCancel(ctx), p.Key, c.ID)
 }
 
-// Run goes on with commands, a step of each in turn, until ctx ends.
+// Run continues commands in turn, a step at a time, until ctx ends.
 func (q *Queue) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -80,12 +80,12 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 }
 
-// step goes on with a command: the next devices get their downlinks, matched on
-// the settings as they are now.
+// step continues a command: the next devices get their downlinks, matched with the
+// present settings.
 func (q *Queue) step(ctx context.Context, c *db.RunningCommand) error {
 	var o Order
 	if err := json.Unmarshal(c.Chosen, &o); err != nil {
-		return q.o.DB.FailCommand(c, "What it was to send cannot be read.")
+		return q.o.DB.FailCommand(c, "Its downlink cannot be read.")
 	}
 	for {
 		s, err := q.o.Ingest.Snapshot(ctx, c.ProjectID)
@@ -95,7 +95,7 @@ func (q *Queue) step(ctx context.Context, c *db.RunningCommand) error {
 		if err != nil {
 			return err
 		}
-		// After the settings: what changes later makes the step stale.
+		// Read after the settings: a later change makes the step stale.
 		devices, err := q.o.DB.Devices(ctx, db.DeviceFilter{ProjectID: c.ProjectID, After: c.Cursor, Limit: commandStep})
 		if err != nil {
 			return err

@@ -40,8 +40,7 @@ func (w *world) count(d *iot.Device) int {
 	return n
 }
 
-// goOn lets a queue of a program that was started again go on with commands until
-// one has ended.
+// goOn runs the queue of a restarted program until a command has ended.
 func (w *world) goOn(id iot.ID) {
 	w.Helper()
 	again := downlink.New(downlink.Options{DB: w.db, Ingest: ingest.New(w.db, ingest.Options{})})
@@ -59,8 +58,8 @@ func (w *world) goOn(id iot.ID) {
 	running.Wait()
 }
 
-// TestACommandReachesEachDeviceOnce stops after the first step, as a kill would,
-// and goes on after a restart, while devices come and go.
+// TestACommandReachesEachDeviceOnce stops after the first step, like a kill, and
+// continues after a restart, while devices come and go.
 func TestACommandReachesEachDeviceOnce(t *testing.T) {
 	w := newWorld(t)
 	list := w.devices("pump", 350)
@@ -95,13 +94,13 @@ func TestACommandReachesEachDeviceOnce(t *testing.T) {
 			t.Errorf("%s has %d queued, want %d", d.ID, got, want)
 		}
 	}
-	w.goOn(c.ID) // once more changes nothing
+	w.goOn(c.ID) // the second call changes nothing
 	if got := w.count(list[0]); got != 1 {
 		t.Errorf("the first device has %d", got)
 	}
 }
 
-// TestAStepOfACommandIsDoneOnce lets many go on with the same command at a time.
+// TestAStepOfACommandIsDoneOnce runs the same command many times concurrently.
 func TestAStepOfACommandIsDoneOnce(t *testing.T) {
 	w := newWorld(t)
 	list := w.devices("pump", 450)

@@ -14,11 +14,11 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// MaxForwarded bounds the bytes of a downlink that goes on to an upstream.
+// MaxForwarded bounds the bytes of a forwarded downlink.
 const MaxForwarded = 128 << 10
 
-// Forwards reports whether what is pushed for a device only goes on to an
-// upstream. If so, it can be pushed as orders of Forward.
+// Forwards reports whether downlinks of a device are forwarded to an upstream. If so,
+// they can be pushed as orders of Forward.
 func (q *Queue) Forwards(ctx context.Context, p *iot.Project, v *iot.Device) (bool, error) {
 	s, err := q.o.Ingest.Snapshot(ctx, p.Key)
 	if err != nil {
@@ -27,8 +27,8 @@ func (q *Queue) Forwards(ctx context.Context, p *iot.Project, v *iot.Device) (bo
 	return s.Upstream(v) != nil, nil
 }
 
-// Forward returns orders that only go on to an upstream, of JSON objects: members
-// that we do not know go on too. Push checks them.
+// Forward returns orders to forward JSON objects to an upstream, with unknown members.
+// Push checks them.
 func Forward(objects []json.RawMessage) []Order {
 	orders := make([]Order, len(objects))
 	for i, o := range objects {
@@ -37,8 +37,8 @@ func Forward(objects []json.RawMessage) []Order {
 	return orders
 }
 
-// ForwardWire returns orders that only go on to an upstream. Fields of later
-// versions of the schema, which have no names here, are left out.
+// ForwardWire returns orders to forward to an upstream. It leaves out fields of later
+// versions of the schema, which have no names here.
 func ForwardWire(list []*wire.ApplicationDownlink) ([]Order, error) {
 	orders := make([]Order, len(list))
 	for i, v := range list {
@@ -51,9 +51,8 @@ func ForwardWire(list []*wire.ApplicationDownlink) ([]Order, error) {
 	return orders, nil
 }
 
-// cameAs makes what is stored of a downlink that goes on as it came: all its
-// members, our own payload apart, and a correlation id more. The error is
-// lorawan.ReadDownlink's.
+// cameAs makes the stored form of a forwarded downlink: all its members except our own
+// payload, and one more correlation id. The error is lorawan.ReadDownlink's.
 func cameAs(came json.RawMessage, id iot.ID) (*iot.Downlink, error) {
 	object, err := lorawan.ReadDownlink(came)
 	if err != nil {
@@ -68,7 +67,7 @@ func cameAs(came json.RawMessage, id iot.ID) (*iot.Downlink, error) {
 			v.Payload = json.RawMessage(value.Raw)
 			return true
 		case "correlation_ids":
-			for _, id := range value.Array() { // none, where it is null
+			for _, id := range value.Array() { // none if it is null
 				correlation = append(append(correlation, id.Raw...), ',')
 			}
 			return true
@@ -83,31 +82,31 @@ func cameAs(came json.RawMessage, id iot.ID) (*iot.Downlink, error) {
 	return v, nil
 }
 
-// checkForm returns an Invalid error that names what has not the form of a
-// downlink, or is too large, among those that go on to an upstream.
+// checkForm returns an Invalid error that names what is too large or not a downlink,
+// among those to forward.
 func checkForm(list []*iot.Downlink) error {
 	var f iot.Faults
 	for i, v := range list {
 		prefix := prefixOf(i, len(list))
 		if len(v.Body)+len(v.Payload) > MaxForwarded {
-			return iot.NewError(iot.Invalid, fmt.Sprintf("A downlink must have at most 128 KiB; number %d has more.", i+1))
+			return iot.NewError(iot.Invalid, fmt.Sprintf("A downlink must have at most 128 KiB. Number %d has more.", i+1))
 		}
 		if len(v.Payload) > 0 {
 			for _, name := range []string{"decoded_payload", "frm_payload"} {
-				f.Check(!gjson.GetBytes(v.Body, name).Exists(), prefix+"payload", "cannot be given beside frm_payload or decoded_payload.")
+				f.Check(!gjson.GetBytes(v.Body, name).Exists(), prefix+"payload", "cannot be combined with frm_payload or decoded_payload.")
 			}
 		}
 		if _, err := lorawan.ReadDownlink(v.Object()); err != nil {
 			return formError(err, i, len(list))
 		}
 		if i%100 == 99 && f.Err() != nil {
-			break // enough to go on with
+			break // these are enough to report
 		}
 	}
 	return f.Err()
 }
 
-// formError says in words what lorawan.ReadDownlink has found in one of n.
+// formError is the error of lorawan.ReadDownlink about one of n, in words.
 func formError(err error, i, n int) error {
 	if e, ok := errors.AsType[*lorawan.JSONError](err); ok && e.Path != "" {
 		return iot.FieldError(prefixOf(i, n)+e.Path, "cannot be read: "+e.Reason+".")

@@ -12,7 +12,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// forwarding is a world whose device's downlinks go on to an upstream.
+// forwarding is a world whose device has an upstream.
 func forwarding(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -20,8 +20,8 @@ func forwarding(t *testing.T) *world {
 	return w
 }
 
-// TestAnUpstreamJudgesWhatGoesOnToIt pushes what our own queue refuses: it goes on
-// with every member that came.
+// TestAnUpstreamJudgesWhatGoesOnToIt pushes what our own queue refuses: it is forwarded
+// with every member.
 func TestAnUpstreamJudgesWhatGoesOnToIt(t *testing.T) {
 	for came, want := range map[string]string{
 		`{"decoded_payload":{"valve":"open"}}`: `{"decoded_payload":{"valve":"open"},`,
@@ -55,7 +55,7 @@ func TestAnUpstreamJudgesWhatGoesOnToIt(t *testing.T) {
 			want += `,"decoded_payload":{"value":[1]}`
 		}
 		want += "}"
-		_, payloads := w.told()
+		_, payloads := w.reported()
 		if len(payloads) == 0 || !strings.HasSuffix(payloads[0], `"downlink_queued":`+want+`}`) {
 			t.Errorf("%s goes on as\n%s, want\n%s", came, payloads, want)
 		}
@@ -68,8 +68,8 @@ func TestAnUpstreamJudgesWhatGoesOnToIt(t *testing.T) {
 		}
 	}
 	w := forwarding(t)
-	w.push(false, downlink.Order{DecodedPayload: json.RawMessage(`{"a":1}`)}) // of a form or a command: no rule of ours either
-	if _, payloads := w.told(); len(payloads) == 0 || !strings.Contains(payloads[0], `"decoded_payload":{"a":1}`) {
+	w.push(false, downlink.Order{DecodedPayload: json.RawMessage(`{"a":1}`)}) // of a form or a command: our rules do not apply either
+	if _, payloads := w.reported(); len(payloads) == 0 || !strings.Contains(payloads[0], `"decoded_payload":{"a":1}`) {
 		t.Errorf("goes on as %s", payloads)
 	}
 }
@@ -89,12 +89,12 @@ func TestWhatGoesOnHasTheFormOfADownlink(t *testing.T) {
 		`{"payload":{"x":"` + strings.Repeat("x", 129<<10) + `"}}`: "",
 	} {
 		_, err := w.queues.Push(t.Context(), w.project, w.device, downlink.Forward([]json.RawMessage{json.RawMessage(came)}), false)
-		e, ok := err.(*iot.Error) //nolint:errorlint // given bare
+		e, ok := err.(*iot.Error) //nolint:errorlint // not wrapped
 		if !ok || e.Code != iot.Invalid || field != "" && e.Fields[field] == "" {
 			t.Errorf("%.60s: %v, want a fault of %q", came, err, field)
 		}
 	}
-	if types, _ := w.told(); len(types) != 0 {
+	if types, _ := w.reported(); len(types) != 0 {
 		t.Errorf("refused ones made %v", types)
 	}
 	w = newWorld(t)

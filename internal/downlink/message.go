@@ -14,7 +14,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// composer makes the messages that tell of a device's downlinks.
+// composer makes the messages about a device's downlinks.
 type composer struct {
 	now      func() time.Time
 	snapshot *ingest.Snapshot
@@ -25,8 +25,8 @@ type composer struct {
 // maxListed bounds the bytes of downlinks in one message that lists many.
 const maxListed = iot.MaxMessageBytes / 2
 
-// messages returns a message for each downlink; those that were removed from the
-// queue share one, or as few as they fit into.
+// messages returns a message for each downlink. Those removed from the queue share as
+// few messages as possible.
 func (c *composer) messages(kind iot.MessageType, about []*iot.Downlink) []*db.Accept {
 	if kind == iot.DownlinkQueueInvalided {
 		return c.invalidated(about)
@@ -99,7 +99,7 @@ func text(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // texts and numbers alone
+	_ = e.Encode(v) // only strings and numbers
 	return bytes.TrimSpace(b.Bytes())
 }
 
@@ -114,8 +114,8 @@ type ids struct {
 	DevAddr string `json:"dev_addr,omitempty"`
 }
 
-// message returns an ApplicationUp as JSON, matched: object is the value under
-// the type's name, correlation a JSON list or "".
+// message returns an ApplicationUp as JSON, matched. object is the value under the
+// type's name, correlation a JSON list or "".
 func (c *composer) message(kind iot.MessageType, object json.RawMessage, correlation string) *db.Accept {
 	d, at := c.device, iot.At(c.now())
 	of := ids{DeviceID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, DevAddr: d.DevAddr}

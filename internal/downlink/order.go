@@ -13,11 +13,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Order is a downlink as somebody pushes it, by the names of The Things Stack's
-// ApplicationDownlink. A device that is no LoRaWAN device gets any JSON value as
+// Order is a downlink as pushed, with the names of The Things Stack's
+// ApplicationDownlink. A device that is not a LoRaWAN device gets any JSON value as
 // Payload instead.
 type Order struct {
-	FPort          int             `json:"f_port,omitempty"`          // 1 to 255 but not 224; may be missing beside Payload
+	FPort          int             `json:"f_port,omitempty"`          // 1 to 255 but not 224; optional with Payload
 	FRMPayload     Bytes           `json:"frm_payload,omitempty"`     // at most 255 bytes
 	DecodedPayload json.RawMessage `json:"decoded_payload,omitempty"` // an object
 	Payload        json.RawMessage `json:"payload,omitempty"`
@@ -26,24 +26,25 @@ type Order struct {
 	Priority       Priority        `json:"priority,omitempty"`
 	CorrelationIDs []string        `json:"correlation_ids,omitempty"` // at most 100 characters each
 	ConfirmedRetry *ConfirmedRetry `json:"confirmed_retry,omitempty"`
-	// Came is the whole object as it came, where the downlink only goes on to an
-	// upstream; the fields above are then empty. See Forward.
+	// Came is the whole object as received, for a downlink to forward; the fields above
+	// are then empty. See Forward.
 	Came json.RawMessage `json:"-"`
 }
 
-// ConfirmedRetry says how often a confirmed downlink is tried.
+// ConfirmedRetry is how often a confirmed downlink is tried.
 type ConfirmedRetry struct {
-	// MaxAttempts is 1 to 100, of which 32 are made at most; 0 is not given: eight.
+	// MaxAttempts is 1 to 100, of which at most 32 are made; 0 means the default of
+	// eight.
 	MaxAttempts int `json:"max_attempts,omitempty"`
 }
 
-// ClassBC says from where and when a downlink is sent, for devices of class B and C.
+// ClassBC is from where and when a downlink is sent, for devices of class B and C.
 type ClassBC struct {
 	Gateways     []Gateway  `json:"gateways,omitempty"`
 	AbsoluteTime *time.Time `json:"absolute_time,omitempty"`
 }
 
-// Gateway is one that a downlink is sent from, and by which of its antennas.
+// Gateway is a gateway that sends a downlink, and its antenna.
 type Gateway struct {
 	IDs          GatewayIDs `json:"gateway_ids"`
 	AntennaIndex int        `json:"antenna_index,omitempty"`
@@ -56,8 +57,8 @@ type GatewayIDs struct {
 	EUI string `json:"eui,omitempty"`
 }
 
-// Bytes are base64 in JSON. Reading takes what iot.DecodeBase64 takes; writing gives
-// the usual alphabet with padding.
+// Bytes are base64 in JSON. Reading accepts the forms of iot.DecodeBase64. Writing uses
+// the standard alphabet with padding.
 type Bytes []byte
 
 // UnmarshalText reads base64.
@@ -75,7 +76,7 @@ func (b Bytes) MarshalText() ([]byte, error) {
 	return base64.StdEncoding.AppendEncode(nil, b), nil
 }
 
-// Priority is The Things Stack's name of one, "" for the lowest.
+// Priority is the name of a priority in The Things Stack, "" for the lowest.
 type Priority string
 
 // Priorities returns the names of all, the lowest first.
@@ -83,7 +84,7 @@ func Priorities() []Priority {
 	return []Priority{"LOWEST", "LOW", "BELOW_NORMAL", "NORMAL", "ABOVE_NORMAL", "HIGH", "HIGHEST"}
 }
 
-// UnmarshalText reads a name as it is written; the lowest becomes "".
+// UnmarshalText reads a name as written; the lowest becomes "".
 func (p *Priority) UnmarshalText(text []byte) error {
 	v := Priority(text)
 	if !slices.Contains(Priorities(), v) {
@@ -102,11 +103,11 @@ const (
 	MaxFPort         = 255
 	ReservedFPort    = 224      // of LoRaWAN's own tests
 	MaxCorrelationID = 100      // characters
-	MaxAttempts      = 100      // that can be asked for
+	MaxAttempts      = 100      // that can be requested
 	MaxPayload       = 64 << 10 // bytes of Payload and of DecodedPayload
 )
 
-// check notes what is wrong with an order, by names that begin with prefix.
+// check adds the faults of an order, by names that begin with prefix.
 func (o *Order) check(f *iot.Faults, prefix string) {
 	native := len(o.Payload) > 0
 	f.Check(o.FPort >= 0 && o.FPort <= MaxFPort && o.FPort != ReservedFPort && (o.FPort > 0 || native), prefix+"f_port",
@@ -118,7 +119,8 @@ func (o *Order) check(f *iot.Faults, prefix string) {
 	f.Check(len(o.Payload) <= MaxPayload, prefix+"payload", "must have at most 64 KiB.")
 	checkJSON(f, prefix+"decoded_payload", decoded)
 	checkJSON(f, prefix+"payload", o.Payload)
-	f.Check(!native || len(decoded) == 0 && len(o.FRMPayload) == 0, prefix+"payload", "cannot be given beside frm_payload or decoded_payload.")
+	f.Check(!native || len(decoded) == 0 && len(o.FRMPayload) == 0, prefix+"payload",
+		"cannot be combined with frm_payload or decoded_payload.")
 	for i, id := range o.CorrelationIDs {
 		f.Check(iot.TextLength(id) <= MaxCorrelationID, fmt.Sprintf("%scorrelation_ids.%d", prefix, i), "must have at most 100 characters.")
 	}
@@ -130,14 +132,14 @@ func (o *Order) check(f *iot.Faults, prefix string) {
 	}
 	for i, g := range o.ClassBC.Gateways {
 		at := fmt.Sprintf("%sclass_b_c.gateways.%d.", prefix, i)
-		f.Check(g.AntennaIndex >= 0 && g.GroupIndex >= 0, at+"antenna_index", "must not be negative, nor group_index.")
+		f.Check(g.AntennaIndex >= 0 && g.GroupIndex >= 0, at+"antenna_index", "and group_index must not be negative.")
 		f.Check(g.IDs.ID == "" || iot.CheckSlug("", g.IDs.ID) == nil, at+"gateway_ids.gateway_id",
 			"must be 3 to 36 lower-case letters, digits and single dashes.")
 	}
 }
 
-// checkJSON notes why a payload cannot be read, as of one that was made of Protocol
-// Buffers: that of a JSON body was read already.
+// checkJSON adds why a payload cannot be read, for payloads from Protocol Buffers.
+// Payloads of a JSON body were checked with it.
 func checkJSON(f *iot.Faults, name string, text []byte) {
 	if len(text) == 0 {
 		return
@@ -148,24 +150,24 @@ func checkJSON(f *iot.Faults, name string, text []byte) {
 	}
 }
 
-// Check returns an Invalid error that names everything wrong with orders for our
-// own queue: fields of one alone by their names, of many as "downlinks.0.f_port".
-// Conflict for orders of Forward, which it cannot take.
+// Check returns an Invalid error that names everything wrong with orders for our own
+// queue. Fields of a single order have their names, of one of many
+// "downlinks.0.f_port". Conflict for orders of Forward, which the queue cannot take.
 func Check(orders []Order) error {
 	var f iot.Faults
 	for i := range orders {
 		if orders[i].Came != nil {
-			return iot.NewError(iot.Conflict, "Downlinks of this device went on to another system until now. Push once more.")
+			return iot.NewError(iot.Conflict, "Downlinks of this device were forwarded to another system until now. Push again.")
 		}
 		orders[i].check(&f, prefixOf(i, len(orders)))
 		if i%100 == 99 && f.Err() != nil {
-			break // enough to go on with
+			break // these are enough to report
 		}
 	}
 	return f.Err()
 }
 
-// prefixOf is what stands before the names of fields of one order of many.
+// prefixOf is the prefix of field names of one order among many.
 func prefixOf(i, n int) string {
 	if n > 1 {
 		return fmt.Sprintf("downlinks.%d.", i)
@@ -173,7 +175,7 @@ func prefixOf(i, n int) string {
 	return ""
 }
 
-// downlink makes what is stored of an order.
+// downlink makes the stored form of an order.
 func (o Order) downlink(id iot.ID) (*iot.Downlink, error) {
 	if o.Came != nil {
 		return cameAs(o.Came, id)
@@ -194,6 +196,6 @@ func (o Order) downlink(id iot.ID) (*iot.Downlink, error) {
 	return v, nil
 }
 
-// CorrelationPrefix and a downlink's id make the correlation id by which its
-// messages can be told from others'.
+// CorrelationPrefix and a downlink's id make the correlation id that identifies its
+// messages.
 const CorrelationPrefix = "as:downlink:"

@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// What was made of Protocol Buffers is held to the same bounds as a body.
+// Downlinks from Protocol Buffers have the same bounds as a body.
 func TestPayloadsAreBounded(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 513) + "1" + strings.Repeat("}", 513)
 	for name, o := range map[string]Order{

@@ -16,7 +16,7 @@ import (
 type Queue struct {
 	o       Options
 	waiters waiters
-	kick    chan struct{} // capacity one: commands were made or ended
+	kick    chan struct{} // capacity one: commands were created or ended
 }
 
 // Options of a Queue.
@@ -39,18 +39,18 @@ func New(o Options) *Queue {
 	return &Queue{o: o, waiters: newWaiters(), kick: make(chan struct{}, 1)}
 }
 
-// Push puts downlinks at the end of a device's queue, with replace in the place
-// of what is queued, and returns them when they are on disk, with the messages
-// that tell of it and their deliveries. None and replace clears the queue. Many are
-// stored a piece at a time, in their order: if the disk fails between two, the error
-// says how many are queued. The rules of Check are those of our own queue: what goes
-// on to an upstream needs only the form of a downlink and at most MaxForwarded bytes,
-// and what the upstream refuses is told by the delivery.
+// Push appends downlinks to a device's queue, or replaces the queue. It returns them
+// when they are on disk with the messages about them and their deliveries. No downlinks
+// with replace clears the queue. Many are stored a piece at a time, in order: if the
+// disk fails between two pieces, the error says how many are queued. The rules of Check
+// apply to our own queue. A forwarded downlink needs only the form of a downlink and at
+// most MaxForwarded bytes; the delivery shows what the upstream refuses.
+//
 // Errors: invalid; not_found if the device is deleted; limit_reached; conflict if
 // orders of Forward find no upstream, because it was removed meanwhile.
 func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders []Order, replace bool) ([]*iot.Downlink, error) {
 	if len(orders) > iot.MaxDownlinks {
-		return nil, iot.NewError(iot.LimitReached, "The queue of a device holds at most 10,000 downlinks.")
+		return nil, iot.NewError(iot.LimitReached, "The queue of a device can have at most 10,000 downlinks.")
 	}
 	list := make([]*iot.Downlink, len(orders))
 	for i, o := range orders {
@@ -86,25 +86,24 @@ func (q *Queue) Push(ctx context.Context, p *iot.Project, v *iot.Device, orders 
 	return list, nil
 }
 
-// pushedAtOnce is how many downlinks are one transaction, with the messages that
-// tell of them.
+// pushedAtOnce is how many downlinks, with their messages, are one transaction.
 const pushedAtOnce = 100
 
-// Clear removes what is queued for a device.
+// Clear empties a device's queue.
 func (q *Queue) Clear(ctx context.Context, p *iot.Project, v *iot.Device) error {
 	_, err := q.Push(ctx, p, v, nil, true)
 	return err
 }
 
-// Remove takes one downlink out of a device's queue; not_found, conflict if it is
-// no longer queued.
+// Remove removes one downlink from a device's queue; not_found, or conflict if it is no
+// longer queued.
 func (q *Queue) Remove(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID) error {
 	return q.change(ctx, p, v, func(c db.Cause) (bool, error) { return q.o.DB.RemoveDownlink(id, c) })
 }
 
-// Take marks the oldest queued downlink of a device as sent and returns it, or
-// nil if there is none. It waits at most as long as wait for one to come, and
-// asks the store only when there may be one.
+// Take marks the oldest queued downlink of a device as sent and returns it, or nil if
+// there is none. It waits for one at most as long as wait. It asks the store only when
+// there can be one.
 func (q *Queue) Take(ctx context.Context, p *iot.Project, v *iot.Device, wait time.Duration) (*iot.Downlink, error) {
 	if wait <= 0 {
 		return q.takeNow(ctx, p, v)
@@ -112,13 +111,13 @@ func (q *Queue) Take(ctx context.Context, p *iot.Project, v *iot.Device, wait ti
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {
-		// Listen before looking: what comes in between is heard.
+		// Join before looking, so that no downlink in between is missed.
 		came, leave := q.waiters.join(v.Key)
 		taken, err := q.takeNow(ctx, p, v)
 		if taken != nil || err != nil {
 			leave()
 			if ctx.Err() != nil {
-				err = nil // nobody is there to be told
+				err = nil // the caller is gone
 			}
 			return taken, err
 		}
@@ -138,7 +137,7 @@ func (q *Queue) Take(ctx context.Context, p *iot.Project, v *iot.Device, wait ti
 }
 
 func (q *Queue) takeNow(ctx context.Context, p *iot.Project, v *iot.Device) (taken *iot.Downlink, err error) {
-	// Looking is the readers' work: the writer is asked only if there is something.
+	// Readers look first: the writer is asked only if there is something.
 	if some, err := q.o.DB.HasDownlink(ctx, v.Key); err != nil || !some {
 		return nil, err
 	}
@@ -149,30 +148,29 @@ func (q *Queue) takeNow(ctx context.Context, p *iot.Project, v *iot.Device) (tak
 	return taken, err
 }
 
-// Ack notes that a device has received a downlink; not_found, conflict if it was
-// not taken or has ended otherwise.
+// Ack records that a device received a downlink; not_found, or conflict if it was not
+// taken or has already ended.
 func (q *Queue) Ack(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID) (*iot.Downlink, error) {
 	return q.answer(ctx, p, v, id, iot.DownlinkAck, "")
 }
 
-// Nack notes that a device has refused a downlink. One that is to be confirmed
-// goes back to the end of the queue until its last attempt; any other has failed.
-// Errors as Ack.
+// Nack records that a device refused a downlink. A confirmed one goes to the end of the
+// queue until its last attempt; any other has failed. Errors as of Ack.
 func (q *Queue) Nack(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID) (*iot.Downlink, error) {
-	return q.answer(ctx, p, v, id, iot.DownlinkNack, "The device has refused it.")
+	return q.answer(ctx, p, v, id, iot.DownlinkNack, "The device refused it.")
 }
 
-// MaxReason is how many characters a device can say of a failure.
+// MaxReason is the maximum length of a device's reason in characters.
 const MaxReason = 1000
 
-// Fail notes that a downlink could not be done, with what the device says of it.
-// Errors as Ack, and invalid for too long a reason.
+// Fail records that a downlink could not be carried out, with the device's reason.
+// Errors as of Ack, and invalid for too long a reason.
 func (q *Queue) Fail(ctx context.Context, p *iot.Project, v *iot.Device, id iot.ID, reason string) (*iot.Downlink, error) {
 	if iot.TextLength(reason) > MaxReason {
 		return nil, iot.FieldError("error", "must have at most 1,000 characters.")
 	}
 	if reason == "" {
-		reason = "The device could not do it."
+		reason = "The device could not carry it out."
 	}
 	return q.answer(ctx, p, v, id, iot.DownlinkFailed, reason)
 }
@@ -186,15 +184,15 @@ func (q *Queue) answer(ctx context.Context, p *iot.Project, v *iot.Device, id io
 	return after, err
 }
 
-// change runs a change of a device's queue with what its messages are matched
-// on, again for as long as that has changed meanwhile.
+// change runs a change of a device's queue with what its messages are matched with, and
+// repeats it while that is stale.
 func (q *Queue) change(ctx context.Context, p *iot.Project, v *iot.Device, do func(db.Cause) (stale bool, err error)) error {
 	for {
 		s, err := q.o.Ingest.Snapshot(ctx, p.Key)
 		if err != nil {
 			return err
 		}
-		// After the settings: a device that changes later makes them stale.
+		// Read after the settings: a later change of the device makes them stale.
 		d, err := q.o.DB.Device(ctx, p.Key, v.UUID)
 		if err != nil {
 			return err

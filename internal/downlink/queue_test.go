@@ -16,8 +16,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// world is the queues over a real store with a project, a device and a webhook
-// that takes what queues cause.
+// world is the queues over a real store, with a project, a device and a webhook that
+// takes the messages of queues.
 type world struct {
 	*testing.T
 	db      *db.DB
@@ -87,8 +87,8 @@ func (w *world) take() *iot.Downlink {
 	return v
 }
 
-// told are the messages that deliveries were made of, as the webhook would get them.
-func (w *world) told() (types []iot.MessageType, payloads []string) {
+// reported returns the messages of all deliveries, as the webhook would get them.
+func (w *world) reported() (types []iot.MessageType, payloads []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, q := range w.queued {
@@ -121,12 +121,12 @@ func TestChangesOfAQueueAreMessages(t *testing.T) {
 	if _, err := w.queues.Nack(t.Context(), w.project, w.device, list[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	types, payloads := w.told()
+	types, payloads := w.reported()
 	want := []iot.MessageType{iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkSent,
 		iot.DownlinkSent,
 		iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkFailed}
 	if !slices.Equal(types, want) {
-		t.Fatalf("told of %v, want %v", types, want)
+		t.Fatalf("reported %v, want %v", types, want)
 	}
 	const device = `{"end_device_ids":{"device_id":"valve-1","application_ids":{"application_id":"greenhouse"},"dev_eui":"70B3D57ED0051A2B"},`
 	correlation := func(i int, before string) string {
@@ -169,8 +169,8 @@ func TestReplaceTellsWhatItDropped(t *testing.T) {
 	if v := w.take(); v == nil || !strings.Contains(string(v.Body), `"f_port":200`) {
 		t.Errorf("%+v", v)
 	}
-	w.must(w.queues.Clear(t.Context(), w.project, w.device)) // empty: nothing to tell
-	types, payloads := w.told()
+	w.must(w.queues.Clear(t.Context(), w.project, w.device)) // empty: no message
+	types, payloads := w.reported()
 	dropped := 0
 	for i, kind := range types {
 		if kind != iot.DownlinkQueueInvalided {
@@ -194,7 +194,7 @@ func TestReplaceTellsWhatItDropped(t *testing.T) {
 		}
 	}
 	if dropped != len(orders) {
-		t.Errorf("%d were told of as dropped, want %d", dropped, len(orders))
+		t.Errorf("%d were reported as dropped, want %d", dropped, len(orders))
 	}
 }
 
@@ -288,7 +288,7 @@ func TestOrdersAreChecked(t *testing.T) {
 			var e *iot.Error
 			if iot.CodeOf(err) != iot.Invalid {
 				t.Errorf("%s: %v", name, err)
-			} else if e = err.(*iot.Error); len(e.Fields) != 1 || e.Fields[name] == "" { //nolint:errorlint // Faults give it bare
+			} else if e = err.(*iot.Error); len(e.Fields) != 1 || e.Fields[name] == "" { //nolint:errorlint // Faults returns it unwrapped
 				t.Errorf("%s: %v", name, e.Fields)
 			}
 		}
@@ -298,7 +298,7 @@ func TestOrdersAreChecked(t *testing.T) {
 			t.Errorf("f_port %d: %v", f, err)
 		}
 	}
-	if types, _ := w.told(); len(types) != 0 {
+	if types, _ := w.reported(); len(types) != 0 {
 		t.Errorf("refused orders made %v", types)
 	}
 }

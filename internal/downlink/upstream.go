@@ -6,19 +6,18 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Told is what a webhook of another system tells with a message: the addresses to
-// push and to replace a device's downlinks, and the key for both.
+// Told has the downlink addresses that a webhook of another system sends with a
+// message, to push and to replace, and the key for both.
 type Told struct {
 	Push, Replace string
 	Key           iot.Secret
-	Protobuf      bool // it takes Protocol Buffers and not JSON
+	Protobuf      bool // it takes Protocol Buffers instead of JSON
 }
 
-// Learn keeps where a device's downlinks go on to, as was told by a caller with
-// some rights. It writes only what has changed, and a change is one of settings:
-// forbidden without the right to change them. Invalid, if the addresses are not of
-// one application or not of that system's form; not_found for a device that is
-// not there.
+// Learn stores the upstream of a device's downlinks, from a caller with some rights. It
+// writes only changes. A change is one of settings: forbidden without the right to
+// change them. Errors also: invalid if the addresses belong to different applications
+// or have another form than that system's; not_found if there is no such device.
 func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, t Told) error {
 	base, device, ok := iot.UpstreamOf(t.Push)
 	if !ok || t.Replace != base+"/devices/"+device+"/down/replace" {
@@ -41,11 +40,11 @@ func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, t 
 		return nil
 	}
 	if !rights.Has(iot.ChangeSettings) {
-		return iot.NewError(iot.Forbidden, "The X-Downlink headers were ignored: to say where downlinks go on to, the API key needs the right "+
-			iot.ChangeSettings.String()+".")
+		return iot.NewError(iot.Forbidden, "The X-Downlink headers were ignored: to set where downlinks are forwarded, the API key needs "+
+			"the right "+iot.ChangeSettings.String()+".")
 	}
 	return q.o.DB.SetUpstream(p, d, u, Actor)
 }
 
-// Actor is who the audit log names where the program itself has learned something.
+// Actor is the name in the audit log for changes that the program itself made.
 const Actor = "thingpost"

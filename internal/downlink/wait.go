@@ -6,7 +6,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// waiters are those who wait for a downlink of a device.
+// waiters are the requests that wait for a downlink, by device.
 type waiters struct {
 	mu      *sync.Mutex
 	devices map[int64]*waiting
@@ -14,7 +14,7 @@ type waiters struct {
 	stop    *sync.Once
 }
 
-// waiting is one device's: came is closed when there may be something to take.
+// waiting is the state of one device. came is closed when it may have a downlink.
 type waiting struct {
 	came chan struct{}
 	n    int
@@ -24,8 +24,8 @@ func newWaiters() waiters {
 	return waiters{mu: &sync.Mutex{}, devices: map[int64]*waiting{}, stopped: make(chan struct{}), stop: &sync.Once{}}
 }
 
-// join returns a channel that is closed when the device may have a downlink, and
-// what to call when one does not wait any more before that.
+// join returns a channel that is closed when the device may have a downlink. Call leave
+// when no longer waiting.
 func (w *waiters) join(device int64) (came <-chan struct{}, leave func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -44,8 +44,8 @@ func (w *waiters) join(device int64) (came <-chan struct{}, leave func()) {
 	}
 }
 
-// Changed hears of a commit and wakes those who wait for what it queued, and Run
-// for commands. It does not block.
+// Changed wakes those who wait for what a commit queued, and Run for commands. It does
+// not block.
 func (q *Queue) Changed(c iot.Commit) {
 	if len(c.Commands) > 0 {
 		select {
@@ -67,6 +67,6 @@ func (q *Queue) Changed(c iot.Commit) {
 	}
 }
 
-// Stop ends all waiting, now and from now on: the server goes down. It may be
-// called more than once.
+// Stop ends all waiting, now and later: the server is stopping. It can be called more
+// than once.
 func (q *Queue) Stop() { q.waiters.stop.Do(func() { close(q.waiters.stopped) }) }

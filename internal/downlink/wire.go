@@ -7,8 +7,8 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// FromWire returns the orders that The Things Stack's downlinks make. What that
-// system sets itself (session, counter, warnings, attempts made) is passed over.
+// FromWire returns the orders of The Things Stack's downlinks. It ignores what that
+// system sets itself (session, counter, warnings, attempts made).
 func FromWire(list []*wire.ApplicationDownlink) ([]Order, error) {
 	orders := make([]Order, len(list))
 	for i, v := range list {

@@ -11,7 +11,7 @@ import (
 
 var azureHost = netip.AddrFrom4([4]byte{168, 63, 129, 16})
 
-// kinds says in words what the refused networks are, the narrow ones first.
+// kinds are the refused networks in words, narrow ones first.
 var kinds = []struct {
 	network netip.Prefix
 	words   string
@@ -23,7 +23,7 @@ var kinds = []struct {
 	{netip.MustParsePrefix("10.0.0.0/8"), "in a private network"},
 	{netip.MustParsePrefix("172.16.0.0/12"), "in a private network"},
 	{netip.MustParsePrefix("192.168.0.0/16"), "in a private network"},
-	{netip.MustParsePrefix("169.254.0.0/16"), "link-local, where cloud metadata services live"},
+	{netip.MustParsePrefix("169.254.0.0/16"), "link-local, used by cloud metadata services"},
 	{netip.MustParsePrefix("100.64.0.0/10"), "in a carrier's shared network (CGNAT)"},
 	{netip.MustParsePrefix("224.0.0.0/4"), "a multicast address"},
 	{netip.MustParsePrefix("::/128"), "an unspecified address"},
@@ -55,9 +55,8 @@ var (
 	teredo     = netip.MustParsePrefix("2001::/32")
 )
 
-// embedded returns the IPv4 addresses to which an IPv6 address may lead through
-// a translator or tunnel. Where the layout cannot be told it returns each that
-// is possible.
+// embedded returns the IPv4 addresses that an IPv6 address can reach through a
+// translator or tunnel. If the layout is ambiguous it returns each possible one.
 func embedded(a netip.Addr) []netip.Addr {
 	if !a.Is6() {
 		return nil
@@ -88,7 +87,7 @@ func embedded(a netip.Addr) []netip.Addr {
 		client := ^binary.BigEndian.Uint32(b[12:])
 		out = append(out, at(4, 5, 6, 7), addr4(client))
 	}
-	// ISATAP puts an IPv4 address behind this interface identifier in any network.
+	// ISATAP has an IPv4 address after this interface identifier, in any network.
 	if (b[8] == 0 || b[8] == 2) && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
 		out = append(out, last)
 	}
@@ -99,7 +98,7 @@ func addr4(n uint32) netip.Addr {
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }
 
-// names that always mean one address.
+// names are names that always mean one address.
 var names = map[string][]netip.Addr{
 	"localhost":                  {addr4(0x7f000001), netip.IPv6Loopback()},
 	"localhost.localdomain":      {addr4(0x7f000001), netip.IPv6Loopback()},
@@ -114,9 +113,8 @@ var names = map[string][]netip.Addr{
 	"instance-data.ec2.internal": {addr4(0xa9fea9fe)},
 }
 
-// plainAddrs returns the addresses that a host means without asking DNS: a
-// literal in any spelling and in any script's digits, or a name that always means
-// one.
+// plainAddrs returns the addresses of a host that needs no DNS: a literal in any
+// spelling and any script's digits, or a name that always means one address.
 func plainAddrs(host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}
@@ -134,9 +132,9 @@ func plainAddrs(host string) []netip.Addr {
 	return names[host]
 }
 
-// numericHost reads the spellings of an IPv4 address that C libraries accept:
-// one to four parts, each decimal, octal (0…) or hexadecimal (0x…), the last
-// part filling what is left, as in 2130706433, 0x7f.1 or 0177.0.0.01.
+// numericHost reads the spellings of an IPv4 address that C libraries accept: one to
+// four parts, each decimal, octal (0…) or hexadecimal (0x…). The last part fills the
+// rest, as in 2130706433, 0x7f.1 or 0177.0.0.01.
 func numericHost(host string) (netip.Addr, bool) {
 	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
 	if len(parts) > 4 {

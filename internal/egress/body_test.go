@@ -35,7 +35,7 @@ func TestAStatusCountsWhateverBecomesOfItsBody(t *testing.T) {
 		{"cut trailers", "Transfer-Encoding: chunked\r\n", "4\r\nhalf\r\n0\r\nX-A: b", nil, "half", "after 4 bytes"},
 		{"late", "Content-Length: 1000\r\n", "half of", hold, "half of", "did not end in 0.3 s: it stopped after 7 of 1000 bytes"},
 		{"unended and late", "Transfer-Encoding: chunked\r\n", "4\r\nhalf\r\n", hold, "half", "did not end in 0.3 s: it stopped after 4 bytes"},
-		// Nothing is decompressed, so it breaks nothing.
+		// Nothing is decompressed, so bad compression breaks nothing.
 		{"gzip that is none", "Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n", "half", nil, "half", ""},
 		{"until it closes", "", "half", nil, "half", ""},
 	} {
@@ -104,8 +104,8 @@ func TestABrokenStreamIsASuccessToo(t *testing.T) {
 	}
 }
 
-// TestAnAnswerBeforeTheWholeRequest has a receiver that answers by the head alone and
-// closes: what we still write fails before what it wrote is read.
+// TestAnAnswerBeforeTheWholeRequest has a receiver that answers after the head and
+// closes: our write fails before its answer is read.
 func TestAnAnswerBeforeTheWholeRequest(t *testing.T) {
 	for _, gentle := range []bool{true, false} {
 		for _, size := range []int{100, 100 << 10, 4 << 20} {

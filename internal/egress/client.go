@@ -18,47 +18,46 @@ import (
 const (
 	defaultTimeout = 10 * time.Second
 	maxHeaderBytes = 64 << 10 // of an answer, and of each 1xx before it
-	maxInterim     = 10       // answers 1xx before the one that counts
-	maxDrainBytes  = 64 << 10 // read past the kept body to save the connection
+	maxInterim     = 10       // 1xx answers before the final one
+	maxDrainBytes  = 64 << 10 // read beyond the kept body to keep the connection
 	maxDrainTime   = 250 * time.Millisecond
-	smallAnswer    = 4 << 10 // of a body, that always has room
+	smallAnswer    = 4 << 10 // of a body; needs no room
 	idlePerHost    = 128
 	idleTotal      = 1024
 	idleTimeout    = time.Minute
 )
 
-// Options are what a Client is made of. Only Policy must be given.
+// Options are the parts of a Client. Only Policy is required.
 type Options struct {
 	Policy *Policy
-	// TLSConfig is the start of every connection's TLS settings; nil is Go's
-	// own. It is copied.
+	// TLSConfig is the base of every connection's TLS settings; nil is Go's default. It
+	// is copied.
 	TLSConfig *tls.Config
-	// Resolver looks up names; nil is Go's own.
+	// Resolver looks up names; nil is Go's default.
 	Resolver *net.Resolver
-	// Inspector answers requests to the URLs that Inspects knows, inside the
-	// process: nothing is dialled for them. Both or neither are set.
+	// Inspector answers requests to URLs that Inspects knows, inside the process and
+	// without dialling. Both or neither are set.
 	Inspector http.RoundTripper
 	Inspects  func(ctx context.Context, url string) bool
-	// Room reports whether so many bytes more of an answer may be kept; where not, it
-	// is cut off there. What it gave is Result.Taken. Nil has no bound.
+	// Room reserves memory for so many more bytes of an answer. If it returns false,
+	// the answer is cut off. Result.Taken is the sum reserved. Nil means no bound.
 	Room func(size int64) bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
 
-// Client sends requests to receivers. It keeps connections open for reuse, does
-// not follow redirects, uses no proxy, decompresses nothing, and is safe for
-// concurrent use.
+// Client sends requests to receivers. It keeps connections open for reuse, follows no
+// redirects, uses no proxy and decompresses nothing. It is safe for concurrent use.
 type Client struct {
 	transport *http.Transport
-	single    *http.Transport // one request a connection; see again
+	single    *http.Transport // one request per connection; see send
 	inspector http.RoundTripper
 	inspects  func(ctx context.Context, url string) bool
 	room      func(size int64) bool
 	now       func() time.Time
 }
 
-// New returns a client. Without a policy it allows the public internet only.
+// New returns a client. Without a policy it allows only the public internet.
 func New(o Options) *Client {
 	if o.Policy == nil {
 		o.Policy = NewPolicy(nil)
@@ -69,7 +68,7 @@ func New(o Options) *Client {
 	}
 	d := newDialer(o.Policy, o.Resolver, tlsConfig(o.TLSConfig))
 	c.transport = &http.Transport{
-		// A proxy would be judged by the policy in the place of its target.
+		// The policy would check a proxy instead of the target.
 		Proxy:                  nil,
 		DialContext:            d.plain,
 		DialTLSContext:         d.secure,
@@ -80,10 +79,10 @@ func New(o Options) *Client {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		HTTP2: &http.HTTP2Config{
-			// Bounds what a receiver can send ahead of our reading.
+			// This bounds what a receiver can send before we read it.
 			MaxReceiveBufferPerConnection: 1 << 20,
 			MaxReceiveBufferPerStream:     2 * iot.MaxResponseBody,
-			// Finds dead connections, which all requests to a host share.
+			// Pings find dead connections, which all requests to a host share.
 			SendPingTimeout: 15 * time.Second,
 			PingTimeout:     10 * time.Second,
 		},
@@ -110,52 +109,52 @@ func tlsConfig(conf *tls.Config) *tls.Config {
 // CloseIdle closes the connections that carry no request.
 func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 
-// Request is what to send. Do changes none of it, but may read Body a
-// moment longer than it runs, so it must not be changed afterwards.
+// Request is what to send. Do does not change it. Body must not be changed afterwards:
+// it may be read for a moment after Do returns.
 type Request struct {
 	Method  string
 	URL     string // absolute, http or https, without user:password@
 	Headers iot.HeaderLines
 	Body    []byte
 	Timeout time.Duration // for the whole exchange; 0 is 10 s
-	// Delivery is whose attempt it is. It is not sent; see Delivery.
+	// Delivery is the delivery that the attempt belongs to. It is not sent; see
+	// Delivery.
 	Delivery iot.ID
 }
 
-// Result is what came of a request.
+// Result is the result of a request.
 type Result struct {
 	StartedAt time.Time // UTC
 	Timings   iot.Timings
-	Status    int             // 0 if no answer came
+	Status    int             // 0 without an answer
 	Headers   iot.HeaderLines // ordered by name
-	Body      []byte          // the first iot.MaxResponseBody bytes, as they came
-	Truncated bool            // there was more
-	Taken     int64           // bytes that Options.Room gave for Body: whoever is done with it gives them back
-	// Resent: the written request got no answer, because its kept connection ended
-	// or an HTTP/2 receiver refused it, and was sent once more. The receiver may have
-	// got it twice.
+	Body      []byte          // the first iot.MaxResponseBody bytes, as received
+	Truncated bool            // the body was longer
+	Taken     int64           // bytes reserved by Options.Room for Body; the user of Body releases them
+	// Resent means that the request was sent twice: the first got no answer, because
+	// its kept connection closed or an HTTP/2 receiver refused it. The receiver may
+	// have got it twice.
 	Resent     bool
-	RetryAfter time.Duration // asked for with 429 or 503; at most 7 days, 0 if not
-	// Class is "" if a 2xx came, whatever became of its body, and if Canceled.
+	RetryAfter time.Duration // from 429 or 503; at most 7 days, 0 if none
+	// Class is "" after a 2xx, even if its body broke, and if Canceled.
 	Class iot.ErrorClass
-	// Note says for people what broke of the answer's body, which changes nothing
-	// of what its status means. "" if it came whole, or up to what is kept of it.
+	// Note is a sentence about an answer whose body broke. The status counts all the
+	// same. "" if the body was complete, or complete up to the kept part.
 	Note string
-	// Detail says for people what happened and what to do. It never holds the
-	// request's path, query or headers; of a Location header it quotes no query.
+	// Detail is a sentence about what happened and what to do. It has no path, query or
+	// headers of the request, and no query of a Location header.
 	Detail string
-	// Canceled: the caller's context ended first, and no 2xx had come. This counts
-	// as no attempt.
+	// Canceled means that the caller's context ended before a 2xx arrived. It does not
+	// count as an attempt.
 	Canceled bool
 }
 
-// OK reports whether the receiver took the request.
+// OK reports whether the receiver accepted the request.
 func (r *Result) OK() bool { return r.Class == "" && !r.Canceled }
 
-// Do sends a request and reads its answer. It always returns within the timeout
-// (and a moment), or when ctx ends. A request that finds its kept connection
-// closed by the receiver is sent once more, on a connection of its own; see
-// Result.Resent.
+// Do sends a request and reads its answer. It returns within the timeout (and a
+// moment), or when ctx ends. If the receiver closed the kept connection, the request is
+// sent once more, on a connection of its own; see Result.Resent.
 func (c *Client) Do(ctx context.Context, r Request) Result {
 	if r.Timeout <= 0 {
 		r.Timeout = defaultTimeout
@@ -173,14 +172,14 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	way := http.RoundTripper(c.transport)
 	if c.inspector != nil && c.inspects(x, r.URL) {
 		way = c.inspector
-		x.dialing.Store(int32(phaseWait)) // nothing is dialled
+		x.dialing.Store(int32(phaseWait)) // no dial follows
 	}
 	resp, last, err := c.send(way, x, req, r)
 	res.Resent = last.sentTwice() || last != x && x.wrote.Load() != 0
 	x = last
 	if resp != nil {
 		if x.first.Load() == 0 {
-			x.firstByte() // the inspector
+			x.firstByte() // the inspector answered
 		}
 		broke := res.read(resp, c.room)
 		res.Timings = x.timings()
@@ -210,34 +209,34 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	return res
 }
 
-// cut is called for an answer that the caller cut inside its body: a 2xx counts all
-// the same, of anything else it is as if nothing had been sent.
+// cut handles an answer whose body was interrupted by the caller's context. A 2xx
+// counts all the same. Anything else is as if nothing had been sent.
 func (r *Result) cut() {
 	if r.OK() {
-		r.Note = "Thingpost was stopped before the answer's body had come; the status had, and it counts."
+		r.Note = "Thingpost was stopped before the answer's body arrived. The status had arrived and counts."
 		return
 	}
 	r.Canceled = true
 	r.Class, r.Detail, r.Note = "", "", ""
 }
 
-// send sends a request. If its kept connection died it is sent once more, on a
-// connection of its own, as another exchange, which is returned.
+// send sends a request. If its kept connection died it sends it once more, on a
+// connection of its own, as another exchange, which it returns.
 func (c *Client) send(way http.RoundTripper, x *exchange, req *http.Request, r Request) (*http.Response, *exchange, error) {
 	resp, err := way.RoundTrip(req)
 	if err == nil || !x.died(err) || x.Err() != nil {
 		return resp, x, err
 	}
 	x = &exchange{Context: x.Context, cancel: x.cancel, now: c.now, start: x.start, delivery: r.Delivery}
-	req, _ = newRequest(x, r) // it was fine before
+	req, _ = newRequest(x, r) // the first request was valid
 	resp, err = c.single.RoundTrip(req)
 	return resp, x, err
 }
 
-// newRequest returns the request, or a sentence that says why there is none.
+// newRequest returns the request, or a sentence why there is none.
 func newRequest(x *exchange, r Request) (*http.Request, string) {
-	// The body stays a bytes.Reader inside: only then does net/http know its
-	// length, and send head and body in one write.
+	// The body must stay a bytes.Reader: only then does net/http know its length, and
+	// write head and body at once.
 	req, err := http.NewRequestWithContext(x.traced(), r.Method, r.URL, bytes.NewReader(r.Body))
 	switch {
 	case err != nil:
@@ -247,7 +246,7 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	case req.URL.Hostname() == "":
 		return nil, "The URL has no host; change the webhook's URL."
 	case req.URL.User != nil:
-		return nil, "The URL holds a user or password, which is not sent from there; move it into an Authorization header."
+		return nil, "The URL has a user name or password, which is not sent. Move it into an Authorization header."
 	}
 	header := make(http.Header, len(r.Headers))
 	values := make([]string, len(r.Headers)) // one allocation for all
@@ -264,10 +263,10 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	return req, ""
 }
 
-// fieldName is how a field's name is sent. By the canonical form of these two
-// net/http takes a request for one that it may send again by itself, as often as it
-// finds a kept connection dead; send does that, once, and the attempt says so. In
-// lower case, which is how HTTP/2 writes all names, they mean the same to receivers.
+// fieldName is the name of a field as sent. The canonical form of these two makes
+// net/http resend a request whenever its kept connection is dead. send does that
+// instead, once, and the attempt reports it. Receivers treat lower case the same:
+// HTTP/2 writes all names in it.
 func fieldName(name string) string {
 	name = http.CanonicalHeaderKey(name)
 	if name == "Idempotency-Key" || name == "X-Idempotency-Key" {
@@ -276,8 +275,8 @@ func fieldName(name string) string {
 	return name
 }
 
-// read takes over the answer's head and the start of its body. The error says how
-// the body broke. Beyond smallAnswer it asks for room.
+// read takes the answer's head and the start of its body. The error is how the body
+// broke. Beyond smallAnswer it asks for room.
 func (r *Result) read(resp *http.Response, room func(int64) bool) error {
 	r.Status, r.Headers = resp.StatusCode, headerLines(resp.Header)
 	if resp.StatusCode == http.StatusSwitchingProtocols || resp.ContentLength == 0 {
@@ -287,7 +286,7 @@ func (r *Result) read(resp *http.Response, room func(int64) bool) error {
 	if resp.ContentLength > 0 {
 		size = int(min(resp.ContentLength, smallAnswer))
 	}
-	// One byte of room more finds the end without growing.
+	// One spare byte detects the end without growing the buffer.
 	buf := make([]byte, 0, size+1)
 	for {
 		n, err := resp.Body.Read(buf[len(buf):cap(buf)])
@@ -306,7 +305,7 @@ func (r *Result) read(resp *http.Response, room func(int64) bool) error {
 		if len(buf) == cap(buf) {
 			size := min(4*cap(buf), iot.MaxResponseBody+1)
 			if size > smallAnswer+1 && room != nil {
-				// What is made of it, with secrets masked, takes as much again.
+				// The stored copy, with secrets masked, needs as much again.
 				more := int64(2*size) - r.Taken
 				if !room(more) {
 					r.Body, r.Truncated = buf[:smallAnswer:smallAnswer], true
@@ -333,12 +332,12 @@ func headerLines(h http.Header) iot.HeaderLines {
 	return lines
 }
 
-// finish closes the answer. Of one longer than what is kept it reads a little
-// more, but not for long: an unread body costs the connection.
+// finish closes the answer. It reads a little more of a longer one, for a short time:
+// an unread body costs the connection.
 func finish(resp *http.Response, truncated bool, cancel context.CancelFunc) {
 	if truncated && resp.ContentLength-iot.MaxResponseBody <= maxDrainBytes {
 		timer := time.AfterFunc(maxDrainTime, cancel)
-		// The answer is known, whatever the rest of it and closing say.
+		// The result is known; errors from here on do not matter.
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDrainBytes)
 		timer.Stop()
 	}

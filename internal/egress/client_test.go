@@ -62,7 +62,7 @@ func wantFailure(t *testing.T, r Result, class iot.ErrorClass, words ...string) 
 	}
 }
 
-func TestDoSendsTheRequestAsGiven(t *testing.T) {
+func TestDoSendsTheRequestUnchanged(t *testing.T) {
 	type seen struct {
 		method, path, body, length string
 		chunked                    bool
@@ -143,12 +143,12 @@ func TestDoJudgesStatuses(t *testing.T) {
 		{"status=301&Location=https://other.example/x?key=hush", iot.ErrRedirect, 0, "https://other.example/x: redirects are not followed"},
 		{"status=302&Location=/login", iot.ErrRedirect, 0, "/login"},
 		{"status=301&Location=https://other.example/hook/sub?key=hush", iot.ErrRedirect, 0, "https://other.example/…/sub:"},
-		{"status=301&Location=/hook/", iot.ErrRedirect, 0, "slash at its end"},
+		{"status=301&Location=/hook/", iot.ErrRedirect, 0, "except for its last slash"},
 		{"status=300&Location=/a", iot.ErrRedirect, 0, "to http"},
 		{"status=300", iot.ErrHTTP5xx, 0, "does not say where"},
 		{"status=301", iot.ErrHTTP5xx, 0, "does not say where"},
 		{"status=304", iot.ErrHTTP5xx, 0, "304 Not Modified: that means"},
-		{"status=304&Location=/a", iot.ErrHTTP5xx, 0, "no answer to a POST"},
+		{"status=304&Location=/a", iot.ErrHTTP5xx, 0, "not an answer to a POST"},
 		{"status=305&Location=/a", iot.ErrHTTP5xx, 0, "asks for a proxy"},
 		{"status=306", iot.ErrHTTP5xx, 0, "asks for a proxy"},
 		{"status=307&Location=https://127.0.0.1/hook?status=200", iot.ErrRedirect, 0, "write https://"},
@@ -240,8 +240,8 @@ func TestDoReportsItsOwnCancelAsNoAttempt(t *testing.T) {
 	}
 }
 
-// A status that came is known, however we end; what is no success is sent again
-// after the start, as if it had not been.
+// A received status is known however the program ends. Other than a success, it is sent
+// again after the start, as if it had not been sent.
 func TestCancelInsideTheBodyKeepsASuccess(t *testing.T) {
 	for status, counts := range map[int]bool{200: true, 204: true, 302: false, 429: false, 500: false} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -331,9 +331,9 @@ func countConns(s *httptest.Server) *atomic.Int64 {
 	return &n
 }
 
-// A machine that stalls costs connections too: net/http keeps none that took
-// 50 ms to write a request, and the client none whose rest is late. So one
-// round of three has to lose none; a leak loses some in each.
+// A machine that stalls costs connections too: net/http keeps none that took 50 ms to
+// write a request, and the client none whose rest is late. One round of three must lose
+// none; a leak loses some in each.
 func TestConnectionsAreReused(t *testing.T) {
 	const rounds, workers = 3, 16
 	bodies := map[string]string{
@@ -364,8 +364,8 @@ func TestConnectionsAreReused(t *testing.T) {
 func connsOf(t *testing.T, workers int64, body string, secure bool) int64 {
 	t.Helper()
 	const requests = 1000
-	// The first requests wait for each other, so that every worker has a
-	// connection; from then on none need be added.
+	// The first requests wait for each other, so that every worker has a connection. No
+	// more are needed from then on.
 	var first sync.WaitGroup
 	first.Add(int(workers))
 	var arrived atomic.Int64
@@ -440,8 +440,8 @@ func TestHTTP2SharesOneConnection(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionThatClosedIsTriedOnceMore has a receiver that answers the
-// first requests of its connections and resets all at the next.
+// TestKeptConnectionThatClosedIsTriedOnceMore has a receiver that answers the first
+// requests of its connections and resets all at the next.
 func TestKeptConnectionThatClosedIsTriedOnceMore(t *testing.T) {
 	const kept = 5
 	var got atomic.Int64
@@ -479,7 +479,7 @@ func TestKeptConnectionThatClosedIsTriedOnceMore(t *testing.T) {
 			t.Fatalf("%d requests arrived, want %d", got.Load(), want)
 		}
 	}
-	// None is kept any more.
+	// No connection is kept any more.
 	if res := c.Do(t.Context(), post("http://"+addr)); res.Class != "" || res.Resent {
 		t.Errorf("%+v", res)
 	}

@@ -16,18 +16,17 @@ import (
 	"thingpost/internal/iot"
 )
 
-// dialGrace is how much longer than its request a dial may take: the request's
-// own timeout fires first and tells the phase.
+// dialGrace is how much longer than its request a dial can take. The request's own
+// timeout comes first and knows the phase.
 const dialGrace = time.Second
 
-// otherFamily is how long the addresses of the preferred family (IPv6 or IPv4, as
-// the system sorts them) have before those of the other one are tried beside them
-// (RFC 8305).
+// otherFamily is the head start of the preferred address family (IPv6 or IPv4, in the
+// system's order). After it the other family is tried too (RFC 8305).
 const otherFamily = 300 * time.Millisecond
 
-// dialer opens the transport's connections. Of a name's addresses those that the
-// policy allows are tried. Every address is judged again at the moment it is dialled,
-// so that no answer of a name server and no spelling of an address gets around it.
+// dialer opens the transport's connections. It tries the allowed addresses of a name.
+// Every address is checked again when it is dialled, so that no answer of a name server
+// and no spelling of an address avoids the check.
 type dialer struct {
 	policy *Policy
 	tls    *tls.Config
@@ -76,7 +75,7 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	conf := d.tls.Clone()
 	conf.ServerName = serverName(address)
 	if len(conf.Certificates) == 0 && conf.GetClientCertificate == nil {
-		// Without a certificate Go answers in silence that there is none.
+		// Without a certificate Go reports none to the receiver and no error here.
 		conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			x.asked.Store(true)
 			return &tls.Certificate{}, nil
@@ -92,7 +91,7 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	return conn, nil
 }
 
-// dialContext bounds a dial by the timeout of the request that asked for it.
+// dialContext bounds a dial by the timeout of the request that needs it.
 func dialContext(ctx context.Context) (context.Context, *exchange, context.CancelFunc, error) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if !ok {
@@ -106,7 +105,7 @@ func dialContext(ctx context.Context) (context.Context, *exchange, context.Cance
 	return ctx, x, cancel, nil
 }
 
-// open resolves, connects and measures both.
+// open resolves and connects, and measures both.
 func (d *dialer) open(ctx context.Context, x *exchange, network, address string) (*dialed, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -116,8 +115,8 @@ func (d *dialer) open(ctx context.Context, x *exchange, network, address string)
 	if err != nil {
 		return nil, err
 	}
-	// Some resolvers read 0x7f.1 as an address and others ask DNS for it: judge
-	// it as an address first. Names that always mean one need no DNS either.
+	// Some resolvers read 0x7f.1 as an address and others ask DNS for it: check it as
+	// an address first. Names that always mean one address need no DNS either.
 	if err := d.policy.checkHost(host, uint16(number)); err != nil {
 		return nil, err
 	}
@@ -148,8 +147,8 @@ func (d *dialer) open(ctx context.Context, x *exchange, network, address string)
 	return rec, err
 }
 
-// partlyRefused is a failure to reach the addresses of a name that are allowed,
-// where it has others.
+// partlyRefused is a failure to reach the allowed addresses of a name that has refused
+// ones too.
 type partlyRefused struct {
 	error
 	refused []refusal
@@ -157,7 +156,7 @@ type partlyRefused struct {
 
 func (e *partlyRefused) Unwrap() error { return e.error }
 
-// resolve returns the addresses of a host in the order in which to try them.
+// resolve returns the addresses of a host in the order to try them.
 func (d *dialer) resolve(ctx context.Context, host string, port uint16) (list []netip.AddrPort, literal bool, err error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(a.Unmap(), port)}, true, nil
@@ -178,9 +177,9 @@ func (d *dialer) resolve(ctx context.Context, host string, port uint16) (list []
 	return list, false, err
 }
 
-// first returns the first connection to one of the addresses. Those of the first
-// one's family are tried one after the other; if that takes long or fails, the
-// others are too. The error is that of the first address.
+// first returns the first connection to one of the addresses. It tries the first
+// address's family in turn, and the other family too if that fails or takes long. The
+// error is that of the first address.
 func (d *dialer) first(ctx context.Context, network string, list []netip.AddrPort) (net.Conn, error) {
 	var mine, others []netip.AddrPort
 	for _, to := range list {
@@ -239,14 +238,14 @@ func (d *dialer) first(ctx context.Context, network string, list []netip.AddrPor
 	}
 }
 
-// inTurn tries addresses one after the other, each for its part of the time.
+// inTurn tries addresses in turn, each for its part of the time.
 func (d *dialer) inTurn(ctx context.Context, network string, list []netip.AddrPort) (net.Conn, error) {
-	const least = 2 * time.Second // for one address, if there is so much
+	const least = 2 * time.Second // for one address, if that much is left
 	var first error
 	for i, to := range list {
 		one, cancel := ctx, context.CancelFunc(func() {})
 		if deadline, ok := ctx.Deadline(); ok && i < len(list)-1 {
-			left := time.Until(deadline) //nolint:forbidigo // a context ends by the system's clock
+			left := time.Until(deadline) //nolint:forbidigo // contexts use the system's clock
 			one, cancel = context.WithTimeout(ctx, max(left/time.Duration(len(list)-i), min(left, least)))
 		}
 		conn, err := d.net.DialContext(one, network, to.String())
@@ -264,7 +263,7 @@ func (d *dialer) inTurn(ctx context.Context, network string, list []netip.AddrPo
 	return nil, first
 }
 
-// control is called with each address that is about to be dialled.
+// control checks each address just before it is dialled.
 func (d *dialer) control(_ context.Context, network, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || network != "tcp4" && network != "tcp6" {
@@ -273,12 +272,12 @@ func (d *dialer) control(_ context.Context, network, address string, _ syscall.R
 	return d.policy.CheckPort(to)
 }
 
-// lateAnswer is how long what a receiver wrote before it closed its connection has
-// to be read, once a write has failed.
+// lateAnswer is how long to wait, after a write has failed, for what the receiver wrote
+// before it closed its connection.
 const lateAnswer = 250 * time.Millisecond
 
-// patientConn tells a failed write a moment later: net/http gives a request up at
-// once, though the answer, or the TLS alert that says why, has come and is unread.
+// patientConn reports a failed write a moment later. net/http ends a request at once,
+// though an unread answer or TLS alert may say why.
 type patientConn struct {
 	net.Conn
 	once  sync.Once
@@ -311,7 +310,7 @@ func (c *patientConn) Close() error {
 	return c.Conn.Close()
 }
 
-// serverName is the name that a certificate must be for.
+// serverName is the name that the certificate must have.
 func serverName(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// TestSeveralAddresses has names that lead to addresses which answer, refuse or are
-// not allowed, in any order.
+// TestSeveralAddresses has names whose addresses answer, refuse or are not allowed, in
+// any order.
 func TestSeveralAddresses(t *testing.T) {
 	var reached atomic.Int64
 	s := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })
 	own, _ := url.Parse(s.URL)
-	// The port is taken on this address alone: the others refuse.
+	// The port is in use on this address only: the others refuse.
 	const alive, dead, dead6, forbidden, forbidden6 = "127.0.0.1", "127.0.0.3", "::1", "127.0.0.2", "fd00::1"
 	l, err := net.Listen("tcp", forbidden+":"+own.Port())
 	if err != nil {
@@ -44,7 +44,7 @@ func TestSeveralAddresses(t *testing.T) {
 		{"forbidden in the other family", forbidden6 + " " + dead, iot.ErrConnect,
 			[]string{"(" + dead + ":", "refused the connection", "fd00::1 is in a private network"}, ""},
 		{"two dead families", dead6 + " " + dead, iot.ErrConnect, []string{"refused the connection"}, "not tried"},
-		{"forbidden", forbidden, iot.ErrBlocked, []string{"receiver.example leads to no address", "127.0.0.2 is this machine itself",
+		{"forbidden", forbidden, iot.ErrBlocked, []string{"receiver.example has no address that", "127.0.0.2 is this machine itself",
 			"-allow-networks 127.0.0.2/32"}, ""},
 		{"two forbidden", forbidden + " 10.1.2.3 " + forbidden6, iot.ErrBlocked,
 			[]string{"receiver.example", "127.0.0.2 is this machine itself (loopback)", "10.1.2.3 is in a private network",
@@ -72,13 +72,13 @@ func TestSeveralAddresses(t *testing.T) {
 			}
 		})
 	}
-	// What no network allows is said of a name too, and hosts that need no DNS.
+	// Names, and hosts that need no DNS, get the reason that no network allows them.
 	everything := mustNetworks(t, "0.0.0.0/0,::/0")
 	mine := NewPolicy(everything, s.Listener.Addr().(*net.TCPAddr).AddrPort())
 	c := newClient(t, Options{Policy: mine, Resolver: fakeDNS(t, alive)})
-	wantFailure(t, c.Do(t.Context(), post("http://"+host)), iot.ErrBlocked, "receiver.example leads to no address", "is this server itself")
+	wantFailure(t, c.Do(t.Context(), post("http://"+host)), iot.ErrBlocked, "receiver.example has no address that", "is this server itself")
 	c = newClient(t, Options{Policy: NewPolicy(nil)})
-	wantFailure(t, c.Do(t.Context(), post("http://localhost:"+own.Port())), iot.ErrBlocked, "localhost leads to no address", "127.0.0.1 is",
+	wantFailure(t, c.Do(t.Context(), post("http://localhost:"+own.Port())), iot.ErrBlocked, "localhost has no address that", "127.0.0.1 is",
 		"::1 is", "-allow-networks 127.0.0.1/32,::1/128")
 	wantFailure(t, c.Do(t.Context(), post("http://10.0.0.1")), iot.ErrBlocked, "10.0.0.1 is in a private network, which is not reached")
 	if res := c.Do(t.Context(), post("http://0x7f.1:"+own.Port())); res.Class != iot.ErrBlocked || !strings.Contains(res.Detail, "127.0.0.1") {

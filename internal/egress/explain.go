@@ -18,8 +18,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// judge gives an answer its class and sentence, by its head. The time is its
-// arrival.
+// judge sets the class and sentence of an answer, by its head. at is its arrival.
 func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 	if r.Status >= 200 && r.Status < 300 {
 		return
@@ -36,13 +35,13 @@ func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 			"in the webhook's URL.", printable(req.URL.Host))
 	case r.Status >= 400 && r.Status < 500:
 		r.Class, r.Detail = iot.ErrHTTP4xx, statusDetail(r.Status)
-	default: // 5xx, and what means nothing as the answer to a POST, which is the server's fault too
+	default: // 5xx; and statuses that make no sense for a POST, which are the server's fault too
 		r.Class, r.Detail = iot.ErrHTTP5xx, statusDetail(r.Status)
 	}
 }
 
-// redirects reports whether clients follow the Location of such an answer. 304 is
-// about what a client has stored, 305 and 306 are of the past.
+// redirects reports whether clients follow the Location of such an answer. 304 is about
+// caches; 305 and 306 are obsolete.
 func redirects(status int) bool {
 	switch status {
 	case http.StatusMultipleChoices, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
@@ -52,8 +51,8 @@ func redirects(status int) bool {
 	return false
 }
 
-// wantsTLS reports whether a body is what common servers answer to plain HTTP on
-// a port for https: Go's, nginx, and Apache httpd.
+// wantsTLS reports whether a body is the answer of a common server to plain HTTP on a
+// port for https: Go's, nginx, Apache httpd.
 func wantsTLS(body []byte) bool {
 	for _, words := range []string{"sent an HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port",
 		"speaking plain HTTP to an SSL-enabled server port"} {
@@ -64,8 +63,8 @@ func wantsTLS(body []byte) bool {
 	return false
 }
 
-// bodyNote says how the answer's body broke, and what its status means all the
-// same. length is what the answer promised, or -1.
+// bodyNote is how the answer's body broke, and what its status means all the same.
+// length is the announced length, or -1.
 func bodyNote(err error, r *Result, length int64, timeout bool, after time.Duration) string {
 	came := fmt.Sprintf("after %d bytes", len(r.Body))
 	if length >= 0 {
@@ -97,25 +96,25 @@ func statusDetail(status int) string {
 		http.StatusPermanentRedirect:
 		do = "it sends clients elsewhere and does not say where; check the webhook's URL and the receiver"
 	case http.StatusNotModified:
-		do = "that means \"nothing has changed\", which is no answer to a POST; check the receiver and any cache before it"
+		do = "that means \"not modified\", which is not an answer to a POST; check the receiver and any cache before it"
 	case http.StatusUseProxy, 306:
-		do = "it asks for a proxy, which is no answer any more; check the receiver"
+		do = "it asks for a proxy, which is obsolete; check the receiver"
 	case http.StatusUnauthorized, http.StatusForbidden:
 		do = "it does not accept the credentials; check the webhook's headers"
 	case http.StatusNotFound:
-		do = "there is nothing at this URL; check its path"
+		do = "nothing exists at this URL; check its path"
 	case http.StatusMethodNotAllowed:
-		do = "it takes no such request at this URL; check the path"
+		do = "it does not accept such requests at this URL; check the path"
 	case http.StatusGone:
-		do = "it wants no more messages here; change the URL before resuming the webhook"
+		do = "it wants no more messages at this URL; change the URL before resuming the webhook"
 	case http.StatusRequestEntityTooLarge:
 		do = "the message is too large for it; raise the receiver's limit"
 	case http.StatusUnsupportedMediaType:
-		do = "it does not take this Content-Type; check the webhook's format and headers"
+		do = "it does not accept this Content-Type; check the webhook's format and headers"
 	case http.StatusTooManyRequests:
 		do = "it gets too many requests; lower the webhook's requests per second if this goes on"
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		do = "the receiver, or what stands before it, is not available; check that it is running"
+		do = "the receiver or a proxy before it is not available; check that it is running"
 	default:
 		do = "the receiver failed; its answer and its own log say why"
 		if status < 500 {
@@ -125,8 +124,8 @@ func statusDetail(status int) string {
 	return fmt.Sprintf("The receiver answered %s: %s.", iot.StatusCode(status).Text(), do)
 }
 
-// redirectDetail names where to without user, query and the request's own path,
-// which may hold secrets.
+// redirectDetail names the target without user, query and the request's own path, which
+// can have secrets.
 func redirectDetail(status int, from *url.URL, location string) string {
 	const advice = "redirects are not followed, so change the webhook's URL to where the receiver really is"
 	text := iot.StatusCode(status).Text()
@@ -141,7 +140,7 @@ func redirectDetail(status int, from *url.URL, location string) string {
 	path := to.Path
 	if len(from.Path) > 1 {
 		if to.Host == from.Host && strings.TrimSuffix(path, "/") == strings.TrimSuffix(from.Path, "/") {
-			return fmt.Sprintf("The receiver answered %s to the same URL but for the slash at its end: redirects are not followed, so add or "+
+			return fmt.Sprintf("The receiver answered %s to the same URL except for its last slash: redirects are not followed, so add or "+
 				"remove it in the webhook's URL.", text)
 		}
 		path = strings.Replace(path, from.Path, "/…", 1)
@@ -149,7 +148,7 @@ func redirectDetail(status int, from *url.URL, location string) string {
 	return fmt.Sprintf("The receiver answered %s to %s: %s.", text, printable(to.Scheme+"://"+to.Host+path), advice)
 }
 
-// timeoutDetail says in which phase the time ran out.
+// timeoutDetail is the phase in which the time ran out, in words.
 func timeoutDetail(x *exchange, at phase, host string, after time.Duration) string {
 	host = printable(host)
 	var what string
@@ -164,22 +163,22 @@ func timeoutDetail(x *exchange, at phase, host string, after time.Duration) stri
 		what = fmt.Sprintf("%s did not take the whole request; check that the receiver is not stuck", host)
 	case phaseWait:
 		if x.interim.Load() > 0 {
-			what = fmt.Sprintf("%s took the request and announced an answer (1xx), which did not come; check the receiver and any proxy before it",
+			what = fmt.Sprintf("%s took the request and announced an answer (1xx), but sent none; check the receiver and any proxy before it",
 				host)
 			break
 		}
-		what = fmt.Sprintf("%s took the request but did not answer; let the receiver answer before it works on the message, or raise the "+
+		what = fmt.Sprintf("%s took the request but did not answer; make the receiver answer before it processes the message, or raise the "+
 			"webhook's timeout", host)
 	}
 	return fmt.Sprintf("No answer in %s: %s.", span(after), what)
 }
 
-// span writes a timeout as people do: 10 s, 1.5 s.
+// span writes a timeout for people: 10 s, 1.5 s.
 func span(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
 }
 
-// explain gives an exchange without an answer its class and sentence.
+// explain returns the class and sentence of an exchange without an answer.
 func explain(err error, req *http.Request, x *exchange) (iot.ErrorClass, string) {
 	class, detail := explainFirst(err, req, x)
 	if e, ok := errors.AsType[*partlyRefused](err); ok {
@@ -206,7 +205,7 @@ func explainFirst(err error, req *http.Request, x *exchange) (iot.ErrorClass, st
 	if e, ok := errors.AsType[*tlsError](err); ok {
 		return iot.ErrTLS, tlsDetail(e.err, req.URL, asked)
 	}
-	// With TLS 1.3 a receiver judges the client after the handshake is over.
+	// With TLS 1.3 a receiver checks the client after the handshake.
 	err = x.alert(err)
 	if e, ok := errors.AsType[*net.OpError](err); ok && (e.Op == "remote error" || e.Op == "local error") {
 		return iot.ErrTLS, tlsDetail(err, req.URL, asked)
@@ -242,7 +241,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		at = fmt.Sprintf("%s (%s)", host, e.Addr)
 	}
 	if errors.Is(err, errInterim) {
-		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and none that counts; check what answers there.", at,
+		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and no final one; check what answers there.", at,
 			maxInterim)
 	}
 	// net/http has no types for these two.
@@ -255,7 +254,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return iot.ErrConnect, fmt.Sprintf("%s refused the connection; check that the receiver is running and that the port is right.", at)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
-		return iot.ErrConnect, fmt.Sprintf("There is no way to %s from this machine; check its network and the address.", at)
+		return iot.ErrConnect, fmt.Sprintf("%s cannot be reached from this machine; check its network and the address.", at)
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return iot.ErrConnect, "This machine has no file descriptors left for a connection; raise the limit of open files (ulimit -n)."
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -289,7 +288,7 @@ func notToken(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
-// printable returns foreign text fit for a sentence: short, and without control
+// printable returns foreign text for use in a sentence: short, without control
 // characters.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {

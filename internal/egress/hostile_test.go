@@ -95,7 +95,7 @@ func TestHostileReceivers(t *testing.T) {
 		serve   func(net.Conn)
 		class   iot.ErrorClass
 		words   string
-		note    string // in Note; "" is none
+		note    string // part of Note; "" for none
 		status  int
 	}{
 		{name: "resets at once", class: iot.ErrConnect, words: "reset the connection", serve: func(conn net.Conn) {
@@ -162,7 +162,7 @@ func TestHostileReceivers(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
 			hold(conn)
 		}},
-		{name: "100 and no more", class: iot.ErrTimeout, words: "announced an answer (1xx), which did not come", timeout: short,
+		{name: "100 and no more", class: iot.ErrTimeout, words: "announced an answer (1xx), but sent none", timeout: short,
 			serve: func(conn net.Conn) {
 				readRequest(conn)
 				_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
@@ -209,7 +209,7 @@ func TestHostileReceivers(t *testing.T) {
 			}
 			began := time.Now()
 			res := c.Do(t.Context(), req)
-			if took := time.Since(began); took > req.Timeout+20*time.Second { // it hangs; how fast it is, is not judged
+			if took := time.Since(began); took > req.Timeout+20*time.Second { // it hangs; its speed does not matter
 				t.Errorf("took %v of %v", took, req.Timeout)
 			}
 			if k.class == "" {
@@ -291,7 +291,7 @@ func TestBadCertificates(t *testing.T) {
 		{"good", "receiver.example", tomorrow, true, ""},
 		{"expired", "receiver.example", yesterday, true, "has expired"},
 		{"wrong name", "other.example", tomorrow, true, "is for another name"},
-		{"self-signed", "receiver.example", tomorrow, false, "signed by nobody"},
+		{"self-signed", "receiver.example", tomorrow, false, "self-signed"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
 			cert, pool := certificate(t, k.certName, k.ends)
@@ -318,9 +318,9 @@ func TestBadCertificates(t *testing.T) {
 	}
 }
 
-// fakeDNS is a resolver whose name server answers every question with the next
-// group of addresses, the last one forever; "" is a name that does not exist,
-// and "-" no answer at all. Queries go over memory, in TCP's framing.
+// fakeDNS is a resolver whose name server answers each question with the next group of
+// addresses, and then always with the last. "" is a name that does not exist, "-" no
+// answer. Queries go over memory, in TCP's framing.
 func fakeDNS(t testing.TB, groups ...string) *net.Resolver {
 	t.Helper()
 	var asked atomic.Int64
@@ -412,7 +412,7 @@ func TestNoSpellingOrNameReachesARefusedAddress(t *testing.T) {
 	var reached atomic.Int64
 	s := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })
 	own, _ := url.Parse(s.URL)
-	// As a C library's resolver would, the name server leads everything that is no
+	// Like a C library's resolver, the name server resolves everything that is not a
 	// plain address to this machine.
 	c := newClient(t, Options{Policy: NewPolicy(nil), Resolver: fakeDNS(t, "127.0.0.1 ::1")})
 	hosts := append([]string{"innocent.example", "①②⑦.⓪.⓪.①", own.Hostname()}, refusedHosts...)
@@ -443,8 +443,8 @@ func TestRebindingIsJudgedOnTheDialledAddress(t *testing.T) {
 	var reached atomic.Int64
 	s := serve(t, func(http.ResponseWriter, *http.Request) { reached.Add(1) })
 	own, _ := url.Parse(s.URL)
-	// 127.0.0.1 is allowed as "public" here, 127.0.0.2 is what must not be reached:
-	// the same server listens on both.
+	// 127.0.0.1 is allowed as "public" here. 127.0.0.2 must not be reached: the same
+	// server listens on both.
 	l, err := net.Listen("tcp", "127.0.0.2:"+own.Port())
 	if err != nil {
 		t.Skipf("no second loopback address: %v", err)
@@ -463,7 +463,7 @@ func TestRebindingIsJudgedOnTheDialledAddress(t *testing.T) {
 	c.CloseIdle()
 	wantFailure(t, c.Do(t.Context(), req), iot.ErrBlocked, "127.0.0.2", "-allow-networks 127.0.0.2/32")
 
-	// Of several addresses only the allowed ones are dialled, in either order.
+	// Only the allowed ones of several addresses are dialled, in either order.
 	for _, group := range []string{"127.0.0.2 127.0.0.1", "127.0.0.1 127.0.0.2", "::1 127.0.0.2 127.0.0.1"} {
 		c := newClient(t, Options{Policy: NewPolicy(mustNetworks(t, "127.0.0.1")), Resolver: fakeDNS(t, group)})
 		if res := c.Do(t.Context(), req); res.Class != "" {

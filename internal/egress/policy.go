@@ -18,17 +18,17 @@ import (
 // errBlocked is the cause of every refusal by a policy.
 var errBlocked = errors.New("refused by the network policy")
 
-// Policy decides which addresses may be dialled: those of the public internet,
-// and those in networks that the operator allows, but never the program's own. It
-// is never changed and safe for concurrent use.
+// Policy decides which addresses can be dialled: the public internet, and networks that
+// the operator allows, but never the program's own listeners. It is immutable and safe
+// for concurrent use.
 type Policy struct {
 	guard *ssrf.Guardian
 	own   []netip.AddrPort
 }
 
-// NewPolicy returns a policy that allows the public internet and the given
-// networks, which win over every refusal but one: own, the addresses that this
-// program listens on, are never allowed. ParseNetworks makes networks from text.
+// NewPolicy returns a policy that allows the public internet and the networks in allow.
+// The addresses in own, which this program listens on, are refused even then.
+// ParseNetworks reads networks from text.
 func NewPolicy(allow []netip.Prefix, own ...netip.AddrPort) *Policy {
 	var v4, v6 []netip.Prefix
 	for _, n := range allow {
@@ -47,9 +47,9 @@ func NewPolicy(allow []netip.Prefix, own ...netip.AddrPort) *Policy {
 	)}
 }
 
-// ParseNetworks reads networks separated by commas, such as
-// "192.168.0.0/16, 10.0.0.1, fd00::/8"; an address alone is a network of one.
-// Empty text is no networks. An error has code invalid and names the bad part.
+// ParseNetworks reads networks separated by commas, such as "192.168.0.0/16, 10.0.0.1,
+// fd00::/8". An address alone is a network of one. An empty text has no networks. The
+// error is invalid and names the bad part.
 func ParseNetworks(text string) ([]netip.Prefix, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -89,10 +89,9 @@ func parseNetwork(part string) (netip.Prefix, error) {
 	return n, nil
 }
 
-// Check returns nil if the address may be dialled. An address that carries an
-// IPv4 address inside (mapped, NAT64, 6to4, Teredo and the like) must be allowed
-// both as itself and as what it leads to. The error is an iot.Error with code
-// forbidden, whose message says why and what the operator can do.
+// Check returns nil if the address can be dialled. If it contains an IPv4 address
+// (mapped, NAT64, 6to4, Teredo and the like) both must be allowed. The error is an
+// iot.Error with code forbidden. Its message is why, and what the operator can do.
 func (p *Policy) Check(addr netip.Addr) error {
 	if r := p.refuse(addr); r != nil {
 		return blocked("", []refusal{*r})
@@ -100,9 +99,9 @@ func (p *Policy) Check(addr netip.Addr) error {
 	return nil
 }
 
-// CheckPort is Check for an address with its port: it refuses the program's own
-// listeners too, whatever networks are allowed. What they answer is not for those
-// who may say where webhooks lead.
+// CheckPort is Check for an address with a port. It also refuses the program's own
+// listeners, whatever networks are allowed: people who configure webhooks must not see
+// their answers.
 func (p *Policy) CheckPort(to netip.AddrPort) error {
 	if r := p.refusePort(to); r != nil {
 		return blocked("", []refusal{*r})
@@ -110,7 +109,7 @@ func (p *Policy) CheckPort(to netip.AddrPort) error {
 	return nil
 }
 
-// sort tells the addresses that may be dialled from the others.
+// sort separates the allowed addresses from the refused ones.
 func (p *Policy) sort(all []netip.AddrPort) (allowed []netip.AddrPort, refused []refusal) {
 	for _, to := range all {
 		if r := p.refusePort(to); r != nil {
@@ -126,7 +125,7 @@ func (p *Policy) sort(all []netip.AddrPort) (allowed []netip.AddrPort, refused [
 type refusal struct {
 	what string       // "10.0.0.1 is in a private network"
 	add  netip.Prefix // the network that the operator would have to allow
-	own  bool         // nothing allows it
+	own  bool         // nothing can allow it
 }
 
 func (p *Policy) refuse(addr netip.Addr) *refusal {
@@ -159,9 +158,9 @@ func (p *Policy) refusePort(to netip.AddrPort) *refusal {
 	return nil
 }
 
-// isOwn reports whether a listener on an address answers at another: one on all
-// addresses does at each of this machine's, and dialling no address in particular
-// is dialling this machine.
+// isOwn reports whether a listener on an address also answers at a. A listener on all
+// addresses answers at each of this machine's. Dialling the unspecified address dials
+// this machine.
 func isOwn(listens, a netip.Addr) bool {
 	if listens = listens.WithZone("").Unmap(); listens == a {
 		return true
@@ -186,8 +185,8 @@ func isOwn(listens, a netip.Addr) bool {
 // maxNamed is how many addresses of a name an error names.
 const maxNamed = 8
 
-// blocked is the error about addresses none of which may be dialled: those that a
-// host leads to, or one that was written as it is ("").
+// blocked is the error for addresses that are all refused: those of a host, or a
+// literal address ("").
 func blocked(host string, refused []refusal) error {
 	var what, add []string
 	own := false
@@ -205,7 +204,7 @@ func blocked(host string, refused []refusal) error {
 	}
 	text := strings.Join(what, "; ")
 	if host != "" {
-		text = printable(host) + " leads to no address that may be reached: " + text
+		text = printable(host) + " has no address that can be reached: " + text
 	}
 	switch {
 	case len(add) > 0 && host != "":
@@ -223,10 +222,10 @@ func blocked(host string, refused []refusal) error {
 	return &iot.Error{Code: iot.Forbidden, Message: text, Err: errBlocked}
 }
 
-// Hint returns a sentence for the person who saves a URL whose host is plainly
-// refused (a literal address in any spelling, or a name that always means one),
-// and "" otherwise. It asks no name server: what a name resolves to is judged
-// when it is dialled.
+// Hint returns a sentence for the person who saves a URL whose host is refused without
+// DNS: a literal address in any spelling, or a name that always means one. It returns
+// "" otherwise. It asks no name server: addresses from DNS are checked when they are
+// dialled.
 func (p *Policy) Hint(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Hostname() == "" {
@@ -246,8 +245,8 @@ func (p *Policy) Hint(rawURL string) string {
 	return ""
 }
 
-// checkHost returns why none of the addresses that a host means without asking DNS
-// may be dialled; nil if one may, or only DNS knows.
+// checkHost returns why the addresses of a host that needs no DNS are all refused. It
+// returns nil if one is allowed, or if the host needs DNS.
 func (p *Policy) checkHost(host string, port uint16) error {
 	var all []netip.AddrPort
 	for _, a := range plainAddrs(host) {

@@ -20,8 +20,8 @@ func mustNetworks(t testing.TB, text string) []netip.Prefix {
 	return networks
 }
 
-// refusedAddrs holds an address of every network that is not the public
-// internet, with a word that the sentence about it must hold.
+// refusedAddrs has an address of every network outside the public internet, with a word
+// of its sentence.
 var refusedAddrs = []struct{ addr, word string }{
 	{"0.0.0.0", "unspecified"}, {"0.1.2.3", "unspecified"},
 	{"10.0.0.1", "private"}, {"10.255.255.255", "private"},
@@ -101,7 +101,7 @@ func TestCheckAllowsTheOperatorsNetworks(t *testing.T) {
 		{"fe80::/10", "fe80::1%eth0", true},
 		{"168.63.129.16", "168.63.129.16", true},
 		{"0.0.0.0/0", "169.254.169.254", true},
-		// What carries an address inside must be allowed on both levels.
+		// An address inside another must be allowed, and so must the other.
 		{"127.0.0.0/8", "64:ff9b::127.0.0.1", false},
 		{"64:ff9b::/96", "64:ff9b::8.8.8.8", true},
 		{"64:ff9b::/96", "64:ff9b::127.0.0.1", false},
@@ -126,7 +126,7 @@ func TestCheckAllowsTheOperatorsNetworks(t *testing.T) {
 	}
 }
 
-// refusedHosts are spellings in a URL of addresses that are refused.
+// refusedHosts are spellings of refused addresses in a URL.
 var refusedHosts = []string{
 	"127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7F.1", "0177.0.0.1", "017700000001", "0x7f.0x0.0x0.0x1",
 	"127.0.0.1.", "0", "0.0.0.0", "0x0", "00", "3232235777", "0xa9fea9fe", "2852039166", "169.254.43518", "0251.0376.0251.0376",
@@ -234,7 +234,7 @@ func FuzzHint(f *testing.F) {
 	})
 }
 
-// hosts reads a file of hosts; what stands behind the line "dial" is left out.
+// hosts reads a file of hosts, without what follows the line "dial".
 func hosts(t testing.TB, name string) (list []string) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + name)

@@ -16,9 +16,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// TestOnlyOurOwnResend has receivers that swallow a request on a kept connection,
-// for each header that makes net/http send it again by itself. Several connections
-// are kept, all of which would swallow it.
+// TestOnlyOurOwnResend has receivers that swallow a request on a kept connection, for
+// each header that makes net/http itself send it again. Several connections are kept;
+// all would swallow it.
 func TestOnlyOurOwnResend(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "idempotency-key", "x-IDEMPOTENCY-key", "X-Other"} {
 		for _, body := range []string{`{"a":1}`, ""} {
@@ -87,7 +87,8 @@ func (c *teeConn) Read(p []byte) (int, error) {
 }
 
 // TestHTTP2RequestsThatAreRefused has receivers that read requests by HTTP/2 and then
-// say that they did not: net/http sends those again. It does so once, and it is told.
+// report them unprocessed: net/http sends those again. It does so once, and the result
+// reports it.
 func TestHTTP2RequestsThatAreRefused(t *testing.T) {
 	root := issue(t, authority("Root A"), nil)
 	pool := x509.NewCertPool()
@@ -96,7 +97,7 @@ func TestHTTP2RequestsThatAreRefused(t *testing.T) {
 	for _, k := range []struct {
 		name    string
 		refuse  func(f *http2.Framer, stream uint32) error
-		refused int64 // requests, of each connection or of all
+		refused int64 // requests, per connection or in all
 		all     bool
 		resent  bool
 	}{
@@ -142,8 +143,8 @@ func TestHTTP2RequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// answerHTTP2 speaks enough HTTP/2 to answer 204 to each whole request, but for those
-// that refuse takes over.
+// answerHTTP2 speaks enough HTTP/2 to answer 204 to each whole request that refuse does
+// not take over.
 func answerHTTP2(conn net.Conn, refuse func(f *http2.Framer, id uint32) (bool, error)) {
 	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 		return

@@ -13,7 +13,7 @@ import (
 )
 
 // tlsDetail says why there is no secure connection to a URL's host, and what to do.
-// asked: the receiver asked for a client certificate.
+// asked means that the receiver asked for a client certificate.
 func tlsDetail(err error, u *url.URL, asked bool) string {
 	host := printable(u.Host)
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
@@ -26,8 +26,8 @@ func tlsDetail(err error, u *url.URL, asked bool) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		alert, remote = printable(strings.TrimPrefix(e.Err.Error(), "tls: ")), true
 	}
-	const noneToSend = "Thingpost has none to send: let the receiver take requests without one at this URL, and tell ours by a secret " +
-		"header or the webhook's signature"
+	const noneToSend = "Thingpost has none to send: make the receiver accept requests without one at this URL, and recognise ours by a " +
+		"secret header or the webhook's signature"
 	switch {
 	case alert == "certificate required",
 		asked && (alert == "bad certificate" || alert == "handshake failure" || alert == "access denied" || alert == "unknown certificate"):
@@ -35,13 +35,13 @@ func tlsDetail(err error, u *url.URL, asked bool) string {
 	case asked && ended(err):
 		return fmt.Sprintf("%s asked for a client certificate and closed the connection without an answer. %s.", host, noneToSend)
 	case alert == "protocol version not supported", strings.Contains(err.Error(), "unsupported protocol version"):
-		return fmt.Sprintf("%s speaks only a version of TLS that is too old; let it speak TLS 1.2 or 1.3.", host)
+		return fmt.Sprintf("%s speaks only a version of TLS that is too old; enable TLS 1.2 or 1.3 there.", host)
 	case alert == "unrecognized name", alert == "internal error":
 		return fmt.Sprintf("%s has no certificate for the name %s, or failed (%s); check the host in the webhook's URL, and that the receiver "+
 			"is set up for this name.", host, printable(u.Hostname()), alert)
 	case alert == "handshake failure", alert == "insufficient security level", strings.Contains(err.Error(), "unconfigured cipher suite"):
 		return fmt.Sprintf("%s refused the TLS handshake (%s): it has no cipher or kind of key in common with us, or no certificate for this "+
-			"name; let it allow modern ciphers (ECDHE with AES-GCM or ChaCha20), and check the host in the webhook's URL.", host,
+			"name; enable modern ciphers there (ECDHE with AES-GCM or ChaCha20), and check the host in the webhook's URL.", host,
 			words(alert, "no cipher in common"))
 	case remote:
 		return fmt.Sprintf("%s refused the TLS connection (%s); its log says why.", host, alert)
@@ -58,8 +58,8 @@ func words(text, otherwise string) string {
 	return text
 }
 
-// certificateDetail says what is wrong with a receiver's certificate. name is the
-// one that it must be for.
+// certificateDetail says what is wrong with a receiver's certificate. name is the name
+// that it must have.
 func certificateDetail(err *tls.CertificateVerificationError, host, name string) string {
 	if e, ok := errors.AsType[x509.HostnameError](err.Err); ok {
 		return nameDetail(e.Certificate, host, name)
@@ -77,7 +77,7 @@ func certificateDetail(err *tls.CertificateVerificationError, host, name string)
 		which = fmt.Sprintf("The certificate of an authority (%s) that the certificate of %s depends on", issuerName(e.Cert.Subject.CommonName),
 			host)
 	}
-	now := time.Now().UTC() //nolint:forbidigo // by which crypto/tls judged it
+	now := time.Now().UTC() //nolint:forbidigo // crypto/tls used it too
 	switch {
 	case e.Reason == x509.Expired && now.Before(e.Cert.NotBefore):
 		return fmt.Sprintf("%s is not valid before %s; this machine's clock says %s: check which of the two is wrong.", which,
@@ -86,14 +86,14 @@ func certificateDetail(err *tls.CertificateVerificationError, host, name string)
 		return fmt.Sprintf("%s has expired on %s; renew it at the receiver, or check this machine's clock (%s).", which, minute(e.Cert.NotAfter),
 			minute(now))
 	case e.Reason == x509.IncompatibleUsage:
-		return which + " is not meant for servers (extended key usage); have one made for server authentication."
+		return which + " is not meant for servers (extended key usage); get one for server authentication."
 	}
 	return fmt.Sprintf("%s is not valid (%s); renew it at the receiver.", which, printable(strings.TrimPrefix(e.Error(), "x509: ")))
 }
 
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }
 
-// nameDetail is about a certificate for other names than the URL's.
+// nameDetail is about a certificate for names other than the URL's.
 func nameDetail(cert *x509.Certificate, host, name string) string {
 	var names []string
 	for _, ip := range cert.IPAddresses {
@@ -103,8 +103,8 @@ func nameDetail(cert *x509.Certificate, host, name string) string {
 	const most = 4
 	switch n := len(names); {
 	case n == 0:
-		return fmt.Sprintf("The certificate of %s names no host as Subject Alternative Name (SAN), which alone counts, not the Common Name "+
-			"(CN); renew it with the SAN %s.", host, name)
+		return fmt.Sprintf("The certificate of %s names no host as Subject Alternative Name (SAN); the Common Name "+
+			"(CN) does not count. Renew it with the SAN %s.", host, name)
 	case n > most:
 		names = append(names[:most], fmt.Sprintf("%d more", n-most))
 	}
@@ -113,25 +113,25 @@ func nameDetail(cert *x509.Certificate, host, name string) string {
 		printable(strings.Join(names, ", ")), name)
 }
 
-// authorityDetail is about a certificate that leads to no authority known here.
-// sent are the certificates that the receiver sent, its own first.
+// authorityDetail is about a certificate of an authority unknown here. sent are the
+// certificates that the receiver sent, its own first.
 func authorityDetail(e x509.UnknownAuthorityError, sent []*x509.Certificate, host string) string {
 	const install = "install the authority's certificate on this machine (or name its file in SSL_CERT_FILE)"
 	if text := e.Error(); strings.Contains(text, "insecure algorithm") {
-		return fmt.Sprintf("The certificate of %s is signed by an algorithm that is not safe any more (%s); renew it with SHA-256 or better.",
+		return fmt.Sprintf("The certificate of %s is signed by an algorithm that is no longer safe (%s); renew it with SHA-256 or better.",
 			host, printable(strings.TrimPrefix(text, "x509: ")))
 	}
 	if len(sent) == 0 {
-		return fmt.Sprintf("The certificate of %s is signed by nobody this machine trusts; %s.", host, install)
+		return fmt.Sprintf("The certificate of %s is signed by no authority that this machine trusts; %s.", host, install)
 	}
 	leaf, last := sent[0], sent[len(sent)-1]
 	issuer := issuerName(last.Issuer.CommonName)
 	switch {
 	case bytes.Equal(leaf.RawIssuer, leaf.RawSubject):
-		return fmt.Sprintf("The certificate of %s is self-signed, so it is signed by nobody this machine trusts; have an authority sign it, "+
+		return fmt.Sprintf("The certificate of %s is self-signed, so this machine does not trust it; have an authority sign it, "+
 			"or install it on this machine (or name its file in SSL_CERT_FILE).", host)
 	case len(sent) == 1:
-		return fmt.Sprintf("The receiver %s sent its own certificate alone, and this machine does not know who signed it (%s). Have it send "+
+		return fmt.Sprintf("The receiver %s sent only its own certificate, and this machine does not know its issuer (%s). Make it send "+
 			"the whole chain, with the intermediate certificates; if %s is an authority of your own, %s.", host, issuer, issuer, install)
 	}
 	return fmt.Sprintf("The certificate of %s is signed by an authority that this machine does not trust (%s); if it is one of your own, %s.",

@@ -21,15 +21,15 @@ import (
 	"thingpost/internal/iot"
 )
 
-// issued is a certificate with its key, and those that lead to its authority.
+// issued is a certificate with its key and its chain to the authority.
 type issued struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	up   [][]byte
 }
 
-// issue makes a certificate of a form; by is who signs it, nil itself. What the form
-// leaves open makes it good now.
+// issue makes a certificate from a form, signed by by (nil: itself). Fields left open
+// get values that are valid now.
 func issue(t *testing.T, form x509.Certificate, by *issued) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -124,7 +124,7 @@ func TestCertificatesThatAreRefused(t *testing.T) {
 			[]string{"for another name (127.0.0.1)"}},
 		{"self-signed", issue(t, server("receiver.example"), nil).sends(0), []string{"is self-signed", "SSL_CERT_FILE"}},
 		{"missing intermediate", issue(t, server("receiver.example"), intermediate).sends(0),
-			[]string{"sent its own certificate alone", "Intermediate B", "send the whole chain"}},
+			[]string{"sent only its own certificate", "Intermediate B", "send the whole chain"}},
 		{"unknown authority", issue(t, server("receiver.example"), strange).sends(1),
 			[]string{"an authority that this machine does not trust (Root C)", "SSL_CERT_FILE"}},
 		{"unknown authority, sent too", issue(t, server("receiver.example"), strange).sends(2), []string{"does not trust (Root C)"}},

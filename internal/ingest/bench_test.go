@@ -41,8 +41,8 @@ func many(b *testing.B, devices int) (*db.DB, *iot.Project) {
 
 var crowds = []int{20, 50_000}
 
-// BenchmarkAcceptOfRandomDevices stores messages of random devices, 100 in an array,
-// from a cold start on.
+// BenchmarkAcceptOfRandomDevices stores messages of random devices, 100 per array,
+// starting with an empty cache.
 func BenchmarkAcceptOfRandomDevices(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {
@@ -77,7 +77,7 @@ func BenchmarkColdLookUp(b *testing.B) {
 	}
 }
 
-// BenchmarkRegister registers 100 new devices where so many are there.
+// BenchmarkRegister registers 100 new devices beside so many existing ones.
 func BenchmarkRegister(b *testing.B) {
 	for _, devices := range crowds {
 		b.Run(fmt.Sprint(devices), func(b *testing.B) {

@@ -12,7 +12,7 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// settings are a project's settings with its webhooks ready to match.
+// settings is a project's settings with its webhooks ready to match.
 type settings struct {
 	*db.ProjectSettings
 	hooks        []hook
@@ -25,21 +25,21 @@ type hook struct {
 	compiled *webhook.Compiled
 }
 
-// Bounds of what is kept in memory: entries and about bytes of each of the maps, of
-// which each kind has two. 50,000 devices of common sizes fit into one.
+// Bounds of what is kept in memory, for each of the two maps of a kind: entries and
+// approximate bytes. One map holds 50,000 devices of common sizes.
 const (
 	maxCached      = 1 << 16
 	maxCachedBytes = 32 << 20
 )
 
-// cache keeps what each message needs: settings, devices and keys. A change drops
-// what it concerns and nothing else: the settings of its project, a device under its
-// names. What was being read at that moment is not kept, by the count of changes.
+// cache keeps what each message needs: settings, devices and keys. A change drops only
+// what it concerns: the settings of its project, a device under its names. A value is
+// not kept if the count of changes rose while it was read.
 type cache struct {
 	mu         sync.RWMutex
-	changes    uint64 // heard of
+	changes    uint64 // commits and drops so far
 	settings   recent[int64, *settings]
-	devices    recent[deviceName, *iot.Device] // nil: known not to be there
+	devices    recent[deviceName, *iot.Device] // nil: known not to exist
 	deviceKeys recent[[32]byte, deviceName]
 	apiKeys    recent[[32]byte, *keyEntry]
 }
@@ -54,8 +54,8 @@ func nameOf(project int64, name string) deviceName { return deviceName{project, 
 
 type keyEntry struct {
 	key     *iot.APIKey
-	version int64       // of the project's settings: a change of a key raises it
-	noted   iot.Instant // when its use was last written
+	version int64       // of the project's settings; each change of a key raises it
+	noted   iot.Instant // when its use was last stored
 }
 
 func newCache() cache {
@@ -67,7 +67,8 @@ func newCache() cache {
 	}
 }
 
-// deviceCost is about what a device takes: its fields, its texts, a place in a map.
+// deviceCost returns about how many bytes a device takes: fields, texts, a place in a
+// map.
 func deviceCost(d *iot.Device) int {
 	if d == nil {
 		return 128
@@ -75,7 +76,7 @@ func deviceCost(d *iot.Device) int {
 	return 440 + len(d.ID) + len(d.Name) + len(d.Kind) + len(d.Metadata)
 }
 
-// forgetSettings drops a project's settings, if they are not newer than a version.
+// forgetSettings drops a project's settings unless they are newer than a version.
 func (c *cache) forgetSettings(project, version int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,7 +86,7 @@ func (c *cache) forgetSettings(project, version int64) {
 	}
 }
 
-// forgetDevice drops a device, if it was not read anew since.
+// forgetDevice drops a device unless it was read again since.
 func (c *cache) forgetDevice(d *iot.Device) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +99,7 @@ func (c *cache) forgetDevice(d *iot.Device) {
 	}
 }
 
-// forgetKey drops whose a device key is.
+// forgetKey drops the owner of a device key.
 func (c *cache) forgetKey(hash [32]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,8 +109,7 @@ func (c *cache) forgetKey(hash [32]byte) {
 	}
 }
 
-// Changed hears of a commit: what it has changed is dropped from memory. It does
-// not block.
+// Changed drops from memory what a commit has changed. It does not block.
 func (i *Ingest) Changed(c iot.Commit) {
 	if len(c.Projects)+len(c.Devices) > 0 {
 		i.cache.changed(c)
@@ -134,7 +134,7 @@ func (c *cache) changed(by iot.Commit) {
 	}
 }
 
-// known returns what is kept under a key, and how many changes were heard of.
+// known returns the value kept under a key, and the count of changes.
 func known[K comparable, V any](c *cache, kept *recent[K, V], key K) (v V, changes uint64, ok bool) {
 	c.mu.RLock()
 	v, old, ok := kept.get(key)
@@ -151,7 +151,8 @@ func known[K comparable, V any](c *cache, kept *recent[K, V], key K) (v V, chang
 	return v, changes, ok
 }
 
-// remember keeps what was read, unless a change was heard of since the count of them.
+// remember keeps a value that was read, unless the count of changes rose since the read
+// began.
 func remember[K comparable, V any](c *cache, in *recent[K, V], key K, v V, changes uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,7 +187,7 @@ func (i *Ingest) readSettings(ctx context.Context, project int64) (*settings, er
 	}
 	for _, w := range p.Webhooks {
 		if w.Kind == iot.KindUpstream {
-			s.upstreams[w.Key] = w // what is queued here goes there, what others tell of does not
+			s.upstreams[w.Key] = w // takes downlinks queued here, no messages about them
 			continue
 		}
 		c, err := webhook.Compile(w)
@@ -198,7 +199,7 @@ func (i *Ingest) readSettings(ctx context.Context, project int64) (*settings, er
 	return s, nil
 }
 
-// device returns a device of a project by its id, UUID or DevEUI; not_found.
+// device returns a device of a project by its ID, UUID or DevEUI; not_found.
 func (i *Ingest) device(ctx context.Context, p *iot.Project, name string) (*iot.Device, error) {
 	c, key := &i.cache, nameOf(p.Key, name)
 	d, changes, ok := known(c, &c.devices, key)
@@ -217,9 +218,9 @@ func (i *Ingest) device(ctx context.Context, p *iot.Project, name string) (*iot.
 
 var errNoDevice = iot.NewError(iot.NotFound, "There is no such device.")
 
-// Device returns the device that a device key belongs to where no project is
-// named, and its project; unauthorized if there is none. What it returns is shared
-// and must not be changed.
+// Device returns the device that a device key belongs to, and its project, for paths
+// that name no project. The error is unauthorized if there is none. The result is
+// shared and must not be changed.
 func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.Project, error) {
 	d, err := i.deviceByKey(ctx, key)
 	if err == nil {
@@ -229,14 +230,14 @@ func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.
 		}
 	}
 	if iot.CodeOf(err) == iot.NotFound {
-		i.cache.forgetKey(hashOf(key)) // its device or project was deleted, and another may have it
-		err = iot.NewError(iot.Unauthorized, "This key is not, or no longer, the key of a device.")
+		i.cache.forgetKey(hashOf(key)) // its device or project was deleted; another device may have the key now
+		err = iot.NewError(iot.Unauthorized, "This key does not belong to any device.")
 	}
 	return nil, nil, err
 }
 
-// DeviceIn is Device where a project is named by its slug or UUID: a device of that
-// project which has the key goes before all others.
+// DeviceIn is Device for paths that name a project by its slug or UUID. A device of
+// that project which has the key takes precedence over all others.
 func (i *Ingest) DeviceIn(ctx context.Context, project string, key iot.Secret) (*iot.Device, *iot.Project, error) {
 	d, p, err := i.Device(ctx, key)
 	if err == nil && (p.ID == project || strings.EqualFold(p.UUID, project)) || err != nil && iot.CodeOf(err) != iot.Unauthorized {
@@ -274,8 +275,8 @@ func (i *Ingest) deviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, 
 	return d, err
 }
 
-// APIKey returns the key of a text of The Things Stack's form and its project;
-// unauthorized if there is none or it has expired. What it returns is shared and
+// APIKey returns the API key of a text in The Things Stack's form, and its project. The
+// error is unauthorized if there is none or it has expired. The result is shared and
 // must not be changed.
 func (i *Ingest) APIKey(ctx context.Context, text iot.Secret) (*iot.APIKey, *iot.Project, error) {
 	refused := iot.NewError(iot.Unauthorized, "This API key is unknown, revoked or expired.")
@@ -294,11 +295,11 @@ func (i *Ingest) APIKey(ctx context.Context, text iot.Secret) (*iot.APIKey, *iot
 	return e.key, p, nil
 }
 
-// apiKey returns what is known of a key; not_found.
+// apiKey returns the cached or stored entry of a key; not_found.
 func (i *Ingest) apiKey(ctx context.Context, text iot.Secret) (*keyEntry, *iot.Project, error) {
 	id, secret, ok := iot.ParseAPIKey(text.Reveal())
 	if !ok {
-		return nil, nil, iot.NewError(iot.NotFound, "This is no API key.")
+		return nil, nil, iot.NewError(iot.NotFound, "This is not an API key.")
 	}
 	c, hash := &i.cache, sha256.Sum256([]byte(text.Reveal()))
 	e, changes, ok := known(c, &c.apiKeys, hash)
@@ -316,7 +317,8 @@ func (i *Ingest) apiKey(ctx context.Context, text iot.Secret) (*keyEntry, *iot.P
 	if e.version == s.Version {
 		return e, s.Project, nil
 	}
-	// After the settings, so that a key that changes later is read again.
+	// The key is read after the settings, so that a key which changes later is read
+	// again.
 	k, err := i.db.APIKey(ctx, id, secret)
 	if err != nil {
 		return nil, nil, err
@@ -329,7 +331,7 @@ func (i *Ingest) apiKey(ctx context.Context, text iot.Secret) (*keyEntry, *iot.P
 	return e, s.Project, nil
 }
 
-// noteEvery is how often a key's use is written.
+// noteEvery is how often the use of a key is stored.
 const noteEvery = time.Minute
 
 func (i *Ingest) noteUse(e *keyEntry, now iot.Instant) {
@@ -348,7 +350,7 @@ func (i *Ingest) noteUse(e *keyEntry, now iot.Instant) {
 	}
 }
 
-// printable shortens a name that somebody sent for a sentence.
+// printable quotes and shortens a name from outside for use in a sentence.
 func printable(name string) string {
 	if len(name) > 40 {
 		name = name[:40] + "…"

@@ -9,8 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// TestAChangeDropsOnlyWhatItConcerns changes things of one project and looks at what
-// is kept of another one, and of the project's other devices.
+// TestAChangeDropsOnlyWhatItConcerns changes one project, and checks what is kept of
+// another one and of the project's other devices.
 func TestAChangeDropsOnlyWhatItConcerns(t *testing.T) {
 	w := open(t)
 	other := &iot.Project{Name: "Second", OrganizationKey: w.project.OrganizationKey, AutoRegister: true}
@@ -71,7 +71,8 @@ func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
 	before := w.commits.Load()
 	results, err := w.Accept(t.Context(), s, bodies...)
 	must(t, err)
-	// Of each part that is read at once, its devices, and then its messages with a delivery each, a piece at a time.
+	// Each part that is read at once writes its devices, then its messages with a
+	// delivery each, a piece at a time.
 	const parts = n/readAtOnce + 1
 	if made := w.commits.Load() - before; made > parts*(readAtOnce/registerStep+2*readAtOnce/db.PieceRows+1) {
 		t.Errorf("%d transactions for %d devices", made, n)
@@ -87,7 +88,7 @@ func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
 	if _, err := w.db.Device(t.Context(), w.project.Key, "cut-off"); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a bad message registers a device: %v", err)
 	}
-	// Somebody else registers one of a step: the others come all the same.
+	// Another sender registers one of a step: the others are registered all the same.
 	w.deaf.Store(true)
 	must(t, w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "late-1"}, "late-key", actor))
 	results, err = w.Accept(t.Context(), s, []byte(`{"from":"late-0","payload":1}`), []byte(`{"from":"late-1","payload":1}`),

@@ -6,18 +6,17 @@ import (
 	"strings"
 )
 
-// decimal is a number as it was written: digits × 10^exponent. Sums of decimals
-// are exact.
+// decimal is a number as written: digits × 10^exponent. Sums of decimals are exact.
 type decimal struct {
 	digits   *big.Int
 	exponent int
 }
 
-// maxDecimal bounds digits and exponent, so that a short text cannot make a
-// number of a million digits. A double has less of both.
+// maxDecimal bounds digits and exponent, so that a short text cannot make a number of a
+// million digits. It exceeds the range of a double in both.
 const maxDecimal = 400
 
-// parseDecimal reads a number in JSON's form; ok is false for any other text, and
+// parseDecimal reads a number in JSON's form. ok is false for any other text, and
 // beyond maxDecimal.
 func parseDecimal(text string) (d decimal, ok bool) {
 	mantissa, exponent := text, 0
@@ -48,7 +47,7 @@ func (d decimal) plus(o decimal) decimal {
 	return decimal{scaled.Add(scaled, d.digits), d.exponent}
 }
 
-// times returns the number × unit, cut to a whole one; ok is false if that does
+// times returns the number × unit, truncated to an integer. ok is false if that does
 // not fit.
 func (d decimal) times(unit int64) (n int64, ok bool) {
 	v := new(big.Int).Mul(d.digits, big.NewInt(unit))
@@ -60,12 +59,12 @@ func (d decimal) times(unit int64) (n int64, ok bool) {
 	return v.Int64(), v.IsInt64()
 }
 
-// below reports whether it is less than a whole number.
+// below reports whether the number is less than n.
 func (d decimal) below(n int64) bool {
 	return d.plus(decimal{big.NewInt(-n), 0}).digits.Sign() < 0
 }
 
-// String returns the number in JSON's form, without zeros at its end.
+// String returns the number in JSON's form, without trailing zeros.
 func (d decimal) String() string {
 	digits, exponent := d.digits.String(), d.exponent
 	sign := ""
@@ -75,7 +74,7 @@ func (d decimal) String() string {
 	for len(digits) > 1 && digits[len(digits)-1] == '0' {
 		digits, exponent = digits[:len(digits)-1], exponent+1
 	}
-	const widest = 21 // as other writers of JSON have it
+	const widest = 21 // the same bound as other writers of JSON
 	switch point := len(digits) + exponent; {
 	case digits == "0":
 		return "0"

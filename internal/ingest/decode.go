@@ -12,23 +12,23 @@ import (
 	"thingpost/internal/iot"
 )
 
-// received is a message as it came, checked.
+// received is a message as received, checked.
 type received struct {
 	kind     iot.MessageType
 	senderID string
 	from     string
 	channel  string
-	fields   []byte // a JSON object of what came beside the payload; nil if nothing did
+	fields   []byte // a JSON object of the fields beside the payload; nil if there are none
 	payload  []byte // shares memory with the body
 	binary   bool   // the payload is SenML in CBOR
 }
 
-// maxText bounds a short text of a message in characters: a channel, an id, a
+// maxText bounds short texts of a message, in characters: a channel, an ID, a
 // timestamp.
 const maxText = iot.MaxChannel
 
-// decode reads a message of the native API, or of iottly's own form. All faults
-// are named at once.
+// decode reads a message in the form of the native API or of iottly. The error names
+// all faults.
 func decode(body []byte) (received, error) {
 	m := received{kind: iot.User}
 	body, err := iot.ReadJSON(body)
@@ -45,11 +45,11 @@ func decode(body []byte) (received, error) {
 	root.ForEach(func(key, value gjson.Result) bool {
 		i := fieldIndex(key.Str)
 		if i < 0 {
-			f.Add(key.Str, "is not a field of a message; there are payload, type, channel, devicetimestamp, id, from, to and timestamp.")
+			f.Add(key.Str, "unknown field. A message has payload, type, channel, devicetimestamp, id, from, to and timestamp.")
 			return true
 		}
 		if seen[i] {
-			f.Add(key.Str, "must be given once.")
+			f.Add(key.Str, "must appear only once.")
 			return true
 		}
 		seen[i] = true
@@ -70,7 +70,7 @@ func decode(body []byte) (received, error) {
 	return m, f.Err()
 }
 
-// fieldNames are the names that a message may have, payload first.
+// fieldNames are the fields that a message can have, payload first.
 var fieldNames = [...]string{"payload", "type", "channel", "devicetimestamp", "id", "from", "to", "timestamp", "_id"}
 
 func fieldIndex(name string) int {
@@ -82,8 +82,8 @@ func fieldIndex(name string) int {
 	return -1
 }
 
-// take reads one field. keep says that it goes into an envelope with the bytes
-// that came.
+// take reads one field. keep reports whether the field goes into an envelope with its
+// original bytes.
 func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []byte) (keep bool) {
 	switch name {
 	case "payload":
@@ -109,7 +109,7 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 		kind, ok := iot.ParseMessageType(value.Str)
 		f.Check(ok && !kind.LoRaWAN(), "type", "must be user or iottly (userdefined or iottlyagent in iottly's form).")
 		m.kind = kind
-		// Our own name of the type becomes iottly's in an envelope.
+		// The envelope has iottly's name of the type instead of ours.
 		return value.Str == kind.Wire()
 	case "channel":
 		m.channel = value.Str
@@ -118,17 +118,16 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 		return false
 	case "from":
 		m.from = value.Str
-		// A device's slug becomes its UUID in an envelope.
+		// The envelope has the device's UUID instead of its slug.
 		return iot.LooksLikeUUID(value.Str)
 	}
 	return true
 }
 
-// NDJSON is the content type of one JSON value on each line, as we send it.
+// NDJSON is the content type of one JSON value per line, in the form we send.
 const NDJSON = "application/x-ndjson"
 
-// isLines reports whether a content type is NDJSON's, by one of the names that it
-// goes by.
+// isLines reports whether a content type is one of the names of NDJSON.
 func isLines(contentType string) bool {
 	media, _, _ := strings.Cut(contentType, ";")
 	switch strings.ToLower(strings.TrimSpace(media)) {
@@ -138,18 +137,20 @@ func isLines(contentType string) bool {
 	return false
 }
 
-// Split takes a request's body apart into its messages: one object, an array of
-// them, or, by its content type, one on each line.
-// Invalid if an array is not JSON, or if there is no line: a bad line fails alone,
-// in Accept, and so does a message of an array that is beyond the bounds of
-// iot.ReadJSON. The parts share memory with the body.
+// Split separates the messages of a request's body. The body holds one object, an array
+// of objects or, if its content type says so, one object per line. The parts share
+// memory with the body.
+//
+// Errors: invalid if an array is not JSON, or if there is no line. A bad line fails
+// alone, in Accept; so does a message of an array that exceeds the bounds of
+// iot.ReadJSON.
 func Split(body []byte, contentType string) (messages [][]byte, err error) {
 	if isLines(contentType) {
 		return splitLines(body)
 	}
 	text := bytes.TrimSpace(iot.TrimMark(body))
 	if len(text) == 0 || text[0] != '[' {
-		return [][]byte{body}, nil // Accept says what is wrong with it
+		return [][]byte{body}, nil // Accept reports what is wrong with it
 	}
 	if _, err := iot.ReadJSON(body); err != nil && (!errors.Is(err, iot.ErrJSONBounds) || !json.Valid(text)) {
 		return nil, err
@@ -168,7 +169,7 @@ func splitLines(body []byte) (messages [][]byte, err error) {
 		}
 	}
 	if len(messages) == 0 {
-		return nil, iot.NewError(iot.Invalid, "The body has no line. NDJSON is one message on each line.")
+		return nil, iot.NewError(iot.Invalid, "The body is empty. NDJSON has one message per line.")
 	}
 	return messages, nil
 }

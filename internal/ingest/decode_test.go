@@ -29,7 +29,7 @@ func TestDecodeNamesEveryFault(t *testing.T) {
 		"text":            {`"x"`, nil, "JSON object"},
 		"null":            {`null`, nil, "JSON object"},
 		"no payload":      {`{}`, []string{"payload"}, "payload: is missing."},
-		"unknown key":     {`{"payload":1,"Channel":"a"}`, []string{"Channel"}, "is not a field"},
+		"unknown key":     {`{"payload":1,"Channel":"a"}`, []string{"Channel"}, "unknown field"},
 		"twice":           {`{"payload":1,"payload":2}`, []string{"payload"}, "once"},
 		"twice, escaped":  {`{"payload":1,"p\u0061yload":2}`, []string{"payload"}, "once"},
 		"number for text": {`{"payload":1,"channel":7}`, []string{"channel"}, "must be a text"},
@@ -150,7 +150,7 @@ func within(t *testing.T, whole, part []byte) {
 	t.Helper()
 	from, to := uintptr(unsafe.Pointer(unsafe.SliceData(whole))), uintptr(unsafe.Pointer(unsafe.SliceData(part)))
 	if len(part) == 0 || to < from || to+uintptr(len(part)) > from+uintptr(len(whole)) {
-		t.Fatalf("%q does not lie in %q", part, whole)
+		t.Fatalf("%q is not part of %q", part, whole)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A decimal is the number that was written, exactly, and sums are in any order.
+// A decimal equals the number as written, and sums are exact in any order.
 func FuzzDecimal(f *testing.F) {
 	f.Add("1.5e3", "-0.25")
 	f.Add("1e400", "1e-400")
@@ -42,7 +42,7 @@ func rat(d decimal) *big.Rat {
 	return r.Mul(r, power)
 }
 
-// What is read of a LoRaWAN message is JSON that reads as the same again.
+// A LoRaWAN message that was read is JSON that reads as the same again.
 func FuzzReadUp(f *testing.F) {
 	f.Add([]byte(`{"end_device_ids":{"device_id":"dev1"},"uplink_message":{"f_port":1,"frm_payload":"AQ=="}}`))
 	f.Add([]byte(`{"endDeviceIds":{"deviceId":"dev1"},"uplinkMessage":{"fPort":1}}`))

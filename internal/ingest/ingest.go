@@ -38,8 +38,8 @@ type Options struct {
 	Crowd     *crowd.Meter     // nil: the machine is never crowded
 }
 
-// New returns an Ingest over a store. Its Changed must be called with each
-// commit of the store.
+// New returns an Ingest over a store. Its Changed must be called with each commit of
+// the store.
 func New(d *db.DB, o Options) *Ingest {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -50,43 +50,43 @@ func New(d *db.DB, o Options) *Ingest {
 	return &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache(), gate: newGate(o.Crowd)}
 }
 
-// Sender says who sends, after it was authenticated.
+// Sender is the authenticated sender of messages.
 type Sender struct {
 	Project *iot.Project
-	// Device is set where only that device may send: by its key, or by a path that
-	// names it. Otherwise each message names its device in "from".
+	// Device is set if only this device may send: the key is its key, or the path names
+	// it. Otherwise each message names its device in "from".
 	Device *iot.Device
-	// Name is a device that the path names and that was not looked up yet.
+	// Name is the device that the path names, not yet looked up.
 	Name string
-	// Register: a device not seen before is registered, if the project allows it.
+	// Register allows new devices to be registered, if the project does too.
 	Register bool
-	// Actor is who registers it.
+	// Actor is who registers them, for the audit log.
 	Actor string
 }
 
-// Result is what became of one message.
+// Result is the outcome of one message.
 type Result struct {
-	ID  iot.ID // of the message, or of the earlier one with the same sender id
+	ID  iot.ID // of the message, or of the earlier one with the same sender's id
 	Err error  // an *iot.Error about this message alone
 }
 
-// Accept stores messages with the deliveries that they make and returns when
-// they are on disk: a result for each body, in their order. Bodies must not be
-// changed afterwards. Many are stored a piece at a time, so that nobody waits for
-// all of them. If the disk fails between two pieces (storage_full, unavailable), or
-// ctx ends, what was stored until then has its ids, and each of the rest that error.
-// Where nothing was stored the error is returned.
+// Accept stores messages with their deliveries, and returns when they are on disk. It
+// returns a result for each body, in order. Bodies must not be changed afterwards. Many
+// messages are stored a piece at a time, so that other senders do not wait for all of
+// them. If the disk fails between two pieces (storage_full, unavailable) or ctx ends,
+// the stored messages have their ids, and each of the rest has the error. The error is
+// returned if nothing was stored.
 func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Result, error) {
 	results := make([]Result, len(bodies))
 	list := make([]*incoming, 0, min(len(bodies), readAtOnce))
 	for from := 0; from < len(bodies); from += readAtOnce {
 		list = list[:0]
 		if err := i.registerAll(ctx, s, bodies[from:min(from+readAtOnce, len(bodies))]); err != nil {
-			return results, broken(results, from, err)
+			return results, failRest(results, from, err)
 		}
 		for n, body := range bodies[from:min(from+readAtOnce, len(bodies))] {
 			if len(bodies) > 1 {
-				body = bytes.Clone(body) // what waits to be sent must not keep all of them in memory
+				body = bytes.Clone(body) // a message in memory must not keep the memory of all of them
 			}
 			in, err := i.read(ctx, s, body)
 			if err == nil {
@@ -95,12 +95,12 @@ func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Resu
 				continue
 			}
 			if isShared(err) {
-				return results, broken(results, from, err)
+				return results, failRest(results, from, err)
 			}
 			results[from+n].Err = err
 		}
 		if err := i.acceptAll(ctx, s.Project, list, results); err != nil {
-			return results, broken(results, from, err)
+			return results, failRest(results, from, err)
 		}
 	}
 	return results, nil
@@ -109,9 +109,9 @@ func (i *Ingest) Accept(ctx context.Context, s Sender, bodies ...[]byte) ([]Resu
 // readAtOnce is how many messages of a call are read before they are stored.
 const readAtOnce = 256
 
-// broken gives an error to all results from one on that have neither an id nor an
-// error of their own. It returns the error where nothing at all was stored.
-func broken(results []Result, from int, err error) error {
+// failRest sets an error on all results from one on that have neither an id nor an
+// error. It returns the error if no message was stored.
+func failRest(results []Result, from int, err error) error {
 	stored := false
 	for n := range results {
 		r := &results[n]
@@ -126,15 +126,15 @@ func broken(results []Result, from int, err error) error {
 	return err
 }
 
-// Payload is what a device sends without an envelope around it.
+// Payload is a device's payload without an envelope.
 type Payload struct {
 	Bytes   []byte // must not be changed afterwards
 	Binary  bool   // SenML in CBOR; otherwise JSON
-	Channel string // "" for none
+	Channel string // "" if none
 }
 
-// AcceptPayload is Accept for one payload of a device: a user message. Errors:
-// invalid (ErrSenML is in it if it should have been SenML), too_large.
+// AcceptPayload is Accept for one payload of a device, as a user message. Errors:
+// invalid (wrapping ErrSenML if SenML was expected), too_large.
 func (i *Ingest) AcceptPayload(ctx context.Context, p *iot.Project, d *iot.Device, v Payload) (iot.ID, error) {
 	if len(v.Bytes) > iot.MaxMessageBytes {
 		return iot.ID{}, errTooLarge
@@ -156,11 +156,11 @@ func (i *Ingest) AcceptPayload(ctx context.Context, p *iot.Project, d *iot.Devic
 	return results[0].ID, results[0].Err
 }
 
-// incoming is a message on its way in, with what its profile has not treated yet.
+// incoming is a message before it is stored. Its payload is not yet transformed.
 type incoming struct {
 	db.Accept
 	received
-	at int // among the results
+	at int // index in the results
 }
 
 func (i *Ingest) incoming(p *iot.Project, d *iot.Device, r received) *incoming {
@@ -168,13 +168,13 @@ func (i *Ingest) incoming(p *iot.Project, d *iot.Device, r received) *incoming {
 	return &incoming{Accept: db.Accept{Message: m, Device: d, Project: p}, received: r}
 }
 
-// isShared reports whether an error is not about one message alone.
+// isShared reports whether an error concerns more than one message.
 func isShared(err error) bool {
 	e, ok := errors.AsType[*iot.Error](err)
 	return !ok || e.Code == iot.Unavailable || e.Code == iot.StorageFull
 }
 
-// acceptAll stores messages a piece at a time, and those again that were stale.
+// acceptAll stores messages a piece at a time, and stores stale ones again.
 func (i *Ingest) acceptAll(ctx context.Context, p *iot.Project, list []*incoming, results []Result) error {
 	var stale []*incoming
 	for len(list) > 0 {
@@ -189,11 +189,11 @@ func (i *Ingest) acceptAll(ctx context.Context, p *iot.Project, list []*incoming
 		list, stale = list[n:], append(stale, old...)
 		if len(list) > 0 {
 			if ctx.Err() != nil {
-				return errGone // what is stored was not waited for either
+				return errGone // nobody waited for what was stored either
 			}
 			continue
 		}
-		if list, err = i.again(ctx, p, stale, results); err != nil {
+		if list, err = i.refresh(ctx, p, stale, results); err != nil {
 			return err
 		}
 		stale = nil
@@ -201,11 +201,11 @@ func (i *Ingest) acceptAll(ctx context.Context, p *iot.Project, list []*incoming
 	return nil
 }
 
-var errGone = iot.NewError(iot.Unavailable, "It was not stored, as the connection ended before its turn came. Send it again.")
+var errGone = iot.NewError(iot.Unavailable, "Not stored: the connection closed before it could be. Send it again.")
 
-// again finds the devices of stale messages anew: what changed may have been
-// their profile, or they were deleted.
-func (i *Ingest) again(ctx context.Context, p *iot.Project, stale []*incoming, results []Result) (list []*incoming, err error) {
+// refresh finds the devices of stale messages again: their profile may have changed, or
+// they may have been deleted.
+func (i *Ingest) refresh(ctx context.Context, p *iot.Project, stale []*incoming, results []Result) (list []*incoming, err error) {
 	for _, in := range stale {
 		d, err := i.device(ctx, p, in.Device.UUID)
 		if iot.CodeOf(err) == iot.NotFound {
@@ -223,12 +223,12 @@ func (i *Ingest) again(ctx context.Context, p *iot.Project, stale []*incoming, r
 
 func noDevice(name string) error {
 	return iot.NewError(iot.NotFound, "There is no device "+printable(name)+
-		" in this project. Add it first, or send with a project key, which registers new devices if the project allows it.")
+		" in this project. Create it first, or send with a project key: that registers new devices if the project allows it.")
 }
 
-// store transforms, matches and writes the first of the messages, as many as are a
-// piece, and returns how many. What was matched on settings that have changed
-// meanwhile is returned too, to be matched again.
+// store transforms, matches and writes the messages of the first piece, and returns how
+// many these were. It also returns those matched on outdated settings, to be matched
+// again.
 func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incoming, results []Result) (n int, stale []*incoming,
 	err error) {
 	p, err := i.settings(ctx, project.Key)
@@ -277,14 +277,14 @@ func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incomi
 			results[in.at].ID = in.Message.ID
 		}
 		if !in.Stale {
-			in.Deliveries, in.InOrder = nil, nil // memory: the dispatcher has what it needs
+			in.Deliveries, in.InOrder = nil, nil // frees memory: the dispatcher has its own copy
 		}
 	}
 	return n, stale, nil
 }
 
-// transform makes of what came what the device's profile asks for. A message that
-// is stored again begins with what came again.
+// transform applies the device's profile to the received payload. A message that is
+// stored again starts from the received payload again.
 func (in *incoming) transform(p *settings) error {
 	m := in.Message
 	m.Payload, m.Fields = in.payload, in.fields
@@ -306,8 +306,8 @@ func (in *incoming) transform(p *settings) error {
 	return nil
 }
 
-// withDeviceTime returns the fields that came, and when the device says that it
-// was, in the form that timestamps have in an envelope.
+// withDeviceTime returns the received fields with the time that the device states, in
+// the form of an envelope's timestamps.
 func withDeviceTime(fields []byte, at time.Time) []byte {
 	out := append(make([]byte, 0, len(fields)+64), '{')
 	if len(fields) > 2 {
@@ -332,15 +332,15 @@ func (i *Ingest) read(ctx context.Context, s Sender, body []byte) (*incoming, er
 	return i.incoming(s.Project, d, r), nil
 }
 
-var errTooLarge = iot.NewError(iot.TooLarge, "A message has at most 1 MiB.")
+var errTooLarge = iot.NewError(iot.TooLarge, "A message can have at most 1 MiB.")
 
-// sender returns the device that a message is from.
+// sender returns the device that sent a message.
 func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device, error) {
 	if s.Device != nil {
 		if from != "" && !s.Device.IsNamed(from) {
-			return nil, &iot.Error{Code: iot.Forbidden, Message: "This message is from another device than the one that sends it. Leave out from," +
+			return nil, &iot.Error{Code: iot.Forbidden, Message: "This message names another device than its sender. Leave out from," +
 				" or use the right key.",
-				Fields: map[string]string{"from": "must be the sending device."}}
+				Fields: map[string]string{"from": "must be the sender."}}
 		}
 		return s.Device, nil
 	}
@@ -349,7 +349,7 @@ func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device
 		name = from
 	}
 	if name == "" {
-		return nil, iot.FieldError("from", "is missing: it names the device, by its id, UUID or DevEUI.")
+		return nil, iot.FieldError("from", "is missing. It must be the ID, UUID or DevEUI of the device.")
 	}
 	d, err := i.device(ctx, s.Project, name)
 	if iot.CodeOf(err) == iot.NotFound && s.Register && s.Project.AutoRegister {
@@ -369,7 +369,7 @@ func (i *Ingest) sender(ctx context.Context, s Sender, from string) (*iot.Device
 
 var errOtherDevice = iot.FieldError("from", "must be the device that the path names.")
 
-// match makes the deliveries of a message by the project's settings.
+// match adds the deliveries of a message, by the project's settings.
 func (i *Ingest) match(p *settings, a *db.Accept) {
 	m := a.Message
 	m.ID = i.db.NewID()

@@ -15,8 +15,8 @@ import (
 
 const actor = "ada@example.org"
 
-// world is a store with an Ingest over it that hears of its commits, unless it
-// is deaf.
+// world is a store with an Ingest over it, which gets the store's commits unless it is
+// deaf.
 type world struct {
 	*Ingest
 	db      *db.DB
@@ -69,7 +69,7 @@ func must(t *testing.T, err error) {
 
 func (w *world) sender() Sender { return Sender{Project: w.project, Device: w.device} }
 
-// one sends a message and returns what became of it.
+// one sends a message and returns its result.
 func (w *world) one(t *testing.T, s Sender, body string) Result {
 	t.Helper()
 	list, err := w.Accept(t.Context(), s, []byte(body))
@@ -186,7 +186,7 @@ func TestUnknownDevicesAreRegisteredIfTheProjectAllowsIt(t *testing.T) {
 	}
 }
 
-// TestFromFindsADeviceByAnyOfItsNames sends as hardware names itself, with and
+// TestFromFindsADeviceByAnyOfItsNames uses the names that hardware has, with and
 // without a right to register.
 func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 	w := open(t)
@@ -221,13 +221,13 @@ func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 	if n, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || n != 5 {
 		t.Errorf("%d devices, %v", n, err)
 	}
-	// An id goes before a DevEUI, also one that comes later.
+	// An ID takes precedence over a DevEUI, even if it was created later.
 	late := &iot.Device{ProjectID: w.project.Key, ID: "24e124136B502217"}
 	must(t, w.db.CreateDevice(late, "late-key", actor))
 	from(late.Key, "24E124136B502217")
 	must(t, w.db.DeleteDevice(late, actor))
 	from(d.Key, "24E124136B502217")
-	// An uplink of The Things Stack finds it by DevEUI, and by an id in any case.
+	// An uplink of The Things Stack finds it by DevEUI, and by an ID in any case.
 	for _, ids := range []string{`"device_id":"eui-24e124136b502217","dev_eui":"24E124136B502217"`, `"device_id":"sensor_12.a"`,
 		`"dev_eui":"24E124136B502217"`} {
 		_, err := w.AcceptUp(t.Context(), s, []byte(`{"end_device_ids":{`+ids+`},"uplink_message":{"f_port":1}}`))
@@ -236,7 +236,7 @@ func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 	if n, err := w.db.CountDevices(t.Context(), w.project.Key); err != nil || n != 5 {
 		t.Errorf("%d devices, %v", n, err)
 	}
-	// The path and the key name the same device as from does.
+	// The path and the key name the same device as from.
 	own := Sender{Project: w.project, Device: d}
 	for _, name := range []string{"sensor_12.A", "24e124136b502217", strings.ToUpper(d.UUID)} {
 		must(t, w.one(t, own, `{"payload":1,"from":"`+name+`"}`).Err)
@@ -407,8 +407,8 @@ func TestProfilesTreatTheirDevices(t *testing.T) {
 	}
 }
 
-// TestAProfileMadeAmidTrafficTreatsItsDevices adds a profile and a device in it
-// when the project's settings are already known in memory.
+// TestAProfileMadeAmidTrafficTreatsItsDevices creates a profile and a device in it
+// after the project's settings are in memory.
 func TestAProfileMadeAmidTrafficTreatsItsDevices(t *testing.T) {
 	w := open(t)
 	if r := w.one(t, w.sender(), `{"payload":1}`); len(w.deliveries(t, r.ID)) != 1 {
@@ -517,7 +517,7 @@ func TestWhySaysItOfEachWebhook(t *testing.T) {
 	if got := reasons(t.Context())[w.webhook.ID]; got != webhook.ReasonPaused {
 		t.Errorf("paused: %q", got)
 	}
-	// A new device with the old one's id says nothing of the old one's messages.
+	// A new device with the old one's ID does not explain the old one's messages.
 	quiet := &iot.Profile{ProjectID: w.project.Key, ID: "quiet", Name: "Quiet", Write: true}
 	must(t, w.db.CreateProfile(quiet, actor))
 	must(t, w.db.DeleteDevice(w.device, actor))

@@ -8,14 +8,13 @@ import (
 	"thingpost/internal/lorawan"
 )
 
-// AcceptUp stores a LoRaWAN message, given as an ApplicationUp in JSON, with the
-// deliveries that it makes, and returns when it is on disk. The message names
-// its device, by its id or its DevEUI; s.Device and s.Name are not looked at. The
-// body must not be changed afterwards. Nothing is deduplicated.
+// AcceptUp stores a LoRaWAN message, an ApplicationUp in JSON, with its deliveries, and
+// returns when it is on disk. The message names its device by ID or DevEUI; s.Device
+// and s.Name are ignored. The body must not be changed afterwards. Messages are not
+// deduplicated.
 //
-// Errors: invalid, too_large, not_found (a device that may not be registered),
-// limit_reached (as many devices as a project can hold), storage_full,
-// unavailable.
+// Errors: invalid, too_large, not_found (the device may not be registered),
+// limit_reached (the project has its maximum of devices), storage_full, unavailable.
 func (i *Ingest) AcceptUp(ctx context.Context, s Sender, body []byte) (iot.ID, error) {
 	head, body, err := readUp(body)
 	if err != nil {
@@ -24,8 +23,8 @@ func (i *Ingest) AcceptUp(ctx context.Context, s Sender, body []byte) (iot.ID, e
 	return i.acceptUp(ctx, s, head, body)
 }
 
-// AcceptProtobuf is AcceptUp of an ApplicationUp in Protocol Buffers, which is
-// turned into JSON and stored as that.
+// AcceptProtobuf is AcceptUp for an ApplicationUp in Protocol Buffers. It is converted
+// to JSON and stored as JSON.
 func (i *Ingest) AcceptProtobuf(ctx context.Context, s Sender, body []byte) (iot.ID, error) {
 	if len(body) > iot.MaxMessageBytes {
 		return iot.ID{}, errTooLarge
@@ -36,14 +35,13 @@ func (i *Ingest) AcceptProtobuf(ctx context.Context, s Sender, body []byte) (iot
 	}
 	text, err := lorawan.AppendJSON(make([]byte, 0, 2*len(body)), up)
 	if err != nil {
-		return iot.ID{}, &iot.Error{Code: iot.Invalid, Message: "The message holds a value that JSON cannot.", Err: err}
+		return iot.ID{}, &iot.Error{Code: iot.Invalid, Message: "The message contains a value that JSON cannot represent.", Err: err}
 	}
 	return i.AcceptUp(ctx, s, text)
 }
 
-// Simulate is AcceptUp of a message that a person made up, for the device that
-// s.Name names: it is marked as simulated, and received now unless it says
-// otherwise.
+// Simulate is AcceptUp for a message that a person wrote, for the device in s.Name. The
+// message is marked as simulated. It is received now unless it states another time.
 func (i *Ingest) Simulate(ctx context.Context, s Sender, body []byte) (iot.ID, error) {
 	_, body, err := readUp(body)
 	if err != nil {
@@ -71,11 +69,11 @@ func (i *Ingest) acceptUp(ctx context.Context, s Sender, h lorawan.Head, body []
 	return results[0].ID, results[0].Err
 }
 
-// endDevice returns the device that a message names, which is registered if it
-// is new and learns the identifiers that it lacks.
+// endDevice returns the device that a message names. It registers a new one and stores
+// identifiers that it lacks.
 func (i *Ingest) endDevice(ctx context.Context, s Sender, h lorawan.Head) (*iot.Device, error) {
 	if h.DeviceID == "" && h.DevEUI == "" {
-		return nil, iot.FieldError("end_device_ids.device_id", "is missing: it names the device.")
+		return nil, iot.FieldError("end_device_ids.device_id", "is missing. It must name the device.")
 	}
 	d, err := i.findEndDevice(ctx, s.Project, h)
 	if iot.CodeOf(err) == iot.NotFound && s.Register && s.Project.AutoRegister {
@@ -90,7 +88,7 @@ func (i *Ingest) endDevice(ctx context.Context, s Sender, h lorawan.Head) (*iot.
 	return i.learn(ctx, d, s, h)
 }
 
-// findEndDevice looks for the message's device by its id, then by its DevEUI.
+// findEndDevice looks for the message's device by ID, then by DevEUI.
 func (i *Ingest) findEndDevice(ctx context.Context, p *iot.Project, h lorawan.Head) (*iot.Device, error) {
 	c := &i.cache
 	_, changes, _ := known(c, &c.devices, nameOf(p.Key, h.DeviceID))
@@ -102,12 +100,12 @@ func (i *Ingest) findEndDevice(ctx context.Context, p *iot.Project, h lorawan.He
 		return d, err
 	}
 	if d, err = i.device(ctx, p, h.DevEUI); err == nil && h.DeviceID != "" {
-		remember(c, &c.devices, nameOf(p.Key, h.DeviceID), nil, changes) // it is asked for again with each message
+		remember(c, &c.devices, nameOf(p.Key, h.DeviceID), nil, changes) // each message asks for it again
 	}
 	return d, err
 }
 
-// endDeviceName is the slug of a device that a message names.
+// endDeviceName is the slug of the device that a message names.
 func endDeviceName(h lorawan.Head) string {
 	if h.DeviceID == "" {
 		return "eui-" + strings.ToLower(h.DevEUI)
@@ -123,13 +121,13 @@ func (i *Ingest) registerEndDevice(ctx context.Context, s Sender, h lorawan.Head
 	d := &iot.Device{ProjectID: s.Project.Key, ID: name, Name: name, DevEUI: h.DevEUI, JoinEUI: h.JoinEUI, DevAddr: h.DevAddr}
 	err := i.db.CreateDevice(d, iot.NewDeviceKey(), s.Actor)
 	if iot.CodeOf(err) == iot.Conflict {
-		return i.findEndDevice(ctx, s.Project, h) // another message of it was faster
+		return i.findEndDevice(ctx, s.Project, h) // another message has registered it meanwhile
 	}
 	return d, err
 }
 
-// learn fills in identifiers that a device lacks, and the address that it got by
-// joining. Those that people gave it stay.
+// learn stores identifiers that a device lacks, and the address that it got by joining.
+// Identifiers set by people stay.
 func (i *Ingest) learn(ctx context.Context, d *iot.Device, s Sender, h lorawan.Head) (*iot.Device, error) {
 	var u iot.DeviceUpdate
 	missing := func(has string, given *string, into **string) {
@@ -146,7 +144,7 @@ func (i *Ingest) learn(ctx context.Context, d *iot.Device, s Sender, h lorawan.H
 	if u == (iot.DeviceUpdate{}) {
 		return d, nil
 	}
-	// The one in the cache is shared, and may be of a moment ago.
+	// The cached device is shared, and may be out of date.
 	now, err := i.db.Device(ctx, s.Project.Key, d.UUID)
 	if err != nil {
 		return nil, err

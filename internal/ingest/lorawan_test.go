@@ -150,8 +150,7 @@ func TestSimulateMarksTheMessage(t *testing.T) {
 	}
 }
 
-// What a person sends as a test is a whole message of its type, also in
-// Protocol Buffers.
+// Sample messages are complete messages of their type, also in Protocol Buffers.
 func TestSampleMessagesFitTheSchema(t *testing.T) {
 	w := open(t)
 	for _, kind := range iot.MessageTypes() {

@@ -18,8 +18,7 @@ func numbered(n int) [][]byte {
 	return list
 }
 
-// commits counts messages by the commit that they came with; what is "other" comes
-// from another device.
+// commits counts messages by commit. "other" counts those of another device.
 type commits struct {
 	mu     sync.Mutex
 	rows   []int // deliveries of each commit

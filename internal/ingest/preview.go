@@ -11,14 +11,14 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// WebhookWhy says whether and why a webhook gets a message.
+// WebhookWhy is whether a webhook wants a message, and why.
 type WebhookWhy struct {
 	Webhook *iot.Webhook
 	Why     webhook.Why
 }
 
-// Why says for each webhook of the project, as it is now, whether it wants a
-// message, by the rules that Accept matches with.
+// Why returns for each present webhook of the project whether it wants a message, by
+// the rules of Accept.
 func (i *Ingest) Why(ctx context.Context, p *iot.Project, m *iot.Message) ([]WebhookWhy, error) {
 	s, err := i.settings(ctx, p.Key)
 	if err != nil {
@@ -38,14 +38,14 @@ func (i *Ingest) Why(ctx context.Context, p *iot.Project, m *iot.Message) ([]Web
 // Preview is what a webhook would do with a message.
 type Preview struct {
 	Why webhook.Why
-	// Request is what would be sent; nil if it would be skipped or cannot be made.
+	// Request is the request; nil if it would be skipped or cannot be made.
 	Request *webhook.Request
-	Skip    string // why nothing would be sent although it matches
+	Skip    string // why nothing would be sent despite the match
 	Err     error  // why the settings cannot make a request for this message
 }
 
 // Preview renders a message for a webhook, saved or not, by the functions that
-// the delivery uses. Nothing is stored or sent. The webhook must have passed
+// deliveries use. It stores and sends nothing. The webhook must have passed
 // webhook.Check.
 func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m *iot.Message) (Preview, error) {
 	s, err := i.settings(ctx, p.Key)
@@ -60,7 +60,7 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 	c, bad := webhook.Compile(w)
 	if bad != nil {
 		v.Err = bad
-		return v, nil //nolint:nilerr // the fault is the preview's content
+		return v, nil //nolint:nilerr // the error is the preview's content
 	}
 	r, err := c.Render(webhook.Input{Message: m, Device: d, Project: s.Project, At: i.now(), PublicURL: i.o.PublicURL, Version: i.o.Version})
 	if skip, ok := errors.AsType[*webhook.Skip](err); ok {
@@ -73,21 +73,21 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 	return v, nil
 }
 
-// deviceOf returns a message's device; one that is deleted, or a test's, has no
-// more than what the message says.
+// deviceOf returns a message's device. For a deleted device or a test it has only what
+// the message contains.
 func (i *Ingest) deviceOf(ctx context.Context, p *iot.Project, m *iot.Message) (*iot.Device, error) {
 	if m.DeviceID == 0 {
 		return iot.TestDevice(p.Key), nil
 	}
 	d, err := i.device(ctx, p, m.Device)
-	if iot.CodeOf(err) == iot.NotFound || err == nil && d.Key != m.DeviceID { // another has its id now
+	if iot.CodeOf(err) == iot.NotFound || err == nil && d.Key != m.DeviceID { // another device has its ID now
 		return &iot.Device{Key: m.DeviceID, ProjectID: p.Key, ID: m.Device}, nil
 	}
 	return d, err
 }
 
-// SampleMessage returns a message that a webhook wants, for a test or a preview
-// where there is no real one. It is not stored and has no id.
+// SampleMessage returns a message that a webhook wants, for a test or a preview without
+// a real one. It is not stored and has no id.
 func SampleMessage(p *iot.Project, w *iot.Webhook, now iot.Instant) *iot.Message {
 	d := iot.TestDevice(p.Key)
 	m := &iot.Message{ProjectID: p.Key, Device: d.ID, Type: iot.User, Channel: w.Channel, ReceivedAt: now}
@@ -105,7 +105,7 @@ func SampleMessage(p *iot.Project, w *iot.Webhook, now iot.Instant) *iot.Message
 	return m
 }
 
-// sampleUp returns an ApplicationUp of a message's type that holds some content.
+// sampleUp returns an ApplicationUp of a message's type with some content.
 func sampleUp(p *iot.Project, m *iot.Message, content map[string]any) map[string]any {
 	at := m.ReceivedAt.Time().Format("2006-01-02T15:04:05.000Z")
 	frame := func(name string) map[string]any {
@@ -134,9 +134,8 @@ func sampleUp(p *iot.Project, m *iot.Message, content map[string]any) map[string
 	}
 }
 
-// Test queues a test message for one webhook alone, also for a paused one, and
-// returns the delivery's id. Invalid if the webhook takes no message type;
-// not_found.
+// Test queues a test message for this webhook only, even if it is paused, and returns
+// the delivery's id. Errors: invalid if the webhook takes no message type; not_found.
 func (i *Ingest) Test(ctx context.Context, p *iot.Project, w *iot.Webhook) (iot.ID, error) {
 	if len(w.MessageTypes) == 0 {
 		return iot.ID{}, iot.NewError(iot.Invalid, "This webhook sends nothing: choose a message type first.")

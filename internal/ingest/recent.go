@@ -1,15 +1,15 @@
 package ingest
 
-// recent keeps values that were used lately, in two maps: a value that is used goes
-// to the young one, and when that is full it becomes the old one, and what was old
-// is dropped. So what was used among the last values that fill a map is always kept,
-// and never more than two maps full. It is not safe for concurrent use.
+// recent keeps recently used values in two maps. A used value moves to the young map.
+// When the young map is full it becomes the old one, and the previous old map is
+// dropped. It so always keeps the most recently used values that fill one map, and
+// never more than two maps. It is not safe for concurrent use.
 type recent[K comparable, V any] struct {
 	young, old map[K]V
-	bytes      int // of the young ones
-	// most and mostBytes fill a map.
+	bytes      int // of the young map
+	// most and mostBytes bound one map.
 	most, mostBytes int
-	// cost is about how many bytes a value takes, with its key.
+	// cost returns about how many bytes a value and its key take.
 	cost func(V) int
 }
 
@@ -17,7 +17,8 @@ func newRecent[K comparable, V any](most, mostBytes int, cost func(V) int) recen
 	return recent[K, V]{young: map[K]V{}, most: most, mostBytes: mostBytes, cost: cost}
 }
 
-// get returns a value, and whether it is an old one, which is to be put again.
+// get returns a value, and whether it is in the old map: the caller must then put it
+// again.
 func (r *recent[K, V]) get(key K) (v V, old, ok bool) {
 	if v, ok = r.young[key]; ok {
 		return v, false, true

@@ -8,13 +8,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// registerStep is how many new devices one transaction makes: no other sender waits
-// long for it.
+// registerStep is how many new devices one transaction creates. It is small, so that no
+// other sender waits long.
 const registerStep = readAtOnce / 2
 
-// registerAll registers the devices that the messages of an array name and nobody
-// knows yet, many in a transaction. What it leaves out, for whatever reason, is met
-// again with its own message, which then says why. The error is one that all share.
+// registerAll registers the unknown devices that the messages of an array name, many in
+// a transaction. Accept handles any device left out here with its own message, and
+// reports why. The error is one that concerns all messages.
 func (i *Ingest) registerAll(ctx context.Context, s Sender, bodies [][]byte) error {
 	if len(bodies) < 2 || !s.Register || !s.Project.AutoRegister || s.Device != nil || s.Name != "" {
 		return nil
@@ -41,7 +41,7 @@ func (i *Ingest) registerAll(ctx context.Context, s Sender, bodies [][]byte) err
 			continue
 		}
 		if r, err := decode(body); err != nil || r.from != from {
-			asked[name] = false // a bad message registers nobody
+			asked[name] = false // a bad message registers no device
 			continue
 		}
 		d, err := newDevice(s.Project, from)
@@ -61,7 +61,7 @@ func (i *Ingest) registerAll(ctx context.Context, s Sender, bodies [][]byte) err
 	return flush()
 }
 
-// newDevice is a device that is registered under a name, its id or UUID.
+// newDevice returns a device to register under a name, its ID or UUID.
 func newDevice(p *iot.Project, name string) (*iot.Device, error) {
 	d := &iot.Device{ProjectID: p.Key}
 	if iot.LooksLikeUUID(name) {
@@ -79,7 +79,7 @@ func (i *Ingest) register(ctx context.Context, s Sender, name string) (*iot.Devi
 	}
 	err = i.db.CreateDevice(d, iot.NewDeviceKey(), s.Actor)
 	if iot.CodeOf(err) == iot.Conflict {
-		return i.device(ctx, s.Project, name) // another message of it was faster
+		return i.device(ctx, s.Project, name) // another message has registered it meanwhile
 	}
 	return d, err
 }

@@ -18,11 +18,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// SenML is a list of records (RFC 8428). What is stored of it is its resolved
-// form (section 4.6): names and units are whole, values and sums hold their base,
-// times are nanoseconds since 1970, in order of time.
+// SenML is a list of records (RFC 8428). We store its resolved form (section 4.6):
+// names and units are complete, values and sums include their base, times are
+// nanoseconds since 1970, and records are in order of time.
 
-// senML's labels, with their numbers in CBOR.
+// Labels of SenML. CBOR has numbers for them.
 const (
 	labelVersion   = "bver"
 	labelBaseName  = "bn"
@@ -41,7 +41,7 @@ const (
 	labelData      = "vd"
 )
 
-// cborLabel returns the name of a label's number; "" for one that does not exist.
+// cborLabel returns the label for a number of CBOR; "" if there is none.
 func cborLabel(n int64) string {
 	labels := [...]string{labelBaseSum, labelBaseValue, labelBaseUnit, labelBaseTime, labelBaseName, labelVersion,
 		labelName, labelUnit, labelValue, labelString, labelBool, labelSum, labelTime, labelUpdate, labelData}
@@ -52,20 +52,20 @@ func cborLabel(n int64) string {
 	return labels[n-least]
 }
 
-// senMLVersion is the version that we understand, and that a pack has which names
+// senMLVersion is the version that we understand, and the default of a pack that names
 // none.
 const senMLVersion = 10
 
-// sooner is the number of seconds below which a time counts from now, 2^28.
+// sooner is 2^28 seconds: lower times are relative to now.
 const sooner = 1 << 28
 
-// number is a number of a record: exact, and as it was written.
+// number is a number of a record: exact, and as written.
 type number struct {
 	decimal
 	text string
 }
 
-// record is one record as it came. What is empty or nil was not there.
+// record is one record as received. Empty and nil fields were absent.
 type record struct {
 	baseName, name         *string
 	baseUnit, unit         string // JSON texts
@@ -76,7 +76,7 @@ type record struct {
 	text, flag, data       string // JSON values: a string, a boolean, a string in base64url
 }
 
-// values returns how many value fields there are.
+// values returns the count of value fields.
 func (r *record) values() int {
 	n := 0
 	for _, there := range []bool{r.value != nil, r.text != "", r.flag != "", r.data != ""} {
@@ -87,7 +87,7 @@ func (r *record) values() int {
 	return n
 }
 
-// onlyBases reports whether the record only sets bases for those after it.
+// onlyBases reports whether the record only sets bases for later records.
 func (r *record) onlyBases() bool {
 	return r.name == nil && r.unit == "" && r.time == nil && r.update == nil && r.sum == nil && r.values() == 0
 }
@@ -157,7 +157,7 @@ func (r *record) takeJSON(i int, label string, v gjson.Result) error {
 	return err
 }
 
-// numberOf returns where the number of a label is kept, nil for another label.
+// numberOf returns where to keep the number of a label; nil for other labels.
 func (r *record) numberOf(label string) **number {
 	switch label {
 	case labelVersion:
@@ -180,8 +180,8 @@ func (r *record) numberOf(label string) **number {
 	return nil
 }
 
-// takeText keeps the text of a label; raw is it as JSON. known is false for
-// labels without a text.
+// takeText keeps the text of a label; raw is its JSON. known is false for labels
+// without a text.
 func (r *record) takeText(i int, label string, isText bool, text, raw string) (known bool, err error) {
 	switch label {
 	case labelBaseName, labelName, labelBaseUnit, labelUnit, labelString, labelData:
@@ -211,10 +211,10 @@ func (r *record) takeText(i int, label string, isText bool, text, raw string) (k
 	return true, nil
 }
 
-// unknownLabel returns an error for a label that one must understand.
+// unknownLabel returns an error for a label that must be understood.
 func unknownLabel(i int, label string) error {
 	if strings.HasSuffix(label, "_") {
-		return badRecord(i, "has %s, which must be understood and is not known here.", printable(label))
+		return badRecord(i, "has the unknown field %s, which must be understood.", printable(label))
 	}
 	return nil
 }
@@ -312,17 +312,17 @@ func cborNumber(value any) (text string, ok bool) {
 	return "", false
 }
 
-// resolved is a record in its resolved form, but for its JSON.
+// resolved is a record in its resolved form, before JSON.
 type resolved struct {
 	time int64
 	json []byte
 }
 
-// nameForm is what a whole name may be (RFC 8428, section 4.5.1).
+// nameForm is the form of a complete name (RFC 8428, section 4.5.1).
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9\-:./_]*$`)
 
-// resolve returns the resolved records of a pack as JSON. Times that count from
-// now are put at now, and so are records without a time.
+// resolve returns the resolved records of a pack as JSON. Relative times count from
+// now. Records without a time get now.
 func resolve(pack []record, now time.Time) ([]byte, error) {
 	var list []resolved
 	var base bases
@@ -345,7 +345,7 @@ func resolve(pack []record, now time.Time) ([]byte, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, badRecord(-1, "there is no record in it.")
+		return nil, badRecord(-1, "it has no records.")
 	}
 	slices.SortStableFunc(list, func(a, b resolved) int {
 		switch {
@@ -364,17 +364,17 @@ func resolve(pack []record, now time.Time) ([]byte, error) {
 	return append(out, ']'), nil
 }
 
-// bases are those that hold for a record: the last that were given.
+// bases are the base values that apply to a record: the last ones before it.
 type bases record
 
 // follow takes over the bases of the next record.
 func (b *bases) follow(i int, r *record) error {
 	if r.version != nil {
 		if n, ok := r.version.times(1); !ok || n < 1 || n > senMLVersion || r.version.exponent != 0 {
-			return badRecord(i, "is of a version that is not known here; it must be 1 to %d.", senMLVersion)
+			return badRecord(i, "has an unsupported version. It must be 1 to %d.", senMLVersion)
 		}
 		if b.version != nil && b.version.text != r.version.text || b.version == nil && i > 0 && r.version.text != strconv.Itoa(senMLVersion) {
-			return badRecord(i, "is of another version than those before it.")
+			return badRecord(i, "has another version than the records before it.")
 		}
 		b.version = r.version
 	}
@@ -392,7 +392,7 @@ func (b *bases) follow(i int, r *record) error {
 	return nil
 }
 
-// sumOf returns a number with its base as JSON; "" if there is neither.
+// sumOf returns a number plus its base as JSON; "" if there is neither.
 func sumOf(base, own *number) string {
 	switch {
 	case base == nil && own == nil:
@@ -416,7 +416,7 @@ func textOf(s *string) string {
 func (b *bases) resolve(i int, r *record, now time.Time) (resolved, error) {
 	name := textOf(b.baseName) + textOf(r.name)
 	if !nameForm.MatchString(name) {
-		return resolved{}, badRecord(i, "has the name %s; a name has letters, digits and - : . / _ only, and begins with a letter or digit.",
+		return resolved{}, badRecord(i, "has the name %s. A name has only letters, digits and - : . / _, and begins with a letter or digit.",
 			printable(name))
 	}
 	value, sum := "", sumOf(b.baseSum, r.sum)

@@ -18,7 +18,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// now is a time of which the nanoseconds show.
+// now is a time with visible nanoseconds.
 var now = time.Unix(1_700_000_000, 123_456_789).UTC()
 
 func senml(payload string) (string, error) {
@@ -26,7 +26,7 @@ func senml(payload string) (string, error) {
 	return string(t.Payload), err
 }
 
-// The examples of RFC 8428, section 5.1, and what they say.
+// The examples of RFC 8428, section 5.1, and their meaning.
 func TestExamplesOfRFC8428(t *testing.T) {
 	const ow = "urn:dev:ow:10e2073a0108006"
 	at := func(seconds string) string { return `"time":` + seconds }
@@ -107,7 +107,7 @@ func canonical(t testing.TB, s string) string {
 	return string(b)
 }
 
-// packCBOR writes a pack in JSON as CBOR.
+// packCBOR converts a pack from JSON to CBOR.
 func packCBOR(t testing.TB, pack string) []byte {
 	t.Helper()
 	labels := map[string]int{"bver": -1, "bn": -2, "bt": -3, "bu": -4, "bv": -5, "bs": -6, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4, "s": 5,
@@ -205,9 +205,9 @@ func zero() float64 { return 0 }
 func TestBadSenML(t *testing.T) {
 	for pack, says := range map[string]string{
 		`{"n":"a","v":1}`:                         "list of records",
-		`[]`:                                      "no record",
+		`[]`:                                      "no records",
 		`[1]`:                                     "record 1 must be an object",
-		`[{"bn":"a"}]`:                            "no record",
+		`[{"bn":"a"}]`:                            "no records",
 		`[{"v":1}]`:                               "name",
 		`[{"n":"-a","v":1}]`:                      "name",
 		`[{"n":"a b","v":1}]`:                     "name",
@@ -240,7 +240,7 @@ func TestBadSenML(t *testing.T) {
 	}
 }
 
-// A short pack cannot make a long message.
+// A short pack does not make a long message.
 func TestSenMLIsBounded(t *testing.T) {
 	pack := `[{"bn":"` + strings.Repeat("x", 1000) + `","n":"a","v":1}` + strings.Repeat(`,{"v":1}`, 10_000) + `]`
 	if _, err := senml(pack); iot.CodeOf(err) != iot.TooLarge {
@@ -281,7 +281,7 @@ func (p plain) want() string {
 
 func thousandths(n int64) string { return decimal{big.NewInt(n), -3}.String() }
 
-// Whatever of the records is put into bases, what comes out is the same.
+// Moving parts of records into bases does not change the result.
 func TestNormalisationUndoesBases(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		records := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) plain {
@@ -368,7 +368,7 @@ func FuzzTransform(f *testing.F) {
 	})
 }
 
-// Base and value may each have few digits, and many together.
+// Base and value can each have few digits, and their sum many.
 func TestSenMLSumsAreBounded(t *testing.T) {
 	digits := strings.Repeat("7", 300)
 	if v, err := senml(`[{"n":"a","bv":7e400,"v":1e-400}]`); err != nil || len(v) < 800 {

@@ -10,23 +10,22 @@ import (
 	"thingpost/internal/iot"
 )
 
-// maxTold is how many silences are told in one transaction.
-const maxTold = 256
+// maxTransitions is how many transitions one transaction stores.
+const maxTransitions = 256
 
-// noteWatchEvery is how often it is stored that devices were watched, and
-// rereadEvery how soon after each other changed intervals are read.
+// noteWatchEvery is how often the time watched is stored. rereadEvery is the least time
+// between two reads of changed intervals.
 const (
 	noteWatchEvery = 30 * time.Second
 	rereadEvery    = 2 * time.Second
 )
 
-// Run watches devices that are expected at an interval until ctx ends: one that
-// sends nothing for longer than iot.SilentAfter is told silent by a message of
-// type iottly, {"connectionstatus":"silent","last_seen":…}, and "back" when it
-// sends again (Accept writes that with its message). Each is told once, also
-// across restarts: see db.Silence. A device that has never sent is not watched.
-// Time in which Thingpost did not run, and jumps of the clock, are nobody's
-// silence.
+// Run watches devices that have an expected interval until ctx ends. A device that
+// sends nothing for longer than iot.SilentAfter gets a message of type iottly,
+// {"connectionstatus":"silent","last_seen":…}. When it sends again it gets another,
+// "back", which Accept writes with its message. Each silence is reported once, also
+// across restarts: see db.Silence. A device that has never sent is not watched. Time
+// while Thingpost was stopped, and jumps of the clock, do not count.
 func (i *Ingest) Run(ctx context.Context) error {
 	t := time.NewTicker(tickEvery)
 	defer t.Stop()
@@ -46,7 +45,7 @@ func (i *Ingest) Run(ctx context.Context) error {
 	}
 }
 
-// watchRun is what Run knows beside the watch.
+// watchRun is the state of Run beside the watch.
 type watchRun struct {
 	*Ingest
 	loaded bool
@@ -54,7 +53,7 @@ type watchRun struct {
 	noted  iot.Instant // when the watch was last noted
 }
 
-// look tells what is due.
+// look stores the transitions that are due.
 func (r *watchRun) look(ctx context.Context) error {
 	now := iot.At(r.now())
 	if !r.loaded {
@@ -69,14 +68,14 @@ func (r *watchRun) look(ctx context.Context) error {
 		r.reread = now
 	}
 	for {
-		list := r.watch.tick(iot.At(r.now()), maxTold)
+		list := r.watch.tick(iot.At(r.now()), maxTransitions)
 		if len(list) > 0 {
-			if err := r.tell(ctx, list); err != nil {
-				r.watch.again(list)
+			if err := r.storeTransitions(ctx, list); err != nil {
+				r.watch.retry(list)
 				return err
 			}
 		}
-		if len(list) < maxTold {
+		if len(list) < maxTransitions {
 			break
 		}
 	}
@@ -86,11 +85,10 @@ func (r *watchRun) look(ctx context.Context) error {
 	return r.note(now)
 }
 
-// apart is the time between two instants, whichever came first: the clock may be
-// set back.
+// apart is the time between two instants in either order: the clock can be set back.
 func apart(a, b iot.Instant) time.Duration { return a.Sub(b).Abs() }
 
-// load reads all devices to be watched, at the start.
+// load reads all devices to watch, at the start.
 func (r *watchRun) load(ctx context.Context) error {
 	until, err := r.db.WatchedUntil(ctx)
 	if err != nil {
@@ -114,7 +112,7 @@ func (r *watchRun) readChanged(ctx context.Context) error {
 	return nil
 }
 
-// note stores that devices were watched until now, if any are.
+// note stores the time watched, if any device is watched.
 func (r *watchRun) note(now iot.Instant) error {
 	if !r.loaded || r.watch.count() == 0 {
 		return nil
@@ -123,11 +121,11 @@ func (r *watchRun) note(now iot.Instant) error {
 	return r.db.NoteWatched(now)
 }
 
-// tell stores a message for each silence, or its end, a piece at a time.
-func (i *Ingest) tell(ctx context.Context, list []told) error {
+// storeTransitions stores a message for each transition, a piece at a time.
+func (i *Ingest) storeTransitions(ctx context.Context, list []transition) error {
 	for len(list) > 0 {
 		var made []*db.Accept
-		var of, stale []told
+		var of, stale []transition
 		rows := 0
 		for len(list) > 0 && rows < db.PieceRows {
 			v := list[0]
@@ -167,8 +165,8 @@ func (i *Ingest) tell(ctx context.Context, list []told) error {
 	return nil
 }
 
-// silence makes the message that tells a silence, or its end, and its deliveries.
-func (i *Ingest) silence(p *settings, d *iot.Device, v told, at iot.Instant) *db.Accept {
+// silence makes the message about a transition, with its deliveries.
+func (i *Ingest) silence(p *settings, d *iot.Device, v transition, at iot.Instant) *db.Accept {
 	what := "silent"
 	if v.back {
 		what = "back"
@@ -181,7 +179,7 @@ func (i *Ingest) silence(p *settings, d *iot.Device, v told, at iot.Instant) *db
 	return a
 }
 
-// back makes a message for the silence that a message ends, nil if it ends none.
+// back makes the message about the silence that a message ends; nil if it ends none.
 func (i *Ingest) back(p *settings, a *db.Accept) *db.Accept {
 	d := a.Device
 	if expected(p, d) == 0 {
@@ -191,10 +189,10 @@ func (i *Ingest) back(p *settings, a *db.Accept) *db.Accept {
 	if !silent {
 		return nil
 	}
-	return i.silence(p, d, told{d.Key, d.ProjectID, seenAt, true}, a.Message.ReceivedAt)
+	return i.silence(p, d, transition{d.Key, d.ProjectID, seenAt, true}, a.Message.ReceivedAt)
 }
 
-// heard notes the devices of messages that are stored now.
+// heard records the devices whose messages are being stored.
 func (i *Ingest) heard(p *settings, list, returns []*db.Accept) {
 	for _, a := range returns {
 		if !a.Stale {

@@ -12,8 +12,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// watching is a world whose device is expected every minute, with a watch that
-// looks when the test says so.
+// watching is a world whose device is expected every minute. The test decides when its
+// watch looks.
 type watching struct {
 	*world
 	run watchRun
@@ -29,14 +29,14 @@ func openWatching(t *testing.T) *watching {
 	return w
 }
 
-// also lets the webhook take one more type.
+// also makes the webhook take one more type.
 func (w *world) also(kind iot.MessageType) *iot.Webhook {
 	h := w.webhook.Clone()
 	h.MessageTypes[kind] = iot.Route{}
 	return h
 }
 
-// restart begins with an empty memory, as a new process does.
+// restart empties the memory, as a new process does.
 func (w *watching) restart(t *testing.T) {
 	t.Helper()
 	w.Ingest = New(w.db, Options{Now: w.now, Version: "test"})
@@ -49,7 +49,7 @@ func (w *watching) look(t *testing.T) {
 	must(t, w.run.look(t.Context()))
 }
 
-// pass lets time go by as the watch sees it, a second at a time.
+// pass advances the watch's clock, a second at a time.
 func (w *watching) pass(t *testing.T, d time.Duration) {
 	t.Helper()
 	for range int(d / time.Second) {
@@ -58,8 +58,8 @@ func (w *watching) pass(t *testing.T, d time.Duration) {
 	}
 }
 
-// told returns the messages about silence, the oldest first, without the time.
-func (w *watching) told(t *testing.T) []string {
+// reported returns the messages about silence without their time, oldest first.
+func (w *watching) reported(t *testing.T) []string {
 	t.Helper()
 	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 100})
 	must(t, err)
@@ -72,9 +72,9 @@ func (w *watching) told(t *testing.T) []string {
 	return list
 }
 
-func (w *watching) wasTold(t *testing.T, want ...string) {
+func (w *watching) wantReported(t *testing.T, want ...string) {
 	t.Helper()
-	got := w.told(t)
+	got := w.reported(t)
 	if len(got) != len(want) {
 		t.Fatalf("%d messages about silence, want %d: %s", len(got), len(want), got)
 	}
@@ -85,8 +85,8 @@ func (w *watching) wasTold(t *testing.T, want ...string) {
 	}
 }
 
-// A device that is heard after the clock was set back falls silent in its time too.
-func TestSilenceIsToldAfterTheClockWasSetBack(t *testing.T) {
+// A device that sends after the clock was set back becomes silent on time too.
+func TestSilenceIsReportedAfterTheClockWasSetBack(t *testing.T) {
 	w := openWatching(t)
 	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
 	w.pass(t, 20*time.Second)
@@ -94,24 +94,24 @@ func TestSilenceIsToldAfterTheClockWasSetBack(t *testing.T) {
 	must(t, w.one(t, w.sender(), `{"payload":2}`).Err)
 	seen := iot.At(w.now())
 	w.pass(t, 80*time.Second)
-	w.wasTold(t)
+	w.wantReported(t)
 	w.pass(t, 20*time.Second)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	if d, err := w.db.Device(t.Context(), w.project.Key, w.device.ID); err != nil || d.LastSeenAt.Sub(seen).Abs() > time.Minute {
 		t.Errorf("it was last seen %v (%v), want %v", d.LastSeenAt, err, seen)
 	}
 }
 
-func TestASilentDeviceIsToldOnceAndSoIsItsReturn(t *testing.T) {
+func TestASilentDeviceIsReportedOnceAndSoIsItsReturn(t *testing.T) {
 	w := openWatching(t)
 	w.pass(t, time.Hour)
-	w.wasTold(t) // it has never sent
+	w.wantReported(t) // it has never sent
 	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
 	w.pass(t, 89*time.Second)
-	w.wasTold(t) // a minute and half of it
+	w.wantReported(t) // a minute and half of it
 	w.pass(t, 2*time.Second)
-	w.wasTold(t, "silent")
-	if got := w.told(t)[0]; got != `{"connectionstatus":"silent","last_seen":"2027-01-15T09:00:00.000Z"}` {
+	w.wantReported(t, "silent")
+	if got := w.reported(t)[0]; got != `{"connectionstatus":"silent","last_seen":"2027-01-15T09:00:00.000Z"}` {
 		t.Errorf("it says %s", got)
 	}
 	page, err := w.db.Deliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Limit: 9})
@@ -120,16 +120,16 @@ func TestASilentDeviceIsToldOnceAndSoIsItsReturn(t *testing.T) {
 		t.Errorf("its deliveries are %+v", page.Items)
 	}
 	w.pass(t, time.Hour)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 
 	id := w.one(t, w.sender(), `{"payload":2}`)
 	must(t, id.Err)
-	w.wasTold(t, "silent", "back") // with the message, not after it
+	w.wantReported(t, "silent", "back") // with the message, not after it
 	must(t, w.one(t, w.sender(), `{"payload":3}`).Err)
 	w.pass(t, 80*time.Second)
-	w.wasTold(t, "silent", "back")
+	w.wantReported(t, "silent", "back")
 	w.pass(t, 20*time.Second)
-	w.wasTold(t, "silent", "back", "silent")
+	w.wantReported(t, "silent", "back", "silent")
 	d, err := w.db.Device(t.Context(), w.project.Key, w.device.ID)
 	must(t, err)
 	if d.SilentAt == 0 || d.SilentAt.Sub(d.LastSeenAt) < 90*time.Second {
@@ -137,26 +137,26 @@ func TestASilentDeviceIsToldOnceAndSoIsItsReturn(t *testing.T) {
 	}
 }
 
-func TestSilenceIsToldOnceAcrossRestarts(t *testing.T) {
+func TestSilenceIsReportedOnceAcrossRestarts(t *testing.T) {
 	w := openWatching(t)
 	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
 	w.pass(t, 60*time.Second)
 	w.restart(t)
 	w.pass(t, 60*time.Second)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	w.restart(t)
 	w.pass(t, 600*time.Second)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	w.restart(t)
 	must(t, w.one(t, w.sender(), `{"payload":2}`).Err)
 	w.pass(t, 10*time.Second)
-	w.wasTold(t, "silent", "back")
+	w.wantReported(t, "silent", "back")
 	w.restart(t)
 	w.pass(t, 10*time.Second)
-	w.wasTold(t, "silent", "back")
+	w.wantReported(t, "silent", "back")
 }
 
-// A message may come before the watch has read which devices are silent.
+// A message can arrive before the watch has read which devices are silent.
 func TestReturnBeforeTheWatchIsLoaded(t *testing.T) {
 	w := openWatching(t)
 	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
@@ -164,10 +164,10 @@ func TestReturnBeforeTheWatchIsLoaded(t *testing.T) {
 	w.Ingest = New(w.db, Options{Now: w.now, Version: "test"})
 	w.run = watchRun{Ingest: w.Ingest}
 	must(t, w.one(t, w.sender(), `{"payload":2}`).Err)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	w.look(t)
 	w.look(t)
-	w.wasTold(t, "silent", "back")
+	w.wantReported(t, "silent", "back")
 }
 
 func TestTimeNobodyWatchedIsNobodysSilence(t *testing.T) {
@@ -188,9 +188,9 @@ func TestTimeNobodyWatchedIsNobodysSilence(t *testing.T) {
 				w.restart(t)
 			}
 			w.pass(t, 45*time.Second)
-			w.wasTold(t)
+			w.wantReported(t)
 			w.pass(t, 20*time.Second)
-			w.wasTold(t, "silent")
+			w.wantReported(t, "silent")
 		})
 	}
 }
@@ -202,37 +202,37 @@ func TestChangedIntervalsCountFromTheChange(t *testing.T) {
 	long, never, short := int64(600_000), int64(0), int64(10_000)
 	must(t, w.db.UpdateDevice(w.device, iot.DeviceUpdate{ExpectedIntervalMS: &long}, actor))
 	w.pass(t, 800*time.Second)
-	w.wasTold(t)
+	w.wantReported(t)
 	w.pass(t, 120*time.Second)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	must(t, w.db.UpdateDevice(w.device, iot.DeviceUpdate{ExpectedIntervalMS: &never}, actor))
 	w.pass(t, 10*time.Second)
 	if w.watch.count() != 0 {
 		t.Error("a device that nobody expects is still watched")
 	}
 	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	profile, err := w.db.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
 	must(t, err)
 	must(t, w.db.UpdateProfile(profile, iot.ProfileUpdate{ExpectedIntervalMS: &short}, actor))
 	must(t, w.one(t, w.sender(), `{"payload":1}`).Err)
 	w.pass(t, 15*time.Second)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 	w.pass(t, 10*time.Second)
-	w.wasTold(t, "silent", "silent")
+	w.wantReported(t, "silent", "silent")
 	must(t, w.db.DeleteDevice(w.device, actor))
 	w.pass(t, 30*time.Second)
-	w.wasTold(t, "silent", "silent")
+	w.wantReported(t, "silent", "silent")
 }
 
-// A repeated message stores nothing and is a sign of life all the same.
+// A repeated message stores nothing, but counts as a sign of life.
 func TestRepeatedMessageIsASignOfLife(t *testing.T) {
 	w := openWatching(t)
 	for range 10 {
 		must(t, w.one(t, w.sender(), `{"payload":1,"id":"same"}`).Err)
 		w.pass(t, 60*time.Second)
 	}
-	w.wasTold(t)
+	w.wantReported(t)
 }
 
 func TestAFullDiskPutsTheTellingOff(t *testing.T) {
@@ -242,13 +242,13 @@ func TestAFullDiskPutsTheTellingOff(t *testing.T) {
 	for range 30 {
 		w.clock.Add(5000)
 		if list := w.watch.tick(iot.At(w.now()), 10); len(list) > 0 {
-			w.watch.again(list) // could not be told
+			w.watch.retry(list) // could not be stored
 			break
 		}
 	}
-	w.wasTold(t)
+	w.wantReported(t)
 	w.pass(t, 6*time.Second)
-	w.wasTold(t, "silent")
+	w.wantReported(t, "silent")
 }
 
 func TestRunTellsAndEnds(t *testing.T) {
@@ -268,14 +268,14 @@ func TestRunTellsAndEnds(t *testing.T) {
 	must(t, w.Run(ctx))
 }
 
-// The order in which devices are looked at is right whatever happens to them.
-func TestWatchTellsEachWhenItIsDue(t *testing.T) {
+// Devices are looked at in the right order whatever happens to them.
+func TestWatchTakesEachWhenItIsDue(t *testing.T) {
 	w := newWatch()
 	clock := iot.Instant(1_800_000_000_000)
 	w.tick(clock, 1)
 	const devices = 500
 	last := map[int64]time.Duration{} // when each was heard last
-	toldAt := map[int64]time.Duration{}
+	takenAt := map[int64]time.Duration{}
 	interval := func(key int64) time.Duration { return time.Duration(10+key%50) * time.Second }
 	var now time.Duration
 	for second := range 400 {
@@ -283,7 +283,7 @@ func TestWatchTellsEachWhenItIsDue(t *testing.T) {
 			if second < 200 && (second*7+int(key)*13)%31 == 0 {
 				w.hear(&iot.Message{DeviceID: key, ProjectID: 1, ReceivedAt: clock}, interval(key))
 				last[key] = now
-				delete(toldAt, key)
+				delete(takenAt, key)
 			}
 		}
 		clock, now = clock.Add(time.Second), now+time.Second
@@ -291,23 +291,23 @@ func TestWatchTellsEachWhenItIsDue(t *testing.T) {
 			if v.back {
 				continue
 			}
-			if at, ok := toldAt[v.key]; ok {
-				t.Fatalf("device %d is told at %v and at %v", v.key, at, now)
+			if at, ok := takenAt[v.key]; ok {
+				t.Fatalf("device %d is taken at %v and at %v", v.key, at, now)
 			}
-			toldAt[v.key] = now
+			takenAt[v.key] = now
 			if due := last[v.key] + iot.SilentAfter(interval(v.key)); now < due || now > due+time.Second {
-				t.Errorf("device %d is told at %v, due at %v", v.key, now, due)
+				t.Errorf("device %d is taken at %v, due at %v", v.key, now, due)
 			}
 			w.settled(v, &db.Silence{})
 		}
 	}
-	if len(toldAt) != devices {
-		t.Errorf("%d of %d are told", len(toldAt), devices)
+	if len(takenAt) != devices {
+		t.Errorf("%d of %d are taken", len(takenAt), devices)
 	}
 }
 
-// BenchmarkWatch is a second of a watch over 100,000 devices of which each sends
-// once in its interval of ten seconds.
+// BenchmarkWatch is a second of a watch over 100,000 devices that each send once in
+// their interval of ten seconds.
 func BenchmarkWatch(b *testing.B) {
 	w := newWatch()
 	clock := iot.Instant(1_800_000_000_000)
@@ -323,7 +323,7 @@ func BenchmarkWatch(b *testing.B) {
 		}
 		clock = clock.Add(time.Second)
 		if list := w.tick(clock, 10_000); len(list) > 0 {
-			b.Fatal(fmt.Sprint(len(list), " told"))
+			b.Fatal(fmt.Sprint(len(list), " taken"))
 		}
 	}
 }

@@ -14,38 +14,38 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Transformed is what a profile makes of a payload.
+// Transformed is a payload after its profile was applied.
 type Transformed struct {
-	// Payload may share memory with what came, and is the same bytes where the
-	// profile asks for nothing.
+	// Payload may share memory with the input. It is the same bytes if the profile asks
+	// for nothing.
 	Payload []byte
-	// Time is when the device says that it was; zero if it does not.
+	// Time is the time that the device states; zero if it states none.
 	Time time.Time
 }
 
-// Transform makes of a payload what a profile asks for, as Accept does. binary
-// says that it is SenML in CBOR, else it must be valid JSON; at is when it came.
-// An error is Invalid or too_large, and names the field "payload"; ErrSenML is in
-// it if the payload should have been SenML.
+// Transform applies a profile to a payload, as Accept does. binary means SenML in CBOR;
+// otherwise the payload must be valid JSON. at is the time of receipt. Errors are
+// invalid or too_large, name the field "payload", and wrap ErrSenML if SenML was
+// expected.
 func Transform(p *iot.Profile, payload []byte, binary bool, at time.Time) (Transformed, error) {
 	return compileTransformer(p).apply(payload, binary, at)
 }
 
-// transformer is a profile's content type and transformer, ready to use. Nil
-// leaves JSON as it is.
+// transformer is a profile's content type and transformer, compiled. Nil leaves JSON as
+// it is.
 type transformer struct {
 	senml    bool
-	zero     bool // takes JSON objects as they are
+	zero     bool // takes JSON objects unchanged
 	field    []string
 	kept     *keep
 	timeAt   []string
 	unit     time.Duration // 0: by layout
 	layout   string
-	noFormat bool // a number is unix, a text has the layout
+	noFormat bool // a number is Unix time, a text has the layout
 	zone     *time.Location
 }
 
-// compileTransformer works out everything that does not depend on the payload.
+// compileTransformer prepares everything that does not depend on the payload.
 func compileTransformer(p *iot.Profile) *transformer {
 	if p == nil || p.ContentType == iot.AnyJSON {
 		return nil
@@ -73,7 +73,7 @@ func pathOf(path string) []string {
 	return strings.Split(path, ".")
 }
 
-// apply makes of a payload what the profile asks for; see Transform.
+// apply applies the profile to a payload; see Transform.
 func (t *transformer) apply(payload []byte, binary bool, at time.Time) (Transformed, error) {
 	switch {
 	case binary:
@@ -101,11 +101,11 @@ func bad(format string, args ...any) error {
 	return iot.FieldError("payload", fmt.Sprintf(format, args...))
 }
 
-// objects treats a JSON object or a list of them.
+// objects transforms a JSON object or a list of them.
 func (t *transformer) objects(payload []byte, at time.Time) (Transformed, error) {
 	root := gjson.ParseBytes(payload)
 	if !isObjects(root) {
-		return Transformed{}, bad("must be a JSON object or a list of objects, as the device's profile says.")
+		return Transformed{}, bad("must be a JSON object or a list of objects: the device's profile requires it.")
 	}
 	if t.zero {
 		return Transformed{Payload: payload}, nil
@@ -155,17 +155,17 @@ func isObjects(v gjson.Result) bool {
 	return all
 }
 
-// extract returns what stands at the data field.
+// extract returns the value of the data field.
 func (t *transformer) extract(v gjson.Result) (gjson.Result, error) {
 	data, ok := at(v, t.field)
 	if !ok || !isObjects(data) {
-		return data, bad("must have an object or a list of objects at %s, which the device's profile takes out.", strings.Join(t.field, "."))
+		return data, bad("must have an object or a list of objects at %s: the device's profile extracts it.", strings.Join(t.field, "."))
 	}
 	return data, nil
 }
 
-// list appends a list of objects, each with the member Created if the profile has
-// a time field: its time, or otherwise, in nanoseconds since 1970.
+// list appends a list of objects. If the profile has a time field each gets the member
+// Created: its time, or the time otherwise, in nanoseconds since 1970.
 func (t *transformer) list(out []byte, list gjson.Result, otherwise time.Time, take func(gjson.Result) (gjson.Result, error)) ([]byte,
 	error) {
 	out = append(out, '[')
@@ -204,7 +204,7 @@ func (t *transformer) list(out []byte, list gjson.Result, otherwise time.Time, t
 	return append(out, ']'), nil
 }
 
-var errTooLong = &iot.Error{Code: iot.TooLarge, Message: "What the device's profile makes of this payload has more than 1 MiB."}
+var errTooLong = &iot.Error{Code: iot.TooLarge, Message: "The payload has more than 1 MiB after the device's profile transformed it."}
 
 // created is the member that each object of a list gets.
 const created = "Created"
@@ -219,7 +219,7 @@ func (t *transformer) appendCreated(out []byte, data gjson.Result, when time.Tim
 	return append(strconv.AppendInt(out, when.UnixNano(), 10), '}')
 }
 
-// at returns what stands at a path; an empty path is the value itself.
+// at returns the value at a path. An empty path is the value itself.
 func at(v gjson.Result, path []string) (gjson.Result, bool) {
 	for _, name := range path {
 		if !v.IsObject() {
@@ -253,7 +253,7 @@ func (t *transformer) timeIn(v gjson.Result) (when time.Time, ok bool, err error
 		ok = when.After(time.Unix(0, math.MinInt64)) && when.Before(time.Unix(0, math.MaxInt64))
 	}
 	if !ok {
-		return when, false, bad("has at %s no time of the form that the device's profile names.", strings.Join(t.timeAt, "."))
+		return when, false, bad("needs a time at %s in the format of the device's profile.", strings.Join(t.timeAt, "."))
 	}
 	return when.UTC(), true, nil
 }
@@ -279,9 +279,9 @@ func (t *transformer) parseTime(v gjson.Result) (time.Time, bool) {
 	return time.Unix(0, ns), ok
 }
 
-// keep is a tree of the names on the paths that are kept. Nil keeps everything.
+// keep is a tree of the names on kept paths. Nil keeps everything.
 type keep struct {
-	whole bool // this value and all that is in it
+	whole bool // this value and everything in it
 	names map[string]*keep
 }
 
@@ -301,9 +301,8 @@ func (k *keep) add(path []string) {
 	next.add(path[1:])
 }
 
-// appendValue appends what is kept of a value: of an object the members on the
-// paths, of a list the same of each object in it, in their order and with their
-// bytes.
+// appendValue appends the kept part of a value: the members of an object that are on
+// the paths, and the same of each object in a list. Order and bytes stay.
 func (k *keep) appendValue(out []byte, v gjson.Result) []byte {
 	switch {
 	case k == nil || k.whole:
@@ -326,8 +325,8 @@ func (k *keep) appendValue(out []byte, v gjson.Result) []byte {
 	return append(out, ']')
 }
 
-// appendMembers appends the members of an object that are kept, without the one
-// with the name except.
+// appendMembers appends the kept members of an object, except the member with the name
+// except.
 func (k *keep) appendMembers(out []byte, object gjson.Result, except string) []byte {
 	start := len(out)
 	object.ForEach(func(key, value gjson.Result) bool {
@@ -351,11 +350,11 @@ func (k *keep) appendMembers(out []byte, object gjson.Result, except string) []b
 	return out
 }
 
-// ErrSenML is in the chain of an error about a payload that should be SenML.
+// ErrSenML is wrapped by errors about a payload that should be SenML.
 var ErrSenML = errors.New("senml")
 
 // appendText appends a text as JSON.
 func appendText(out []byte, s string) []byte {
-	b, _ := json.Marshal(s) // a text: cannot fail
+	b, _ := json.Marshal(s) // a string cannot fail
 	return append(out, b...)
 }

@@ -92,7 +92,7 @@ func TestPayloadsThatAProfileRefuses(t *testing.T) {
 	}
 }
 
-// A list that grows by Created stays within a message's bound.
+// A list that grows by Created stays within the bound of a message.
 func TestTransformedListIsBounded(t *testing.T) {
 	payload := "[" + strings.TrimSuffix(strings.Repeat("{},", 100_000), ",") + "]"
 	_, err := Transform(&iot.Profile{ContentType: iot.JSONObjects, Transformer: iot.Transformer{TimeField: "t"}}, []byte(payload), false, now)

@@ -9,50 +9,49 @@ import (
 	"thingpost/internal/iot"
 )
 
-// tickEvery is how often the watch looks whether a device is due, and maxTick
-// the most time that counts between two looks: what is longer was a jump of the
-// clock, a machine asleep or a disk that did not answer, and nobody's silence.
+// tickEvery is how often the watch looks for due devices. maxTick is the most time that
+// counts between two looks. A longer gap was a jump of the clock, a sleeping machine or
+// a slow disk, and makes no device silent.
 const (
 	tickEvery = time.Second
 	maxTick   = 5 * time.Second
 )
 
-// settle is the least time that a device has after a start: the last two seconds
-// of when it was seen may be lost with a crash.
+// settle is the least time that a device has after a start: a crash can lose the last
+// two seconds of when it was seen.
 const settle = 5 * time.Second
 
-// watch knows by when each device must send again that is expected at an
-// interval and has sent at least once. It counts time of its own, which goes on
-// only while it looks. Hearing a device changes no order: a device whose turn
-// comes is put where it belongs by then, so that a message costs a look into a
-// map, and a device one change of the heap for each of its intervals.
+// watch knows when each device must send again that has an expected interval and has
+// sent at least once. Its own clock advances only while it looks. A message does not
+// reorder the heap: a device is moved when its turn comes. A message so costs one look
+// into a map, and a device one change of the heap per interval.
 type watch struct {
 	mu      sync.Mutex
-	ticked  iot.Instant   // the clock at the last look, 0 before the first
+	ticked  iot.Instant   // the clock at the last look; 0 before the first
 	now     time.Duration // time watched
 	devices map[int64]*watched
 	due     dueHeap
 	changed map[int64]bool // projects whose intervals have changed
-	back    []told         // heard while they were told silent
-	round   uint64         // of reading a project anew
+	back    []transition   // devices that sent while their silence was being stored
+	round   uint64         // counts reads of projects
 }
 
-// watched is a device. Its times are the watch's, but for seenAt.
+// watched is a device. Its times are of the watch's clock, except seenAt.
 type watched struct {
 	key, project int64
 	limit        time.Duration
 	heard        time.Duration
-	seenAt       iot.Instant // when it was heard, by the clock
+	seenAt       iot.Instant // when it last sent, by the clock
 	silent       bool
-	at           time.Duration // when it is looked at
-	index        int           // in the heap; -1 if it is not there
-	round        uint64        // in which it was added or read
+	at           time.Duration // of its next look
+	index        int           // in the heap; -1 if absent
+	round        uint64        // in which it was added or last read
 }
 
-// told is a device's silence, or its end, to be told.
-type told struct {
+// transition is a change of a device between silent and back, to be stored.
+type transition struct {
 	key, project int64
-	seenAt       iot.Instant // when it was heard last
+	seenAt       iot.Instant // when it last sent
 	back         bool
 }
 
@@ -60,7 +59,7 @@ func newWatch() *watch {
 	return &watch{devices: map[int64]*watched{}, changed: map[int64]bool{}}
 }
 
-// count is how many devices are watched.
+// count returns how many devices are watched.
 func (w *watch) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +75,7 @@ func (w *watch) reread(projects []int64) {
 	}
 }
 
-// rereads returns the marked projects, once.
+// rereads returns the marked projects and clears the marks.
 func (w *watch) rereads() []int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,8 +87,8 @@ func (w *watch) rereads() []int64 {
 	return list
 }
 
-// silence returns when a device was heard last if it is silent: what it sends
-// now ends that.
+// silence returns when a device last sent, if it is silent. Its next message ends the
+// silence.
 func (w *watch) silence(key int64) (seenAt iot.Instant, silent bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,8 +99,8 @@ func (w *watch) silence(key int64) (seenAt iot.Instant, silent bool) {
 	return d.seenAt, true
 }
 
-// hear notes a message of a device that is expected at an interval. If the
-// device was told silent meanwhile, its return is to be told.
+// hear records a message of a device with an expected interval. If its silence was
+// stored meanwhile, its return is to be stored too.
 func (w *watch) hear(m *iot.Message, interval time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -111,7 +110,7 @@ func (w *watch) hear(m *iot.Message, interval time.Duration) {
 		w.devices[d.key] = d
 	}
 	if d.silent {
-		w.back = append(w.back, told{d.key, d.project, d.seenAt, true})
+		w.back = append(w.back, transition{d.key, d.project, d.seenAt, true})
 		d.silent = false
 	}
 	d.heard, d.limit = w.now, iot.SilentAfter(interval)
@@ -121,7 +120,7 @@ func (w *watch) hear(m *iot.Message, interval time.Duration) {
 	w.place(d)
 }
 
-// returned notes that the end of a device's silence was told.
+// returned records that the end of a device's silence was stored.
 func (w *watch) returned(key int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +130,7 @@ func (w *watch) returned(key int64) {
 	}
 }
 
-// place sees to it that a device is looked at no later than it is due.
+// place makes sure that a device's next look is no later than it is due.
 func (w *watch) place(d *watched) {
 	due := d.heard + d.limit
 	switch {
@@ -144,9 +143,9 @@ func (w *watch) place(d *watched) {
 	}
 }
 
-// tick counts the time since the last look and takes out what is due, at most so
-// many.
-func (w *watch) tick(clock iot.Instant, most int) []told {
+// tick counts the time since the last look. It removes and returns what is due, at most
+// so many.
+func (w *watch) tick(clock iot.Instant, most int) []transition {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ticked != 0 {
@@ -166,13 +165,13 @@ func (w *watch) tick(clock iot.Instant, most int) []told {
 			continue
 		}
 		heap.Pop(&w.due)
-		list = append(list, told{d.key, d.project, d.seenAt, false})
+		list = append(list, transition{d.key, d.project, d.seenAt, false})
 	}
 	return list
 }
 
-// settled notes what became of what was told.
-func (w *watch) settled(v told, s *db.Silence) {
+// settled records the outcome of a transition.
+func (w *watch) settled(v transition, s *db.Silence) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.devices[v.key]
@@ -181,12 +180,12 @@ func (w *watch) settled(v told, s *db.Silence) {
 	case s.Gone:
 		w.drop(d)
 	case s.Old:
-		// It was heard in this moment, or somebody else has told its silence.
+		// It sent at this moment, or its silence was stored elsewhere.
 		d.heard = max(d.heard, w.now+settle-d.limit)
 		w.place(d)
 	case d.seenAt != v.seenAt:
-		// It was heard after that.
-		w.back = append(w.back, told{d.key, d.project, v.seenAt, true})
+		// It sent after that.
+		w.back = append(w.back, transition{d.key, d.project, v.seenAt, true})
 		w.place(d)
 	default:
 		d.silent = true
@@ -196,8 +195,8 @@ func (w *watch) settled(v told, s *db.Silence) {
 	}
 }
 
-// again puts back what could not be told, to be tried once more a little later.
-func (w *watch) again(list []told) {
+// retry puts back transitions that could not be stored, for a later look.
+func (w *watch) retry(list []transition) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range list {
@@ -219,7 +218,7 @@ func (w *watch) drop(d *watched) {
 	delete(w.devices, d.key)
 }
 
-// begin starts to read a project (0: all) anew.
+// begin starts to read a project again (0: all projects).
 func (w *watch) begin() (round uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -227,10 +226,9 @@ func (w *watch) begin() (round uint64) {
 	return w.round
 }
 
-// add takes a device as it is stored. At the start, until is when devices were
-// last watched (0: never), and the time that it was silent by then counts. Later
-// a device that was not watched, or is expected at another interval, has all its
-// time from now on.
+// add takes a device as stored. At the start, until is when devices were last watched
+// (0: never), and silence before that counts. Later, a device that was not watched or
+// has another interval gets its whole time from now on.
 func (w *watch) add(v db.Watched, start bool, until iot.Instant) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -247,8 +245,8 @@ func (w *watch) add(v db.Watched, start bool, until iot.Instant) {
 		if d.limit != limit {
 			d.limit, d.heard = limit, w.now
 		}
-		if start && v.SilentAt != 0 && !d.silent { // heard before it was read
-			w.back = append(w.back, told{d.key, d.project, v.LastSeenAt, true})
+		if start && v.SilentAt != 0 && !d.silent { // it sent before it was read
+			w.back = append(w.back, transition{d.key, d.project, v.LastSeenAt, true})
 		}
 	}
 	d.round = w.round
@@ -272,7 +270,7 @@ func (w *watch) end(project int64, round uint64) {
 	}
 }
 
-// dueHeap has the device that is looked at next at its top.
+// dueHeap has the device with the earliest look at its top.
 type dueHeap []*watched
 
 // Len is of heap.Interface.

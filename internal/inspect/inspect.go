@@ -20,21 +20,19 @@ import (
 	"thingpost/internal/iot"
 )
 
-// maxWaiting bounds the requests from outside whose answer is put off: each of
-// them holds a connection.
+// maxWaiting bounds the delayed requests from outside: each occupies a connection.
 const maxWaiting = 64
 
 // Options of an inspector.
 type Options struct {
 	DB  *db.DB
 	Log *slog.Logger // default discards
-	// Wait returns after d, or sooner with the context's error; nil waits by the
-	// clock.
+	// Wait returns after d, or earlier with the context's error; nil uses the clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Inspector receives requests for the inspectors of all projects. It is safe
-// for concurrent use.
+// Inspector receives requests for the inspectors of all projects. It is safe for
+// concurrent use.
 type Inspector struct {
 	o     Options
 	slots chan struct{}
@@ -62,12 +60,12 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Owns reports whether a URL is that of an inspector of this host, by whichever
-// name of the host: a token that is known here is nobody else's. If the store
-// cannot say, it is: then RoundTrip fails, and nothing is dialled.
+// Owns reports whether a URL is that of an inspector of this host, by any name of the
+// host: a token known here belongs to no other. If the store cannot answer, it returns
+// true: RoundTrip then fails, and nothing is dialled.
 func (i *Inspector) Owns(ctx context.Context, address string) bool {
 	if !strings.Contains(address, iot.InspectorPath) {
-		return false // without a look: each delivery asks
+		return false // without a look-up: each delivery asks
 	}
 	u, err := url.Parse(address)
 	if err != nil {
@@ -82,7 +80,7 @@ func (i *Inspector) Owns(ctx context.Context, address string) bool {
 	return iot.CodeOf(err) != iot.NotFound
 }
 
-// answer is what a sender gets.
+// answer is the answer to a sender.
 type answer struct {
 	status int
 	body   string
@@ -100,8 +98,8 @@ func (a answer) header() http.Header {
 	return h
 }
 
-// ServeHTTP answers a request from outside. The server bounds the size and the
-// time of its body.
+// ServeHTTP answers a request from outside. The server bounds the size and the time of
+// its body.
 func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -110,18 +108,17 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a, err := i.receive(r, host)
 	if err != nil {
 		if r.Context().Err() != nil {
-			return // nobody waits for an answer
+			return // the sender is gone
 		}
 		i.o.Log.Error("inspect request", slog.Any("error", err))
-		a = refusal(http.StatusServiceUnavailable, iot.Unavailable, "The request could not be kept just now. Try again in a moment.")
+		a = refusal(http.StatusServiceUnavailable, iot.Unavailable, "The request could not be stored. Try again in a moment.")
 	}
 	maps.Copy(w.Header(), a.header())
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body) // the sender may be gone
 }
 
-// RoundTrip answers a request of this process; egress calls it instead of
-// dialling.
+// RoundTrip answers a request of this process. egress calls it instead of dialling.
 func (i *Inspector) RoundTrip(r *http.Request) (*http.Response, error) {
 	a, err := i.receive(r, "")
 	if r.Body != nil {
@@ -134,9 +131,8 @@ func (i *Inspector) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: a.header(), Body: io.NopCloser(strings.NewReader(a.body)), ContentLength: int64(len(a.body)), Request: r}, nil
 }
 
-// receive keeps a request and then says what to answer, after the delay that
-// people have set. remote is "" for one of this process. The error is the
-// store's, or the context's.
+// receive stores a request and returns the answer after the configured delay. remote is
+// "" for a request of this process. The error is the store's or the context's.
 func (i *Inspector) receive(r *http.Request, remote string) (answer, error) {
 	token, path, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), iot.InspectorPath), "/")
 	if path != "" {
@@ -167,15 +163,17 @@ func (i *Inspector) receive(r *http.Request, remote string) (answer, error) {
 		return answer{}, err
 	}
 	if to.DelayMS > 0 {
-		if full, err := i.hold(r.Context(), to.Delay(), remote != ""); full || err != nil {
-			return refusal(http.StatusServiceUnavailable, iot.Unavailable, "Too many answers are being put off."), err
+		if full, err := i.delay(r.Context(), to.Delay(), remote != ""); full || err != nil {
+			return refusal(http.StatusServiceUnavailable, iot.Unavailable,
+				"Too many requests are waiting for an answer. Try again in a moment."), err
 		}
 	}
 	return reply(to.Status, x.ID), nil
 }
 
-// hold waits; full says that as many from outside do as may.
-func (i *Inspector) hold(ctx context.Context, d time.Duration, outside bool) (full bool, err error) {
+// delay waits for d. full means that the most requests from outside are waiting
+// already.
+func (i *Inspector) delay(ctx context.Context, d time.Duration, outside bool) (full bool, err error) {
 	if outside {
 		select {
 		case i.slots <- struct{}{}:
@@ -195,7 +193,7 @@ func reply(status iot.StatusCode, id iot.ID) answer {
 	return a
 }
 
-// head reads a body whole, keeps the start of it and tells its size.
+// head reads a whole body, and returns its start and its size.
 func head(body io.Reader) (kept []byte, size int64, err error) {
 	if body == nil {
 		return nil, 0, nil
@@ -208,8 +206,8 @@ func head(body io.Reader) (kept []byte, size int64, err error) {
 	return b.Bytes(), size + more, err
 }
 
-// lines returns a request's headers, ordered by name, with those that net/http
-// keeps apart.
+// lines returns a request's headers ordered by name, including those that net/http
+// stores elsewhere.
 func lines(r *http.Request) iot.HeaderLines {
 	host := r.Host
 	if host == "" {

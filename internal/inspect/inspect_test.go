@@ -15,8 +15,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// world is an inspector over a real store, with a project and a webhook that
-// has secrets.
+// world is an inspector over a real store, with a project and a webhook that has
+// secrets.
 type world struct {
 	t       *testing.T
 	db      *db.DB
@@ -73,7 +73,7 @@ func (w *world) ask(method, path, body string, headers ...string) *httptest.Resp
 	return rec
 }
 
-// newest is the request that arrived last, whole.
+// newest returns the latest request, complete.
 func (w *world) newest() *iot.Inspection {
 	w.t.Helper()
 	list, err := w.db.Inspections(w.t.Context(), w.project.Key)
@@ -106,7 +106,7 @@ func TestKeepsWhatArrivesAndAnswers(t *testing.T) {
 	}
 }
 
-func TestAnswersAsItWasTold(t *testing.T) {
+func TestAnswersAsConfigured(t *testing.T) {
 	w := open(t)
 	status, delay := iot.StatusCode(204), int64(7000)
 	w.must(w.db.UpdateInspector(w.its, iot.InspectorUpdate{Status: &status, DelayMS: &delay}, "ada"))
@@ -180,11 +180,11 @@ func TestAnswersInsideTheProcessAndKnowsTheDelivery(t *testing.T) {
 	status := iot.StatusCode(500)
 	w.must(w.db.UpdateInspector(w.its, iot.InspectorUpdate{Status: &status}, "ada"))
 	if res := client.Do(t.Context(), egress.Request{Method: "POST", URL: "http://h" + w.its.Path()}); res.Class != iot.ErrHTTP5xx {
-		t.Errorf("told to fail: %+v", res)
+		t.Errorf("set to fail: %+v", res)
 	}
 }
 
-func TestHeldAnswersHaveABound(t *testing.T) {
+func TestDelayedAnswersHaveABound(t *testing.T) {
 	w := open(t)
 	delay := int64(1000)
 	w.must(w.db.UpdateInspector(w.its, iot.InspectorUpdate{DelayMS: &delay}, "ada"))
@@ -200,7 +200,7 @@ func TestHeldAnswersHaveABound(t *testing.T) {
 		<-entered
 	}
 	if rec := w.ask(http.MethodPost, w.its.Path(), "x"); rec.Code != 503 {
-		t.Errorf("one more is held: %d", rec.Code)
+		t.Errorf("one more waits: %d", rec.Code)
 	}
 	close(release)
 	for range maxWaiting {
@@ -236,8 +236,8 @@ func TestStoreThatIsGone(t *testing.T) {
 	}
 }
 
-// TestSecretsOfATemplateAreMasked sends what a webhook's URL and a header have of
-// a template's secret fields.
+// TestSecretsOfATemplateAreMasked sends the secret fields of a template in a webhook's
+// URL and a header.
 func TestSecretsOfATemplateAreMasked(t *testing.T) {
 	w := open(t)
 	const inPath, inHeader = "path-secret-5512", "field-secret-9081"

@@ -9,14 +9,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-// secrets are what must not be kept of a request: texts, and names of headers.
+// secrets are what must not be stored of a request: texts, and values of named headers.
 type secrets struct {
 	texts *iot.Masker
 	names map[string]bool // canonical
 }
 
-// secrets returns those of a project's webhooks: any of them may have sent a
-// request, or somebody who tries one out by hand.
+// secrets returns the secrets of a project's webhooks: any of them, or a person who
+// tries one by hand, may have sent the request.
 func (i *Inspector) secrets(ctx context.Context, projectID int64) (secrets, error) {
 	s := secrets{names: map[string]bool{}}
 	hooks, err := i.o.DB.Webhooks(ctx, projectID)
@@ -48,8 +48,7 @@ func (i *Inspector) secrets(ctx context.Context, projectID int64) (secrets, erro
 // text masks the webhooks' secrets within a text.
 func (s secrets) text(t string) string { return s.texts.Mask(t) }
 
-// headers masks values whose header is a secret of a webhook, or whose name says
-// that they are one.
+// headers masks the values of headers that are secret in a webhook or by their name.
 func (s secrets) headers(lines iot.HeaderLines) iot.HeaderLines {
 	for i := range lines {
 		if s.names[http.CanonicalHeaderKey(lines[i].Name)] || isSecretName(lines[i].Name) {
@@ -60,7 +59,7 @@ func (s secrets) headers(lines iot.HeaderLines) iot.HeaderLines {
 	return lines
 }
 
-// query masks values of parameters whose names say that they are secret.
+// query masks the values of parameters whose names suggest a secret.
 func (s secrets) query(q string) string {
 	if q == "" {
 		return ""
@@ -75,8 +74,7 @@ func (s secrets) query(q string) string {
 	return s.text(strings.Join(parts, "&"))
 }
 
-// isSecretName reports whether a header or parameter of this name usually holds
-// a secret.
+// isSecretName reports whether a header or parameter of this name is usually secret.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
 	for _, part := range []string{"authorization", "cookie", "token", "secret", "password", "passwd", "credential", "apikey", "api-key",

@@ -5,25 +5,25 @@ import (
 	"strings"
 )
 
-// Organization owns projects. Its members have a role each.
+// Organization owns projects. Each of its members has a role.
 type Organization struct {
 	Key       int64   `json:"-"`
 	ID        string  `json:"id"` // slug
 	UUID      string  `json:"uuid"`
 	Name      string  `json:"name"`
 	CreatedAt Instant `json:"created_at"`
-	// Description and Metadata (a JSON object, "" if none) are kept for other
-	// systems' clients; UpdatedAt is 0 where nothing was changed.
+	// Description and Metadata (a JSON object, "" if none) are kept for clients of
+	// other systems. UpdatedAt is 0 if nothing was changed.
 	Description string  `json:"-"`
 	Metadata    string  `json:"-"`
 	UpdatedAt   Instant `json:"-"`
-	// OwnerID is the account that owns it longest.
+	// OwnerID is the account that has owned it longest.
 	OwnerID ID `json:"-"`
-	// Role is the asking account's role in it, where one asks.
+	// Role is the role of the account that asks, if an account asks.
 	Role Role `json:"role,omitempty"`
 }
 
-// OrganizationUpdate holds what is to change; nil leaves a value as it is.
+// OrganizationUpdate has the changes; nil leaves a value unchanged.
 type OrganizationUpdate struct {
 	Name        *string
 	Description *string
@@ -37,25 +37,25 @@ func (u OrganizationUpdate) Check() error {
 	return f.Err()
 }
 
-// Role is what a member may do in an organization.
+// Role is what a member can do in an organization.
 type Role string
 
-// The roles, each with all rights of those before it.
+// The roles. Each has all rights of those before it.
 const (
 	Viewer Role = "viewer" // reads
 	Editor Role = "editor" // changes devices, profiles and webhooks, sends and replays
 	Admin  Role = "admin"  // changes members, keys and projects
-	Owner  Role = "owner"  // gives the organization away or deletes it
+	Owner  Role = "owner"  // transfers or deletes the organization
 )
 
-// Roles returns all roles, the smallest first.
+// Roles returns all roles, the lowest first.
 func Roles() []Role { return []Role{Viewer, Editor, Admin, Owner} }
 
-// Valid reports whether it is one of the roles.
+// Valid reports whether r is one of the roles.
 func (r Role) Valid() bool { return r.Rights() != 0 }
 
-// MayInvite reports whether a member with the role may invite others to a role: to
-// none above the own.
+// MayInvite reports whether a member with this role may invite others to a role: to
+// none above the member's own.
 func (r Role) MayInvite(other Role) bool {
 	return r.Rights().Has(ManageMembers) && r.Rights().Has(other.Rights())
 }
@@ -74,7 +74,7 @@ func (r Role) CheckGive(other Role) error {
 	return nil
 }
 
-// Rights returns what the role may do in the organization's projects.
+// Rights returns what the role can do in the organization's projects.
 func (r Role) Rights() Rights {
 	const (
 		viewer = ReadTraffic | ReadDevices
@@ -94,12 +94,12 @@ func (r Role) Rights() Rights {
 	return 0
 }
 
-// Rights is a set of things that someone may do in a project. Keys and roles
-// are checked by the same sets.
+// Rights is a set of actions allowed in a project. Keys and roles are checked by the
+// same sets.
 type Rights uint32
 
-// The rights. The first seven and AllKeyRights are what an API key can hold,
-// under The Things Stack's names; the others belong to roles alone.
+// The rights. An API key can have the first seven and AllKeyRights, under The Things
+// Stack's names. Only roles have the others.
 const (
 	SendMessages   Rights = 1 << iota // RIGHT_APPLICATION_TRAFFIC_UP_WRITE
 	SendDownlinks                     // RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE
@@ -131,11 +131,11 @@ var rightNames = []struct {
 	{WriteDevices, "RIGHT_APPLICATION_DEVICES_WRITE"},
 }
 
-// Has reports whether all rights of need are in the set.
+// Has reports whether the set has all rights of need.
 func (r Rights) Has(need Rights) bool { return r&need == need }
 
-// Names returns The Things Stack's names; RIGHT_APPLICATION_ALL alone if the set
-// holds every right that a key can have.
+// Names returns The Things Stack's names, or RIGHT_APPLICATION_ALL alone if the set has
+// every right that a key can have.
 func (r Rights) Names() []string {
 	if r.Has(AllKeyRights) {
 		return []string{rightAll}
@@ -174,7 +174,7 @@ next:
 				continue next
 			}
 		}
-		return 0, FieldError("rights", "There is no right "+name+"; there are "+strings.Join(RightNames(), ", ")+".")
+		return 0, FieldError("rights", "Unknown right "+name+". The rights are "+strings.Join(RightNames(), ", ")+".")
 	}
 	if r == 0 {
 		return 0, FieldError("rights", "Choose at least one right.")
@@ -182,7 +182,7 @@ next:
 	return r, nil
 }
 
-// String returns the names, comma-separated, as SQL keeps them.
+// String returns the names, comma-separated, as SQL stores them.
 func (r Rights) String() string { return strings.Join(r.Names(), ",") }
 
 // Account is a person who signs in.
@@ -191,12 +191,12 @@ type Account struct {
 	ID    ID     `json:"id"`
 	Email string `json:"email"`
 	Name  string `json:"name"`
-	// PasswordHash is argon2id in its usual text form; never answered.
+	// PasswordHash is argon2id in its usual text form. It is never in an answer.
 	PasswordHash Secret `json:"-"`
-	// Administrator of the instance: sees storage and system pages.
+	// Administrator of the instance: sees the storage and system pages.
 	Administrator bool `json:"administrator"`
-	// Confirmed says that the email is this person's, by the word of the operator or
-	// the administrator.
+	// Confirmed means that the operator or the administrator has confirmed that the
+	// email belongs to this person.
 	Confirmed  bool    `json:"-"`
 	CreatedAt  Instant `json:"created_at"`
 	SignedInAt Instant `json:"signed_in_at"`
@@ -209,13 +209,14 @@ type Member struct {
 	AddedAt Instant `json:"added_at"`
 }
 
-// MayMakeOrganizations returns a Forbidden error unless the account may make
-// organizations: the administrator, or anybody where the host lets all register.
+// MayMakeOrganizations returns a Forbidden error unless the account may create
+// organizations: the administrator, or anybody if the host allows registration.
 func (a *Account) MayMakeOrganizations(allowRegistration bool) error {
 	if a.Administrator || allowRegistration {
 		return nil
 	}
-	return NewError(Forbidden, "Only the administrator of this host makes organizations. Ask for one, or for an invitation to another's.")
+	return NewError(Forbidden, "Only the administrator of this host can create organizations. "+
+		"Ask for one, or for an invitation to an existing one.")
 }
 
 // Invitation asks a person, by email, to join an organization with a role.
@@ -255,7 +256,7 @@ func (v *Invitation) Link(host string) string {
 	return host + InvitationPath + "?token=" + url.QueryEscape(v.Token.Reveal())
 }
 
-// Token lets a program act as an account for a while.
+// Token lets a program act as an account for a limited time.
 type Token struct {
 	Key       int64   `json:"-"`
 	AccountID int64   `json:"-"`
@@ -276,32 +277,32 @@ type APIKey struct {
 	UsedAt    Instant  `json:"used_at"`
 }
 
-// Outlives reports whether it opens something after another key has ended.
+// Outlives reports whether k still works after o has expired.
 func (k *APIKey) Outlives(o *APIKey) bool {
 	return o.ExpiresAt != 0 && (k.ExpiresAt == 0 || k.ExpiresAt > o.ExpiresAt)
 }
 
-// MayMake returns a Forbidden error that names the fields at fault unless the new
-// key made has no right that its maker k lacks and ends no later.
+// MayMake returns a Forbidden error that names the fields at fault if the new key made
+// has a right that its maker k lacks, or expires later than k.
 func (k *APIKey) MayMake(made *APIKey) error {
 	if more := made.Rights &^ k.Rights; more != 0 {
 		names := strings.Join(more.Names(), ", ")
-		return &Error{Code: Forbidden, Message: "A key cannot be given rights that its maker does not have: " + names + ".",
-			Fields: map[string]string{"rights": "must not hold " + names + "."}}
+		return &Error{Code: Forbidden, Message: "A key cannot have rights that its maker does not have: " + names + ".",
+			Fields: map[string]string{"rights": "must not include " + names + "."}}
 	}
 	if made.Outlives(k) {
 		end := k.ExpiresAt.String()
-		return &Error{Code: Forbidden, Message: "A key cannot outlive the key that makes or changes it, which ends at " + end +
-			". Give expires_at, at most that.",
+		return &Error{Code: Forbidden, Message: "A key cannot outlive the key that creates or changes it, which expires at " + end +
+			". Set expires_at to that time or earlier.",
 			Fields: map[string]string{"expires_at": "must be at most " + end + "."}}
 	}
 	return nil
 }
 
-// MayChange returns a Forbidden error unless the key k may make of was what to is.
-// It changes no key that has a right which it lacks, gives a right only where it
-// could make such a key, and lets none live longer than itself. What a person gave
-// stays as it is: a key that outlives k may be renamed, shortened or lose rights.
+// MayChange returns a Forbidden error unless the key k may change the key was into to.
+// k cannot change a key that has a right which k lacks. It can add a right or time only
+// if MayMake allows the result. It can rename a key that outlives it, shorten its life
+// or remove rights.
 func (k *APIKey) MayChange(was, to *APIKey) error {
 	if more := was.Rights &^ k.Rights; more != 0 {
 		return NewError(Forbidden, "This key has rights that yours does not have: "+strings.Join(more.Names(), ", ")+
@@ -313,18 +314,18 @@ func (k *APIKey) MayChange(was, to *APIKey) error {
 	return k.MayMake(to)
 }
 
-// AuditEntry says who changed what, and when.
+// AuditEntry is who changed what, and when.
 type AuditEntry struct {
 	ID        ID      `json:"id"`
 	ProjectID int64   `json:"-"`
 	At        Instant `json:"at"`
-	Project   string  `json:"-"` // slug; "" for what belongs to none
-	// Actor is an account's email, a key's name, or "thingpost" for the program.
+	Project   string  `json:"-"` // slug; "" if it concerns no project
+	// Actor is an account's email, an API key's name, or "thingpost" for the program.
 	Actor string `json:"actor"`
 	// Action is a verb and a noun, such as "webhook.create".
 	Action string `json:"action"`
 	// Subject is the slug or name of what was changed.
 	Subject string `json:"subject"`
-	// Detail says what of it changed, without secrets; may be empty.
+	// Detail is what changed, without secrets; may be empty.
 	Detail string `json:"detail"`
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestRolesAndTheirRights(t *testing.T) {
-	everything := map[iot.Rights]iot.Role{ // the smallest role that has it
+	everything := map[iot.Rights]iot.Role{ // the lowest role that has it
 		iot.AllKeyRights: iot.Admin,
 		iot.ReadTraffic:  iot.Viewer, iot.ReadDevices: iot.Viewer,
 		iot.SendMessages: iot.Editor, iot.SendDownlinks: iot.Editor, iot.WriteDevices: iot.Editor, iot.ChangeSettings: iot.Editor,

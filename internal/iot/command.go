@@ -1,5 +1,5 @@
 package iot
 
-// Command is a job that queues a downlink for each device of a project. Done are the
-// devices that have it queued; About is the beginning of what is sent.
+// Command is a job that queues a downlink for each device of a project. Done counts the
+// devices that have it queued. About is the beginning of the downlink.
 type Command struct{ Job }

@@ -9,8 +9,8 @@ import (
 // Status is the state of a delivery.
 type Status string
 
-// The states. A retry is pending with a later due time; "sending" is a pending
-// one in flight, known only in memory.
+// The states. A retry is pending with a later due time. A delivery in flight is
+// pending; only memory knows that it is being sent.
 const (
 	Pending   Status = "pending"
 	Delivered Status = "delivered"
@@ -19,13 +19,13 @@ const (
 	Cancelled Status = "cancelled"
 )
 
-// Statuses returns all states in the order in which people see them.
+// Statuses returns all states in the order of display.
 func Statuses() []Status { return []Status{Pending, Delivered, Failed, Skipped, Cancelled} }
 
-// Ended reports whether nothing more will happen to a delivery in this state.
+// Ended reports whether a delivery in this state never changes again.
 func (s Status) Ended() bool { return s != Pending }
 
-// Trigger says what made a delivery.
+// Trigger is what created a delivery.
 type Trigger string
 
 // The triggers.
@@ -39,8 +39,8 @@ const (
 // ErrorClass is the kind of a failed attempt.
 type ErrorClass string
 
-// The error classes. Config: the request could not be made from the webhook's
-// settings; it is not retried.
+// The error classes. Config means that the webhook's settings make no valid request; it
+// is not retried.
 const (
 	ErrDNS      ErrorClass = "dns"
 	ErrConnect  ErrorClass = "connect"
@@ -58,8 +58,8 @@ func ErrorClasses() []ErrorClass {
 	return []ErrorClass{ErrDNS, ErrConnect, ErrTLS, ErrTimeout, ErrBlocked, ErrHTTP4xx, ErrHTTP5xx, ErrRedirect, ErrConfig}
 }
 
-// RetriedClasses returns the classes that a webhook can retry: all but ErrConfig,
-// since a request that could not be made would fail the same way again.
+// RetriedClasses returns the classes that a webhook can retry: all but ErrConfig, which
+// would fail the same way again.
 func RetriedClasses() []ErrorClass {
 	return slices.DeleteFunc(ErrorClasses(), func(c ErrorClass) bool { return c == ErrConfig })
 }
@@ -113,34 +113,34 @@ type Delivery struct {
 // Retrying reports whether it is pending after a failed attempt.
 func (d *Delivery) Retrying() bool { return d.Status == Pending && d.AttemptCount > 0 }
 
-// Attempt is one HTTP exchange for a delivery. It is never changed.
+// Attempt is one HTTP exchange of a delivery. It never changes.
 type Attempt struct {
 	DeliveryID ID      `json:"-"`
 	Number     int     `json:"number"` // from 1
 	At         Instant `json:"at"`
 	DurationMS int64   `json:"duration_ms"`
 	Timings    Timings `json:"timings"`
-	// Request is what was sent, without its body, which the delivery can render
-	// again; secret values are masked.
+	// Request is what was sent, without its body: the delivery can render that again.
+	// Secret values are masked.
 	Request  Request      `json:"request"`
 	Response *Response    `json:"response,omitempty"`
 	Error    *FailedError `json:"error,omitempty"`
-	// Resent: the written request got no answer, because the connection that was kept
-	// open ended or the receiver refused it (HTTP/2), and was sent once more. The
-	// receiver may have got it twice.
+	// Resent means that the request was sent twice: the first got no answer, because
+	// the open connection closed or the receiver refused it (HTTP/2). The receiver may
+	// have got it twice.
 	Resent bool `json:"resent,omitempty"`
-	// Note is a sentence about an answer whose body broke off, which changes nothing
-	// of what its status means. "" if it came whole, or up to MaxResponseBody.
+	// Note is a sentence about an answer whose body broke off. The status counts all
+	// the same. "" if the body was complete, or complete up to MaxResponseBody.
 	Note string `json:"note,omitempty"`
 }
 
-// Timings are the phases of an attempt in microseconds; 0 where a phase did not
-// take place (a connection that was open already, say).
+// Timings are the phases of an attempt in microseconds. A phase that did not take place
+// is 0, such as connecting on an open connection.
 type Timings struct {
 	DNS       int64 `json:"dns_us"`
 	Connect   int64 `json:"connect_us"`
 	TLS       int64 `json:"tls_us"`
-	FirstByte int64 `json:"first_byte_us"` // from the request written to the first byte of the answer
+	FirstByte int64 `json:"first_byte_us"` // from the end of the request to the first byte of the answer
 	Total     int64 `json:"total_us"`
 }
 
@@ -151,12 +151,12 @@ type Request struct {
 	Headers HeaderLines `json:"headers"`
 }
 
-// Response is what came back.
+// Response is the answer to a request.
 type Response struct {
 	Status  StatusCode  `json:"status"`
 	Headers HeaderLines `json:"headers"`
-	// Body is the first MaxResponseBody bytes, as text; what is no UTF-8 is
-	// replaced in JSON.
+	// Body is the first MaxResponseBody bytes, as text. JSON has replacements for bytes
+	// that are not UTF-8.
 	Body      string `json:"body"`
 	Truncated bool   `json:"truncated"`
 }
@@ -179,8 +179,8 @@ type HeaderLine struct {
 // HeaderLines are header fields in their order.
 type HeaderLines []HeaderLine
 
-// Queued is a pending delivery with all that is needed to send it. What it
-// points to is shared and must not be changed.
+// Queued is a pending delivery with everything needed to send it. Its pointers are
+// shared and must not be changed.
 type Queued struct {
 	Delivery *Delivery
 	Message  *Message
@@ -188,19 +188,19 @@ type Queued struct {
 	Project  *Project
 }
 
-// Outcome is what an attempt made of a delivery.
+// Outcome is the result of an attempt for a delivery.
 type Outcome struct {
 	Delivery *Delivery
-	// Attempt is nil where none was made: skipped, or a request that could not be
-	// made at all has an attempt with class config.
+	// Attempt is nil if none was made: the delivery was skipped. A request that could
+	// not be made has an attempt with class config.
 	Attempt *Attempt
-	// Status is Pending for a retry at DueAt, else how it ended.
+	// Status is Pending for a retry at DueAt; otherwise the final state.
 	Status Status
 	DueAt  Instant
-	// Detail says why it was skipped or cancelled.
+	// Detail is why it was skipped or cancelled.
 	Detail string
-	// PauseReason is set if the webhook is to be paused by the program (410 Gone).
+	// PauseReason is set if the program pauses the webhook (410 Gone).
 	PauseReason string
-	// Transient: the message is erased when this was its last pending delivery.
+	// Transient means that the message is erased after its last pending delivery.
 	Transient bool
 }

@@ -7,11 +7,11 @@ type Device struct {
 	Key       int64 `json:"-"`
 	ProjectID int64 `json:"-"`
 	ProfileID int64 `json:"-"`
-	// AsOf counts the changes of devices that the store knew of when it read this one;
-	// only the store looks at it.
+	// AsOf counts the device changes that the store knew of when it read this device.
+	// Only the store uses it.
 	AsOf int64 `json:"-"`
-	// UpstreamID is the key of the hidden webhook that its downlinks go on to; 0 if
-	// it has none of its own.
+	// UpstreamID is the key of the hidden webhook that takes its downlinks; 0 if it has
+	// none of its own.
 	UpstreamID int64  `json:"-"`
 	ID         string `json:"id"` // see CheckDeviceID
 	UUID       string `json:"uuid"`
@@ -21,35 +21,36 @@ type Device struct {
 	DevEUI  string `json:"dev_eui"`
 	JoinEUI string `json:"join_eui"`
 	DevAddr string `json:"dev_addr"`
-	// Kind (such as sensor, "" if none) and Metadata (a JSON object, "" if none)
-	// are kept for other systems' clients.
+	// Kind (such as sensor, "" if none) and Metadata (a JSON object, "" if none) are
+	// kept for clients of other systems.
 	Kind       string  `json:"-"`
 	Metadata   string  `json:"-"`
 	CreatedAt  Instant `json:"created_at"`
 	UpdatedAt  Instant `json:"updated_at"`
 	LastSeenAt Instant `json:"last_seen_at"`
-	// ExpectedIntervalMS is how often it is expected to send; 0: as its profile says.
+	// ExpectedIntervalMS is how often it is expected to send; 0: the profile's
+	// interval.
 	ExpectedIntervalMS int64 `json:"expected_interval_ms"`
-	// SilentAt is since when it is silent (see SilentAfter); 0 while it is not.
+	// SilentAt is when it became silent (see SilentAfter); 0 if it is not.
 	SilentAt Instant `json:"silent_at"`
 }
 
-// MaxDevices is the most devices that a project can hold.
+// MaxDevices is how many devices a project can have.
 const MaxDevices = 100_000
 
-// DeviceUpdate holds what is to change; nil leaves a value as it is. An empty
-// EUI or address clears it.
+// DeviceUpdate has the changes; nil leaves a value unchanged. An empty EUI or address
+// clears it.
 type DeviceUpdate struct {
 	Name    *string `json:"name"`
 	Profile *string `json:"profile"`
 	DevEUI  *string `json:"dev_eui"`
 	JoinEUI *string `json:"join_eui"`
 	DevAddr *string `json:"dev_addr"`
-	// ExpectedIntervalMS: MinIntervalMS to MaxIntervalMS, or 0 for the profile's.
+	// ExpectedIntervalMS is MinIntervalMS to MaxIntervalMS, or 0 for the profile's.
 	ExpectedIntervalMS *int64  `json:"expected_interval_ms"`
 	Kind               *string `json:"-"`
 	Metadata           *string `json:"-"`
-	Key                Secret  `json:"-"` // "" leaves the key as it is
+	Key                Secret  `json:"-"` // "" leaves the key unchanged
 }
 
 var (
@@ -57,8 +58,8 @@ var (
 	addrForm = regexp.MustCompile(`^([0-9A-F]{8})?$`)
 )
 
-// Check returns an Invalid error that names every field out of bounds. EUIs and
-// the address must be in upper case already.
+// Check returns an Invalid error that names every field out of bounds. EUIs and the
+// address must already be in upper case.
 func (u DeviceUpdate) Check() error {
 	var f Faults
 	if u.Name != nil {
@@ -77,7 +78,7 @@ func (u DeviceUpdate) Check() error {
 	return f.Err()
 }
 
-// TestDevice stands for the sender of a test message, which no device has sent.
+// TestDevice is the sender of a test message, which no device sent.
 func TestDevice(projectID int64) *Device {
 	return &Device{ProjectID: projectID, ID: "test-device", UUID: "00000000-0000-0000-0000-000000000000", Name: "Test"}
 }

@@ -10,10 +10,10 @@ import (
 // DownlinkStatus is the state of a downlink.
 type DownlinkStatus string
 
-// The states. A downlink is queued until its device takes it (sent); an answer
-// of the device ends it. One that was handed to another system is forwarded: what
-// becomes of it is told by that system's messages. Cancelled ones were removed
-// from the queue.
+// The states. A downlink is queued until its device takes it (sent). The device's
+// answer ends it. Forwarded means that another system has it, and that system's
+// messages report what became of it. Cancelled means that it was removed from the
+// queue.
 const (
 	DownlinkIsQueued    DownlinkStatus = "queued"
 	DownlinkIsSent      DownlinkStatus = "sent"
@@ -23,7 +23,7 @@ const (
 	DownlinkIsCancelled DownlinkStatus = "cancelled"
 )
 
-// DownlinkStatuses returns all states in the order in which people see them.
+// DownlinkStatuses returns all states in the order of display.
 func DownlinkStatuses() []DownlinkStatus {
 	return []DownlinkStatus{DownlinkIsQueued, DownlinkIsSent, DownlinkIsForwarded, DownlinkIsAcked, DownlinkIsFailed, DownlinkIsCancelled}
 }
@@ -31,8 +31,8 @@ func DownlinkStatuses() []DownlinkStatus {
 // Bounds of downlinks.
 const (
 	MaxDownlinks        = 10_000 // queued for one device
-	MaxDownlinkAttempts = 32     // of a confirmed one, whatever it asks for
-	DownlinkAttempts    = 8      // of a confirmed one that asks for nothing
+	MaxDownlinkAttempts = 32     // of a confirmed one, at most
+	DownlinkAttempts    = 8      // of a confirmed one that states no number
 )
 
 // Downlink is one message for a device.
@@ -42,26 +42,25 @@ type Downlink struct {
 	DeviceID  int64
 	Device    string // slug
 	Status    DownlinkStatus
-	// Position orders a device's queue: a key like an ID's.
+	// Position orders a device's queue. It is a key like an ID's.
 	Position int64
-	// Body is a JSON object: The Things Stack's ApplicationDownlink, without
-	// confirmed_retry, which the three fields below hold.
+	// Body is a JSON object: The Things Stack's ApplicationDownlink without
+	// confirmed_retry, which is in the three fields below.
 	Body json.RawMessage
-	// Payload is the JSON value that was pushed instead of a LoRaWAN payload; empty
-	// if none was.
+	// Payload is the pushed JSON value of a downlink without a LoRaWAN payload; empty
+	// for others.
 	Payload     json.RawMessage
 	Confirmed   bool
 	Attempt     int // how often the device has refused it
-	MaxAttempts int // as asked for; 0 is DownlinkAttempts
-	// Error says why it failed.
+	MaxAttempts int // as requested; 0 means DownlinkAttempts
+	// Error is why it failed.
 	Error     string
 	CreatedAt Instant
-	SentAt    Instant // when it was last taken; 0 if it was not
-	ChangedAt Instant // when it came into its state
+	SentAt    Instant // when it was last taken; 0 if never
+	ChangedAt Instant // when its state last changed
 }
 
-// LastAttempt reports whether one more refusal of a confirmed downlink is its
-// last.
+// LastAttempt reports whether the next refusal of a confirmed downlink is its last.
 func (d *Downlink) LastAttempt() bool {
 	most := d.MaxAttempts
 	if most == 0 {
@@ -70,9 +69,9 @@ func (d *Downlink) LastAttempt() bool {
 	return d.Attempt+1 >= min(most, MaxDownlinkAttempts)
 }
 
-// Object returns the downlink as an ApplicationDownlink in JSON. A payload that
-// is no LoRaWAN payload stands there as decoded_payload, inside {"value": …}
-// unless it is an object itself.
+// Object returns the downlink as an ApplicationDownlink in JSON. A payload that is not
+// a LoRaWAN payload becomes decoded_payload, inside {"value": …} unless it is an
+// object.
 func (d *Downlink) Object() json.RawMessage {
 	b := d.open(nil)
 	if len(d.Payload) > 0 {
@@ -86,8 +85,8 @@ func (d *Downlink) Object() json.RawMessage {
 	return append(d.appendRetry(b), '}')
 }
 
-// MarshalJSON encodes the downlink as our own API answers it: the fields of an
-// ApplicationDownlink, the payload as it was pushed, and what we know of it.
+// MarshalJSON encodes the downlink for our own API: the fields of an
+// ApplicationDownlink, the payload as pushed, and the downlink's state.
 func (d *Downlink) MarshalJSON() ([]byte, error) {
 	know, err := json.Marshal(struct {
 		ID        ID             `json:"id"`
@@ -103,7 +102,7 @@ func (d *Downlink) MarshalJSON() ([]byte, error) {
 	}
 	b := know[:len(know)-1]
 	if d.Status == DownlinkIsForwarded {
-		// It goes on as it came, perhaps with members that are called like ours.
+		// The body may have members with the names of ours: those are left out.
 		ours := gjson.ParseBytes(know)
 		gjson.ParseBytes(d.Body).ForEach(func(key, value gjson.Result) bool {
 			if !ours.Get(gjson.Escape(key.Str)).Exists() && key.Str != "error" {
@@ -120,7 +119,7 @@ func (d *Downlink) MarshalJSON() ([]byte, error) {
 	return append(d.appendRetry(b), '}'), nil
 }
 
-// open begins an object, or goes on with one, with the members of the body.
+// open begins an object, or continues one, with the members of the body.
 func (d *Downlink) open(b []byte) []byte {
 	if len(b) == 0 {
 		b = append(b, '{')

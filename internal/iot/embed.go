@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// Embed is a link by which another site shows the log of a project, or of one
-// webhook, in a frame. It only reads.
+// Embed is a link by which another site shows the log of a project, or of one webhook,
+// in a frame. It is read-only.
 type Embed struct {
 	ID        ID
 	ProjectID int64
-	WebhookID int64  // 0: all of the project
+	WebhookID int64  // 0: the whole project
 	Webhook   string // slug
 	Name      string
-	Origins   []string // of the sites that may show it
+	Origins   []string // of the sites that can show it
 	CreatedBy string
 	CreatedAt Instant
 	ExpiresAt Instant
 	RevokedAt Instant // 0: not revoked
 }
 
-// MaxOrigins bounds the sites that may show one embedded log.
+// MaxOrigins bounds the sites that can show one embedded log.
 const MaxOrigins = 10
 
-// ParseOrigins reads origins, such as https://portal.example or
-// http://localhost:8000, with spaces, commas or lines between. ok is false if
-// one is none, there is none, or there are more than MaxOrigins. What it returns
-// is in the form in which browsers compare them, each once.
+// ParseOrigins reads origins, such as https://portal.example or http://localhost:8000,
+// separated by spaces, commas or lines. ok is false if one is invalid, there is none,
+// or there are more than MaxOrigins. The result has the form in which browsers compare
+// origins, without repeats.
 func ParseOrigins(text string) (origins []string, ok bool) {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n", r) }) {
 		u, err := url.Parse(strings.ToLower(strings.TrimSuffix(word, "/")))

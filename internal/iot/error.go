@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Code says what kind of failure an Error is. It is stable: the API answers it
-// as error.code, and handlers map each to one HTTP status.
+// Code is the kind of an Error. It is stable: the API answers it as error.code, and
+// handlers map each to one HTTP status.
 type Code string
 
 // The codes, with the HTTP status that the API answers for each.
@@ -20,7 +20,7 @@ const (
 	Conflict     Code = "conflict"      // 409
 	LimitReached Code = "limit_reached" // 409
 	TooLarge     Code = "too_large"     // 413
-	// UnsupportedMediaType is a body in a form that is not taken.
+	// UnsupportedMediaType is a body in a form that is not accepted.
 	UnsupportedMediaType Code = "unsupported_media_type" // 415
 	RateLimited          Code = "rate_limited"           // 429
 	Internal             Code = "internal"               // 500
@@ -28,9 +28,9 @@ const (
 	StorageFull          Code = "storage_full"           // 507
 )
 
-// Error is the one error type that reaches people. Message is a sentence for
-// them: what is wrong, where, and what to do. Fields holds a sentence for each
-// bad field, keyed by its JSON name. Err is the cause, for operators only.
+// Error is the only error type that reaches people. Message is a sentence for them:
+// what is wrong, where, and what to do. Fields has a sentence for each bad field, by
+// its JSON name. Err is the cause, for operators only.
 type Error struct {
 	Code    Code
 	Message string
@@ -38,8 +38,8 @@ type Error struct {
 	Err     error
 }
 
-// Error returns the message, the fields in order of their names and the cause.
-// It is meant for logs; people are shown Message and Fields alone.
+// Error returns the message, the fields ordered by name, and the cause. It is for logs;
+// people see only Message and Fields.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(string(e.Code) + ": " + e.Message)
@@ -58,14 +58,14 @@ func (e *Error) Unwrap() error { return e.Err }
 // NewError returns an Error with a code and a sentence for people.
 func NewError(code Code, message string) *Error { return &Error{Code: code, Message: message} }
 
-// FieldError returns an Invalid error about one field. The message repeats the
-// field's name, so that it also reads well where no form is shown.
+// FieldError returns an Invalid error about one field. The message begins with the
+// field's name, so that it also reads well without a form.
 func FieldError(field, message string) *Error {
 	return &Error{Code: Invalid, Message: field + ": " + message, Fields: map[string]string{field: message}}
 }
 
-// CodeOf returns the code of the first Error in err's chain, Internal for any
-// other error, and "" for nil.
+// CodeOf returns the code of the first Error in err's chain, Internal for any other
+// error, and "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""
@@ -76,11 +76,11 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// Faults collects field errors, so that a form or request names them all at
-// once. The zero value is ready to use.
+// Faults collects field errors, so that a form or request names all of them. The zero
+// value is ready to use.
 type Faults struct{ fields map[string]string }
 
-// Add records a fault of a field; the first one of a field stays.
+// Add records a fault of a field. The first fault of a field stays.
 func (f *Faults) Add(field, message string) {
 	if f.fields == nil {
 		f.fields = map[string]string{}
@@ -90,7 +90,7 @@ func (f *Faults) Add(field, message string) {
 	}
 }
 
-// Check adds the fault unless ok holds.
+// Check adds the fault unless ok is true.
 func (f *Faults) Check(ok bool, field, message string) {
 	if !ok {
 		f.Add(field, message)

@@ -62,7 +62,7 @@ func FuzzParseOrigins(f *testing.F) {
 	})
 }
 
-// Two addresses of the same host are so to the parser that dials them, too.
+// Addresses of the same host are of the same host for the parser that dials them.
 func FuzzSameHost(f *testing.F) {
 	f.Add("https://h/a", "https://H/b?c")
 	f.Add("https://h", "https://h@evil/")

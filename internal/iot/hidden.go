@@ -12,8 +12,8 @@ const HiddenURL = "url"
 // message type.
 func HiddenPath(t MessageType) string { return "message_types." + string(t) + ".path" }
 
-// Unmask puts secrets in the place of a text's masks, in their order. ok is
-// false if there are more or fewer masks than secrets.
+// Unmask replaces a text's masks by secrets, in order. ok is false if the numbers of
+// masks and secrets differ.
 func Unmask(text string, secrets []Secret) (full string, ok bool) {
 	pieces := strings.Split(text, Mask)
 	if len(pieces) != len(secrets)+1 {
@@ -31,22 +31,22 @@ func Unmask(text string, secrets []Secret) (full string, ok bool) {
 	return b.String(), true
 }
 
-// FullURL returns the URL with the secrets that its masks stand for; for
-// making requests alone. ok is as of Unmask.
+// FullURL returns the URL with its secrets instead of masks. It is only for making
+// requests. ok is as of Unmask.
 func (w *Webhook) FullURL() (full string, ok bool) { return Unmask(w.URL, w.Hidden[HiddenURL]) }
 
-// FullPath returns the path of a message type, as FullURL does the URL.
+// FullPath returns the path of a message type with its secrets, as FullURL does.
 func (w *Webhook) FullPath(t MessageType) (full string, ok bool) {
 	return Unmask(w.MessageTypes[t].Path, w.Hidden[HiddenPath(t)])
 }
 
-// TemplateValue is what a person gave for a field of a template.
+// TemplateValue is a person's value for a field of a template.
 type TemplateValue struct {
 	Value  Secret
-	Secret bool // as the template says: then the value is masked in answers
+	Secret bool // set by the template: the value is masked in answers
 }
 
-// MarshalJSON encodes the value, or the mask for a secret one that is not empty.
+// MarshalJSON encodes the value, or the mask if it is secret and not empty.
 func (v TemplateValue) MarshalJSON() ([]byte, error) {
 	if v.Secret {
 		return v.Value.MarshalJSON()
@@ -54,8 +54,7 @@ func (v TemplateValue) MarshalJSON() ([]byte, error) {
 	return json.Marshal(v.Value.Reveal())
 }
 
-// UnmarshalJSON reads what MarshalJSON writes: the mask is the value of a secret
-// one.
+// UnmarshalJSON reads what MarshalJSON writes. A secret value is the mask.
 func (v *TemplateValue) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {

@@ -2,21 +2,21 @@ package iot
 
 import "strings"
 
-// OtherHost says why a secret that is stored is not sent to where an address leads
-// now: what is to be entered again is put before it.
-const OtherHost = ": the present one goes to no other host."
+// OtherHost ends a sentence that asks people to enter a stored secret again: it is not
+// sent to the address's new host.
+const OtherHost = ": the stored one is not sent to another host."
 
-// SameHost reports whether two http addresses have the same scheme, host and
-// port, as they are written, without a look at user names. A stored secret may stay
-// with an address only then: whoever can change the address must not learn it.
+// SameHost reports whether two http addresses have the same scheme, host and port, as
+// written; user names are ignored. A stored secret may stay with an address only then:
+// who can change the address must not learn the secret.
 func SameHost(a, b string) bool {
 	schemeA, hostA := hostOf(a)
 	schemeB, hostB := hostOf(b)
 	return hostA != "" && strings.EqualFold(schemeA, schemeB) && strings.EqualFold(hostA, hostB)
 }
 
-// hostOf cuts scheme and host with port out of an address, which may hold
-// variables behind its host.
+// hostOf returns the scheme and the host with port of an address. The address can have
+// variables after its host.
 func hostOf(address string) (scheme, host string) {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(address), "://")
 	if !ok {
@@ -28,9 +28,9 @@ func hostOf(address string) (scheme, host string) {
 	return scheme, rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
-// MaskSecrets puts Mask in the place of the secrets in headers and of the
-// downlink key, as others see the webhook. A change is made to it so, and
-// webhook.CheckChange puts back those that stay.
+// MaskSecrets replaces the secrets in headers and the downlink key by Mask, as others
+// see the webhook. Changes are made to the masked webhook. webhook.CheckChange restores
+// the secrets that stay.
 func (w *Webhook) MaskSecrets() {
 	for i, h := range w.Headers {
 		if h.Secret && h.Value != "" {

@@ -11,13 +11,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// ID is a UUIDv7 (RFC 9562): ordered by time, and the public name of a message,
-// a delivery and of whatever else has no slug.
+// ID is a UUIDv7 (RFC 9562). It is ordered by time, and the public name of messages,
+// deliveries and everything else without a slug.
 //
-// Its first 63 significant bits (42 bits of Unix milliseconds, 21 bits of
-// sequence) are the row's integer key, so that hot tables need no second index
-// to find a row by its id. Its last 53 bits are the instance's salt: they keep
-// ids of two hosts apart.
+// The first 63 significant bits (42 bits of Unix milliseconds, 21 bits of sequence) are
+// the row's integer key: hot tables need no second index to find a row by its id. The
+// last 53 bits are the instance's salt, which keeps the ids of two hosts apart.
 type ID [16]byte
 
 const (
@@ -58,7 +57,7 @@ func (id ID) MarshalText() ([]byte, error) {
 func (id *ID) UnmarshalText(b []byte) error {
 	v, ok := ParseID(string(b))
 	if !ok {
-		return NewError(Invalid, "An id is a UUID, like 019aa5d2-8c41-7e9a-8000-0123456789ab.")
+		return NewError(Invalid, "An ID is a UUID, like 019aa5d2-8c41-7e9a-8000-0123456789ab.")
 	}
 	*id = v
 	return nil
@@ -72,8 +71,8 @@ func (id ID) Key() int64 {
 	return int64(ms<<seqBits | (hi&0xfff)<<9 | lo>>saltBits&0x1ff)
 }
 
-// IDs makes the ids of one instance. It is safe for concurrent use, and its ids
-// only grow: a clock that jumps back goes on from the last id.
+// IDs makes the ids of one instance. It is safe for concurrent use. Its ids only grow:
+// after a clock jumps back it continues from the last id.
 type IDs struct {
 	salt uint64
 	now  func() time.Time
@@ -85,7 +84,7 @@ type IDs struct {
 // NewSalt returns random bits for a new instance.
 func NewSalt() int64 {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	_, _ = rand.Read(b[:]) // never fails: rand ends the program instead
 	return int64(binary.BigEndian.Uint64(b[:]) & saltMask)
 }
 
@@ -94,12 +93,12 @@ func NewIDs(salt, last int64, now func() time.Time) *IDs {
 	return &IDs{salt: uint64(salt) & saltMask, last: last, now: now}
 }
 
-// New returns an id that is greater than all before it.
+// New returns an id greater than all before it.
 func (s *IDs) New() ID {
 	ms := max(s.now().UnixMilli(), 0)
 	s.mu.Lock()
-	// Half of the sequence is drawn, so that copies of one instance differ too;
-	// the other half leaves room for a million ids in a millisecond.
+	// Half of the sequence is random, so that copies of one instance differ. The other
+	// half leaves room for a million ids in a millisecond.
 	key := ms<<seqBits | int64(mrand.Uint32N(1<<(seqBits-1)))
 	if key <= s.last || ms == s.last>>seqBits {
 		key = s.last + 1
@@ -109,14 +108,14 @@ func (s *IDs) New() ID {
 	return s.Of(key)
 }
 
-// Last returns the instant in the newest id, also of those made before a restart.
+// Last returns the instant in the newest id, including ids from before a restart.
 func (s *IDs) Last() Instant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return KeyTime(s.last)
 }
 
-// Of returns the id of a row's integer key; 0 gives the zero id.
+// Of returns the id of a row's integer key, or the zero id for 0.
 func (s *IDs) Of(key int64) ID {
 	if key == 0 {
 		return ID{}
@@ -128,8 +127,8 @@ func (s *IDs) Of(key int64) ID {
 	return id
 }
 
-// KeyAt returns the smallest key that an id made at t or later can have. No id
-// is of an instant from May 2109 on: it gives the greatest key.
+// KeyAt returns the smallest key that an id made at t or later can have. Ids end in May
+// 2109: for later instants it returns the greatest key.
 func KeyAt(t Instant) int64 {
 	if t > math.MaxInt64>>seqBits {
 		return math.MaxInt64

@@ -14,7 +14,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// still is a clock that stands.
+// still is a stopped clock.
 func still() time.Time {
 	return time.UnixMilli(someMS)
 }
@@ -48,7 +48,7 @@ func TestIDHoldsItsInstant(t *testing.T) {
 		t.Errorf("KeyTime = %d, want %d", got, int64(someMS))
 	}
 	if id.Key() < iot.KeyAt(someMS) || id.Key() >= iot.KeyAt(someMS+1) {
-		t.Errorf("the key %d lies outside its millisecond", id.Key())
+		t.Errorf("the key %d is outside its millisecond", id.Key())
 	}
 }
 

@@ -7,25 +7,25 @@ import (
 
 // Bounds of an inspector.
 const (
-	MaxInspections     = 100      // requests that are kept of a project
-	MaxInspectedBytes  = 2 << 20  // of those requests together
+	MaxInspections     = 100      // requests kept per project
+	MaxInspectedBytes  = 2 << 20  // of these requests together
 	MaxInspectedBody   = 64 << 10 // kept of one body
 	MaxInspectorDelay  = 30 * time.Second
 	minInspectorStatus = 200
 	maxInspectorStatus = 599
 )
 
-// InspectorPath begins the path of every inspector's URL; the token follows it.
+// InspectorPath begins the path of every inspector's URL. The token follows it.
 const InspectorPath = "/inspect/"
 
-// Inspector is a project's built-in receiver: a URL that shows what arrives at
-// it, and answers as people tell it to.
+// Inspector is a project's built-in receiver: a URL that shows received requests, and
+// answers as people set it.
 type Inspector struct {
 	ProjectID int64
-	Token     string // in the URL; whoever knows it can send
+	Token     string // in the URL; anyone who knows it can send
 	Status    StatusCode
 	DelayMS   int64 // before it answers
-	Received  int64 // requests, ever
+	Received  int64 // requests since it was created
 	CreatedAt Instant
 }
 
@@ -35,11 +35,10 @@ func NewInspectorToken() string { return strings.ToLower(randomText(20)) }
 // Path is the inspector's path on this host.
 func (i *Inspector) Path() string { return InspectorPath + i.Token }
 
-// Delay is how long it waits before it answers.
+// Delay is how long the inspector waits before it answers.
 func (i *Inspector) Delay() time.Duration { return time.Duration(i.DelayMS) * time.Millisecond }
 
-// IsAt reports whether a webhook's URL leads to the inspector, by whichever name
-// of this host.
+// IsAt reports whether a webhook's URL is the inspector's, by any name of this host.
 func (i *Inspector) IsAt(url string) bool {
 	_, after, ok := strings.Cut(url, "://")
 	_, path, found := strings.Cut(after, "/")
@@ -47,7 +46,7 @@ func (i *Inspector) IsAt(url string) bool {
 	return ok && found && mine && (rest == "" || strings.ContainsRune("/?{", rune(rest[0])))
 }
 
-// InspectorUpdate holds what is to change; nil leaves a value as it is.
+// InspectorUpdate has the changes; nil leaves a value unchanged.
 type InspectorUpdate struct {
 	Status  *StatusCode
 	DelayMS *int64
@@ -61,22 +60,22 @@ func (u InspectorUpdate) Check() error {
 	return f.Err()
 }
 
-// Inspection is one request that an inspector got.
+// Inspection is one request to an inspector.
 type Inspection struct {
 	ID         ID
 	ProjectID  int64
-	DeliveryID ID // whose attempt it was; zero if it came from outside
+	DeliveryID ID // of the delivery that sent it; zero if it came from outside
 	At         Instant
 	Remote     string // address of the sender; "" from inside
 	Method     string
-	Path       string      // behind the inspector's own; "" or with a slash
+	Path       string      // after the inspector's own; "" or with a slash
 	Query      string      // without the question mark
 	Headers    HeaderLines // ordered by name; secrets masked
 	Body       []byte      // the first MaxInspectedBody bytes
 	SizeBytes  int64       // of the whole body
-	Status     StatusCode  // that was answered
+	Status     StatusCode  // of the answer
 	DelayMS    int64       // before the answer
 }
 
-// Truncated reports whether the body was longer than what is kept of it.
+// Truncated reports whether the body was longer than the kept part.
 func (x *Inspection) Truncated() bool { return x.SizeBytes > int64(len(x.Body)) }

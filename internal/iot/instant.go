@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Instant is a point in time in Unix milliseconds, UTC, as SQL keeps it. Zero
-// means "not yet" or "never": JSON null.
+// Instant is a point in time in Unix milliseconds, UTC, as SQL stores it. Zero means
+// "not yet" or "never": JSON null.
 type Instant int64
 
-// At returns the instant of t, cut to milliseconds; the zero time gives 0.
+// At returns the instant of t, truncated to milliseconds, or 0 for the zero time.
 func At(t time.Time) Instant {
 	if t.IsZero() {
 		return 0
@@ -18,7 +18,7 @@ func At(t time.Time) Instant {
 	return Instant(t.UnixMilli())
 }
 
-// Time returns the instant as a time in UTC; 0 gives the zero time.
+// Time returns the instant as a time in UTC, or the zero time for 0.
 func (i Instant) Time() time.Time {
 	if i == 0 {
 		return time.Time{}
@@ -26,7 +26,7 @@ func (i Instant) Time() time.Time {
 	return time.UnixMilli(int64(i)).UTC()
 }
 
-// Add returns the instant d later; d is cut to milliseconds.
+// Add returns the instant d later. d is truncated to milliseconds.
 func (i Instant) Add(d time.Duration) Instant { return i + Instant(d.Milliseconds()) }
 
 // Sub returns the time from u to i.
@@ -50,7 +50,7 @@ func (i Instant) MarshalJSON() ([]byte, error) {
 	return i.Time().AppendFormat(nil, `"`+instantLayout+`"`), nil
 }
 
-// UnmarshalJSON takes any RFC 3339 time, or null.
+// UnmarshalJSON accepts any RFC 3339 time, or null.
 func (i *Instant) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*i = 0
@@ -58,7 +58,7 @@ func (i *Instant) UnmarshalJSON(b []byte) error {
 	}
 	s, err := strconv.Unquote(string(b))
 	if err != nil {
-		return FieldError("time", "must be a time as text, like 2026-01-31T08:00:00Z.")
+		return FieldError("time", "must be a time as a string, like 2026-01-31T08:00:00Z.")
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
@@ -68,10 +68,10 @@ func (i *Instant) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// UnixTime reads a number in JSON's form as a time: seconds since 1970, which may
-// have a fraction, or milliseconds if it is 100,000,000,000 or more (in seconds
-// that would be the year 5138). false for any other text, for a negative one and
-// for one after the year 9999.
+// UnixTime reads a number in JSON's form as a time: seconds since 1970, which can have
+// a fraction, or milliseconds from 100,000,000,000 on (as seconds, the year 5138). It
+// returns false for any other text, for negative numbers and for times after the year
+// 9999.
 func UnixTime(number string) (time.Time, bool) {
 	const leastMillis, most = 1e11, 253402300800e3
 	n, err := strconv.ParseFloat(number, 64)

@@ -9,31 +9,29 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of JSON that is taken in. Readers have bounds of their own, and one value
-// beyond them makes a whole list unreadable: PHP's json_decode stops at 512 levels,
-// Python's json at about 1,000, and Python reads no whole number of more than 4,300
-// digits.
+// Bounds of accepted JSON. Readers have bounds of their own, and one value beyond them
+// makes a whole list unreadable: PHP's json_decode stops at 512 levels, Python's json
+// at about 1,000, and Python reads no integer of more than 4,300 digits.
 const (
-	MaxJSONDepth  = 512  // lists and objects inside one another
-	MaxJSONDigits = 1000 // of one number, those of its exponent too
+	MaxJSONDepth  = 512  // of nested lists and objects
+	MaxJSONDigits = 1000 // of one number, including its exponent
 )
 
-// ErrJSONBounds is in the error of ReadJSON where a text is JSON but beyond
-// MaxJSONDepth or MaxJSONDigits.
-var ErrJSONBounds = errors.New("beyond the bounds of JSON that is taken")
+// ErrJSONBounds is wrapped by errors of ReadJSON about JSON beyond MaxJSONDepth or
+// MaxJSONDigits.
+var ErrJSONBounds = errors.New("beyond the bounds of accepted JSON")
 
-// byteOrderMark is U+FEFF in UTF-8. Some programs put it before all that they write.
+// byteOrderMark is U+FEFF in UTF-8. Some programs begin every text with it.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// TrimMark returns a text without a byte order mark before it, in the same memory.
+// TrimMark returns a text without a leading byte order mark, in the same memory.
 func TrimMark(text []byte) []byte { return bytes.TrimPrefix(text, byteOrderMark) }
 
-// ReadJSON returns a text without a byte order mark before it, in the same memory,
-// if it is one JSON value (RFC 8259) in UTF-8, within the bounds above, whose
-// strings hold whole characters: an escaped half of a surrogate pair stands for
-// none, and PHP, Rust and PostgreSQL refuse what holds one. It allocates nothing
-// then. The error is Invalid and says where: bytes, lines and columns are counted
-// from 1.
+// ReadJSON returns a text without a leading byte order mark, in the same memory. The
+// text must be one JSON value (RFC 8259) in UTF-8 within the bounds above. An escaped
+// half of a surrogate pair is refused: it is not a character, and PHP, Rust and
+// PostgreSQL refuse it. Valid texts need no allocation. The error is Invalid and has
+// the place: bytes, lines and columns count from 1.
 func ReadJSON(text []byte) ([]byte, error) {
 	text = TrimMark(text)
 	s := jsonScan{b: text}
@@ -54,8 +52,7 @@ const (
 	jsonLong
 )
 
-// jsonScan walks over a text once. fault is set at the first fault, i is its place
-// then.
+// jsonScan reads a text once. At the first fault, fault is set and i is its place.
 type jsonScan struct {
 	b       []byte
 	i       int
@@ -69,7 +66,7 @@ func (s *jsonScan) fail(f jsonFault) bool {
 	return false
 }
 
-// next returns the next byte that is no space, 0 at the end.
+// next returns the next byte that is not space; 0 at the end.
 func (s *jsonScan) next() byte {
 	for ; s.i < len(s.b); s.i++ {
 		if c := s.b[s.i]; c > ' ' || c != ' ' && c != '\n' && c != '\t' && c != '\r' {
@@ -93,8 +90,8 @@ func (s *jsonScan) text() {
 	}
 }
 
-// value reads up to the end of a value that holds no others, or of an empty one: of
-// what holds others it reads the beginnings, down to the first such value.
+// value reads a value without members to its end. Of others it reads the beginnings,
+// down to the first value without members.
 func (s *jsonScan) value() bool {
 	for {
 		switch c := s.next(); {
@@ -136,8 +133,8 @@ func (s *jsonScan) value() bool {
 	}
 }
 
-// after reads what follows a value: the ends of what it is the last of, and a comma
-// with the next member's name. It returns whether another value follows.
+// after reads what follows a value: the closing brackets after it, or a comma and the
+// next member's name. It returns whether another value follows.
 func (s *jsonScan) after() bool {
 	for s.depth > 0 {
 		object := s.objects[(s.depth-1)/64]&(1<<((s.depth-1)%64)) != 0
@@ -231,7 +228,7 @@ func (s *jsonScan) number() bool {
 	return true
 }
 
-// string reads the rest of a string, behind its first quote.
+// string reads the rest of a string, after its first quote.
 func (s *jsonScan) string() bool {
 	b, i := s.b, s.i
 	for i < len(b) {
@@ -242,7 +239,7 @@ func (s *jsonScan) string() bool {
 			return true
 		case c >= utf8.RuneSelf:
 			_, size := utf8.DecodeRune(b[i:])
-			if size == 1 { // what is no UTF-8; U+FFFD itself has three bytes
+			if size == 1 { // not UTF-8; U+FFFD itself has three bytes
 				s.i = i
 				return s.fail(jsonEncoding)
 			}
@@ -264,7 +261,7 @@ func (s *jsonScan) string() bool {
 	return s.fail(jsonSyntax)
 }
 
-// escape reads a backslash and what belongs to it.
+// escape reads a backslash and its sequence.
 func (s *jsonScan) escape() bool {
 	from := s.i
 	if s.i++; s.i == len(s.b) {
@@ -318,20 +315,20 @@ func (s *jsonScan) hex() (r rune, ok bool) {
 	return r, true
 }
 
-// err says what is wrong, where, and what to do.
+// err returns what is wrong, where, and what to do.
 func (s *jsonScan) err() error {
 	e := &Error{Code: Invalid}
 	switch at := s.where(); s.fault {
 	case jsonDeep:
 		e.Err = ErrJSONBounds
-		e.Message = fmt.Sprintf("The body is nested too deep (%s): at most %d lists and objects may be inside one another.", at, MaxJSONDepth)
+		e.Message = fmt.Sprintf("The body is nested too deep (%s): at most %d nested lists and objects are accepted.", at, MaxJSONDepth)
 	case jsonLong:
 		e.Err = ErrJSONBounds
-		e.Message = "The body has too long a number (" + at + "): at most 1,000 digits are taken. Send a longer one as a text."
+		e.Message = "A number in the body is too long (" + at + "): at most 1,000 digits are accepted. Send longer numbers as strings."
 	case jsonEncoding:
 		e.Message = fmt.Sprintf("The body is not valid JSON (%s: the byte 0x%02x is not UTF-8). Send JSON in UTF-8.", at, s.b[s.i])
 	case jsonHalf:
-		e.Message = fmt.Sprintf("The body is not valid JSON (%s: %s is half of a surrogate pair and no character). Send both halves, or neither.",
+		e.Message = fmt.Sprintf("The body is not valid JSON (%s: %s is half of a surrogate pair). Send both halves, or neither.",
 			at, s.b[s.i:s.i+6])
 	case jsonSyntax, jsonGood:
 		var v json.RawMessage
@@ -344,8 +341,8 @@ func (s *jsonScan) err() error {
 	return e
 }
 
-// where names the place of the fault. A text that ends too early is at fault at its
-// last byte.
+// where returns the place of the fault. In a text that ends too early it is the last
+// byte.
 func (s *jsonScan) where() string {
 	before := s.b[:max(0, min(s.i, len(s.b)-1))]
 	line := 1 + bytes.Count(before, []byte("\n"))

@@ -15,7 +15,7 @@ func nested(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", 
 func TestReadJSON(t *testing.T) {
 	digits := func(n int) string { return strings.Repeat("7", n) }
 	objects := func(n int) string { return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n) }
-	for name, c := range map[string]struct{ text, want string }{ // want is in the error; "" for none
+	for name, c := range map[string]struct{ text, want string }{ // part of the error; "" for none
 		"a value":                {" {\"a\" : [1, -0.5e+3, true, false, null, \"\\u00e4\\n\"], \"b\":{}, \"c\":[ ]}\r\n", ""},
 		"a mark":                 {"\ufeff{}", ""},
 		"two marks":              {"\ufeff\ufeff{}", "byte 1, line 1, column 1: invalid character"},
@@ -45,9 +45,9 @@ func TestReadJSON(t *testing.T) {
 		"far too many":           {strings.Repeat("[", 1<<20), "nested too deep (byte 513,"},
 		"many beside":            {"[" + strings.Repeat(nested(511)+",", 100) + nested(511) + "]", ""},
 		"1,000 digits":           {digits(1000), ""},
-		"1,001 digits":           {"[1," + digits(1001) + "]", "too long a number (byte 4, line 1, column 4): at most 1,000"},
+		"1,001 digits":           {"[1," + digits(1001) + "]", "number in the body is too long (byte 4, line 1, column 4): at most 1,000"},
 		"with all its parts":     {"-" + digits(500) + "." + digits(400) + "e-" + digits(100), ""},
-		"one more in each part":  {"-" + digits(500) + "." + digits(400) + "E+" + digits(101), "too long a number (byte 1,"},
+		"one more in each part":  {"-" + digits(500) + "." + digits(400) + "E+" + digits(101), "number in the body is too long (byte 1,"},
 		"digits in a text":       {`"` + digits(5000) + `"`, ""},
 	} {
 		got, err := ReadJSON([]byte(c.text))
@@ -117,7 +117,7 @@ func FuzzReadJSON(f *testing.F) {
 			if depth, digits := bounds(t, plain); depth > MaxJSONDepth || digits > MaxJSONDigits {
 				t.Fatalf("%q was taken with a depth of %d and %d digits", text, depth, digits)
 			}
-			// No character was lost in reading: none is half.
+			// Reading lost no character: none is half.
 			again, err := json.Marshal(v)
 			if err != nil || bytes.Contains(again, []byte(`\ufffd`)) && !bytes.Contains(plain, []byte("\ufffd")) &&
 				!bytes.Contains(bytes.ToLower(plain), []byte(`\ufffd`)) {

@@ -14,22 +14,22 @@ func randomText(bytes int) string {
 	return base32Text.EncodeToString(b)
 }
 
-// Key prefixes tell people and scanners what a text is.
+// Key prefixes show people and scanners what a text is.
 const (
 	apiKeyPrefix    = "NNSXS." // The Things Stack's
 	deviceKeyPrefix = "tpd_"
 	tokenPrefix     = "tpt_"
 )
 
-// NewAPIKey returns the parts of a new API key and its whole text: NNSXS., 39
-// characters of id, a dot, 52 characters of secret (The Things Stack's form).
+// NewAPIKey returns the parts of a new API key and its whole text: NNSXS., an id of 39
+// characters, a dot, a secret of 52 characters (The Things Stack's form).
 func NewAPIKey() (id string, secret, text Secret) {
 	id = randomText(24)
 	s := randomText(32)
 	return id, Secret(s), Secret(apiKeyPrefix + id + "." + s)
 }
 
-// ParseAPIKey splits the text of an API key; ok is false if it has another form.
+// ParseAPIKey splits the text of an API key. ok is false if it has another form.
 func ParseAPIKey(text string) (id string, secret Secret, ok bool) {
 	rest, ok := strings.CutPrefix(text, apiKeyPrefix)
 	if !ok {
@@ -51,17 +51,17 @@ const (
 	MaxDeviceKey = 128
 )
 
-// CheckDeviceKey returns an Invalid error for a key that a client must not set for
-// a device: it has 16 to 128 characters of ASCII, without spaces, and not the form of
-// an API key, of a token, or of a device key that this program makes itself. A
-// UUID is one, as Mainflux gives them.
+// CheckDeviceKey returns an Invalid error for a device key that a client must not set.
+// A key has 16 to 128 characters of ASCII, without spaces. It must not have the form of
+// an API key, a token or a device key of our own. UUIDs are allowed, as Mainflux uses
+// them.
 func CheckDeviceKey(key string) error {
 	if len(key) < MinDeviceKey || len(key) > MaxDeviceKey || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return FieldError("key", "must have 16 to 128 characters: letters of ASCII, digits and signs, without spaces.")
+		return FieldError("key", "must have 16 to 128 ASCII letters, digits and signs, without spaces.")
 	}
 	for _, prefix := range []string{apiKeyPrefix, deviceKeyPrefix, tokenPrefix} {
 		if len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
-			return FieldError("key", "must not begin with "+prefix+", as other keys do.")
+			return FieldError("key", "must not begin with "+prefix+": other kinds of keys do.")
 		}
 	}
 	return nil

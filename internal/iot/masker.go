@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// wholeSecret is the least length of a secret that is masked also within a word:
-// what is shorter would mask parts of words by chance.
+// wholeSecret is the least length of secrets that are also masked inside words. Shorter
+// ones would mask parts of words by chance.
 const wholeSecret = 8
 
-// Masker finds secrets in texts that may quote them, such as a receiver's answer:
-// as they are, and as URLs, JSON and HTML write them. It is never changed, and safe
-// for concurrent use; nil masks nothing.
+// Masker finds secrets in texts that can quote them, such as a receiver's answer: as
+// they are, and as encoded in URLs, JSON and HTML. It is immutable, and safe for
+// concurrent use; nil masks nothing.
 type Masker struct {
-	forms []string // without repetition; of two that hold one another the longer is first
+	forms []string // without repeats; a form comes before the forms that it contains
 }
 
-// NewMasker returns a masker of secrets; empty ones do not count. Of a header's
-// value such as "Bearer abc" the last word is a secret too, and of "Basic …" what
-// it encodes.
+// NewMasker returns a masker of secrets and ignores empty ones. In a header's value
+// such as "Bearer abc" the last word is a secret too, and in "Basic …" the decoded text
+// is.
 func NewMasker(secrets ...Secret) *Masker {
 	m := &Masker{}
 	for _, s := range secrets {
@@ -37,7 +37,7 @@ func NewMasker(secrets ...Secret) *Masker {
 	return m
 }
 
-// spelled returns a secret and what of it is one by itself.
+// spelled returns a secret and the parts of it that are secrets themselves.
 func spelled(text string) []string {
 	if text == "" {
 		return nil
@@ -57,13 +57,13 @@ func spelled(text string) []string {
 	return list
 }
 
-// quotedForms returns how a text is written elsewhere.
+// quotedForms returns the encodings of a text.
 func quotedForms(text string) []string {
 	encoded := lowerEscapes(url.QueryEscape(text))
 	page := html.EscapeString(text)
 	forms := []string{text, url.QueryEscape(text), url.PathEscape(text), encoded, lowerEscapes(url.PathEscape(text)), page,
 		strings.ReplaceAll(page, "&#34;", "&quot;")}
-	if b, err := json.Marshal(text); err == nil { // a text can be encoded always
+	if b, err := json.Marshal(text); err == nil { // a string can always be encoded
 		forms = append(forms, string(b[1:len(b)-1]))
 	}
 	plain := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
@@ -74,13 +74,13 @@ var escapes = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 func lowerEscapes(text string) string { return escapes.ReplaceAllStringFunc(text, strings.ToLower) }
 
-// Mask returns the text with Mask in the place of secrets. One of fewer than eight
-// bytes is masked where it stands as a word of its own.
+// Mask returns the text with secrets replaced by Mask. Secrets of fewer than eight
+// bytes are masked only as whole words.
 func (m *Masker) Mask(text string) string { return m.mask(text, 1) }
 
-// MaskURL is Mask for an address, in which only secrets of eight bytes and more
-// are masked: its host and path are words that a short one could be by chance, and
-// what a person wrote there is no secret.
+// MaskURL is Mask for addresses. It masks only secrets of eight bytes and more: a short
+// one could equal a word of the host or path by chance, and words that a person wrote
+// there are not secret.
 func (m *Masker) MaskURL(address string) string { return m.mask(address, wholeSecret) }
 
 func (m *Masker) mask(text string, least int) string {
@@ -98,7 +98,7 @@ func (m *Masker) mask(text string, least int) string {
 	return text
 }
 
-// maskWord masks a text where no letter or digit goes on before or after it.
+// maskWord masks a word that has no letter or digit before or after it.
 func maskWord(text, word string) string {
 	var b strings.Builder
 	for from := 0; ; {
@@ -120,8 +120,8 @@ func maskWord(text, word string) string {
 	}
 }
 
-// goesOnBefore reports whether a text ends within a word, and not with an escape
-// such as \n, %20 or \u0022.
+// goesOnBefore reports whether a text ends inside a word, other than an escape such as
+// \n, %20 or \u0022.
 func goesOnBefore(text string) bool {
 	n := len(text)
 	switch {

@@ -46,7 +46,7 @@ func TestMasker(t *testing.T) {
 	}
 }
 
-// A quoted secret is masked in whatever stands around it, and what holds none stays.
+// A quoted secret is masked in any surroundings. Texts without one stay.
 func FuzzMasker(f *testing.F) {
 	f.Add("s3cr3t-value", `{"error":"bad `, `"}`)
 	f.Add("abc", "key=", "&x=1")

@@ -8,11 +8,10 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// MessageType says what kind of message it is. iottly has two, The Things Stack
-// eleven.
+// MessageType is the kind of a message. iottly has two, The Things Stack eleven.
 type MessageType string
 
-// The message types, in the order in which people see them.
+// The message types, in the order of display.
 const (
 	User                   MessageType = "user"   // from the user's application; "userdefined" on iottly's wire
 	Iottly                 MessageType = "iottly" // from the agent; "iottlyagent" on iottly's wire
@@ -51,11 +50,11 @@ func ParseMessageType(s string) (MessageType, bool) {
 	return "", false
 }
 
-// LoRaWAN reports whether it is one of The Things Stack's types.
+// LoRaWAN reports whether t is one of The Things Stack's types.
 func (t MessageType) LoRaWAN() bool { return t != User && t != Iottly }
 
-// Wire returns the type's name inside an envelope: iottly's own names for its
-// two, ours for the others.
+// Wire returns the type's name in an envelope: iottly's own names for its two types,
+// ours for the others.
 func (t MessageType) Wire() string {
 	switch t {
 	case User:
@@ -66,7 +65,7 @@ func (t MessageType) Wire() string {
 	return string(t)
 }
 
-// Limits of what a sender may give.
+// Limits of what a sender can send.
 const (
 	MaxMessageBytes = 1 << 20 // a request's body, and so a message
 	MaxChannel      = 254     // characters
@@ -81,27 +80,27 @@ type Message struct {
 	Device    string `json:"device"` // slug
 
 	Type MessageType `json:"type"`
-	// Channel is the message's channel as webhooks filter it: see ChannelOf.
+	// Channel is the channel that webhooks filter by; see ChannelOf.
 	Channel string `json:"channel"`
-	// SenderID is the id that the sender gave, "" if none.
+	// SenderID is the sender's own id for the message, "" if none.
 	SenderID string `json:"sender_id,omitempty"`
-	// Fields is a JSON object of what came beside the payload (from, to,
-	// timestamp, devicetimestamp, type, channel) with the bytes that came; empty
-	// if nothing did.
+	// Fields is a JSON object of the fields beside the payload (from, to, timestamp,
+	// devicetimestamp, type, channel), with their original bytes; empty if there were
+	// none.
 	Fields json.RawMessage `json:"fields,omitempty"`
-	// Payload is the JSON value that came, byte for byte. For a LoRaWAN type it
-	// is the whole message.
+	// Payload is the received JSON value, byte for byte. For a LoRaWAN type it is the
+	// whole message.
 	Payload json.RawMessage `json:"payload"`
-	// InvalidUTF8 says that bytes of it are not UTF-8, which early versions took: in
-	// what is read U+FFFD stands in their place, what is stored keeps them.
+	// InvalidUTF8 means that some bytes are not UTF-8, which early versions accepted.
+	// Readers see U+FFFD in their place; the stored bytes stay.
 	InvalidUTF8 bool    `json:"invalid_utf8,omitempty"`
 	ReceivedAt  Instant `json:"received_at"`
-	// Transient messages are kept only until they are delivered (profile with
-	// write off).
+	// Transient messages are stored only until they are delivered (profile with write
+	// off).
 	Transient bool `json:"-"`
 }
 
-// Mend makes a message that was read UTF-8; see InvalidUTF8.
+// Mend makes a stored message valid UTF-8; see InvalidUTF8.
 func (m *Message) Mend() {
 	if utf8.Valid(m.Payload) && utf8.Valid(m.Fields) && utf8.ValidString(m.Channel) && utf8.ValidString(m.SenderID) {
 		return
@@ -111,8 +110,8 @@ func (m *Message) Mend() {
 	m.Channel, m.SenderID = string(MendText([]byte(m.Channel))), string(MendText([]byte(m.SenderID)))
 }
 
-// MendText returns a text with U+FFFD in the place of what is not UTF-8, text
-// itself if all is.
+// MendText returns a text with U+FFFD for bytes that are not UTF-8, or text itself if
+// all are.
 func MendText(text []byte) []byte {
 	if utf8.Valid(text) {
 		return text
@@ -120,9 +119,9 @@ func MendText(text []byte) []byte {
 	return bytes.ToValidUTF8(text, []byte("\uFFFD"))
 }
 
-// ChannelOf returns a payload's own channel if it has one (payload.webhook_channel,
-// a string; iottly's document of March 2018), else the message's. inPayload says
-// which of the two it was.
+// ChannelOf returns the payload's own channel if it has one (payload.webhook_channel, a
+// string; iottly's document of March 2018), otherwise the message's. inPayload is true
+// for the payload's.
 func ChannelOf(payload []byte, own string) (channel string, inPayload bool) {
 	if len(payload) > 0 && payload[0] == '{' {
 		if r := gjson.GetBytes(payload, "webhook_channel"); r.Type == gjson.String {

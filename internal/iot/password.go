@@ -12,12 +12,12 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Passwords hashes and checks passwords: argon2id with 19 MiB and two passes, at
-// most two at a time, so that many sign-ins at once cannot take all memory. It
-// is safe for concurrent use.
+// Passwords hashes and checks passwords: argon2id with 19 MiB and two passes. It runs
+// at most two at a time, so that many sign-ins cannot exhaust memory. It is safe for
+// concurrent use.
 type Passwords struct{ slots chan struct{} }
 
-// NewPasswords returns a Passwords; one is enough for a program.
+// NewPasswords returns a Passwords. A program needs one.
 func NewPasswords() *Passwords { return &Passwords{slots: make(chan struct{}, 2)} }
 
 const (
@@ -50,8 +50,8 @@ func (p *Passwords) Hash(ctx context.Context, password Secret, email string) (Se
 		b64.EncodeToString(sum))), nil
 }
 
-// Check reports whether a password has the hash. An empty or odd hash takes as
-// long and is never right, so that nobody learns which accounts exist.
+// Check reports whether a password has the hash. An empty or malformed hash takes as
+// long and never matches, so that nobody learns which accounts exist.
 func (p *Passwords) Check(ctx context.Context, hash, password Secret) (bool, error) {
 	salt, want, passes, memory, ok := parseHash(hash.Reveal())
 	if !ok {
@@ -81,7 +81,7 @@ func (p *Passwords) sum(ctx context.Context, password Secret, salt []byte, passe
 	return argon2.IDKey([]byte(password.Reveal()), salt, passes, memory, 1, argonBytes), nil
 }
 
-// mostPasses bounds what a stored hash may ask for.
+// mostPasses bounds the passes of a stored hash.
 const mostPasses = 64
 
 func parseHash(text string) (salt, sum []byte, passes, memory uint32, ok bool) {
@@ -98,8 +98,8 @@ func parseHash(text string) (salt, sum []byte, passes, memory uint32, ok bool) {
 	return salt, sum, passes, memory, err1 == nil && err2 == nil && len(sum) == argonBytes
 }
 
-// CheckEmail returns an Invalid error of the field "email" unless it could be an
-// address: the only sure check is a mail.
+// CheckEmail returns an Invalid error of the field "email" unless it can be an address.
+// Only a mail could prove that it is one.
 func CheckEmail(email string) error {
 	name, host, ok := strings.Cut(email, "@")
 	if !ok || name == "" || len(host) < 3 || strings.ContainsAny(email, " \t\r\n<>,;") || HasControl(email) || len(email) > MaxName ||

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// PasswordProblem says why a text cannot be the password of the account with the
-// email, "" if it can: it must have 10 characters and at most 512 bytes, must not be
-// the email or its name, and nothing that is among the first that others guess.
+// PasswordProblem returns why a text cannot be the password of the account with the
+// email, or "" if it can. A password has at least 10 characters and at most 512 bytes.
+// It is not the email, the name in it, or a common password.
 func PasswordProblem(password Secret, email string) string {
 	text := strings.ToLower(strings.TrimSpace(password.Reveal()))
 	name, _, _ := strings.Cut(strings.ToLower(email), "@")
@@ -19,19 +19,19 @@ func PasswordProblem(password Secret, email string) string {
 	case !utf8.ValidString(password.Reveal()):
 		return "must be UTF-8 text."
 	case email != "" && (text == strings.ToLower(email) || name != "" && undecorated(text) == undecorated(name)):
-		return "must not be the email address, or the name in it."
+		return "must not be the email address or the name in it."
 	case isGuessed(text):
-		return "is one of the first that others would guess. Choose another, such as four or five words."
+		return "this password is too common. Choose another, such as four or five words."
 	}
 	return ""
 }
 
-// fewestDifferent is how many different characters a password has at least.
+// fewestDifferent is how many different characters a password needs.
 const fewestDifferent = 4
 
-// isGuessed reports whether a password is common: it has few different characters,
-// goes along the alphabet, the digits or a keyboard, or is made of words that such
-// passwords are made of, with digits and signs around them.
+// isGuessed reports whether a password is common. It has few different characters,
+// follows the alphabet, the digits or a keyboard, or consists of words of common
+// passwords with digits and signs around them.
 func isGuessed(text string) bool {
 	different := map[rune]bool{}
 	for _, r := range text {
@@ -55,8 +55,9 @@ func isGuessed(text string) bool {
 	return word != "" && (rest == "" || allDigits(rest))
 }
 
-// commonWords are what the lists of passwords that became known are full of, the
-// longer before those in them. "correct horse battery staple" is among them.
+// commonWords are the frequent words in published lists of leaked passwords. A word
+// comes before the words that it contains. "correct horse battery staple" is among
+// them.
 func commonWords() []string {
 	return []string{"correcthorsebatterystaple", "administrator", "thingpost", "password", "passwort", "passw0rd", "p@ssw0rd", "p@ssword",
 		"baseball", "football",
@@ -67,8 +68,8 @@ func commonWords() []string {
 		"admin", "hello", "guest", "hallo", "test", "root", "user", "pass", "1q2w3e4r", "1qaz2wsx", "zaq12wsx", "abc", "me"}
 }
 
-// undecorated is a password without the digits and signs at its ends and the gaps
-// between its words, as people add them to a word that is too short.
+// undecorated returns a password without the digits and signs at its ends and the gaps
+// between its words, which people add to short words.
 func undecorated(text string) string {
 	const signs = "0123456789!?.,;:#*+-_@$%&/()= "
 	return strings.NewReplacer(" ", "", "-", "", "_", "", ".", "").Replace(strings.Trim(text, signs))

@@ -14,7 +14,7 @@ func TestPasswordProblem(t *testing.T) {
 		"at most 512":   {Secret(strings.Repeat("ab cd ", 90)).Reveal()},
 		"must be UTF-8": {"\xff\xfe long enough"},
 		"must not be":   {email, strings.ToUpper(email), "ada.lovelace", "AdaLovelace1", "ada.lovelace!!2024", "  ada.lovelace  "},
-		"first that oth": {"1234567890", "0987654321", "password123", "Password!2024", "passwordpassword", "qwertyuiop", "qwertyuiop123",
+		"too common": {"1234567890", "0987654321", "password123", "Password!2024", "passwordpassword", "qwertyuiop", "qwertyuiop123",
 			"aaaaaaaaaaaa", "abababababab", "letmein123!", "Welcome2024", "administrator", "admin1234567", "thingpost1", "thingpost-admin",
 			"1q2w3e4r5t", "abcdefghij", "iloveyou 123", "correct horse battery staple", "test test test", "changeme!!!!", "1qaz2wsx3edc",
 			"2024202420"},

@@ -63,8 +63,8 @@ func TestPasswordsGiveUpWithTheirContext(t *testing.T) {
 	p := iot.NewPasswords()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	// A free slot and an ended context are both ready: sooner or later the second
-	// is chosen. It must never be a wrong answer.
+	// A free slot and an ended context are both ready, so the second is chosen sooner
+	// or later. The result must never be a wrong answer.
 	for range 20 {
 		if ok, err := p.Check(ctx, "x", "y"); ok || err != nil && iot.CodeOf(err) != iot.Unavailable {
 			t.Fatalf("Check = %v, %v", ok, err)

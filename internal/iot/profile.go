@@ -4,41 +4,41 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // the zones of TimeLocation, also where the machine has no list of them
+	_ "time/tzdata" // the zones of TimeLocation, for machines without a list of them
 )
 
-// Profile says how the messages of its devices are treated.
+// Profile is how the messages of its devices are processed.
 type Profile struct {
 	Key       int64  `json:"-"`
 	ProjectID int64  `json:"-"`
 	ID        string `json:"id"` // slug
 	UUID      string `json:"uuid"`
 	Name      string `json:"name"`
-	// Webhook off: messages are stored, but go to no webhook.
+	// Webhook is false if messages are stored, but matched with no webhook.
 	Webhook bool `json:"webhook"`
-	// Write off: messages are kept only until they are delivered.
+	// Write is false if messages are stored only until they are delivered.
 	Write bool `json:"write"`
-	// ContentType and Transformer say what is made of the payload of a user
-	// message before it is stored.
+	// ContentType and Transformer describe how the payload of a user message is
+	// transformed before it is stored.
 	ContentType ContentType `json:"content_type"`
 	Transformer Transformer `json:"transformer"`
-	// Rules, SMTPID and Metadata (a JSON object, "" if none) are kept for other
-	// systems' clients and do nothing.
+	// Rules, SMTPID and Metadata (a JSON object, "" if none) are kept for clients of
+	// other systems and have no effect.
 	Rules    bool   `json:"-"`
 	SMTPID   string `json:"-"`
 	Metadata string `json:"-"`
 	// ExpectedIntervalMS is how often its devices are expected to send, unless they
-	// have an interval of their own; 0: nobody expects them.
+	// have an interval of their own; 0 for no expectation.
 	ExpectedIntervalMS int64   `json:"expected_interval_ms"`
 	CreatedAt          Instant `json:"created_at"`
 	UpdatedAt          Instant `json:"updated_at"`
 }
 
-// DefaultProfile is the slug of the profile that each project is made with and
-// that devices have unless another is chosen. It cannot be deleted.
+// DefaultProfile is the slug of the profile that each new project has. Devices have it
+// unless another is chosen. It cannot be deleted.
 const DefaultProfile = "default"
 
-// ProfileUpdate holds what is to change; nil leaves a value as it is.
+// ProfileUpdate has the changes; nil leaves a value unchanged.
 type ProfileUpdate struct {
 	Name        *string      `json:"name"`
 	Webhook     *bool        `json:"webhook"`
@@ -48,7 +48,7 @@ type ProfileUpdate struct {
 	Rules       *bool        `json:"-"`
 	SMTPID      *string      `json:"-"`
 	Metadata    *string      `json:"-"`
-	// ExpectedIntervalMS: MinIntervalMS to MaxIntervalMS, or 0 for none.
+	// ExpectedIntervalMS is MinIntervalMS to MaxIntervalMS, or 0 for none.
 	ExpectedIntervalMS *int64 `json:"expected_interval_ms"`
 }
 
@@ -66,13 +66,13 @@ func (u ProfileUpdate) Check() error {
 	return f.Err()
 }
 
-// ContentType says what a profile's devices send.
+// ContentType is what a profile's devices send.
 type ContentType string
 
-// The content types. AnyJSON: any JSON value, stored as it comes. JSONObjects: an
-// object or a list of objects, to which a Transformer applies. The two of SenML
-// (RFC 8428) are stored as resolved records; they differ in name alone, since a
-// message says itself whether it is JSON or CBOR.
+// The content types. AnyJSON is any JSON value, stored unchanged. JSONObjects is an
+// object or a list of objects, to which a Transformer applies. SenML (RFC 8428) is
+// stored as resolved records. Its two types differ only in name: each message shows
+// whether it is JSON or CBOR.
 const (
 	AnyJSON     ContentType = ""
 	JSONObjects ContentType = "application/json"
@@ -80,10 +80,10 @@ const (
 	SenMLCBOR   ContentType = "application/senml+cbor"
 )
 
-// ContentTypes returns all content types in the order in which people see them.
+// ContentTypes returns all content types in the order of display.
 func ContentTypes() []ContentType { return []ContentType{AnyJSON, JSONObjects, SenMLJSON, SenMLCBOR} }
 
-// Valid reports whether it is one of the content types.
+// Valid reports whether c is one of the content types.
 func (c ContentType) Valid() bool {
 	switch c {
 	case AnyJSON, JSONObjects, SenMLJSON, SenMLCBOR:
@@ -92,31 +92,31 @@ func (c ContentType) Valid() bool {
 	return false
 }
 
-// SenML reports whether it is one of SenML's two.
+// SenML reports whether c is one of SenML's two.
 func (c ContentType) SenML() bool { return c == SenMLJSON || c == SenMLCBOR }
 
-// Transformer says what is taken out of JSON objects. Paths are names joined by
-// dots. The zero value takes everything as it is.
+// Transformer is what is extracted from JSON objects. Paths are names joined by dots.
+// The zero value keeps everything.
 type Transformer struct {
-	// DataFilters are the paths that are kept; none keeps all.
+	// DataFilters are the kept paths; none keeps all.
 	DataFilters []string `json:"data_filters"`
-	// DataField is the path of what is taken out first; "" is the whole.
+	// DataField is the path of the data, extracted first; "" is the whole object.
 	DataField string `json:"data_field"`
-	// TimeField is the path, from the whole, of the time that a device gives.
+	// TimeField is the path, in the whole object, of the device's time.
 	TimeField string `json:"time_field"`
 	// TimeFormat is unix, unix_ms, unix_us, unix_ns, a name such as rfc3339, or a
-	// layout of Go's package time; "" takes a number for unix and a text for rfc3339.
+	// layout of Go's package time. "" reads numbers as unix and texts as rfc3339.
 	TimeFormat string `json:"time_format"`
-	// TimeLocation is the IANA name of the zone of a text without one; "" is UTC.
+	// TimeLocation is the IANA name of the zone for times without one; "" is UTC.
 	TimeLocation string `json:"time_location"`
 }
 
-// IsZero reports whether it asks for nothing.
+// IsZero reports whether t changes nothing.
 func (t Transformer) IsZero() bool {
 	return len(t.DataFilters) == 0 && t.DataField == "" && t.TimeField == ""
 }
 
-// Bounds of a transformer: characters of a text, and paths that are kept.
+// Bounds of a transformer: characters of a text, and number of kept paths.
 const (
 	MaxTransformerText = 254
 	MaxDataFilters     = 64
@@ -139,7 +139,7 @@ func (t *Transformer) check(f *Faults) {
 	f.Check(err == nil && t.TimeLocation != "Local", "transformer.time_location", "must be the name of a time zone, such as Europe/Rome.")
 }
 
-// isPath reports whether it is empty or names joined by dots.
+// isPath reports whether a path is empty or names joined by dots.
 func isPath(path string) bool {
 	if path == "" {
 		return true
@@ -156,14 +156,14 @@ func isTimeFormat(format string) bool {
 	if _, ok := UnixUnit(format); ok {
 		return true
 	}
-	// A layout without any part of a time writes all times alike.
+	// A layout without any part of a time writes all times the same way.
 	layout := TimeLayout(format)
 	some, other := time.Date(2001, 3, 4, 5, 6, 7, 8_009_010, time.UTC), time.Date(1998, 11, 22, 21, 43, 54, 321_000_000, time.UTC)
 	return TextLength(format) <= MaxTransformerText && some.Format(layout) != other.Format(layout)
 }
 
-// UnixUnit returns what a number of a time format that counts from 1970 stands
-// for; ok is false for any other format.
+// UnixUnit returns the unit of a time format that counts from 1970. ok is false for any
+// other format.
 func UnixUnit(format string) (unit time.Duration, ok bool) {
 	switch strings.ToLower(format) {
 	case "unix":
@@ -178,8 +178,8 @@ func UnixUnit(format string) (unit time.Duration, ok bool) {
 	return 0, false
 }
 
-// TimeLayout returns the layout of a time format by name, or the format itself:
-// a layout of one's own. An empty one is RFC 3339.
+// TimeLayout returns the layout of a named time format, RFC 3339 for "", or the format
+// itself, which is then a custom layout.
 func TimeLayout(format string) string {
 	switch strings.ToLower(format) {
 	case "", "rfc3339", "rfc3339nano":
@@ -203,7 +203,7 @@ func TimeLayout(format string) string {
 	case "rfc1123z":
 		return time.RFC1123Z
 	case "stamp", "stampmilli", "stampmicro", "stampnano":
-		return time.Stamp // parsing takes a fraction with it
+		return time.Stamp // parsing accepts a fraction
 	}
 	return format
 }

@@ -13,15 +13,15 @@ type Project struct {
 	AutoRegister    bool    `json:"auto_register"`
 	CreatedAt       Instant `json:"created_at"`
 	UpdatedAt       Instant `json:"updated_at"`
-	// Description and Metadata (a JSON object, "" if none) are kept for other
-	// systems' clients.
+	// Description and Metadata (a JSON object, "" if none) are kept for clients of
+	// other systems.
 	Description string `json:"-"`
 	Metadata    string `json:"-"`
-	// Role is the asking account's role in the project, where one asks.
+	// Role is the role of the account that asks, if an account asks.
 	Role Role `json:"role,omitempty"`
 }
 
-// ProjectUpdate holds what is to change; nil leaves a value as it is.
+// ProjectUpdate has the changes; nil leaves a value unchanged.
 type ProjectUpdate struct {
 	Name         *string `json:"name"`
 	AutoRegister *bool   `json:"auto_register"`
@@ -36,8 +36,8 @@ func (u ProjectUpdate) Check() error {
 	return f.Err()
 }
 
-// The most characters that a name may have: that of a project, profile or device,
-// as in Mainflux, and any other.
+// The maximum lengths of names in characters: of projects, profiles and devices (as in
+// Mainflux), and of everything else.
 const (
 	MaxThingName = 1024
 	MaxName      = 254

@@ -1,6 +1,6 @@
 package iot
 
-// ReplaySource says what a replay's filter chooses.
+// ReplaySource is what a replay's filter selects.
 type ReplaySource string
 
 // The sources.
@@ -9,17 +9,16 @@ const (
 	FromMessages   ReplaySource = "messages"   // each goes to one webhook
 )
 
-// MaxReplayRate bounds the rate that a replay can be set to, in deliveries a
-// second.
+// MaxReplayRate bounds the rate of a replay in deliveries per second.
 const MaxReplayRate = 10_000
 
-// Replay is a job that makes deliveries of many messages. Done are the deliveries
-// made; About is what was chosen.
+// Replay is a job that creates deliveries of many messages. Done counts the deliveries
+// created. About is the selection in words.
 type Replay struct {
 	Job
 	WebhookID int64        `json:"-"`
 	Source    ReplaySource `json:"source"`
-	Webhook   string       `json:"webhook"` // slug of the one that gets them; "" for each its own
-	Rate      int          `json:"rate"`    // deliveries a second; 0 for no limit
-	Counted   bool         `json:"counted"` // false while there may be more than Count
+	Webhook   string       `json:"webhook"` // slug of the receiving webhook; "": each delivery's own
+	Rate      int          `json:"rate"`    // deliveries per second; 0 for no limit
+	Counted   bool         `json:"counted"` // false while there can be more than Count
 }

@@ -8,12 +8,12 @@ import (
 	"strconv"
 )
 
-// Mask is what people and APIs see in the place of a stored secret. A write
-// that sends it leaves what is stored.
+// Mask is what people and APIs see instead of a stored secret. A write of it leaves the
+// stored secret unchanged.
 const Mask = "•••"
 
-// Secret is text that must not be seen: a header value, a signing secret, a
-// key. It prints, logs and encodes as redacted; only Reveal shows it.
+// Secret is text that must not be seen: a header value, a signing secret, a key. It
+// prints, logs and encodes as redacted. Only Reveal shows it.
 type Secret string
 
 // Reveal returns the text itself.
@@ -27,8 +27,8 @@ func (s Secret) String() string {
 	return "redacted"
 }
 
-// Format prints what String gives, whatever the verb: fmt would show the text
-// itself for one that does not fit, such as %d.
+// Format prints the result of String for all verbs. fmt would show the text itself for
+// verbs that do not fit, such as %d.
 func (s Secret) Format(f fmt.State, verb rune) {
 	text := s.String()
 	switch {
@@ -43,7 +43,7 @@ func (s Secret) Format(f fmt.State, verb rune) {
 // LogValue keeps the text out of logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalJSON answers the mask, or "" for an empty secret.
+// MarshalJSON encodes the mask, or "" for an empty secret.
 func (s Secret) MarshalJSON() ([]byte, error) {
 	if s == "" {
 		return []byte(`""`), nil

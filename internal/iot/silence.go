@@ -14,9 +14,9 @@ const (
 	maxGrace = time.Hour
 )
 
-// SilentAfter returns how long a device that is expected at an interval may send
-// nothing until it counts as silent: the interval, and a grace of half of it, of
-// at least 10 seconds and at most an hour. 0 for no interval: never.
+// SilentAfter returns after how long without a message a device with an expected
+// interval is silent: the interval plus a grace of half of it, at least 10 seconds and
+// at most an hour. It returns 0, never, for no interval.
 func SilentAfter(interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return 0
@@ -24,8 +24,8 @@ func SilentAfter(interval time.Duration) time.Duration {
 	return interval + min(max(interval/2, minGrace), maxGrace)
 }
 
-// ExpectedInterval returns how often the device is expected to send: its own
-// interval, else that of its profile (nil for none); 0 if nobody expects it.
+// ExpectedInterval returns how often the device is expected to send: its own interval,
+// otherwise its profile's (nil for none); 0 for no expectation.
 func (d *Device) ExpectedInterval(p *Profile) time.Duration {
 	ms := d.ExpectedIntervalMS
 	if ms == 0 && p != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Bounds of a slug: The Things Stack's ids have the same.
+// Bounds of a slug, as of The Things Stack's ids.
 const (
 	MinSlug = 3
 	MaxSlug = 36
@@ -17,17 +17,17 @@ const (
 
 var slugForm = regexp.MustCompile(`^[a-z0-9](?:[-]?[a-z0-9]){2,}$`)
 
-// SlugRule says in words what a slug may be.
+// SlugRule is the form of a slug in words.
 const SlugRule = "must be 3 to 36 lower-case letters, digits and single dashes, and begin and end with a letter or digit."
 
-// reserved are the words that stand where a slug does in the dashboard's paths
-// (/projects/new): a thing with such a slug could not be reached.
+// reserved are words of the dashboard's paths that are in the place of a slug
+// (/projects/new). A page of such a slug could not be reached.
 var reserved = []string{"new", "preview", "replay"}
 
 func isReserved(s string) bool { return slices.Contains(reserved, s) }
 
-// LooksLikeUUID reports whether s has a UUID's form (RFC 9562, with dashes, any
-// case), which a slug must not have.
+// LooksLikeUUID reports whether s has a UUID's form (RFC 9562, with dashes, any case),
+// which a slug must not have.
 func LooksLikeUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 // CheckSlug returns an Invalid error about the field unless s is a slug.
@@ -43,9 +43,9 @@ func CheckSlug(field, s string) error {
 	return nil
 }
 
-// MakeSlug makes a slug from a name: lower case, other characters become
-// dashes. What is too short, too long, of a UUID's form, a word of the
-// dashboard's paths, or taken gets a suffix of random letters. taken may be nil.
+// MakeSlug makes a slug from a name: lower case, with dashes for other characters. It
+// adds random letters if the result is too short, too long, of a UUID's form, a word of
+// the dashboard's paths, or taken. taken may be nil.
 func MakeSlug(name string, taken func(string) bool) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {

@@ -10,11 +10,11 @@ import (
 // TextLength counts the characters (code points) of s.
 func TextLength(s string) int { return utf8.RuneCountInString(s) }
 
-// HasControl reports whether s holds a control character, a line break among them.
+// HasControl reports whether s has a control character, such as a line break.
 func HasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
-// DecodeBase64 reads base64 of the usual or the URL alphabet, with padding and
-// without, and with space around it, such as the line break that base64(1) writes.
+// DecodeBase64 reads base64 of the standard or the URL alphabet, with or without
+// padding. It ignores surrounding space, such as the line break that base64(1) writes.
 func DecodeBase64(s string) ([]byte, error) {
 	s = strings.TrimRight(strings.TrimSpace(s), "=")
 	code := base64.RawStdEncoding

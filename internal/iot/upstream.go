@@ -6,30 +6,30 @@ import (
 	"unicode/utf8"
 )
 
-// WebhookKind says whose a webhook is.
+// WebhookKind is whom a webhook belongs to.
 type WebhookKind string
 
-// The kinds. An upstream is the program's own: it carries downlinks on to another
-// system, and is neither counted nor listed among a project's webhooks.
+// The kinds. An upstream is the program's own: it forwards downlinks to another system.
+// It is neither counted nor listed among a project's webhooks.
 const (
 	KindWebhook  WebhookKind = "webhook"
 	KindUpstream WebhookKind = "upstream"
 )
 
-// MaxUpstreams is the most systems that a project's downlinks go on to.
+// MaxUpstreams is to how many systems a project can forward downlinks.
 const MaxUpstreams = 16
 
-// Upstream is an application of a The Things Stack that downlinks go on to.
+// Upstream is an application of a The Things Stack that downlinks are forwarded to.
 type Upstream struct {
-	// URL is what stands before /devices/{device}/down/push.
+	// URL is the part before /devices/{device}/down/push.
 	URL      string `json:"url"`
 	Key      Secret `json:"key"`
-	Protobuf bool   `json:"-"` // it takes Protocol Buffers and not JSON
+	Protobuf bool   `json:"-"` // it takes Protocol Buffers instead of JSON
 }
 
-// KeptKey returns the key of a stored upstream, whose Authorization header is
-// given, for one that is to replace it and names no key of its own. Invalid if it
-// would go to another scheme or host than it was given for.
+// KeptKey returns the key of a stored upstream, from its Authorization header, for a
+// replacement that names no key of its own. Invalid if the replacement has another
+// scheme or host.
 func (u Upstream) KeptKey(stored, authorization string) (Secret, error) {
 	if !SameHost(u.URL, stored) {
 		return "", FieldError("key", "Enter the key again"+OtherHost)
@@ -37,8 +37,8 @@ func (u Upstream) KeptKey(stored, authorization string) (Secret, error) {
 	return Secret(strings.TrimPrefix(authorization, "Bearer ")), nil
 }
 
-// UpstreamOf returns the upstream that a push URL belongs to, and the id of the
-// device that it names; false if it has another form.
+// UpstreamOf returns the upstream of a push URL and the ID of the device in it; false
+// if the URL has another form.
 func UpstreamOf(push string) (base, device string, ok bool) {
 	rest, ok := strings.CutSuffix(push, "/down/push")
 	at := strings.LastIndex(rest, "/devices/")
@@ -62,8 +62,8 @@ func (u Upstream) Check() error {
 	return f.Err()
 }
 
-// Webhook returns the hidden webhook that carries downlinks on: what is queued to
-// push, and what empties the queue to replace.
+// Webhook returns the hidden webhook that forwards downlinks: queued ones to push, and
+// emptied queues to replace.
 func (u Upstream) Webhook(projectID int64) *Webhook {
 	w := &Webhook{ProjectID: projectID, Kind: KindUpstream, Description: "Upstream", URL: strings.TrimSuffix(u.URL, "/"), Format: JSON,
 		FieldMask: []string{},
@@ -73,11 +73,11 @@ func (u Upstream) Webhook(projectID int64) *Webhook {
 	if u.Protobuf {
 		w.Format = Protobuf
 	}
-	w.Settings.InOrder = true // what empties a queue comes before what fills it again
+	w.Settings.InOrder = true // emptying a queue must arrive before what fills it again
 	return w
 }
 
-// SameUpstream reports whether a stored webhook is that of the upstream.
+// SameUpstream reports whether a stored webhook belongs to the upstream.
 func (u Upstream) SameUpstream(w *Webhook) bool {
 	v := u.Webhook(w.ProjectID)
 	return w.URL == v.URL && w.Format == v.Format && len(w.Headers) == 1 && w.Headers[0].Value == v.Headers[0].Value

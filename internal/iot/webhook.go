@@ -10,20 +10,20 @@ import (
 // Format is the form of a webhook's body.
 type Format string
 
-// The formats. What each makes of a message is in webhook.Render.
+// The formats. webhook.Render describes each.
 const (
 	Envelope Format = "envelope" // {"msg": …}, iottly's form
 	JSON     Format = "json"     // The Things Stack's ApplicationUp as JSON
 	Protobuf Format = "protobuf" // the same as Protocol Buffers
 )
 
-// Route is what a webhook does with one message type.
+// Route is how a webhook sends one message type.
 type Route struct {
 	// Path is appended to the webhook's URL; may be empty, at most 64 characters.
 	Path string `json:"path"`
 }
 
-// Routes are a webhook's message types, each with its route.
+// Routes are a webhook's message types with their routes.
 type Routes map[MessageType]Route
 
 // Types returns the message types in their usual order.
@@ -37,10 +37,10 @@ func (r Routes) Types() []MessageType {
 	return types
 }
 
-// Header is a header that a person gave a webhook.
+// Header is a header that a person added to a webhook.
 type Header struct {
 	Name string
-	// Value may hold variables. It is masked in answers if Secret is set.
+	// Value can have variables. It is masked in answers if Secret is set.
 	Value  Secret
 	Secret bool
 }
@@ -70,9 +70,9 @@ func (h *Header) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Health is how a webhook's endpoint has answered of late. It is failing when its last
-// attempt failed, and while messages that failed within 15 minutes were not taken
-// since, though others were: then there are no consecutive failures.
+// Health is the state of a webhook's endpoint. It is failing if its last attempt
+// failed. It is also failing if messages that failed within 15 minutes have not been
+// accepted since, though others have: ConsecutiveFailures is 0 then.
 type Health struct {
 	Status              HealthStatus `json:"status"`
 	ConsecutiveFailures int64        `json:"consecutive_failures"`
@@ -83,7 +83,7 @@ type Health struct {
 // HealthStatus is one of healthy, failing, unknown.
 type HealthStatus string
 
-// The health statuses. Unknown: nothing was sent yet.
+// The health statuses. Unknown means that nothing was sent yet.
 const (
 	HealthUnknown HealthStatus = "unknown"
 	Healthy       HealthStatus = "healthy"
@@ -97,22 +97,22 @@ type Settings struct {
 	InOrder       bool  `json:"in_order"`         // per device: no later message before an earlier one has ended
 	MaxInFlight   int   `json:"max_in_flight"`    // 1 to 64; 0 is adaptive, up to 64
 	MaxPerSecond  int   `json:"max_per_second"`   // requests a second, to 10,000; 0 is no limit
-	// RetryOn holds the failures that are retried; empty is all of them. 410 and
-	// class config are never retried.
+	// RetryOn has the failures that are retried; empty means all. 410 and class config
+	// are never retried.
 	RetryOn []ErrorClass `json:"retry_on"`
-	// NoRetry: a delivery that fails is not tried again, whatever RetryOn says.
+	// NoRetry means that a failed delivery is not tried again, whatever RetryOn says.
 	NoRetry bool `json:"no_retry"`
 }
 
-// DefaultSettings are what a webhook has unless it says otherwise.
+// DefaultSettings are the settings of a new webhook.
 func DefaultSettings() Settings {
 	return Settings{TimeoutMS: 10_000, GiveUpAfterMS: (24 * time.Hour).Milliseconds(), RetryOn: []ErrorClass{}}
 }
 
-// MaxSlots is the most deliveries of one webhook that are in flight at once.
+// MaxSlots is how many deliveries of one webhook can be in flight.
 const MaxSlots = 64
 
-// Timeout of one attempt.
+// Timeout is the timeout of one attempt.
 func (s Settings) Timeout() time.Duration { return time.Duration(s.TimeoutMS) * time.Millisecond }
 
 // GiveUpAfter is the age at which a delivery is no longer tried.
@@ -124,15 +124,15 @@ func (s Settings) GiveUpAfter() time.Duration {
 type Webhook struct {
 	Key       int64       `json:"-"`
 	ProjectID int64       `json:"-"`
-	Kind      WebhookKind `json:"-"` // empty counts as KindWebhook
+	Kind      WebhookKind `json:"-"` // "" means KindWebhook
 	// Version rises with each change of what is sent or when.
 	Version int64 `json:"-"`
 
 	ID          string `json:"id"` // slug
 	UUID        string `json:"uuid"`
 	Description string `json:"description"`
-	// URL has Mask in the place of each secret that a template put there, as the
-	// paths of MessageTypes do; see Hidden.
+	// URL has Mask in place of each secret from a template, as have the paths of
+	// MessageTypes; see Hidden.
 	URL          string   `json:"url"`
 	MessageTypes Routes   `json:"message_types"`
 	Channel      string   `json:"channel"` // "" = all
@@ -142,27 +142,27 @@ type Webhook struct {
 	FieldMask    []string `json:"field_mask"`
 	Device       string   `json:"device"` // slug; "" = all
 	DeviceID     int64    `json:"-"`
-	// Hidden holds the secrets that the masks in the URL and paths stand for, in
-	// their order, by HiddenURL and HiddenPath. A text that is replaced by one
-	// without masks loses its secrets when it is checked.
+	// Hidden has the secrets behind the masks in the URL and paths, in order, by
+	// HiddenURL and HiddenPath. A text replaced by one without masks loses its secrets
+	// when it is checked.
 	Hidden map[string][]Secret `json:"-"`
-	// Template is the id of the template that it was made from, "" if of none, and
-	// TemplateFields what was given for the template's fields.
+	// Template is the ID of the template that it was created from, "" if none.
+	// TemplateFields are the values of the template's fields.
 	Template       string                   `json:"template"`
 	TemplateFields map[string]TemplateValue `json:"template_fields"`
 	DownlinkKey    Secret                   `json:"downlink_key"`
 	Signed         bool                     `json:"signed"`
-	// SigningSecrets sign each request, the newest first; two while one is being
-	// rotated. See OldSecretUntil.
+	// SigningSecrets sign each request, the newest first. There are two during a
+	// rotation; see OldSecretUntil.
 	SigningSecrets []Secret `json:"-"`
 	// OldSecretUntil is when the second secret stops signing; 0 if there is none.
 	OldSecretUntil Instant `json:"old_secret_until"`
 
-	// Origin is the UUID of the device that it was made through, "" for none; it
-	// does not bound what the webhook gets, as Device does. Webhooks of one origin
-	// have different descriptions.
+	// Origin is the UUID of the device that it was created through, "" if none. It does
+	// not limit what the webhook gets, as Device does. Webhooks of one origin have
+	// different descriptions.
 	Origin string `json:"-"`
-	// Metadata is a JSON object that another system's client keeps here, "" if none.
+	// Metadata is a JSON object that another system's client stores here, "" if none.
 	Metadata string `json:"-"`
 
 	Paused       bool    `json:"paused"`
@@ -176,7 +176,7 @@ type Webhook struct {
 	UpdatedAt Instant  `json:"updated_at"`
 }
 
-// Clone returns a copy that shares nothing which can change.
+// Clone returns a deep copy of everything that can change.
 func (w *Webhook) Clone() *Webhook {
 	c := *w
 	c.MessageTypes = maps.Clone(w.MessageTypes)
@@ -189,15 +189,15 @@ func (w *Webhook) Clone() *Webhook {
 	return &c
 }
 
-// Limits of the host on a project's webhooks.
+// Limits are the host's limits on a project's webhooks.
 type Limits struct {
-	Webhooks int // in a project; 5 unless the host says otherwise
-	Headers  int // of a person's own on a webhook; 5 unless the host says otherwise
+	Webhooks int // per project; default 5
+	Headers  int // a person's own, per webhook; default 5
 }
 
-// MaxTemplateHeaders is how many headers a template or The Things Stack's
-// dialect can set: that system's own limit.
+// MaxTemplateHeaders is how many headers a template or The Things Stack's dialect can
+// set. It is that system's own limit.
 const MaxTemplateHeaders = 50
 
-// PausedByThingpost is Webhook.PausedBy where the program paused it.
+// PausedByThingpost is Webhook.PausedBy if the program paused it.
 const PausedByThingpost = "thingpost"

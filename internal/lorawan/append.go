@@ -19,14 +19,13 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// maxDepth bounds how deep messages and plain JSON may be nested in each other.
+// maxDepth bounds the nesting of messages and plain JSON.
 const maxDepth = 100
 
-// AppendJSON appends a message of package wire as that system's JSON: names as
-// in the schema and in its order, 64-bit integers as texts, enumerations by
-// name, and neither fields without a value nor fields that the schema does not
-// know. The error says which value JSON cannot hold, such as a number that is
-// none; b is then of no use.
+// AppendJSON appends a message of package wire as The Things Stack's JSON: names and
+// order of the schema, 64-bit integers as strings, enumerations by name, without empty
+// and unknown fields. The error names a value that JSON cannot represent, such as NaN;
+// b is then unusable.
 func AppendJSON(b []byte, m proto.Message) ([]byte, error) {
 	w := writer{b: b}
 	if err := w.known(messageForm(m.ProtoReflect().Descriptor()), m.ProtoReflect()); err != nil {
@@ -261,7 +260,7 @@ func (w *writer) plain(v *structpb.Value) error {
 	return nil
 }
 
-// any writes the message inside, if the schema knows its type, else its bytes.
+// any writes the message inside if the schema knows its type, otherwise its bytes.
 func (w *writer) any(a *anypb.Any) error {
 	if err := w.deeper(); err != nil {
 		return err
@@ -287,8 +286,8 @@ func (w *writer) any(a *anypb.Any) error {
 	return nil
 }
 
-// anyMessage returns an empty message of the type that an Any names, or nil if
-// neither our schema nor Protocol Buffers' own has it.
+// anyMessage returns an empty message of the type that an Any names, or nil if neither
+// our schema nor Protocol Buffers has it.
 func anyMessage(typeURL string) proto.Message {
 	t, err := protoregistry.GlobalTypes.FindMessageByURL(typeURL)
 	if err != nil {
@@ -301,8 +300,8 @@ func anyMessage(typeURL string) proto.Message {
 	return nil
 }
 
-// parseBinary reads Protocol Buffers, nested no deeper than JSON can be: each
-// level of plain JSON is up to three of them.
+// parseBinary reads Protocol Buffers with at most the nesting of JSON: each level of
+// plain JSON is up to three of them.
 func parseBinary(b []byte, m proto.Message) error {
 	return proto.UnmarshalOptions{RecursionLimit: min(3*maxDepth, protowire.DefaultRecursionLimit)}.Unmarshal(b, m)
 }
@@ -330,7 +329,7 @@ func appendHex(b, value []byte) []byte {
 	return b
 }
 
-// appendText appends a JSON string. What is no UTF-8 becomes U+FFFD.
+// appendText appends a JSON string. Invalid UTF-8 becomes U+FFFD.
 func appendText(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	if !utf8.ValidString(s) {

@@ -19,8 +19,8 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// fixtures returns the JSON of messages by name; their Protocol Buffers lie
-// beside them.
+// fixtures returns the JSON of messages by name. Their Protocol Buffers are beside
+// them.
 func fixtures(t testing.TB) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.json")
@@ -63,7 +63,7 @@ func meaning(t testing.TB, b []byte) any {
 	return v
 }
 
-// sameJSON compares what two texts mean, with digits as they are.
+// sameJSON compares the meaning of two texts, with digits unchanged.
 func sameJSON(t testing.TB, got, want []byte) {
 	t.Helper()
 	if !reflect.DeepEqual(meaning(t, got), meaning(t, want)) {
@@ -71,8 +71,8 @@ func sameJSON(t testing.TB, got, want []byte) {
 	}
 }
 
-// asWritten brings a fixture into the form in which we write it: what the schema
-// does not know is left out, and decimals of an instant are cut to three, six or nine.
+// asWritten brings a fixture into the form that we write: without unknown members, and
+// with three, six or nine decimals in instants.
 func asWritten(b []byte) []byte {
 	s := strings.Replace(string(b), "53.700120000Z", "53.700120Z", 1)
 	if at := strings.Index(s, `,
@@ -120,9 +120,9 @@ func TestFixturesBothWays(t *testing.T) {
 	}
 }
 
-// Every field of the schema that the fixtures name must have a value in one of
-// them both ways, so that no number is wrong unnoticed: deterministic bytes are
-// compared with those of the other system where maps and plain JSON leave them one form.
+// Every field of the schema that the fixtures name must have a value in one of them,
+// both ways, so that no number is wrong unnoticed. Deterministic bytes are compared
+// with the other system's if maps and plain JSON allow only one form.
 func TestBytesAreThoseOfTheOtherSystem(t *testing.T) {
 	for _, name := range []string{"downlink_ack", "downlink_nack", "downlink_sent", "join_accept", "uplink_message_simulated",
 		"uplink_message_fsk"} {

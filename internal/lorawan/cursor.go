@@ -1,14 +1,13 @@
 package lorawan
 
-// cursor walks over JSON that is known to be valid (json.Valid) without copying
-// it. Of JSON that is not it makes no sense, but it neither panics nor runs past
-// the end.
+// cursor walks over valid JSON (json.Valid) without copying it. With other texts its
+// results are meaningless, but it neither panics nor runs past the end.
 type cursor struct {
 	b []byte
 	i int
 }
 
-// peek skips white space and returns the byte behind it, 0 at the end.
+// peek skips white space and returns the next byte; 0 at the end.
 func (c *cursor) peek() byte {
 	for c.i < len(c.b) {
 		switch c.b[c.i] {
@@ -30,8 +29,8 @@ func (c *cursor) open(bracket byte) bool {
 	return true
 }
 
-// more steps to an object's or array's next element: false behind the last one,
-// where it has stepped out. Call it once before each element.
+// more steps to the next element of an object or array. After the last it steps out and
+// returns false. Call it once before each element.
 func (c *cursor) more() bool {
 	switch c.peek() {
 	case ',':
@@ -46,8 +45,7 @@ func (c *cursor) more() bool {
 	return true
 }
 
-// key returns the text of a member's name between its quotes, as it stands, and
-// steps to the value.
+// key returns a member's name between its quotes, unchanged, and steps to the value.
 func (c *cursor) key() []byte {
 	c.peek()
 	raw := c.text()
@@ -67,7 +65,7 @@ func (c *cursor) text() []byte {
 	return c.b[from:c.i]
 }
 
-// endOfText returns where the string that begins at i has ended.
+// endOfText returns the end of the string that begins at i.
 func endOfText(b []byte, i int) int {
 	for i++; i < len(b); i++ {
 		if b[i] == '"' {
@@ -80,8 +78,7 @@ func endOfText(b []byte, i int) int {
 	return len(b)
 }
 
-// value returns the value that begins here as it stands, without the white space
-// around it.
+// value returns the value that begins here, unchanged, without surrounding white space.
 func (c *cursor) value() []byte {
 	switch c.peek() {
 	case '"':
@@ -100,7 +97,7 @@ func (c *cursor) value() []byte {
 	return c.b[from:]
 }
 
-// structural marks the bytes at which nested has to look.
+// structural marks the bytes that nested checks.
 var structural = [256]bool{'"': true, '{': true, '}': true, '[': true, ']': true}
 
 func (c *cursor) nested() []byte {

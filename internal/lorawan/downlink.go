@@ -2,10 +2,9 @@ package lorawan
 
 import "thingpost/internal/lorawan/wire"
 
-// ReadDownlink checks that a JSON text has the form of an ApplicationDownlink:
-// what the schema knows is of its type there, whatever the values are. The JSON
-// comes back as it is, with members that the schema does not know, but with
-// snake_case names where a name of the schema came in camelCase. Errors as
+// ReadDownlink checks that a JSON text has the form of an ApplicationDownlink: known
+// members have the schema's types, with any values. It returns the JSON unchanged, with
+// unknown members, but with snake_case for camelCase names of the schema. Errors as of
 // ParseJSON.
 func ReadDownlink(text []byte) ([]byte, error) {
 	var v wire.ApplicationDownlink

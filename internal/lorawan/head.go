@@ -11,7 +11,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Head is what must be known of a message to take it in.
+// Head is what is needed to accept a message.
 type Head struct {
 	Type          iot.MessageType
 	ApplicationID string
@@ -20,9 +20,9 @@ type Head struct {
 	DevEUI, JoinEUI, DevAddr string
 }
 
-// ReadHead looks into the JSON of an ApplicationUp (see iot.ReadJSON). The JSON comes back as it
-// is, but with snake_case names where a name of the schema came in camelCase.
-// Invalid, with all faults named, if it is no JSON, or no message of one type.
+// ReadHead reads the JSON of an ApplicationUp (see iot.ReadJSON). It returns the JSON
+// unchanged, but with snake_case for camelCase names of the schema. Invalid, with all
+// faults, if it is not JSON or not a message of one type.
 func ReadHead(text []byte) (Head, []byte, error) {
 	text, err := iot.ReadJSON(text)
 	if err != nil {
@@ -38,20 +38,20 @@ func ReadHead(text []byte) (Head, []byte, error) {
 	eachMember(text, func(name, value []byte) {
 		switch key := string(name); {
 		case key == "end_device_ids":
-			f.Check(!seen, key, "must be given once.")
+			f.Check(!seen, key, "must appear only once.")
 			seen = true
 			h.readIDs(&f, value)
 		case !isUpType(key) || value[0] == 'n':
 		case value[0] != '{':
 			f.Add(key, "must be an object.")
 		case h.Type != "":
-			f.Add(key, "is given together with "+string(h.Type)+"; a message has one type.")
+			f.Add(key, "cannot be combined with "+string(h.Type)+". A message has one type.")
 		default:
 			h.Type = iot.MessageType(key)
 		}
 	})
 	if h.Type == "" && f.Err() == nil {
-		return h, nil, iot.NewError(iot.Invalid, "The body holds no message: one of "+upTypeNames()+" must be there.")
+		return h, nil, iot.NewError(iot.Invalid, "The body has no message. It must have one of "+upTypeNames()+".")
 	}
 	return h, text, f.Err()
 }
@@ -79,8 +79,8 @@ func (h *Head) readIDs(f *iot.Faults, raw []byte) {
 	f.Check(object || raw[0] == 'n', "end_device_ids", "must be an object.")
 }
 
-// eachMember calls visit with each member's name, as it stands between its
-// quotes, and value; false if raw is no object.
+// eachMember calls visit with each member's name, as written between its quotes, and
+// value. It returns false if raw is not an object.
 func eachMember(raw []byte, visit func(name, value []byte)) bool {
 	c := cursor{b: raw}
 	if !c.open('{') {
@@ -130,8 +130,8 @@ func upTypeNames() string {
 	return strings.Join(names, ", ")
 }
 
-// snakeCase returns the JSON of a message with the schema's own names where a
-// member came under its camelCase name. It returns text itself where there are none.
+// snakeCase returns the JSON of a message with the schema's names instead of camelCase
+// ones. It returns text itself if there are none.
 func snakeCase(text []byte, md protoreflect.MessageDescriptor) []byte {
 	w := renamer{cursor: cursor{b: text}}
 	w.message(md, 0)
@@ -144,7 +144,7 @@ func snakeCase(text []byte, md protoreflect.MessageDescriptor) []byte {
 type renamer struct {
 	cursor
 	out    []byte // nil until something is renamed
-	copied int    // of the text, into out
+	copied int    // bytes of the text already in out
 }
 
 func (w *renamer) message(md protoreflect.MessageDescriptor, depth int) {
@@ -197,9 +197,9 @@ func (w *renamer) within(f *field, depth int) {
 	}
 }
 
-// Simulated returns the JSON of a message, as ReadHead has returned it, as one
-// that a person made up: marked as simulated, from the device, received now
-// unless it says otherwise. The device's other identifiers stay as they are.
+// Simulated returns the JSON of a message from ReadHead as one that a person made:
+// marked as simulated, from the device, received now unless it states another time. The
+// device's other identifiers stay.
 func Simulated(text []byte, application, device string, now time.Time) []byte {
 	b := make([]byte, 0, len(text)+256)
 	b = append(b, `{"end_device_ids":{"device_id":`...)

@@ -94,8 +94,8 @@ func TestSimulated(t *testing.T) {
 	}
 }
 
-// What ReadHead lets in has the meaning that it came with, and the schema reads
-// both alike.
+// A message that ReadHead accepts keeps its meaning, and the schema reads both the same
+// way.
 func FuzzReadHead(f *testing.F) {
 	for _, text := range fixtures(f) {
 		f.Add(text)

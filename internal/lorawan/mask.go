@@ -17,24 +17,23 @@ const (
 	maxMaskPath  = 250 // characters of a path
 )
 
-// Mask is a field mask, ready to be applied: a tree of the names that stay. It
-// is never changed, and safe for concurrent use.
+// Mask is a compiled field mask: a tree of the names that stay. It is immutable and
+// safe for concurrent use.
 type Mask struct {
 	root maskNode
 }
 
 type maskNode struct {
-	all  bool // with all that is below
+	all  bool // with everything below
 	next map[string]*maskNode
 }
 
-// CompileMask reads the paths of an ApplicationUp that are to stay, such as
-// up.uplink_message.f_port. It returns nil for no paths, which means the whole
-// message. Invalid, naming each path that could not be applied, under the field
-// "field_mask".
+// CompileMask reads the paths of an ApplicationUp that stay, such as
+// up.uplink_message.f_port. It returns nil, the whole message, for no paths. Invalid,
+// naming each path that cannot be applied, under the field "field_mask".
 func CompileMask(paths []string) (*Mask, error) {
 	if len(paths) == 0 {
-		return nil, nil //nolint:nilnil // the mask of a whole message
+		return nil, nil //nolint:nilnil // no mask: the whole message
 	}
 	if len(paths) > MaxMaskPaths {
 		return nil, iot.FieldError("field_mask", fmt.Sprintf("can have at most %d paths; there are %d.", MaxMaskPaths, len(paths)))
@@ -56,7 +55,7 @@ func CompileMask(paths []string) (*Mask, error) {
 	return m, nil
 }
 
-// add notes a path. The answer says why it cannot be applied, or is "".
+// add adds a path. It returns why the path cannot be applied, or "".
 func (m *Mask) add(path string) string {
 	if len(path) > maxMaskPath {
 		return fmt.Sprintf("“%s…” is too long for a path.", path[:strings.LastIndexByte(path[:40], '.')+1])
@@ -65,7 +64,7 @@ func (m *Mask) add(path string) string {
 	for rest := path; ; {
 		name, after, deeper := strings.Cut(rest, ".")
 		if md == nil {
-			return fmt.Sprintf("“%s” cannot be applied: “%s” stays or goes as a whole.", path, strings.TrimSuffix(path, "."+rest))
+			return fmt.Sprintf("“%s” cannot be applied: “%s” is kept or removed as a whole.", path, strings.TrimSuffix(path, "."+rest))
 		}
 		if of := md.Oneofs().ByName(protoreflect.Name(name)); of != nil {
 			if !deeper {
@@ -110,8 +109,8 @@ func (n *maskNode) child(name string) *maskNode {
 	return c
 }
 
-// partsOf returns the message whose fields a path can name below a field: nil
-// below lists, maps, plain JSON and all that JSON writes as one value.
+// partsOf returns the message whose fields a path can name below a field. It is nil
+// below lists, maps, plain JSON and everything that JSON writes as one value.
 func partsOf(fd protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
 	if fd == nil || fd.IsList() || fd.IsMap() || fd.Kind() != protoreflect.MessageKind || formOf(fd) != formPlain {
 		return nil
@@ -119,10 +118,9 @@ func partsOf(fd protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
 	return fd.Message()
 }
 
-// jsonOnly returns members of a message that paths can name although the schema
-// does not have them: those of older versions, whose documents list them, and
-// those of newer ones, whose numbers we do not know. JSON keeps them by name;
-// Protocol Buffers cannot hold them.
+// jsonOnly returns members of a message that paths can name although the schema lacks
+// them: those documented for older versions, and those of newer versions whose numbers
+// we do not know. JSON keeps them by name. Protocol Buffers cannot.
 func jsonOnly(message protoreflect.Name) []string {
 	switch message {
 	case "ApplicationUplink", "ApplicationJoinAccept":
@@ -135,8 +133,8 @@ func jsonOnly(message protoreflect.Name) []string {
 	return nil
 }
 
-// MaskPaths returns every path that a mask can have, in alphabetical order; the
-// causes of an error to one level.
+// MaskPaths returns every path that a mask can have, in alphabetical order; causes of
+// an error to one level.
 func MaskPaths() []string {
 	list := maskPaths(nil, upDescriptor(), "", map[protoreflect.FullName]int{})
 	slices.Sort(list)
@@ -170,10 +168,9 @@ func maskPaths(list []string, md protoreflect.MessageDescriptor, prefix string, 
 	return list
 }
 
-// Append appends what the mask leaves of an ApplicationUp, given as its valid
-// JSON. What stays, stays as it is written. A message of which nothing stays
-// becomes {}; a part of which nothing stays is kept as an empty object, so that
-// the message's type can still be seen.
+// Append appends the parts of an ApplicationUp, in valid JSON, that the mask keeps,
+// byte for byte. A message without kept parts becomes {}. A part without kept parts
+// becomes an empty object, so that the message's type stays visible.
 func (m *Mask) Append(b, json []byte) []byte {
 	c := cursor{b: json}
 	if c.peek() != '{' {

@@ -12,7 +12,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// documented returns the 170 paths of that system's document.
+// documented returns the 170 paths of The Things Stack's document.
 func documented(t testing.TB) []string {
 	t.Helper()
 	paths := strings.Fields(string(readFile(t, "testdata/mask-paths.txt")))
@@ -22,8 +22,8 @@ func documented(t testing.TB) []string {
 	return paths
 }
 
-// full returns a message of a type with a value in every field, as JSON, also
-// in those that JSON alone can hold. Of a oneof the member that path names.
+// full returns a message of a type with a value in every field, as JSON, including
+// fields that only JSON can represent. path selects the member of a oneof.
 func full(t testing.TB, path string) []byte {
 	t.Helper()
 	return []byte(`{` + members(upDescriptor(), strings.Split(path, "."), 0) + `}`)
@@ -171,7 +171,7 @@ func TestEachPathAloneLeavesJustIt(t *testing.T) {
 	}
 }
 
-// checkPath looks that Protocol Buffers hold the path's field and none beside it.
+// checkPath checks that Protocol Buffers have the path's field and no other.
 func checkPath(t *testing.T, path string, raw []byte) {
 	t.Helper()
 	md := upDescriptor()
@@ -200,8 +200,8 @@ func checkPath(t *testing.T, path string, raw []byte) {
 	}
 }
 
-// The cases that were measured on that system, and those where a path goes
-// through what can only be kept whole.
+// The cases measured on The Things Stack, and those of paths through a value that is
+// kept as a whole.
 func TestMeasuredMasks(t *testing.T) {
 	const ids = `"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_eui":"70B3D57ED000ABCD",` +
 		`"join_eui":"0004A30B001C0530","dev_addr":"2600ABCD"}`
@@ -241,12 +241,12 @@ func TestMeasuredMasks(t *testing.T) {
 
 func TestPathsThatCannotBeApplied(t *testing.T) {
 	cases := map[string]string{
-		"up.uplink_message.rx_metadata.rssi":            "“up.uplink_message.rx_metadata” stays or goes as a whole",
-		"up.uplink_message.decoded_payload.temperature": "“up.uplink_message.decoded_payload” stays or goes as a whole",
-		"up.uplink_message.locations.user":              "stays or goes as a whole",
-		"received_at.seconds":                           "stays or goes as a whole",
-		"simulated.x":                                   "stays or goes as a whole",
-		"up.uplink_message.attributes.site":             "stays or goes as a whole",
+		"up.uplink_message.rx_metadata.rssi":            "“up.uplink_message.rx_metadata” is kept or removed as a whole",
+		"up.uplink_message.decoded_payload.temperature": "“up.uplink_message.decoded_payload” is kept or removed as a whole",
+		"up.uplink_message.locations.user":              "is kept or removed as a whole",
+		"received_at.seconds":                           "is kept or removed as a whole",
+		"simulated.x":                                   "is kept or removed as a whole",
+		"up.uplink_message.attributes.site":             "is kept or removed as a whole",
 		"uplink_message.f_port":                         "needs “up.” before “uplink_message”",
 		"up.nope":                                       "does not exist",
 		"nope":                                          "does not exist",

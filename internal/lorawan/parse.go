@@ -17,11 +17,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-// JSONError says which value of a JSON text cannot be read.
+// JSONError names a value of a JSON text that cannot be read.
 type JSONError struct {
-	// Field is the outermost member that holds the value, "" for the text itself.
+	// Field is the outermost member that contains the value, "" for the text itself.
 	Field string
-	// Path leads to the value, like downlinks[0].priority; "" for the text itself.
+	// Path is the path to the value, like downlinks[0].priority; "" for the text
+	// itself.
 	Path   string
 	Reason string // such as: unknown value for enum: "URGENT"
 }
@@ -39,13 +40,12 @@ var (
 	errKind = errors.New("is of a message type that was not generated")
 )
 
-// ParseJSON reads a message of package wire, which must be empty. It takes what
-// The Things Stack takes: names in snake_case or camelCase, members that it does
-// not know (they are passed over), numbers as texts, whole numbers with a
-// fraction of zero, base64 of either alphabet with or without padding, and null
-// for anything but a truth value.
+// ParseJSON reads a message of package wire, which must be empty. It accepts what The
+// Things Stack accepts: names in snake_case or camelCase, unknown members (ignored),
+// numbers as strings, integers with a fraction of zero, base64 of either alphabet with
+// or without padding, and null for anything but a boolean.
 //
-// The error is a *json.SyntaxError, or a *JSONError that leads to a value.
+// The error is a *json.SyntaxError, or a *JSONError with the path to a value.
 func ParseJSON(b []byte, m proto.Message) error {
 	if !json.Valid(b) {
 		var v json.RawMessage
@@ -54,7 +54,7 @@ func ParseJSON(b []byte, m proto.Message) error {
 	return parseValid(b, m)
 }
 
-// parseValid reads JSON that is known to be valid.
+// parseValid reads valid JSON.
 func parseValid(b []byte, m proto.Message) error {
 	r := reader{cursor: cursor{b: b}}
 	if err := r.known(messageForm(m.ProtoReflect().Descriptor()), m.ProtoReflect()); err != nil {
@@ -66,10 +66,10 @@ func parseValid(b []byte, m proto.Message) error {
 type reader struct {
 	cursor
 	depth int
-	path  []string // where a fault was found, the innermost name first
+	path  []string // the place of the fault, the innermost name first
 }
 
-// fault adds where it happened. While the error goes up, in notes each step.
+// fault records the place of an error. in adds a step at each level on its way up.
 func (r *reader) fault(err error) error {
 	e := &JSONError{Reason: err.Error()}
 	for _, step := range slices.Backward(r.path) {
@@ -130,7 +130,7 @@ func (r *reader) message(m protoreflect.Message) error {
 	return nil
 }
 
-// unescaped returns a string that was written with escapes, "" if it has none.
+// unescaped returns a string without its escapes, "" if it has none.
 func unescaped(raw []byte) string {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return ""
@@ -143,7 +143,7 @@ func unquote(raw []byte) string {
 		return strings.ToValidUTF8(string(raw), "\uFFFD")
 	}
 	var s string
-	_ = json.Unmarshal(append(append([]byte{'"'}, raw...), '"'), &s) // valid: it was looked at
+	_ = json.Unmarshal(append(append([]byte{'"'}, raw...), '"'), &s) // valid: it was checked
 	return s
 }
 
@@ -284,8 +284,7 @@ func (r *reader) fieldMask(m protoreflect.Message) error {
 	return nil
 }
 
-// any reads the message whose type it names; the bytes of one that we do not
-// know.
+// any reads the message of the type that it names, or the bytes of an unknown type.
 func (r *reader) any(a *anypb.Any) error {
 	if r.peek() != '{' {
 		return errors.New("expected an object, got " + r.what())
@@ -336,7 +335,7 @@ func (r *reader) string() (string, bool) {
 	return unquote(raw[1:max(1, len(raw)-1)]), true
 }
 
-// what says what begins here, for an error.
+// what names what begins here, for an error.
 func (r *reader) what() string {
 	switch r.peek() {
 	case '{':

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// number reads a number, also one in a text.
+// number reads a number, or a number in a string.
 func (r *reader) number(kind protoreflect.Kind) (v protoreflect.Value, err error) {
 	s, ok := r.string()
 	if !ok {
@@ -61,7 +61,7 @@ func (r *reader) number(kind protoreflect.Kind) (v protoreflect.Value, err error
 	return v, errKind
 }
 
-// unusual reports whether Go reads a number that JSON does not write so.
+// unusual reports whether Go reads a number that JSON does not allow.
 func unusual(s string) bool {
 	switch s {
 	case "NaN", "Infinity", "-Infinity":
@@ -88,7 +88,7 @@ func parseUint(s string, bits int) (uint64, bool) {
 	return uint64(f), ok && f >= 0 && f < math.Ldexp(1, bits)
 }
 
-// whole reads a whole number that is written with a fraction or exponent.
+// whole reads an integer written with a fraction or exponent.
 func whole(s string) (float64, bool) {
 	if unusual(s) {
 		return 0, false

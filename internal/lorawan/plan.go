@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// form is how a value is written as JSON, where its kind alone does not tell.
+// form is how a value is written as JSON, if its kind does not determine it.
 type form uint8
 
 const (
@@ -17,15 +17,15 @@ const (
 	formHex            // bytes as upper-case hex digits
 	formTimestamp      // RFC 3339
 	formDuration       // seconds with an s
-	formWrapper        // the wrapped value alone
+	formWrapper        // the wrapped value itself
 	formStruct         // plain JSON
 	formValue
 	formListValue
-	formFieldMask // an object, but a text with commas is read too
+	formFieldMask // an object; a text with commas is read too
 	formAny
 )
 
-// plan is what the codec needs to know of a message type.
+// plan is what the codec needs of a message type.
 type plan struct {
 	fields map[string]*field // by both of their JSON names
 	order  []*field          // in the order of the schema
@@ -33,12 +33,12 @@ type plan struct {
 
 type field struct {
 	protoreflect.FieldDescriptor
-	name string // as it is written
+	name string // as written
 	form form
 }
 
-// plans holds the plans that were needed so far, by their message's descriptor.
-// A plan follows from the descriptor alone, and is never changed.
+// plans has the plans made so far, by their message's descriptor. A plan depends only
+// on the descriptor and never changes.
 var plans sync.Map
 
 func planOf(md protoreflect.MessageDescriptor) *plan {
@@ -56,8 +56,7 @@ func planOf(md protoreflect.MessageDescriptor) *plan {
 	return p
 }
 
-// formOf returns the form of a field's value, or of the values that it holds if
-// it is a list or a map.
+// formOf returns the form of a field's value, or of the values of a list or map.
 func formOf(fd protoreflect.FieldDescriptor) form {
 	if fd.IsMap() {
 		fd = fd.MapValue()

@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// Type returns what kind of message it is; false if it holds none.
+// Type returns the type of a message; false if it has none.
 func Type(up *wire.ApplicationUp) (iot.MessageType, bool) {
 	m := up.ProtoReflect()
 	set := m.WhichOneof(m.Descriptor().Oneofs().ByName("up"))
@@ -17,20 +17,19 @@ func Type(up *wire.ApplicationUp) (iot.MessageType, bool) {
 	return iot.MessageType(set.Name()), true
 }
 
-// ParseProtobuf reads an ApplicationUp of Protocol Buffers. Fields that the
-// schema does not know are kept in it, but no JSON can hold them. Invalid if it
-// is none.
+// ParseProtobuf reads an ApplicationUp of Protocol Buffers. It keeps unknown fields,
+// but JSON cannot represent them. Invalid if the bytes are not one.
 func ParseProtobuf(b []byte) (*wire.ApplicationUp, error) {
 	up := &wire.ApplicationUp{}
 	if err := parseBinary(b, up); err != nil {
-		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is no ApplicationUp in Protocol Buffers.", Err: err}
+		return nil, &iot.Error{Code: iot.Invalid, Message: "The body is not an ApplicationUp in Protocol Buffers.", Err: err}
 	}
 	return up, nil
 }
 
-// Protobuf returns an ApplicationUp, given as its valid JSON, as Protocol
-// Buffers. Members that the schema does not know are left out. Invalid, with the
-// value that is to blame, if the JSON does not fit the schema.
+// Protobuf returns an ApplicationUp, in valid JSON, as Protocol Buffers. It leaves out
+// unknown members. Invalid, with the value at fault, if the JSON does not fit the
+// schema.
 func Protobuf(json []byte) ([]byte, error) {
 	up := &wire.ApplicationUp{}
 	if err := parseValid(json, up); err != nil {

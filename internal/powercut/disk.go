@@ -6,18 +6,18 @@ import (
 	"sync"
 )
 
-// sector is what a disk writes whole or not at all, in bytes.
+// sector is the unit, in bytes, that a disk writes completely or not at all.
 const sector = 512
 
 // Disk is the content of a file system. It is safe for concurrent use.
 type Disk struct {
 	mu    sync.Mutex
 	root  *node
-	names []rename // not synced, in their order
+	names []rename // not synced, in order
 	syncs int64
 
-	// off is closed when the power is cut: from then on operations wait for gone,
-	// and fail.
+	// off is closed when the power is cut. From then on operations wait for gone, and
+	// fail.
 	off, gone chan struct{}
 }
 
@@ -25,19 +25,19 @@ type Disk struct {
 type node struct {
 	entries map[string]*node // of a folder; nil for a file
 	data    []byte           // of a file, as programs see it
-	pending []change         // of a file, not synced, in their order
+	pending []change         // of a file; not synced, in order
 }
 
 // change is a write or a new size of a file.
 type change struct {
 	off      int64
-	old, new []byte // what was at off before, as far as there was something, and what is there now
+	old, new []byte // the bytes at off before (as far as there were any) and now
 	size     int64  // of the file before
-	resized  int64  // of the file after a change of its size; -1 for a write
+	resized  int64  // of the file after a change of size; -1 for a write
 }
 
-// rename is a change of names, undone and done as one: what stands in a folder
-// under a name, before and after.
+// rename is a change of names, undone and done as one: the nodes of folder entries
+// before and after.
 type rename []entry
 
 type entry struct {
@@ -61,8 +61,8 @@ func newDisk(root *node) *Disk {
 	return &Disk{root: root, off: make(chan struct{}), gone: make(chan struct{})}
 }
 
-// begin locks the disk for an operation. It reports false if there is no power:
-// then it has waited until Off's release was called.
+// begin locks the disk for an operation. Without power it returns false, after release
+// of Off was called.
 func (d *Disk) begin() bool {
 	d.mu.Lock()
 	select {
@@ -75,9 +75,9 @@ func (d *Disk) begin() bool {
 	}
 }
 
-// Off cuts the power: no operation that has not ended by now ever does, until
-// release lets it fail. Between the two the caller kills the programs that use
-// the disk, so that none of them learns of the cut.
+// Off cuts the power. Operations in progress do not end until release makes them fail.
+// Before that the caller kills the programs that use the disk, so that none learns of
+// the cut.
 func (d *Disk) Off() (release func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -92,7 +92,7 @@ func (d *Disk) Syncs() int64 {
 	return d.syncs
 }
 
-// Cut returns a new disk with what this one, whose power is off, could hold.
+// Cut returns a new disk with a possible content of this one, whose power is off.
 func (d *Disk) Cut(r *rand.Rand) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,7 +113,7 @@ func (d *Disk) Cut(r *rand.Rand) *Disk {
 	return newDisk(d.root.cut(r))
 }
 
-// cut returns a node as the disk could hold it.
+// cut returns a possible content of a node.
 func (n *node) cut(r *rand.Rand) *node {
 	if n.entries == nil {
 		return &node{data: n.remains(r)}
@@ -125,8 +125,8 @@ func (n *node) cut(r *rand.Rand) *node {
 	return c
 }
 
-// remains returns what could remain of a file: what was synced, with some of the
-// sectors that were not.
+// remains returns a possible content of a file: the synced bytes, with some of the
+// unsynced sectors.
 func (n *node) remains(r *rand.Rand) []byte {
 	data := slices.Clone(n.data)
 	for _, c := range slices.Backward(n.pending) {
@@ -134,7 +134,7 @@ func (n *node) remains(r *rand.Rand) []byte {
 		copy(data[c.off:], c.old)
 		data = resize(data, c.size)
 	}
-	// Nothing, all, and anything between.
+	// Nothing, all, or a part.
 	likely := [...]float64{0, 1, r.Float64()}[r.IntN(3)]
 	reached := func() bool { return r.Float64() < likely }
 	for _, c := range n.pending {
@@ -156,7 +156,7 @@ func (n *node) remains(r *rand.Rand) []byte {
 	return data
 }
 
-// resize returns data with another length; what is new is zero.
+// resize returns data with another length; new bytes are zero.
 func resize(data []byte, size int64) []byte {
 	if size <= int64(len(data)) {
 		return data[:size]
@@ -166,7 +166,7 @@ func resize(data []byte, size int64) []byte {
 	return grown
 }
 
-// write changes a file and remembers how it was.
+// write changes a file and remembers its previous content.
 func (n *node) write(b []byte, off int64) {
 	size, end := int64(len(n.data)), off+int64(len(b))
 	c := change{off: off, new: slices.Clone(b), size: size, resized: -1}
@@ -178,7 +178,7 @@ func (n *node) write(b []byte, off int64) {
 	n.pending = append(n.pending, c)
 }
 
-// truncate gives a file another size.
+// truncate changes the size of a file.
 func (n *node) truncate(to int64) {
 	size := int64(len(n.data))
 	if to == size {
@@ -192,7 +192,7 @@ func (n *node) truncate(to int64) {
 	n.pending = append(n.pending, c)
 }
 
-// sync makes what was done to a file, or to the names of a folder, last.
+// sync makes the changes of a file, or of a folder's names, permanent.
 func (d *Disk) sync(n *node) {
 	d.syncs++
 	n.pending = nil

@@ -13,8 +13,8 @@ func file(d *Disk, name string) *node {
 	return n
 }
 
-// many cuts the same state again and again and returns what remained of the file a;
-// absent is how often its name was gone.
+// many cuts the same state many times and returns the contents of file a. absent is how
+// often its name was gone.
 func many(build func() *Disk) (remained map[string]int, absent int) {
 	remained = map[string]int{}
 	for seed := range uint64(300) {
@@ -66,7 +66,7 @@ func TestWhatIsNotSyncedMayStay(t *testing.T) {
 	}
 }
 
-// Sectors of one write, and writes of one file, reach the disk on their own.
+// Sectors of one write, and writes of one file, reach the disk independently.
 func TestWritesAreTornAndReordered(t *testing.T) {
 	old, first, second := bytes.Repeat([]byte("o"), 2*sector), bytes.Repeat([]byte("1"), 2*sector), bytes.Repeat([]byte("2"), sector)
 	got, _ := many(func() *Disk {
@@ -136,7 +136,7 @@ func TestSizesGoBack(t *testing.T) {
 	}
 }
 
-// Names change in their order, and a rename as one.
+// Names change in order, and a rename is atomic.
 func TestNamesChangeInOrder(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(300) {

@@ -8,8 +8,8 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// Mount serves a disk at a folder, until unmount is called, which must not be
-// before all programs that use it have ended. It needs root and /dev/fuse.
+// Mount serves a disk at a folder until unmount is called. Call it after all programs
+// that use the disk have ended. It needs root and /dev/fuse.
 func Mount(d *Disk, folder string) (unmount func() error, err error) {
 	server, err := fs.Mount(folder, &inode{disk: d, node: d.root}, &fs.Options{
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "powercut", Name: "powercut"},
@@ -20,7 +20,7 @@ func Mount(d *Disk, folder string) (unmount func() error, err error) {
 	return server.Unmount, nil
 }
 
-// inode is a node as the system knows it.
+// inode is a node for the kernel.
 type inode struct {
 	fs.Inode
 	disk *Disk
@@ -44,7 +44,7 @@ var (
 	_ fs.NodeStatfser  = (*inode)(nil)
 )
 
-// do runs an operation, or fails it if there is no power.
+// do runs an operation, or fails it without power.
 func (i *inode) do(operation func() syscall.Errno) syscall.Errno {
 	if !i.disk.begin() {
 		return syscall.EIO
@@ -53,7 +53,7 @@ func (i *inode) do(operation func() syscall.Errno) syscall.Errno {
 	return operation()
 }
 
-// child is the system's inode of a node, the same one each time.
+// child returns the kernel's inode of a node, always the same one.
 func (i *inode) child(ctx context.Context, name string, n *node, out *fuse.EntryOut) *fs.Inode {
 	n.attr(&out.Attr)
 	if c := i.GetChild(name); c != nil {
@@ -202,7 +202,7 @@ func (i *inode) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	return i.do(func() syscall.Errno { i.disk.sync(i.node); return fs.OK })
 }
 
-// Statfs tells of a disk with much room: programs look before they write.
+// Statfs reports a disk with much free space: programs check before they write.
 func (i *inode) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	const block, blocks = 4096, 64 << 30 / 4096
 	out.Bsize, out.Frsize, out.Blocks, out.Bfree, out.Bavail, out.NameLen = block, block, blocks, blocks, blocks, 255

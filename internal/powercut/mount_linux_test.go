@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The system's calls reach the disk: what a program syncs is there after a cut.
+// System calls reach the disk: what a program syncs is there after a cut.
 func TestMountedDisk(t *testing.T) {
 	folder := t.TempDir()
 	d := New()

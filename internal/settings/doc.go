@@ -1,10 +1,8 @@
-// Package settings is the one way to create and to change a webhook, for every
-// door: the dashboard, the API and the dialects of other systems.
+// Package settings creates and changes webhooks for every door: the dashboard, the API
+// and the dialects of other systems. There is no other way.
 //
-// A door parses what came and answers. Between the two, this package does the
-// same steps in the same order: mask the stored secrets, let the door apply what
-// it read, turn signing on or off, check the whole, put the stored secrets back,
-// name what changed, and store it. It knows no HTTP and no SQL.
-//
-// Start with [Webhooks.Create] and [Webhooks.Change].
+// A door parses the request and answers it. In between, this package does the same
+// steps in the same order. It masks the stored secrets, lets the door apply what it
+// read, turns signing on or off, checks the result, restores the stored secrets, names
+// the changes, and stores the webhook. It knows no HTTP and no SQL.
 package settings

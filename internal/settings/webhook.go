@@ -11,60 +11,57 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// Store keeps webhooks. The errors of its methods reach the door unchanged.
+// Store stores webhooks. Its errors reach the door unchanged.
 type Store interface {
 	Limits() iot.Limits
 	// CreateWebhooks adds all of a list, or none.
 	CreateWebhooks(list []*iot.Webhook, actor string) error
 	// CreateWebhookWithKey adds a webhook with an API key for downlinks.
 	CreateWebhookWithKey(w *iot.Webhook, actor string) error
-	// CreateWebhookWithKeyBy is CreateWebhookWithKey by an API key, with which the new
-	// one ends.
+	// CreateWebhookWithKeyBy is CreateWebhookWithKey by an API key. The new key expires
+	// with it.
 	CreateWebhookWithKeyBy(w *iot.Webhook, by *iot.APIKey) error
 	// UpdateWebhook stores a change; conflict if the version is not the stored one.
 	UpdateWebhook(w *iot.Webhook, actor, detail string) error
 }
 
-// Webhooks creates and changes webhooks. Its methods may be called at the same
-// time.
+// Webhooks creates and changes webhooks. It is safe for concurrent use.
 type Webhooks struct {
 	store Store
 	now   func() time.Time
 }
 
-// New returns the way to the webhooks of a store.
+// New returns the Webhooks of a store.
 func New(store Store, now func() time.Time) *Webhooks { return &Webhooks{store: store, now: now} }
 
 // Draft is a webhook before it is stored.
 type Draft struct {
-	// Webhook is what the change begins with: a new webhook with the door's
-	// defaults, or a stored one as it was read. It is not modified.
+	// Webhook is the webhook before the change: a new one with the door's defaults, or
+	// a stored one as read. It is not modified.
 	Webhook *iot.Webhook
-	// Secrets is the webhook whose secrets the masks stand for, where that is
-	// another one: a copy keeps the secrets of the original. Nil for none.
+	// Secrets is the webhook whose secrets replace the masks, if it is another one: a
+	// copy keeps the secrets of the original. Nil if it is Webhook.
 	Secrets *iot.Webhook
-	// Own says that a person describes the webhook field by field. It then needs a
-	// message type, and the host's limit of headers holds. A template and another
-	// system's dialect have that system's limits.
+	// Own means that a person sets the webhook field by field. It then needs a message
+	// type, and the host's limit of headers applies. Templates and other systems'
+	// dialects have that system's limits.
 	Own bool
-	// Apply writes what the door read into the webhook, in which stored secrets are
-	// masked, and adds the faults that only the door can see. Signed is a request:
-	// secrets are made and dropped here. An error ends the draft. Nil applies
-	// nothing.
+	// Apply writes what the door read into the webhook, whose stored secrets are masked,
+	// and adds faults that only the door can see. Signed is a request: this package
+	// makes and removes the secrets. An error ends the draft. Nil applies nothing.
 	Apply func(w *iot.Webhook, f *iot.Faults) error
 }
 
 // Result is a webhook that was created, changed or drafted.
 type Result struct {
 	*iot.Webhook
-	// NewSecret is the signing secret if one was made, to be shown once.
+	// NewSecret is the signing secret if one was created, to be shown once.
 	NewSecret iot.Secret
 }
 
-// Draft returns the webhook that a draft describes without storing it, for a
-// preview. The webhook is not nil where the error is Invalid: it is as far as
-// it could be read. Errors: invalid, naming every fault by its field's JSON name,
-// and what Apply returned.
+// Draft returns the webhook of a draft without storing it, for a preview. After an
+// Invalid error the webhook is not nil: it has what could be read. Errors: invalid,
+// naming every fault by its field's JSON name, and those of Apply.
 func (s *Webhooks) Draft(d Draft) (Result, error) {
 	was := d.Webhook
 	w := was.Clone()
@@ -96,8 +93,8 @@ func (s *Webhooks) Create(d Draft, actor string) (Result, error) {
 	return list[0], err
 }
 
-// CreateAll is Create for several: all of them are stored, or none. The results
-// are as many as the drafts; after an error, those of the drafts that were read.
+// CreateAll is Create for several webhooks: all are stored, or none. It returns a
+// result for each draft. After an error only drafts that were read have results.
 func (s *Webhooks) CreateAll(drafts []Draft, actor string) ([]Result, error) {
 	results, hooks := make([]Result, len(drafts)), make([]*iot.Webhook, len(drafts))
 	for i, d := range drafts {
@@ -110,17 +107,17 @@ func (s *Webhooks) CreateAll(drafts []Draft, actor string) ([]Result, error) {
 	return results, s.store.CreateWebhooks(hooks, actor)
 }
 
-// Maker is who makes a webhook of a template.
+// Maker is who creates a webhook from a template.
 type Maker struct {
 	Name   string // for the audit log
 	Rights iot.Rights
 	Key    *iot.APIKey // nil for a person
 }
 
-// CreateFromTemplate stores a webhook that webhook.Instantiate made of a template.
-// A template that asks for a downlink key gets one, which takes the right to send
-// downlinks, and which ends with the maker's key. Errors are those of Create, and
-// forbidden.
+// CreateFromTemplate stores a webhook that webhook.Instantiate made from a template.
+// A template that asks for a downlink key gets one: this needs the right to send
+// downlinks, and the key expires with the maker's key. Errors are those of Create,
+// and forbidden.
 func (s *Webhooks) CreateFromTemplate(w *iot.Webhook, t *iot.Template, by Maker) (Result, error) {
 	r, err := s.Draft(Draft{Webhook: w})
 	switch {
@@ -129,7 +126,7 @@ func (s *Webhooks) CreateFromTemplate(w *iot.Webhook, t *iot.Template, by Maker)
 	case !t.CreateDownlinkKey:
 		return r, s.store.CreateWebhooks([]*iot.Webhook{r.Webhook}, by.Name)
 	case !by.Rights.Has(iot.SendDownlinks):
-		return r, iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks with, which takes the right "+
+		return r, iot.NewError(iot.Forbidden, "This template gives its service a key to send downlinks. Creating it needs the right "+
 			iot.SendDownlinks.String()+".")
 	case by.Key != nil:
 		return r, s.store.CreateWebhookWithKeyBy(r.Webhook, by.Key)
@@ -148,9 +145,9 @@ func (s *Webhooks) Change(d Draft, actor string) (Result, error) {
 	return r, s.store.UpdateWebhook(r.Webhook, actor, changed(d.Webhook, r.Webhook))
 }
 
-// RotateSecret gives a webhook a new signing secret and turns signing on. The
-// old one signs beside it for the overlap. The new secret is returned, to be
-// shown once. Errors are those of the store.
+// RotateSecret creates a new signing secret for a webhook and turns signing on. The
+// old secret signs too during the overlap. The new one is returned, to be shown
+// once. Errors are those of the store.
 func (s *Webhooks) RotateSecret(w *iot.Webhook, overlap time.Duration, actor string) (iot.Secret, error) {
 	secret := webhook.NewSigningSecret()
 	w.SigningSecrets = append([]iot.Secret{secret}, w.SigningSecrets[:min(len(w.SigningSecrets), 1)]...)
@@ -162,7 +159,7 @@ func (s *Webhooks) RotateSecret(w *iot.Webhook, overlap time.Duration, actor str
 	return secret, s.store.UpdateWebhook(w, actor, "signing secret rotated")
 }
 
-// sign makes the secrets agree with Signed, and returns a secret that it made.
+// sign makes the secrets agree with Signed, and returns a secret that it created.
 func sign(w *iot.Webhook) (made iot.Secret) {
 	switch {
 	case !w.Signed:
@@ -174,8 +171,8 @@ func sign(w *iot.Webhook) (made iot.Secret) {
 	return made
 }
 
-// join returns the faults of the door and those of the check. Of two faults of
-// one field the door's stays. An error that names no fields is returned alone.
+// join returns the faults of the door and of the check. If both have one for a field,
+// the door's stays. An error that names no fields is returned alone.
 func join(f *iot.Faults, err error) error {
 	if err == nil {
 		return f.Err()

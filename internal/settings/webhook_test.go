@@ -59,14 +59,14 @@ func (w world) lastAudit(t *testing.T) iot.AuditEntry {
 	return page.Items[0]
 }
 
-// Whatever a door applies, stored secrets are masked while it does, and are back
-// in what is stored.
+// Stored secrets are masked while a door applies its change, and restored in the stored
+// webhook.
 func TestSecretsAreMaskedForTheDoorAndStay(t *testing.T) {
 	w := open(t)
 	made, err := w.Create(w.draft(withSecrets), actor)
 	must(t, err)
 	if len(made.SigningSecrets) != 1 || made.NewSecret != made.SigningSecrets[0] {
-		t.Errorf("signing made %d secrets, and told %q", len(made.SigningSecrets), made.NewSecret)
+		t.Errorf("signing made %d secrets, and returned %q", len(made.SigningSecrets), made.NewSecret)
 	}
 	stored, err := w.Webhook(t.Context(), w.project.Key, made.ID)
 	must(t, err)
@@ -109,7 +109,7 @@ func TestSecretsFollowToNoOtherHost(t *testing.T) {
 	}
 }
 
-// A copy's masks stand for the secrets of the original, but not on another host.
+// A copy's masks become the secrets of the original, but not on another host.
 func TestACopyKeepsSecrets(t *testing.T) {
 	w := open(t)
 	original, err := w.Create(w.draft(withSecrets), actor)
@@ -157,8 +157,8 @@ func TestSigningIsTurnedOnAndOff(t *testing.T) {
 	}
 }
 
-// A door's own faults and those of the check are told together, the door's first.
-func TestFaultsAreToldTogether(t *testing.T) {
+// A door's own faults and those of the check are reported together, the door's first.
+func TestFaultsAreReportedTogether(t *testing.T) {
 	w := open(t)
 	_, err := w.Create(w.draft(func(h *iot.Webhook, f *iot.Faults) error {
 		h.URL, h.Description = "ftp://x", ""

@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/lorawan/wire"
 )
 
-// Skip says that nothing is to be sent: the delivery has ended as skipped.
+// Skip means that there is nothing to send: the delivery ends as skipped.
 type Skip struct {
 	Reason string // a few words, such as "no payload.webhook_payload"
 }
@@ -17,13 +17,13 @@ type Skip struct {
 // Error returns the reason.
 func (s *Skip) Error() string { return "skipped: " + s.Reason }
 
-// Bodies' content types, where no header of a person's own says otherwise.
+// Content types of bodies, unless a person's own header sets another.
 const (
 	typeJSON   = "application/json"
 	typeBinary = "application/octet-stream"
 )
 
-// body returns what is sent of a message. It may share memory with the message.
+// body returns the body for a message. It may share memory with the message.
 func (c *Compiled) body(in *Input) (body []byte, contentType string, err error) {
 	m := in.Message
 	switch {
@@ -49,7 +49,7 @@ func (c *Compiled) body(in *Input) (body []byte, contentType string, err error) 
 	return envelope(in, payload), typeJSON, nil
 }
 
-// payload returns what payload only means for a user or iottly message.
+// payload returns the payload-only body of a user or iottly message.
 func (c *Compiled) payload(m *iot.Message) ([]byte, error) {
 	if c.filter.channel == "" {
 		return m.Payload, nil
@@ -64,8 +64,8 @@ func (c *Compiled) payload(m *iot.Message) ([]byte, error) {
 	return value, nil
 }
 
-// lorawanPayload returns what payload only means for a LoRaWAN message: the
-// decoded payload, else the device's bytes, else the object under the type's name.
+// lorawanPayload returns the payload-only body of a LoRaWAN message: the decoded
+// payload, otherwise the device's bytes, otherwise the object under the type's name.
 func lorawanPayload(m *iot.Message) (body []byte, contentType string, err error) {
 	object, err := lorawanObject(m)
 	if err != nil {
@@ -82,8 +82,8 @@ func lorawanPayload(m *iot.Message) (body []byte, contentType string, err error)
 	return object, typeJSON, nil
 }
 
-// downlinks returns what another system's queue takes: the downlink that a message
-// tells of, or none, which empties the queue.
+// downlinks returns the body for another system's queue: the downlink of the message,
+// or no downlinks, which empties the queue.
 func (c *Compiled) downlinks(m *iot.Message) (body []byte, contentType string, err error) {
 	body = []byte(`{"downlinks":[`)
 	if m.Type == iot.DownlinkQueued {
@@ -114,7 +114,7 @@ func lorawanObject(m *iot.Message) ([]byte, error) {
 	return object, nil
 }
 
-// member returns the bytes of an object's member as they stand in json.
+// member returns the bytes of an object's member as written in json.
 func member(json []byte, name string) ([]byte, bool) {
 	r := gjson.GetBytes(json, name)
 	if !r.Exists() {
@@ -123,9 +123,9 @@ func member(json []byte, name string) ([]byte, bool) {
 	return json[r.Index : r.Index+len(r.Raw)], true
 }
 
-// applicationUp returns the message as The Things Stack's JSON, with what the
-// field mask leaves of it. A LoRaWAN message is that already; any other is made
-// into an uplink whose decoded payload it is.
+// applicationUp returns the message as The Things Stack's JSON, reduced by the field
+// mask. A LoRaWAN message has that form already. Any other becomes the decoded payload
+// of an uplink.
 func (c *Compiled) applicationUp(in *Input) []byte {
 	up := []byte(in.Message.Payload)
 	if !in.Message.Type.LoRaWAN() {
@@ -168,8 +168,8 @@ func asUplink(in *Input) []byte {
 	return append(b, "}}"...)
 }
 
-// envelope returns {"msg":{…}}: the fields that came, those that are missing,
-// and the payload, whose bytes stay as they came.
+// envelope returns {"msg":{…}} of the received fields, the missing ones and the
+// payload, whose bytes stay unchanged.
 func envelope(in *Input, payload []byte) []byte {
 	m := in.Message
 	const room = 320 // for the missing fields
@@ -224,7 +224,7 @@ func envelope(in *Input, payload []byte) []byte {
 	return append(b, "}}"...)
 }
 
-// appendField appends a member with a text that needs no escapes.
+// appendField appends a member whose text needs no escapes.
 func appendField(b []byte, name, text string) []byte {
 	b = append(b, '"')
 	b = append(b, name...)

@@ -14,25 +14,24 @@ import (
 	"thingpost/internal/iot"
 )
 
-// builtIn holds the templates that every instance offers.
+// builtIn has the templates that every instance offers.
 //
 //go:embed catalogue/*.yml
 var builtIn embed.FS
 
-// indexFile names which templates of a folder are offered.
+// indexFile names the templates of a folder that are offered.
 const indexFile = "templates.yml"
 
-// maxTemplates bounds the templates that are read from one folder.
+// maxTemplates bounds the templates read from one folder.
 const maxTemplates = 1000
 
-// Catalogue holds the templates that are offered. It is never changed, and safe
-// for concurrent use.
+// Catalogue has the offered templates. It is immutable and safe for concurrent use.
 type Catalogue struct {
 	list []*iot.Template
 	find map[string]*iot.Template // by id, and by file
 }
 
-// BuiltIn returns the catalogue that comes with the program.
+// BuiltIn returns the program's own catalogue.
 func BuiltIn() *Catalogue {
 	list, _, err := readFolder(builtIn, "catalogue")
 	if err != nil {
@@ -44,10 +43,10 @@ func BuiltIn() *Catalogue {
 	return newCatalogue(list)
 }
 
-// ReadCatalogue returns the templates of a folder, such as a checkout of The
-// Things Stack's public collection, and behind them the built-in ones whose ids
-// the folder has not. Templates that cannot be used are left out; the remarks
-// say why, by the file's name. The error is that of a folder that cannot be read.
+// ReadCatalogue returns the templates of a folder, such as a checkout of The Things
+// Stack's public collection, followed by the built-in ones with other ids. It leaves
+// out templates that cannot be used; the remarks say why, by file name. The error means
+// that the folder cannot be read.
 func ReadCatalogue(folder fs.FS) (*Catalogue, []Remark, error) {
 	list, remarks, err := readFolder(folder, ".")
 	if err != nil {
@@ -61,8 +60,8 @@ func ReadCatalogue(folder fs.FS) (*Catalogue, []Remark, error) {
 	return newCatalogue(list), remarks, nil
 }
 
-// CheckFolder returns what is wrong with a folder of templates, in the order of
-// its files, and how many templates it offers.
+// CheckFolder returns the faults of a folder of templates, in the order of its files,
+// and how many templates it offers.
 func CheckFolder(folder fs.FS) (remarks []Remark, offered int, err error) {
 	list, remarks, err := readFolder(folder, ".")
 	if err == nil && len(list) == 0 && len(remarks) == 0 {
@@ -84,12 +83,12 @@ func newCatalogue(list []*iot.Template) *Catalogue {
 	return c
 }
 
-// Templates returns all templates, in the order in which they are offered. What
-// it returns must not be changed.
+// Templates returns all templates in the order of display. The result must not be
+// changed.
 func (c *Catalogue) Templates() []*iot.Template { return c.list }
 
-// Template returns a template by its id, or by the name of its file without the
-// ending; not_found.
+// Template returns a template by its id, or by its file name without the ending;
+// not_found.
 func (c *Catalogue) Template(name string) (*iot.Template, error) {
 	if t := c.find[name]; t != nil {
 		return t, nil
@@ -97,8 +96,8 @@ func (c *Catalogue) Template(name string) (*iot.Template, error) {
 	return nil, iot.NewError(iot.NotFound, "There is no such template.")
 }
 
-// Search returns the templates of a kind, "" for all, whose id, name or
-// description holds every word of a text, whatever the case.
+// Search returns the templates of a kind ("" for all) whose id, name or description
+// contains every word of a text, in any case.
 func (c *Catalogue) Search(text, kind string) []*iot.Template {
 	words := strings.Fields(strings.ToLower(text))
 	var found []*iot.Template
@@ -111,8 +110,8 @@ func (c *Catalogue) Search(text, kind string) []*iot.Template {
 	return found
 }
 
-// Kinds returns what several of the templates are for, each word once, the
-// commonest first.
+// Kinds returns the purposes of several of the templates, without repeats, the most
+// common first.
 func (c *Catalogue) Kinds() []string {
 	count := map[string]int{}
 	var kinds []string
@@ -127,8 +126,7 @@ func (c *Catalogue) Kinds() []string {
 	return kinds
 }
 
-// readFolder reads the templates of a folder, but not of folders in it. Hidden
-// files are none.
+// readFolder reads the templates of a folder, without its subfolders and hidden files.
 func readFolder(all fs.FS, folder string) (list []*iot.Template, remarks []Remark, err error) {
 	entries, err := fs.ReadDir(all, folder)
 	if err != nil {
@@ -152,7 +150,7 @@ func readFolder(all fs.FS, folder string) (list []*iot.Template, remarks []Remar
 		}
 		if len(list) == maxTemplates {
 			remarks = append(remarks,
-				Remark{File: name, Error: true, Text: fmt.Sprintf("There are more than %d templates; this one is left out.", maxTemplates)})
+				Remark{File: name, Error: true, Text: fmt.Sprintf("More than %d templates; this one is ignored.", maxTemplates)})
 			continue
 		}
 		t, found := ParseTemplate(name, text)
@@ -161,8 +159,8 @@ func readFolder(all fs.FS, folder string) (list []*iot.Template, remarks []Remar
 			continue
 		}
 		if other, ok := files[t.ID]; ok {
-			remarks = append(remarks, Remark{File: name, Error: true, Text: "The template-id " + quoted(t.ID) + " is that of " + other +
-				" too; this one is left out."})
+			remarks = append(remarks, Remark{File: name, Error: true, Text: "The template-id " + quoted(t.ID) + " is also that of " + other +
+				"; this one is ignored."})
 			continue
 		}
 		files[t.ID] = name
@@ -187,7 +185,7 @@ func readFile(all fs.FS, name string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// readIndex returns the templates that an index names by file or id, in its order.
+// readIndex returns the templates that an index names by file or id, in order.
 func readIndex(text []byte, list []*iot.Template) (offered []*iot.Template, remarks []Remark) {
 	r := &templateReader{file: indexFile}
 	items, ok := r.parseList(text)
@@ -202,7 +200,7 @@ func readIndex(text []byte, list []*iot.Template) (offered []*iot.Template, rema
 		}
 		switch {
 		case i < 0:
-			r.fault(item.line, "There is no template %s that can be used.", quoted(name))
+			r.fault(item.line, "There is no usable template %s.", quoted(name))
 		case slices.Contains(offered, list[i]):
 			r.warn(item.line, "The template %s is named twice.", quoted(name))
 		default:

@@ -75,15 +75,15 @@ func TestBuiltInTemplates(t *testing.T) {
 	}
 }
 
-// TestBuiltInTemplatesAreClean holds ours to more than we hold others: nothing is
-// wrong with them but ids that their services chose.
+// TestBuiltInTemplatesAreClean is stricter with our templates than with others: their
+// only remarks are about ids that the services chose.
 func TestBuiltInTemplatesAreClean(t *testing.T) {
 	_, remarks, err := readFolder(builtIn, "catalogue")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range remarks {
-		if !strings.Contains(r.Text, "is not of the usual form") && r.Text != "There is no logo-url." {
+		if !strings.Contains(r.Text, "has an unusual form") && r.Text != "There is no logo-url." {
 			t.Error(r)
 		}
 	}
@@ -166,7 +166,7 @@ func TestFolderWinsAndItsIndexChooses(t *testing.T) {
 		}
 	}
 	if want := []string{`templates.yml:4: warning: The template "two-two" is named twice.`,
-		`templates.yml:5: error: There is no template "nobody" that can be used.`}; !slices.Equal(lines, want) {
+		`templates.yml:5: error: There is no usable template "nobody".`}; !slices.Equal(lines, want) {
 		t.Errorf("of the index is said %v", lines)
 	}
 }

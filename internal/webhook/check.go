@@ -27,20 +27,20 @@ const (
 )
 
 const (
-	maskProblem = "is only the mask of a stored value. Type the value itself."
+	maskProblem = "is only the mask of a stored value. Enter the value itself."
 )
 
-// Check brings a webhook's settings into the form in which they are stored, and
-// returns an Invalid error that names every fault by its field's JSON name.
+// Check brings a webhook's settings into their stored form, and returns an Invalid
+// error that names every fault by its field's JSON name.
 //
-// It trims the description, URL and headers, moves a user name and password from
-// the URL into a secret Authorization header, and fills in the format and empty
-// lists. own says that a person made it: then it needs a message type and can
-// have limits.Headers headers; a template's or another dialect's may have no
-// message type, and iot.MaxTemplateHeaders headers.
+// It trims the description, URL and headers, moves a user name and password from the
+// URL into a secret Authorization header, and fills in the format and empty lists. own
+// means that a person created the webhook: it needs a message type and can have
+// limits.Headers headers. A webhook of a template or another dialect needs no message
+// type and can have iot.MaxTemplateHeaders headers.
 //
-// Masked values are faults, but for masks in the URL and the paths that w.Hidden
-// has the secrets of.
+// Masked values are faults, except masks in the URL and paths whose secrets are in
+// w.Hidden.
 func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
 	most := iot.MaxTemplateHeaders
 	if own {
@@ -49,14 +49,13 @@ func Check(w *iot.Webhook, limits iot.Limits, own bool) error {
 	return check(&iot.Faults{}, w, most, own)
 }
 
-// CheckChange is Check for a change of a webhook: was is how it was stored, and w
-// how it is to be, with masks for secrets that stay (iot.Webhook.MaskSecrets).
-// These are put back, but go to no other host than they were given for: there
-// they are faults of their fields.
+// CheckChange is Check for a changed webhook. was is the stored webhook, and w the new
+// one, with masks for secrets that stay (iot.Webhook.MaskSecrets). It restores these
+// secrets, but only for the same host: otherwise they are faults of their fields.
 //
-// One that a template or another dialect made keeps the headers that it has, also
-// if they are more than limits.Headers, and can go on without a message type; a
-// person (own) can add headers up to the limit only.
+// A webhook of a template or another dialect keeps the headers that it has, even above
+// limits.Headers, and can stay without a message type. A person (own) can add headers
+// only up to the limit.
 func CheckChange(w, was *iot.Webhook, limits iot.Limits, own bool) error {
 	var f iot.Faults
 	keepSecrets(&f, w, was)
@@ -67,8 +66,8 @@ func CheckChange(w, was *iot.Webhook, limits iot.Limits, own bool) error {
 	return check(&f, w, iot.MaxTemplateHeaders, false)
 }
 
-// check is Check with at most so many headers and faults that are known already.
-// needsType says that there must be a message type.
+// check is Check with a maximum of headers and the faults so far. needsType means that
+// a message type is required.
 func check(f *iot.Faults, w *iot.Webhook, headers int, needsType bool) error {
 	if w.ID != "" {
 		if err := iot.CheckSlug("id", w.ID); err != nil {
@@ -80,9 +79,9 @@ func check(f *iot.Faults, w *iot.Webhook, headers int, needsType bool) error {
 	f.Check(n >= 1 && n <= maxDescription, "description", "must have 1 to 254 characters.")
 	f.Check(!iot.HasControl(w.Description), "description", "must be a single line without control characters.")
 	f.Check(iot.TextLength(w.Channel) <= iot.MaxChannel, "channel", "must have at most 254 characters.")
-	f.Check(!iot.HasControl(w.Channel), "channel", "must not hold control characters.")
+	f.Check(!iot.HasControl(w.Channel), "channel", "must not contain control characters.")
 	f.Check(iot.TextLength(w.DownlinkKey.Reveal()) <= maxDownlinkKey, "downlink_key", "must have at most 128 characters.")
-	f.Check(!iot.HasControl(w.DownlinkKey.Reveal()), "downlink_key", "must not hold control characters.")
+	f.Check(!iot.HasControl(w.DownlinkKey.Reveal()), "downlink_key", "must not contain control characters.")
 	f.Check(w.DownlinkKey != iot.Mask, "downlink_key", maskProblem)
 
 	dropHidden(w)
@@ -102,7 +101,7 @@ func checkURL(f *iot.Faults, w *iot.Webhook) {
 	full, ok := w.FullURL()
 	switch {
 	case w.URL == "":
-		f.Add("url", "must not be empty; it is where messages go, like https://example.com/in.")
+		f.Add("url", "must not be empty. It is the address that gets the messages, like https://example.com/in.")
 		return
 	case !ok:
 		f.Add("url", maskProblem)
@@ -122,7 +121,7 @@ func checkURL(f *iot.Faults, w *iot.Webhook) {
 	if o.user != nil {
 		for _, h := range w.Headers {
 			if canonical(h.Name) == "Authorization" {
-				f.Add("url", "holds a user name, and there is an Authorization header too. Keep one of them.")
+				f.Add("url", "has a user name, and there is also an Authorization header. Keep one of them.")
 				return
 			}
 		}
@@ -147,7 +146,7 @@ func dropLogin(w *iot.Webhook) {
 	dropHidden(w)
 }
 
-// dropHidden forgets secrets of texts that have no masks any more.
+// dropHidden removes the secrets of texts that have no masks any more.
 func dropHidden(w *iot.Webhook) {
 	kept := map[string][]iot.Secret{}
 	if s := w.Hidden[iot.HiddenURL]; strings.Contains(w.URL, iot.Mask) && len(s) > 0 {
@@ -167,11 +166,11 @@ func checkRoutes(f *iot.Faults, w *iot.Webhook, needsType bool) {
 	if w.MessageTypes == nil {
 		w.MessageTypes = iot.Routes{}
 	}
-	f.Check(len(w.MessageTypes) > 0 || !needsType, "message_types", "must hold at least one message type.")
+	f.Check(len(w.MessageTypes) > 0 || !needsType, "message_types", "must have at least one message type.")
 	for kind, route := range w.MessageTypes {
 		field := pathField(kind)
 		if !known(kind) {
-			f.Add("message_types."+string(kind), "is no message type; there are "+typeNames()+".")
+			f.Add("message_types."+string(kind), "is not a message type. The types are "+typeNames()+".")
 			continue
 		}
 		if iot.TextLength(route.Path) > maxPath {
@@ -216,9 +215,9 @@ func checkHeaders(f *iot.Faults, w *iot.Webhook, most int) {
 		problem := nameProblem(h.Name)
 		f.Check(problem == "", name, problem)
 		f.Check(len(h.Name) <= maxHeaderName, name, "must have at most 64 characters.")
-		f.Check(!seen[canonical(h.Name)], name, "is there twice. Keep one of them.")
+		f.Check(!seen[canonical(h.Name)], name, "is there twice. Keep one.")
 		seen[canonical(h.Name)] = true
-		f.Check(!iot.HasControl(h.Value.Reveal()), value, "must not hold line breaks or other control characters.")
+		f.Check(!iot.HasControl(h.Value.Reveal()), value, "must not contain line breaks or other control characters.")
 		f.Check(iot.TextLength(h.Value.Reveal()) <= maxHeaderValue, value, "must have at most 4,096 characters.")
 		f.Check(h.Value != iot.Mask, value, maskProblem)
 	}
@@ -253,9 +252,9 @@ func checkMask(f *iot.Faults, w *iot.Webhook) {
 	switch {
 	case len(mask) == 0:
 	case w.Format == iot.Envelope:
-		f.Add("field_mask", "works with the formats json and protobuf only. Remove it.")
+		f.Add("field_mask", "works only with the formats json and protobuf. Remove it.")
 	case w.PayloadOnly:
-		f.Add("field_mask", "chooses parts of the whole message, and payload only sends none of the others. Keep one of them.")
+		f.Add("field_mask", "selects parts of the whole message, but payload only sends just the payload. Keep one of them.")
 	default:
 		_, err := lorawan.CompileMask(mask)
 		if e, ok := errors.AsType[*iot.Error](err); ok {
@@ -277,9 +276,9 @@ func checkSettings(f *iot.Faults, s *iot.Settings) {
 	for _, class := range s.RetryOn {
 		switch {
 		case class == iot.ErrConfig:
-			f.Add("settings.retry_on", "must not hold config: a request that could not be made is not retried.")
+			f.Add("settings.retry_on", "must not contain config: a request that could not be made is not retried.")
 		case !slices.Contains(classes, class):
-			f.Add("settings.retry_on", "does not know the failure "+string(class)+".")
+			f.Add("settings.retry_on", "contains the unknown failure "+string(class)+".")
 		case !slices.Contains(retry, class):
 			retry = append(retry, class)
 		}

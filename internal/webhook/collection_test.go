@@ -10,18 +10,18 @@ import (
 	"thingpost/internal/iot"
 )
 
-// outcome is what a template must make of the values of exampleValues.
+// outcome is the expected result of a template with the values of exampleValues.
 type outcome struct {
-	url     string // with the secrets in
+	url     string // with the secrets filled in
 	shown   string // "" if it is the same
 	headers []iot.Header
 	paths   map[iot.MessageType]string
-	hidden  map[iot.MessageType]string // paths as shown, where they are not the same
+	hidden  map[iot.MessageType]string // paths as shown, if they differ
 	mask    int
 	key     bool
 }
 
-// exampleValue is given for each field but those that need a form of their own.
+// exampleValue is the value of each field, except fields of a special form.
 func exampleValue(t *iot.Template, id string) string {
 	switch t.ID + " " + id {
 	case "blockbax endpoint", "https-endpoint url":
@@ -47,7 +47,7 @@ func shut(name, value string) iot.Header {
 	return iot.Header{Name: name, Value: iot.Secret(value), Secret: true}
 }
 
-// uplink is the paths of a template that sends uplinks alone.
+// uplink is the paths of a template that only sends uplinks.
 func uplink(path string) map[iot.MessageType]string {
 	return map[iot.MessageType]string{iot.UplinkMessage: path}
 }
@@ -90,17 +90,17 @@ func (o outcome) compare(t *testing.T, w *iot.Webhook) {
 	}
 }
 
-// collection is a folder of templates, as -templates takes it.
+// collection is a folder of templates, as for -templates.
 type collection struct {
 	folder  fs.FS
 	want    map[string]outcome // by id
-	order   []string           // of those that are offered, the first ones
-	byFile  [2]string          // a file and the id in it, where they differ
+	order   []string           // the first of those offered
+	byFile  [2]string          // a file and its id, if they differ
 	unnamed string             // an id that the index does not name
 }
 
-// collections returns those that are tried: a small one of ours, and the one that
-// others published where it lies beside the checkout. It may not be copied.
+// collections returns the folders to test: a small one of ours, and the published one
+// if it is beside the checkout. Its license does not allow a copy here.
 func collections(t *testing.T) map[string]collection {
 	t.Helper()
 	all := map[string]collection{"ours": {folder: os.DirFS(filepath.Join("testdata", "collection")), want: ourTemplates(),
@@ -131,7 +131,7 @@ func ourTemplates() map[string]outcome {
 	}
 }
 
-// allTypes is what wonderland takes, all with an empty path.
+// allTypes is the message types of wonderland, all with an empty path.
 func allTypes() map[iot.MessageType]string {
 	m := map[iot.MessageType]string{}
 	for _, kind := range iot.MessageTypes() {
@@ -227,7 +227,7 @@ func (c collection) tryTemplates(t *testing.T) {
 				t.Error(err)
 			}
 			tried[tmpl.ID] = true
-			if o, ok := c.want[tmpl.ID]; ok { // not of one that was added to the collection since
+			if o, ok := c.want[tmpl.ID]; ok { // not of one added to the collection since
 				o.compare(t, w)
 				if tmpl.CreateDownlinkKey != o.key {
 					t.Errorf("downlink key %v, want %v", tmpl.CreateDownlinkKey, o.key)

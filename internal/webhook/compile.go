@@ -5,24 +5,24 @@ import (
 	"thingpost/internal/lorawan"
 )
 
-// Compiled is a webhook with everything worked out that does not depend on the
-// message. It is never changed, and safe for concurrent use.
+// Compiled is a webhook with everything prepared that does not depend on the message.
+// It is immutable and safe for concurrent use.
 type Compiled struct {
 	filter      filter
 	format      iot.Format
 	mask        *lorawan.Mask // nil for the whole message
 	payloadOnly bool
-	upstream    bool // it carries downlinks on to another system
+	upstream    bool // it forwards downlinks to another system
 	routes      []route
 	headers     []ownHeader
-	masker      *iot.Masker // of all that no log may show
+	masker      *iot.Masker // of everything that logs must not show
 
 	ownContentType, ownUserAgent bool
 
 	id          string // slug
 	downlinkKey iot.Secret
 	signers     []*signer
-	oldUntil    iot.Instant // when all signers but the first stop
+	oldUntil    iot.Instant // when all signers except the first stop
 }
 
 type route struct {
@@ -30,9 +30,9 @@ type route struct {
 	target target
 }
 
-// Compile works out a webhook. It returns an Invalid error if the settings
-// cannot make a request; those that passed Check can, but for a signed webhook
-// without a good secret.
+// Compile prepares a webhook. It returns an Invalid error if the settings cannot make a
+// request. Settings that passed Check can, except of a signed webhook without a valid
+// secret.
 func Compile(w *iot.Webhook) (*Compiled, error) {
 	c := &Compiled{
 		filter:      filterOf(w),
@@ -58,7 +58,7 @@ func Compile(w *iot.Webhook) (*Compiled, error) {
 		return c, nil
 	}
 	if len(w.SigningSecrets) == 0 {
-		return nil, iot.NewError(iot.Invalid, "The webhook signs its requests, but has no signing secret. Make one.")
+		return nil, iot.NewError(iot.Invalid, "The webhook signs its requests, but has no signing secret. Create one.")
 	}
 	for _, secret := range w.SigningSecrets {
 		s, err := newSigner(secret)
@@ -80,7 +80,7 @@ func (c *Compiled) compileRoutes(w *iot.Webhook) error {
 		return iot.FieldError("url", problem)
 	}
 	if o.user != nil {
-		return iot.FieldError("url", "must not hold a user name or password; they belong into an Authorization header.")
+		return iot.FieldError("url", "must not contain a user name or password. Put them into an Authorization header.")
 	}
 	rest, problem := parseURIText(raw)
 	if problem != "" {
@@ -134,9 +134,9 @@ func (c *Compiled) compileHeaders(w *iot.Webhook) error {
 	return nil
 }
 
-// maskerOf masks all that is secret of a webhook: what may stand in its requests,
-// and what was given for its template. In the URL the latter are masked by their
-// place, however short they are.
+// maskerOf returns the masker of a webhook's secrets: those of its requests, and the
+// values of its template. Template values in the URL are masked by their place, even
+// short ones.
 func maskerOf(w *iot.Webhook) *iot.Masker {
 	secrets := append([]iot.Secret{w.DownlinkKey}, w.SigningSecrets...)
 	for _, h := range w.Headers {
@@ -155,7 +155,7 @@ func maskerOf(w *iot.Webhook) *iot.Masker {
 	return iot.NewMasker(secrets...)
 }
 
-// target returns where messages of a type go, or nil.
+// target returns the destination of messages of a type, or nil.
 func (c *Compiled) target(kind iot.MessageType) *target {
 	for i := range c.routes {
 		if c.routes[i].kind == kind {

@@ -14,8 +14,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// fixtureMessage reads a message as ingest would: the payload's bytes apart from
-// the fields that came with it.
+// fixtureMessage reads a message as ingest would: the payload's bytes without the other
+// fields.
 func fixtureMessage(t *testing.T, name string) *iot.Message {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("testdata", "iottly", name+".json"))

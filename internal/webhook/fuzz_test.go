@@ -8,8 +8,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// What was checked is compiled, is the same when it is checked again, and can be
-// rendered, or not, without leaving its host.
+// Checked settings compile, are the same when checked again, and render, or not,
+// without leaving their host.
 func FuzzCheck(f *testing.F) {
 	f.Add("https://h/in/{devID}?k=1", "/a{?channel}", "X-Key", "v {devEUI}", "up.uplink_message.f_port", "s3cr3t")
 	f.Add("https://me:•••@h:8443/•••", "•••", "x y", "\r\n", ".", "a/b")

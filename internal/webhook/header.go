@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Names of the headers that a webhook's request can have, in canonical form.
+// Names of headers that a webhook's request can have, in canonical form.
 const (
 	headerContentType = "Content-Type"
 	headerUserAgent   = "User-Agent"
@@ -20,7 +20,7 @@ const (
 	headerDomain      = "X-Tts-Domain"
 )
 
-// ownHeader is a header of a person's own, ready to be filled in.
+// ownHeader is a header of a person's own, before variables are filled in.
 type ownHeader struct {
 	name   string
 	value  headerText
@@ -40,16 +40,16 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// canonical returns a header's name as it is sent.
+// canonical returns a header's name as sent.
 func canonical(name string) string { return textproto.CanonicalMIMEHeaderKey(name) }
 
-// nameProblem says why a person cannot use a header's name, or "".
+// nameProblem returns why a person cannot use a header's name, or "".
 func nameProblem(name string) string {
 	if name == "" {
 		return "must not be empty."
 	}
 	if !isToken(name) {
-		return "must be letters, digits and dashes, without spaces; others may be !#$%&'*+.^_`|~."
+		return "must be letters, digits and dashes, without spaces. Other allowed characters are !#$%&'*+.^_`|~."
 	}
 	c := canonical(name)
 	switch c {
@@ -58,13 +58,12 @@ func nameProblem(name string) string {
 		return "Thingpost sets " + c + " itself. Remove it, or use another name."
 	}
 	if strings.HasPrefix(c, "Webhook-") {
-		return "Thingpost keeps names that begin with webhook- for itself. Remove it, or use another name."
+		return "Names that begin with webhook- are reserved for Thingpost. Remove it, or use another name."
 	}
 	return ""
 }
 
-// overruled reports whether our header of this name takes the place of a
-// person's own.
+// overruled reports whether our header of this name replaces a person's own.
 func overruled(name string, w *iot.Webhook) bool {
 	switch name {
 	case headerContentType, headerDomain:

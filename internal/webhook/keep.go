@@ -4,9 +4,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// keepSecrets puts the stored secrets in the place of a changed webhook's masks.
-// Those that would go to another host than before are faults: whoever may change a
-// webhook, or a page that was left open, must not send its secrets elsewhere.
+// keepSecrets replaces a changed webhook's masks by the stored secrets. Secrets that
+// would go to another host are faults: a person who changes a webhook, or a page left
+// open, must not send its secrets elsewhere.
 func keepSecrets(f *iot.Faults, w, was *iot.Webhook) {
 	dropHidden(w)
 	same := goesToSameHost(w, was)
@@ -31,9 +31,9 @@ func keepSecrets(f *iot.Faults, w, was *iot.Webhook) {
 	}
 }
 
-// goesToSameHost compares hosts as they are dialled: a template may have put a
-// secret there, and a mask that was moved there is one. A URL with another number
-// of masks is a fault of its own.
+// goesToSameHost compares hosts as dialled: a template can have put a secret into the
+// host, and a mask there stands for it. A URL with another number of masks is a
+// separate fault.
 func goesToSameHost(w, was *iot.Webhook) bool {
 	now, ok := w.FullURL()
 	if !ok {

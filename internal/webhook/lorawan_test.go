@@ -29,7 +29,7 @@ func lorawanMessage(t testing.TB, name string) *iot.Message {
 	return m
 }
 
-// readLoRaWAN reads one of the fixtures that package lorawan's tests read too.
+// readLoRaWAN reads a fixture, which package lorawan's tests use too.
 func readLoRaWAN(t testing.TB, name string) []byte {
 	t.Helper()
 	return mustRead(t, "../lorawan/testdata/"+name)
@@ -60,9 +60,8 @@ func parseUp(t testing.TB, b []byte) *wire.ApplicationUp {
 	return up
 }
 
-// TestEveryMessageInEveryFormat sends each fixture as JSON, which are its own
-// bytes, as Protocol Buffers, which mean what those of the other system do, and
-// as an envelope.
+// TestEveryMessageInEveryFormat sends each fixture as JSON (its own bytes), as Protocol
+// Buffers (equal in meaning to the other system's), and as an envelope.
 func TestEveryMessageInEveryFormat(t *testing.T) {
 	files, err := filepath.Glob("../lorawan/testdata/*.json")
 	if err != nil || len(files) < 16 {
@@ -180,7 +179,8 @@ func TestVariablesAreTheMessagesOwn(t *testing.T) {
 	}
 }
 
-// A message that Protocol Buffers cannot hold is the settings' fault, told in words.
+// A message that Protocol Buffers cannot represent is a fault of the settings, reported
+// in words.
 func TestMessageThatDoesNotFit(t *testing.T) {
 	m := sampleMessage()
 	m.Type, m.Payload = iot.UplinkMessage, []byte(`{"uplink_message":{"f_port":"x"}}`)
@@ -193,8 +193,8 @@ func TestMessageThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// differs are the cases of request-builder.txt in which we do something else on
-// purpose: the URL instead, or the field that is refused when saved.
+// differs are the cases of request-builder.txt in which we differ on purpose: the URL
+// instead, or the field that is refused when saved.
 func differs() map[string]string {
 	return map[string]string{
 		"https://h/a?x=1 | /up":                         "https://h/a/up?x=1",      // the URL's query is kept
@@ -207,7 +207,7 @@ func differs() map[string]string {
 		"https://h/a#frag | /up":                        "refused: url",
 		"https://h/a | /{bad":                           "refused: message_types.", // there it fails with each message
 		"https://u:p@h/a | /up":                         "https://h/a/up",          // the login is moved into a header
-		"https://{devID}.h/a | /up":                     "refused: url",            // no variable chooses the host
+		"https://{devID}.h/a | /up":                     "refused: url",            // no variable sets the host
 		"up.uplink_message.rx_metadata.rssi":            "refused: field_mask",     // there it loses each message
 		"up.uplink_message.decoded_payload.temperature": "refused: field_mask",
 	}
@@ -272,8 +272,8 @@ func checkRequest(t *testing.T, name string, w *iot.Webhook, m *iot.Message, wan
 	}
 }
 
-// The headers of request-builder.txt: those of the person's own that cannot be
-// sent are refused when saved, the others are as there.
+// The headers of request-builder.txt: a person's own headers that cannot be sent are
+// refused when saved; the others are as there.
 func TestRequestBuilderHeaders(t *testing.T) {
 	m := lorawanMessage(t, "uplink_message")
 	w := lorawanWebhook(iot.Protobuf, m.Type)

@@ -6,10 +6,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Reason says in a word why a webhook does not get a message; Wanted if it does.
+// Reason is why a webhook does not get a message, in a word; Wanted if it does.
 type Reason string
 
-// The reasons, in the order in which the rules are tried.
+// The reasons, in the order of the rules.
 const (
 	Wanted        Reason = ""
 	ReasonPaused  Reason = "paused"
@@ -19,25 +19,25 @@ const (
 	ReasonProfile Reason = "profile"
 )
 
-// rules returns every rule by the reason that it gives.
+// rules returns each rule as the reason that it gives.
 func rules() [5]Reason {
 	return [...]Reason{ReasonPaused, ReasonType, ReasonChannel, ReasonDevice, ReasonProfile}
 }
 
-// Finding is one rule's outcome for a message, in a sentence for people.
+// Finding is the result of one rule for a message, in a sentence for people.
 type Finding struct {
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`
 }
 
-// Why says whether a webhook gets a message, and what each rule said.
+// Why is whether a webhook gets a message, with the result of each rule.
 type Why struct {
 	Wanted bool      `json:"wanted"`
 	Reason Reason    `json:"reason"`
 	Checks []Finding `json:"checks"`
 }
 
-// filter is what the rules need of a webhook.
+// filter is what the rules need from a webhook.
 type filter struct {
 	types     uint32 // a bit for each message type, see typeBit
 	channel   string
@@ -59,7 +59,7 @@ func filterOf(w *iot.Webhook) filter {
 	return f
 }
 
-// typeBit returns the bit of a message type; 0 for one that does not exist.
+// typeBit returns the bit of a message type; 0 for an unknown type.
 func typeBit(t iot.MessageType) uint32 {
 	switch t {
 	case iot.User:
@@ -92,7 +92,7 @@ func typeBit(t iot.MessageType) uint32 {
 	return 0
 }
 
-// holds reports whether one rule lets the message through.
+// holds reports whether a rule allows the message.
 func (f *filter) holds(rule Reason, m *iot.Message, p *iot.Profile) bool {
 	switch rule {
 	case ReasonPaused:
@@ -110,9 +110,9 @@ func (f *filter) holds(rule Reason, m *iot.Message, p *iot.Profile) bool {
 	return true
 }
 
-// Wants returns Wanted, or the first reason why the webhook does not get the
-// message. p is the profile of the message's device; nil lets messages through.
-// It allocates nothing and is safe for concurrent use.
+// Wants returns Wanted, or the first reason why the webhook does not get the message. p
+// is the profile of the message's device; nil allows all messages. Wants allocates
+// nothing and is safe for concurrent use.
 func (c *Compiled) Wants(m *iot.Message, p *iot.Profile) Reason {
 	for _, rule := range rules() {
 		if !c.filter.holds(rule, m, p) {
@@ -122,8 +122,8 @@ func (c *Compiled) Wants(m *iot.Message, p *iot.Profile) Reason {
 	return Wanted
 }
 
-// Selector returns whether a webhook's rules want a message, by the rules of
-// Wants, as if it were not paused. It does so also for a webhook whose settings
+// Selector returns a function that reports whether a webhook wants a message, by the
+// rules of Wants, as if it were not paused. It also works for a webhook whose settings
 // make no request. It is safe for concurrent use.
 func Selector(w *iot.Webhook) func(*iot.Message, *iot.Profile) bool {
 	f := filterOf(w)
@@ -138,9 +138,9 @@ func Selector(w *iot.Webhook) func(*iot.Message, *iot.Profile) bool {
 	}
 }
 
-// Match says whether and why a webhook gets a message, by the rules of Wants,
-// with a sentence for each rule. p is the profile of the message's device; nil
-// lets messages through.
+// Match returns whether a webhook gets a message, by the rules of Wants, with a
+// sentence for each rule. p is the profile of the message's device; nil allows all
+// messages.
 func Match(w *iot.Webhook, m *iot.Message, p *iot.Profile) Why {
 	f := filterOf(w)
 	why := Why{Wanted: true}
@@ -213,11 +213,11 @@ func explainChannel(ok bool, w *iot.Webhook, m *iot.Message) string {
 	case ok:
 		return "The message's channel is “" + m.Channel + "”, the webhook's too."
 	case m.Channel == "":
-		return "The webhook takes the channel “" + w.Channel + "”; the message has none."
+		return "The webhook takes the channel “" + w.Channel + "”. The message has none."
 	}
-	s := "The webhook takes the channel “" + w.Channel + "”; the message's is “" + m.Channel + "”."
+	s := "The webhook takes the channel “" + w.Channel + "”. The message's is “" + m.Channel + "”."
 	if strings.EqualFold(w.Channel, m.Channel) {
-		s += " Upper and lower case count."
+		s += " They differ in upper and lower case."
 	}
 	return s
 }
@@ -229,7 +229,7 @@ func explainDevice(ok bool, w *iot.Webhook, m *iot.Message) string {
 	case ok:
 		return "The webhook takes messages of the device “" + w.Device + "”, which sent this one."
 	}
-	return "The webhook takes messages of the device “" + w.Device + "” only; “" + m.Device + "” sent this one."
+	return "The webhook takes only messages of the device “" + w.Device + "”. “" + m.Device + "” sent this one."
 }
 
 // known reports whether t is one of the message types.

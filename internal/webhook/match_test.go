@@ -15,7 +15,7 @@ func TestMatch(t *testing.T) {
 		change  func(*iot.Webhook, *iot.Message)
 		profile *iot.Profile
 		reason  Reason
-		text    string // in the sentence of the reason's rule
+		text    string // part of the sentence of the reason's rule
 	}{
 		{"all", func(*iot.Webhook, *iot.Message) {}, on, Wanted, ""},
 		{"no profile known", func(*iot.Webhook, *iot.Message) {}, nil, Wanted, ""},
@@ -37,11 +37,11 @@ func TestMatch(t *testing.T) {
 		}, on, ReasonType, "type x"},
 		{"no channel", func(w *iot.Webhook, _ *iot.Message) { w.Channel = "alarms" }, on, ReasonChannel, "has none"},
 		{"case", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "Alarms" }, on, ReasonChannel,
-			"Upper and lower case count."},
+			"They differ in upper and lower case."},
 		{"another channel", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "alarm" }, on, ReasonChannel,
 			"message's is “alarm”."},
 		{"another device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceID = "dev2", 8 }, on, ReasonDevice,
-			"“dev2” only; “dev1” sent"},
+			"only messages of the device “dev2”. “dev1” sent"},
 		{"a device that is gone", func(w *iot.Webhook, _ *iot.Message) { w.Device = "dev1" }, on, ReasonDevice, "only"},
 		{"profile", func(*iot.Webhook, *iot.Message) {}, off, ReasonProfile, "“quiet” sends no messages"},
 
@@ -91,7 +91,7 @@ func checkFindings(t *testing.T, why Why, text string) {
 		if finding.OK || !strings.Contains(finding.Text, text) {
 			t.Errorf("%s: ok %v, %q; want %q", rule, finding.OK, finding.Text, text)
 		}
-		break // the rules before have held, those behind may not
+		break // earlier rules have passed; later ones need not
 	}
 	for i, rule := range all {
 		if rule == why.Reason {

@@ -9,13 +9,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Input is what a request is made of, beside the webhook. Nothing of it is
-// changed.
+// Input is the input for a request, beside the webhook. It is not changed.
 type Input struct {
 	Message   *iot.Message
 	Device    *iot.Device
 	Project   *iot.Project
-	At        time.Time // of this try
+	At        time.Time // of this attempt
 	PublicURL string    // of this instance, for downlink URLs
 	Version   string    // of this program, for User-Agent
 }
@@ -24,20 +23,20 @@ type Input struct {
 type Request struct {
 	Method string
 	URL    string
-	// Headers are a person's own first, then ours, by their canonical names.
-	// Content-Length is the transport's.
+	// Headers are a person's own first, then ours, by canonical name. The transport
+	// adds Content-Length.
 	Headers iot.HeaderLines
 	// Body may share memory with the message and must not be changed.
 	Body []byte
 
-	secret uint64 // a bit for each header that is masked
+	secret uint64 // a bit for each masked header
 	masker *iot.Masker
-	filled []iot.Secret // values of secret headers that hold variables
-	shown  string       // the URL with the secrets of a template masked; "" if it has none
+	filled []iot.Secret // values of secret headers with variables
+	shown  string       // the URL with a template's secrets masked; "" if it has none
 }
 
-// Masked returns the headers with iot.Mask in the place of secret values. The
-// result must not be changed.
+// Masked returns the headers with iot.Mask instead of secret values. The result must
+// not be changed.
 func (r *Request) Masked() iot.HeaderLines {
 	if r.secret == 0 {
 		return r.Headers
@@ -52,9 +51,8 @@ func (r *Request) Masked() iot.HeaderLines {
 	return lines
 }
 
-// MaskedURL returns the URL with iot.Mask in the place of any text that is a
-// secret: what a template put there, and what is the webhook's downlink key or a
-// secret header's value too, if it has eight bytes or more.
+// MaskedURL returns the URL with iot.Mask instead of secrets: those of a template, and
+// the webhook's downlink key and secret header values if they have eight bytes or more.
 func (r *Request) MaskedURL() string {
 	address := r.URL
 	if r.shown != "" {
@@ -66,8 +64,8 @@ func (r *Request) MaskedURL() string {
 	return r.masker.MaskURL(address)
 }
 
-// Mask returns a text, such as an answer that may quote the request, with
-// iot.Mask in the place of the webhook's secrets.
+// Mask returns a text, such as an answer that can quote the request, with iot.Mask
+// instead of the webhook's secrets.
 func (r *Request) Mask(s string) string {
 	if len(r.filled) > 0 {
 		s = iot.NewMasker(r.filled...).Mask(s)
@@ -75,13 +73,13 @@ func (r *Request) Mask(s string) string {
 	return r.masker.Mask(s)
 }
 
-// Render makes the request for one message. The error is a *Skip if nothing is
-// to be sent, else an Invalid iot.Error: the settings cannot make a request for
+// Render makes the request for one message. The error is a *Skip if there is nothing to
+// send. Otherwise it is an Invalid iot.Error: the settings cannot make a request for
 // this message (error class config).
 func (c *Compiled) Render(in Input) (Request, error) {
 	t := c.target(in.Message.Type)
 	if t == nil {
-		return Request{}, &Skip{Reason: "the webhook takes no " + string(in.Message.Type) + " messages"}
+		return Request{}, &Skip{Reason: "the webhook does not take " + string(in.Message.Type) + " messages"}
 	}
 	body, contentType, err := c.body(&in)
 	if err != nil {
@@ -145,8 +143,8 @@ func (c *Compiled) appendOwn(r *Request, in *Input) error {
 	return nil
 }
 
-// appendOurs adds User-Agent, id, timestamp and signature. Their values share
-// one string.
+// appendOurs adds User-Agent, id, timestamp and signature. Their values share one
+// string.
 func (c *Compiled) appendOurs(r *Request, in *Input) {
 	var space [512]byte
 	b := append(space[:0], "Thingpost/"...)

@@ -64,7 +64,7 @@ func goldenRequests() map[string]func(*iot.Webhook, *Input) {
 	}
 }
 
-// dump writes a request as people read one.
+// dump writes a request for people.
 func dump(r Request) []byte {
 	var b bytes.Buffer
 	head := func(title, address string, lines iot.HeaderLines) {
@@ -155,7 +155,7 @@ func TestSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // working memory that is used again must not remember
+	for range 3 { // reused working memory must not keep data
 		again, err := c.Render(in)
 		if err != nil || !verifies(fresh, again) {
 			t.Fatalf("a later signature does not verify: %v", err)
@@ -316,8 +316,8 @@ func TestMaskCoversTheLastOfFiftyHeaders(t *testing.T) {
 	}
 }
 
-// FuzzEnvelope holds that an envelope is JSON that keeps the payload's bytes and
-// every field that came.
+// FuzzEnvelope checks that an envelope is JSON that keeps the payload's bytes and every
+// received field.
 func FuzzEnvelope(f *testing.F) {
 	f.Add(`{"from":"x","\u0074o":null}`, `{"a":1.0}`)
 	f.Add(`{"type":"user","type":"iottly", "timestamp" : [1, {"a":"}"}]}`, `"\u0000"`)
@@ -354,8 +354,8 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// FuzzHeader holds that no header that is saved, and nothing that a device
-// says, makes a header line that net/http would not send as it is.
+// FuzzHeader checks that no saved header and no device data makes a header line that
+// net/http would not send unchanged.
 func FuzzHeader(f *testing.F) {
 	f.Add("X-A", "{channel}", "a\r\nb: c")
 	f.Add("a b", "{{channel}", "é")

@@ -19,11 +19,11 @@ const (
 	newSecretBytes = 32
 )
 
-// NewSigningSecret returns a random signing secret in the form of Standard
-// Webhooks: whsec_ and base64.
+// NewSigningSecret returns a random signing secret in the form of Standard Webhooks:
+// whsec_ and base64.
 func NewSigningSecret() iot.Secret {
 	key := make([]byte, newSecretBytes)
-	_, _ = rand.Read(key) // never fails: it ends the program instead
+	_, _ = rand.Read(key) // never fails: rand ends the program instead
 	return iot.Secret(secretPrefix + base64.StdEncoding.EncodeToString(key))
 }
 
@@ -33,10 +33,10 @@ type signer struct {
 	pool sync.Pool // of *signing
 }
 
-// signing is the working memory of one signature.
+// signing is the working memory for one signature.
 type signing struct {
 	mac  hash.Hash
-	head []byte // a copy, so that the caller's stays on its stack
+	head []byte // a copy: the caller's stays on its stack
 	sum  [sha256.Size]byte
 }
 
@@ -44,7 +44,7 @@ func newSigner(secret iot.Secret) (*signer, error) {
 	text, ok := strings.CutPrefix(secret.Reveal(), secretPrefix)
 	key, err := base64.StdEncoding.DecodeString(text)
 	if !ok || err != nil || len(key) < minSecretBytes || len(key) > maxSecretBytes {
-		return nil, iot.NewError(iot.Invalid, "The signing secret must be whsec_ and the base64 of 24 to 64 bytes. Make a new one.")
+		return nil, iot.NewError(iot.Invalid, "The signing secret must be whsec_ and the base64 of 24 to 64 bytes. Create a new one.")
 	}
 	return &signer{key: key}, nil
 }

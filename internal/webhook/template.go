@@ -9,17 +9,17 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Remark is something that is wrong with a template's file. An error means that
-// the template cannot be used, or does not do what its author wants; a warning
-// that another reader of the format may refuse it, or leaves something out.
+// Remark is a fault in a template's file. An error means that the template cannot be
+// used, or does not do what its author wants. A warning means that another reader of
+// the format can refuse it, or that something is missing.
 type Remark struct {
-	File  string // "" where there is none
-	Line  int    // from 1; 0 where no line is meant
+	File  string // "" if there is none
+	Line  int    // from 1; 0 for the whole file
 	Error bool
 	Text  string // a sentence
 }
 
-// String is the remark as a line: file, line, error or warning, and what it is.
+// String returns the remark as a line: file, line, error or warning, and text.
 func (f Remark) String() string {
 	where := f.File
 	if f.Line > 0 {
@@ -32,8 +32,8 @@ func (f Remark) String() string {
 	return strings.TrimPrefix(where+": ", ": ") + what + ": " + f.Text
 }
 
-// Bounds that The Things Stack sets on templates. Templates in use exceed them,
-// so that they are only warned of. Lengths are in characters.
+// Bounds that The Things Stack sets on templates. Existing templates exceed them, so
+// these are only warnings. Lengths are in characters.
 const (
 	usualID   = 36
 	usualName = 20
@@ -43,10 +43,10 @@ const (
 // maxTemplateFile bounds a template's file in bytes.
 const maxTemplateFile = 256 << 10
 
-// ParseTemplate reads a template in the YAML format of The Things Stack. It is
-// lenient: of what it does not know or would write otherwise it only warns. The
-// template is nil if it cannot be used at all; the remarks say why. file is
-// used for the remarks, and its stem as the id of a template without one.
+// ParseTemplate reads a template in the YAML format of The Things Stack. It is lenient:
+// unknown and unusual parts are only warnings. The template is nil if it cannot be
+// used; the remarks say why. file is the name in the remarks, and its stem is the id of
+// a template without one.
 func ParseTemplate(file string, text []byte) (*iot.Template, []Remark) {
 	r := &templateReader{file: file}
 	stem := strings.TrimSuffix(path.Base(file), path.Ext(file))
@@ -64,17 +64,17 @@ func ParseTemplate(file string, text []byte) (*iot.Template, []Remark) {
 	return r.t, r.remarks
 }
 
-// templateReader reads one template. It goes on after a remark.
+// templateReader reads one template. It continues after a remark.
 type templateReader struct {
 	file     string
 	t        *iot.Template
 	remarks  []Remark
 	unusable bool
-	lines    map[string]int // of top-level keys, fields, headers and paths, by their place
+	lines    map[string]int // of top-level keys, fields, headers and paths, by place
 	given    map[string]bool
 }
 
-// say notes a remark. Control characters of the file do not reach a terminal.
+// say adds a remark. Control characters of the file do not reach a terminal.
 func (r *templateReader) say(line int, isError bool, format string, args ...any) {
 	text := strings.Map(func(c rune) rune {
 		if iot.HasControl(string(c)) {
@@ -93,7 +93,7 @@ func (r *templateReader) fault(line int, format string, args ...any) {
 	r.say(line, true, format, args...)
 }
 
-// read takes what the top-level keys hold.
+// read reads the top-level keys.
 func (r *templateReader) read(root mapping) {
 	r.lines, r.given = map[string]int{}, map[string]bool{}
 	for _, e := range root {
@@ -137,7 +137,7 @@ func (r *templateReader) read(root mapping) {
 			}
 		case "tts-documentation-url":
 		default:
-			r.warn(e.line, "The key %s is not known, and left out.", quoted(e.key))
+			r.warn(e.line, "Unknown key %s; ignored.", quoted(e.key))
 		}
 	}
 }
@@ -160,14 +160,14 @@ func (r *templateReader) readFields(e entry) {
 			case "optional":
 				f.Optional = r.flag(part)
 			default:
-				r.warn(part.line, "The key %s of a field is not known, and left out.", quoted(part.key))
+				r.warn(part.line, "Unknown key %s of a field; ignored.", quoted(part.key))
 			}
 		}
 		switch {
 		case f.ID == "":
-			r.fault(item.line, "This field has no id, and is left out.")
+			r.fault(item.line, "This field has no id; ignored.")
 		case r.field(f.ID) != nil:
-			r.fault(item.line, "There are two fields %s; this one is left out.", quoted(f.ID))
+			r.fault(item.line, "There are two fields %s; this one is ignored.", quoted(f.ID))
 		default:
 			r.lines["field "+f.ID] = item.line
 			r.t.Fields = append(r.t.Fields, f)
@@ -179,11 +179,11 @@ func (r *templateReader) field(id string) *iot.TemplateField {
 	return findField(r.t, id)
 }
 
-// readHeaders takes a mapping, or as some old templates have it, a list of them.
+// readHeaders reads a mapping, or a list of mappings as in some old templates.
 func (r *templateReader) readHeaders(e entry) {
 	parts := []entry{e}
 	if r.isList(e) {
-		r.warn(e.line, "The headers are a list; other readers want a mapping.")
+		r.warn(e.line, "The headers are a list; other readers expect a mapping.")
 		parts = r.list(e)
 	}
 	for _, part := range parts {
@@ -199,9 +199,9 @@ func (r *templateReader) readPaths(e entry) {
 		kind := iot.MessageType(strings.ReplaceAll(part.key, "-", "_"))
 		switch {
 		case !known(kind) || !kind.LoRaWAN() || strings.Contains(part.key, "_"):
-			r.warn(part.line, "The message type %s is not known, and left out.", quoted(part.key))
+			r.warn(part.line, "Unknown message type %s; ignored.", quoted(part.key))
 		case r.isNull(part):
-			r.warn(part.line, "The path of %s is null, which turns it off. Write \"\" for an empty path, or leave the line out.", part.key)
+			r.warn(part.line, "The path of %s is null, which turns it off. Write \"\" for an empty path, or remove the line.", part.key)
 		default:
 			r.lines["path "+string(kind)] = part.line
 			r.t.MessageTypes[kind] = iot.Route{Path: r.text(part)}
@@ -218,7 +218,7 @@ func findField(t *iot.Template, id string) *iot.TemplateField {
 	return nil
 }
 
-// quoted is a text from a file, made safe for a line of a terminal and short.
+// quoted returns a text from a file, short and safe for a terminal's line.
 func quoted(s string) string {
 	const most = 40
 	if r := []rune(s); len(r) > most {

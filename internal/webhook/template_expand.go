@@ -19,12 +19,12 @@ type piece struct {
 
 type exprVar struct {
 	name string
-	most int    // characters that count; 0 is all
+	most int    // of characters used; 0 is all
 	tail string // modifier as written
 }
 
-// parsePieces reads a template's text. Names of fields may hold more than RFC
-// 6570 allows, such as a dash. problem is a sentence about what is wrong, or "".
+// parsePieces reads a template's text. Names of fields can have characters that RFC
+// 6570 does not allow, such as a dash. problem is a sentence about the fault, or "".
 func parsePieces(s string) (pieces []piece, problem string) {
 	for s != "" {
 		from := strings.IndexByte(s, '{')
@@ -42,7 +42,7 @@ func parsePieces(s string) (pieces []piece, problem string) {
 		}
 		p, ok := parseExpression(s[1:to])
 		if !ok {
-			return nil, "must hold its placeholders like {name}."
+			return nil, "must have placeholders of the form {name}."
 		}
 		pieces = append(pieces, p)
 		s = s[to+1:]
@@ -76,11 +76,11 @@ func parseExpression(s string) (p piece, ok bool) {
 	return p, true
 }
 
-// style is how an operator of RFC 6570 writes its variables.
+// style is how an operator of RFC 6570 writes variables.
 type style struct {
 	first, between string
 	named          bool
-	reserved       bool // reserved characters stay as they are
+	reserved       bool // reserved characters stay unchanged
 }
 
 func styleOf(op byte) style {
@@ -101,8 +101,8 @@ func styleOf(op byte) style {
 	return style{between: ","}
 }
 
-// filler fills values into one text of a template. Beside the text it writes the
-// one that people may see, with a mask for each secret.
+// filler fills values into one text of a template. It also writes the text for display,
+// with a mask for each secret.
 type filler struct {
 	template *iot.Template
 	values   map[string]string // by the field's id; "" is undefined
@@ -111,7 +111,7 @@ type filler struct {
 	full    strings.Builder
 	shown   strings.Builder
 	secrets []iot.Secret
-	used    []string // ids of fields
+	used    []string // IDs of fields
 }
 
 func (f *filler) write(s string) {
@@ -119,7 +119,7 @@ func (f *filler) write(s string) {
 	f.shown.WriteString(s)
 }
 
-// writeValue writes what became of a field's value.
+// writeValue writes the text for a field's value.
 func (f *filler) writeValue(field *iot.TemplateField, s string) {
 	if !field.Secret || s == "" {
 		f.write(s)
@@ -130,7 +130,7 @@ func (f *filler) writeValue(field *iot.TemplateField, s string) {
 	f.secrets = append(f.secrets, iot.Secret(s))
 }
 
-// value returns a field and its value, nil for a name that is no field.
+// value returns a field and its value, or nil for a name without a field.
 func (f *filler) value(name string) (*iot.TemplateField, string) {
 	field := findField(f.template, name)
 	if field == nil {
@@ -146,9 +146,9 @@ func (f *filler) fault(field *iot.TemplateField, text string) {
 	f.faults.Add("fields."+field.ID, text)
 }
 
-// uri fills a base URL or a path. Our own variables stay for the delivery; names
-// that are neither become nothing, as RFC 6570 has it. isBase says that the text
-// begins with scheme and host, where values must be what can stand there.
+// uri fills a base URL or a path. Our own variables stay for the delivery. Unknown
+// names become nothing, as in RFC 6570. isBase means that the text begins with scheme
+// and host, which restricts values there.
 func (f *filler) uri(text string, isBase bool) (problem string) {
 	pieces, problem := parsePieces(text)
 	if problem != "" {
@@ -167,8 +167,8 @@ func (f *filler) uri(text string, isBase bool) (problem string) {
 	return ""
 }
 
-// rest is the text after a piece as far as it is known: up to the next
-// expression that stands in the host too.
+// rest is the known text after a piece, up to the next expression that is also in the
+// host.
 func rest(pieces []piece) string {
 	var b strings.Builder
 	for _, p := range pieces {
@@ -184,7 +184,7 @@ func rest(pieces []piece) string {
 	return b.String()
 }
 
-// beforePath reports whether what is written so far ends before or in the host.
+// beforePath reports whether the text so far ends before or in the host.
 func (f *filler) beforePath() bool {
 	_, authority, rest, ok := splitURL(f.full.String())
 	return !ok || rest == "" && !strings.Contains(authority, "{")
@@ -216,8 +216,8 @@ func (f *filler) expression(p piece) {
 	}
 }
 
-// keepVariable writes the expression of one of our variables; goesOn says that
-// it is not the first of its expression.
+// keepVariable writes the expression of one of our variables. goesOn means that it is
+// not the first of its expression.
 func keepVariable(op byte, v exprVar, goesOn bool) string {
 	sign, lead := "", ""
 	switch op {
@@ -248,8 +248,8 @@ func cut(s string, most int) string {
 	return s
 }
 
-// encode percent-encodes what RFC 6570 does; with reserved, only what can never
-// stand in a URL.
+// encode percent-encodes as RFC 6570 does. With reserved it encodes only characters
+// that a URL can never contain.
 func encode(s string, reserved bool) string {
 	const marks = "-._~"
 	const delimiters = ":/?#[]@!$&'()*+,;="
@@ -273,9 +273,9 @@ var (
 	portForm = regexp.MustCompile(`^[0-9]{1,5}$`)
 )
 
-// origin fills a field into scheme or host of a base URL. after is what follows
-// in the template. The value decides about the host only as far as the template
-// leaves it open.
+// origin fills a field into scheme or host of a base URL. after is the text that
+// follows in the template. The value sets only the part of the host that the template
+// leaves open.
 func (f *filler) origin(p piece, after string) {
 	field, value := f.value(p.vars[0].name)
 	if field == nil {
@@ -305,12 +305,12 @@ func (f *filler) origin(p piece, after string) {
 	}
 }
 
-// wholeURL fills in a value that is a URL itself. Of a secret one scheme and
-// host stay visible: whoever looks must see where messages go.
+// wholeURL fills in a value that is itself a URL. The scheme and host of a secret one
+// stay visible: people must see where messages go.
 func (f *filler) wholeURL(field *iot.TemplateField, value string) {
 	scheme, authority, more, ok := splitURL(value)
 	if !ok || scheme != "https" && scheme != "http" || authority == "" || !utf8.ValidString(value) {
-		f.fault(field, "must be an address that begins with https:// or http://, like https://example.com/in.")
+		f.fault(field, "must begin with https:// or http://, like https://example.com/in.")
 		return
 	}
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
@@ -330,7 +330,7 @@ func (f *filler) wholeURL(field *iot.TemplateField, value string) {
 	f.writeValue(field, encode(more, true))
 }
 
-// host fills a value into the host, or behind it. authority is the host so far.
+// host fills a value into the host, or after it. authority is the host so far.
 func (f *filler) host(field *iot.TemplateField, op byte, authority, value, after string) {
 	ends := after == "" || after[0] == '/' || after[0] == '?'
 	name, port, hasPort, tail := value, "", false, ""
@@ -348,7 +348,7 @@ func (f *filler) host(field *iot.TemplateField, op byte, authority, value, after
 	switch {
 	case strings.Contains(authority, ":"): // the port follows
 		if !portForm.MatchString(value) {
-			f.fault(field, "must be a port's number.")
+			f.fault(field, "must be a port number.")
 			return
 		}
 	case !open && (name != "" || !hasPort && tail == ""):
@@ -356,7 +356,7 @@ func (f *filler) host(field *iot.TemplateField, op byte, authority, value, after
 		return
 	case open && !hostForm.MatchString(name) && (authority != "" || !strings.HasPrefix(name, "[")),
 		hasPort && (!ends || !portForm.MatchString(port)), tail != "" && !ends:
-		f.fault(field, "must be a host name, like example.com, without https:// before and a path behind it.")
+		f.fault(field, "must be a host name, like example.com, without https:// and path.")
 		return
 	}
 	lead := styleOf(op).first
@@ -368,8 +368,8 @@ func (f *filler) host(field *iot.TemplateField, op byte, authority, value, after
 	}
 }
 
-// header fills a header's value: fields as they are, and nothing else. secret
-// says that a secret is in it.
+// header fills a header's value with unchanged fields and nothing else. secret means
+// that it contains a secret.
 func (f *filler) header(text string) (value string, secret bool) {
 	var b strings.Builder
 	for text != "" {
@@ -390,7 +390,7 @@ func (f *filler) header(text string) (value string, secret bool) {
 			text = text[from+n+1:]
 			continue
 		}
-		b.WriteByte('{') // a variable of ours, or text
+		b.WriteByte('{') // one of our variables, or text
 		text = text[from+1:]
 	}
 	return strings.TrimSpace(b.String()), secret

@@ -10,16 +10,16 @@ import (
 	"thingpost/internal/lorawan"
 )
 
-// judge looks at what was read as a whole, and makes what can be used of it.
+// judge checks what was read, and makes a usable template of it.
 func (r *templateReader) judge() {
 	t := r.t
 	if t.ID == "" {
-		r.fault(r.lines["template-id"], "There is no template-id; the file's name stands for it.")
+		r.fault(r.lines["template-id"], "There is no template-id; the file's name is used.")
 		t.ID = t.File
 	}
 	r.warnID("template-id", "template-id", t.ID)
 	if t.Name == "" {
-		r.fault(r.lines["name"], "There is no name; the id stands for it.")
+		r.fault(r.lines["name"], "There is no name; the id is used.")
 		t.Name = t.ID
 	}
 	r.warnLong(r.lines["name"], "name", t.Name, usualName)
@@ -43,7 +43,7 @@ func (r *templateReader) judge() {
 	}
 }
 
-// spoil is a fault because of which the template cannot be used.
+// spoil adds a fault that makes the template unusable.
 func (r *templateReader) spoil(line int, format string, args ...any) {
 	r.fault(line, format, args...)
 	r.unusable = true
@@ -53,13 +53,13 @@ var usualIDForm = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9]){2,}$`)
 
 func (r *templateReader) warnID(place, what, id string) {
 	if !usualIDForm.MatchString(id) || len(id) > usualID {
-		r.warn(r.lines[place], "The %s %s is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.", what, quoted(id))
+		r.warn(r.lines[place], "The %s %s has an unusual form. Usual are 3 to 36 lower-case letters, digits and single dashes.", what, quoted(id))
 	}
 }
 
 func (r *templateReader) warnLong(line int, what, text string, most int) {
 	if n := iot.TextLength(text); n > most {
-		r.warn(line, "The %s has %d characters; other readers take at most %d.", what, n, most)
+		r.warn(line, "The %s has %d characters; other readers accept at most %d.", what, n, most)
 	}
 }
 
@@ -71,7 +71,7 @@ func (r *templateReader) link(key, text string) string {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		r.warn(r.lines[key], "The %s is no address that begins with https:// or http://, and left out.", key)
+		r.warn(r.lines[key], "The %s does not begin with https:// or http://; ignored.", key)
 		return ""
 	}
 	return text
@@ -81,12 +81,12 @@ func (r *templateReader) judgeFormat() {
 	switch r.t.Format {
 	case iot.JSON, iot.Protobuf:
 	case "":
-		r.fault(r.lines["format"], "There is no format; it is taken for json.")
+		r.fault(r.lines["format"], "There is no format; json is used.")
 		r.t.Format = iot.JSON
 	case iot.Envelope:
-		fallthrough // ours alone: a template of it would work nowhere else
+		fallthrough // only ours: such a template would work nowhere else
 	default:
-		r.spoil(r.lines["format"], "The format %s is not known; there are json and protobuf.", quoted(string(r.t.Format)))
+		r.spoil(r.lines["format"], "Unknown format %s. The formats are json and protobuf.", quoted(string(r.t.Format)))
 	}
 }
 
@@ -105,15 +105,15 @@ func (r *templateReader) judgeFields() {
 		r.warnLong(r.lines[place], "description of the field "+quoted(f.ID), f.Description, usualText)
 		r.warnLong(r.lines[place], "default value of the field "+quoted(f.ID), f.DefaultValue, usualText)
 		if f.Secret && f.DefaultValue != "" {
-			r.warn(r.lines[place], "The field %s is secret, but its default value stands in this file.", quoted(f.ID))
+			r.warn(r.lines[place], "The field %s is secret, but its default value is in this file.", quoted(f.ID))
 		}
 		if !used[f.ID] {
-			r.warn(r.lines[place], "The field %s is asked for, but used nowhere.", quoted(f.ID))
+			r.warn(r.lines[place], "The field %s is never used.", quoted(f.ID))
 		}
 	}
 }
 
-// judgeHeaders leaves out headers that cannot be set.
+// judgeHeaders removes headers that cannot be set.
 func (r *templateReader) judgeHeaders() {
 	var kept []iot.TemplateHeader
 	seen := map[string]bool{}
@@ -121,15 +121,15 @@ func (r *templateReader) judgeHeaders() {
 		line := r.lines["header "+h.Name]
 		switch problem := nameProblem(h.Name); {
 		case !isToken(h.Name) || len(h.Name) > maxHeaderName:
-			r.fault(line, "The header %s is left out: a name is letters, digits and dashes, at most 64.", quoted(h.Name))
+			r.fault(line, "The header %s is ignored: a name has letters, digits and dashes, at most 64.", quoted(h.Name))
 		case problem != "":
-			r.warn(line, "The header %s is left out: Thingpost sets it itself.", h.Name)
+			r.warn(line, "The header %s is ignored: Thingpost sets it itself.", h.Name)
 		case seen[canonical(h.Name)]:
 			r.warn(line, "The header %s is there twice; the first one counts.", h.Name)
 		case len(kept) == iot.MaxTemplateHeaders:
-			r.fault(line, "There are more than %d headers; this one is left out.", iot.MaxTemplateHeaders)
+			r.fault(line, "There are more than %d headers; this one is ignored.", iot.MaxTemplateHeaders)
 		case iot.HasControl(h.Value):
-			r.fault(line, "The header %s is left out: its value holds control characters.", h.Name)
+			r.fault(line, "The header %s is ignored: its value contains control characters.", h.Name)
 		default:
 			seen[canonical(h.Name)] = true
 			kept = append(kept, h)
@@ -138,12 +138,12 @@ func (r *templateReader) judgeHeaders() {
 	r.t.Headers = kept
 }
 
-// judgeMask leaves out paths that no message has: the others still apply.
+// judgeMask removes paths that no message has. The others still apply.
 func (r *templateReader) judgeMask() {
 	kept := []string{}
 	for _, path := range r.t.FieldMask {
 		if _, err := lorawan.CompileMask([]string{path}); err != nil {
-			r.fault(r.lines["field-mask"], "The path %s of the field-mask is left out: no message has it.", quoted(path))
+			r.fault(r.lines["field-mask"], "The path %s of the field-mask is ignored: no message has it.", quoted(path))
 			continue
 		}
 		kept = append(kept, path)
@@ -151,17 +151,17 @@ func (r *templateReader) judgeMask() {
 	r.t.FieldMask = kept
 }
 
-// placeholder is a name in braces, and where it stands.
+// placeholder is a name in braces, and its place.
 type placeholder struct {
 	name, place string
 	line        int
 }
 
-// placeholders returns all that base URL, paths and headers hold.
+// placeholders returns all placeholders of base URL, paths and headers.
 func (r *templateReader) placeholders() []placeholder {
 	var all []placeholder
 	add := func(place string, line int, text string) {
-		pieces, _ := parsePieces(text) // what is wrong with them is told elsewhere
+		pieces, _ := parsePieces(text) // their faults are reported elsewhere
 		for _, p := range pieces {
 			for _, v := range p.vars {
 				all = append(all, placeholder{v.name, place, line})
@@ -198,8 +198,8 @@ func (r *templateReader) judgePlaceholders() {
 	}
 }
 
-// try uses the template with values that might be right. If none makes a
-// webhook, and the values are not to blame, the template cannot be used.
+// try uses the template with plausible values. If none makes a webhook, and the values
+// are not the cause, the template cannot be used.
 func (r *templateReader) try() {
 	var last error
 	for _, value := range []string{"x", "example.com", "https://example.com/x", ":8080", "8080", "https", ""} {

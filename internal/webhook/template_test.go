@@ -11,7 +11,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// service is what every template says of itself, so that nothing is said of it.
+// service has the keys that every template needs to get no remark.
 const service = `template-id: abc
 name: Abc
 description: A service.
@@ -35,76 +35,76 @@ func TestParseTemplateTellsWhatIsWrong(t *testing.T) {
 		{"our own variables", service + "base-url: https://h/{devEUI}\npaths:\n  uplink-message: /{deviceID}\nheaders:\n  X-A: \"{channel}\"\n",
 			true, nil},
 		{"unknown keys", service + rest + "verb: post\ntts-documentation-url: https://h/\n", true,
-			[]string{`11: warning: The key "verb" is not known, and left out.`}},
+			[]string{`11: warning: Unknown key "verb"; ignored.`}},
 		{"unknown key of a field", service + rest + "headers: {X-A: '{key}'}\nfields:\n  - id: key\n    name: Key\n    type: text\n", true,
-			[]string{`15: warning: The key "type" of a field is not known, and left out.`}},
+			[]string{`15: warning: Unknown key "type" of a field; ignored.`}},
 		{"odd ids", strings.Replace(service, "abc", "My_Service", 1) + rest +
 			"headers: {X-A: '{api_key}{a.b-c}'}\nfields:\n  - {id: api_key, name: A}\n  - {id: a.b-c, name: B}\n", true,
-			[]string{`1: warning: The template-id "My_Service" is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.`,
-				`13: warning: The field id "api_key" is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.`,
-				`14: warning: The field id "a.b-c" is not of the usual form: 3 to 36 lower-case letters, digits and single dashes.`}},
+			[]string{`1: warning: The template-id "My_Service" has an unusual form. Usual are 3 to 36 lower-case letters, digits and single dashes.`,
+				`13: warning: The field id "api_key" has an unusual form. Usual are 3 to 36 lower-case letters, digits and single dashes.`,
+				`14: warning: The field id "a.b-c" has an unusual form. Usual are 3 to 36 lower-case letters, digits and single dashes.`}},
 		{"long names", strings.Replace(strings.Replace(service, "Abc", strings.Repeat("n", 21), 1), "A service.", strings.Repeat("d", 101), 1) +
 			rest, true,
-			[]string{"2: warning: The name has 21 characters; other readers take at most 20.",
-				"3: warning: The description has 101 characters; other readers take at most 100."}},
+			[]string{"2: warning: The name has 21 characters; other readers accept at most 20.",
+				"3: warning: The description has 101 characters; other readers accept at most 100."}},
 		{"old spelling of base-url", service + "baseurl: https://h/in\npaths: {uplink-message: /up}\n", true,
 			[]string{"8: warning: baseurl is an old name of base-url."}},
 		{"headers as a list", service + rest + "headers:\n  - X-A: a\n  - X-B: b\n", true,
-			[]string{"11: warning: The headers are a list; other readers want a mapping."}},
+			[]string{"11: warning: The headers are a list; other readers expect a mapping."}},
 		{"headers of ours", service + rest + "headers:\n  Host: a\n  Content-Length: 1\n  webhook-id: 1\n  a b: c\n  X-A: a\n  x-a: b\n", true,
-			[]string{"12: warning: The header Host is left out: Thingpost sets it itself.",
-				"13: warning: The header Content-Length is left out: Thingpost sets it itself.",
-				"14: warning: The header webhook-id is left out: Thingpost sets it itself.",
-				`15: error: The header "a b" is left out: a name is letters, digits and dashes, at most 64.`,
+			[]string{"12: warning: The header Host is ignored: Thingpost sets it itself.",
+				"13: warning: The header Content-Length is ignored: Thingpost sets it itself.",
+				"14: warning: The header webhook-id is ignored: Thingpost sets it itself.",
+				`15: error: The header "a b" is ignored: a name has letters, digits and dashes, at most 64.`,
 				"17: warning: The header x-a is there twice; the first one counts."}},
 		{"a type twice and one unknown", service + "base-url: https://h\npaths:\n  uplink-message: /a\n  uplink-message: /b\n  user: /c\n  " +
 			"join_accept: /d\n  join-accept:\n", true,
 			[]string{`11: warning: The key "uplink-message" is there twice; the last one counts.`,
-				`12: warning: The message type "user" is not known, and left out.`,
-				`13: warning: The message type "join_accept" is not known, and left out.`,
-				`14: warning: The path of join-accept is null, which turns it off. Write "" for an empty path, or leave the line out.`}},
+				`12: warning: Unknown message type "user"; ignored.`,
+				`13: warning: Unknown message type "join_accept"; ignored.`,
+				`14: warning: The path of join-accept is null, which turns it off. Write "" for an empty path, or remove the line.`}},
 		{"paths of a mask", service + rest + "field-mask:\n  - received_at\n  - up.uplink_message.nope\n  - up.uplink_message.f_port\n", true,
-			[]string{`11: error: The path "up.uplink_message.nope" of the field-mask is left out: no message has it.`}},
+			[]string{`11: error: The path "up.uplink_message.nope" of the field-mask is ignored: no message has it.`}},
 		{"no paths", service + "base-url: https://h\n", true, []string{"warning: There are no paths: a webhook of this template sends nothing " +
 			"until a message type is chosen."}},
 		{"fields without an id, twice, unused", service + rest + "fields:\n  - name: A\n  - {id: bbb, name: B}\n  - {id: bbb, name: B, " +
 			"secret: maybe}\n", true,
-			[]string{"12: error: This field has no id, and is left out.", `13: warning: The field "bbb" is asked for, but used nowhere.`,
-				"14: error: Here must stand true or false, for secret.", `14: error: There are two fields "bbb"; this one is left out.`}},
+			[]string{"12: error: This field has no id; ignored.", `13: warning: The field "bbb" is never used.`,
+				"14: error: Expected true or false here, for secret.", `14: error: There are two fields "bbb"; this one is ignored.`}},
 		{"a secret with a default", service + rest + "headers: {X-A: '{key}'}\nfields:\n  - {id: key, name: A, secret: true, default-value: " +
 			"hunter2}\n", true,
-			[]string{`13: warning: The field "key" is secret, but its default value stands in this file.`}},
+			[]string{`13: warning: The field "key" is secret, but its default value is in this file.`}},
 		{"addresses that are none", strings.Replace(service, "https://h/docs", "javascript:alert(1)", 1) + rest, true,
-			[]string{"6: warning: The documentation-url is no address that begins with https:// or http://, and left out."}},
+			[]string{"6: warning: The documentation-url does not begin with https:// or http://; ignored."}},
 		{"no description of the service", "base-url: https://h\npaths: {uplink-message: /up}\n", true,
-			[]string{"error: There is no template-id; the file's name stands for it.", "error: There is no name; the id stands for it.",
+			[]string{"error: There is no template-id; the file's name is used.", "error: There is no name; the id is used.",
 				"warning: There is no description.",
 				"warning: There is no logo-url.", "warning: There is no info-url.", "warning: There is no documentation-url.",
-				"error: There is no format; it is taken for json."}},
+				"error: There is no format; json is used."}},
 		{"lists and mappings in the wrong place", service + rest + "fields: none\nfield-mask: {a: b}\nheaders: 1\n", true,
-			[]string{"11: error: Here must stand a list, for fields.", "12: error: Here must stand a list, for field-mask.",
-				"13: error: Here must stand a mapping of keys and values, for headers."}},
-		{"several documents", service + rest + "---\nname: B\n", true, []string{"12: warning: The file holds several documents; only the " +
+			[]string{"11: error: Expected a list here, for fields.", "12: error: Expected a list here, for field-mask.",
+				"13: error: Expected a mapping of keys and values here, for headers."}},
+		{"several documents", service + rest + "---\nname: B\n", true, []string{"12: warning: The file has several documents; only the " +
 			"first is read."}},
 
 		{"no base-url", service + "paths: {uplink-message: /up}\n", false, []string{"error: There is no base-url."}},
 		{"another format", strings.Replace(service, "json", "cbor", 1) + rest, false,
-			[]string{`7: error: The format "cbor" is not known; there are json and protobuf.`}},
+			[]string{`7: error: Unknown format "cbor". The formats are json and protobuf.`}},
 		{"no url", service + "base-url: ftp://h\npaths: {uplink-message: /up}\n", false,
 			[]string{"8: error: The template cannot be used: its URL must begin with https:// or http://."}},
 		{"a variable as host", service + "base-url: https://{devEUI}.h/\npaths: {uplink-message: /up}\n", false,
-			[]string{"8: error: The template cannot be used: its URL must not hold variables in its host or port; they can stand in the path and " +
+			[]string{"8: error: The template cannot be used: its URL must not contain variables in its host or port. They can be in the path and " +
 				"the query."}},
 		{"a path that climbs", service + "base-url: https://h/\npaths:\n  uplink-message: /../up\n", false,
-			[]string{"8: error: The template cannot be used: its path of uplink_message must not hold .. segments."}},
+			[]string{"8: error: The template cannot be used: its path of uplink_message must not contain .. segments."}},
 		{"open braces", service + "base-url: https://h/{a\npaths: {uplink-message: '/{b c}'}\n", false,
 			[]string{"8: error: The base-url has a { without its }.",
-				"9: error: The path of uplink_message must hold its placeholders like {name}."}},
+				"9: error: The path of uplink_message must have placeholders of the form {name}."}},
 		{"a list", "- a\n- b\n", false, []string{"1: error: A template is a mapping of keys and values, such as template-id: example."}},
 		{"empty", "# nothing\n", false, []string{"error: The file is empty."}},
-		{"no YAML", "a: [b\n", false, []string{"1: error: This is no YAML: sequence end token ']' not found."}},
+		{"no YAML", "a: [b\n", false, []string{"1: error: Invalid YAML: sequence end token ']' not found."}},
 		{"an alias", strings.Replace(service, "Abc", "&x Abc", 1) + rest + "kind: *x\n", true,
-			[]string{"11: error: Here must stand a plain text, for kind."}},
+			[]string{"11: error: Expected plain text here, for kind."}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func tryURL(base, path, header string, field iot.TemplateField, value string) (*
 
 func TestPlaceholders(t *testing.T) {
 	for _, c := range []struct{ base, path, value, url, wantPath string }{
-		// As RFC 6570 has it; ours stay, and what is neither becomes nothing.
+		// As in RFC 6570. Our variables stay; unknown names become nothing.
 		{"https://h/{x}", "", "a/b c?é", "https://h/a%2Fb%20c%3F%C3%A9", ""},
 		{"https://h/{+x}", "", "a/b c?q=é&%41", "https://h/a/b%20c?q=%C3%A9&%41", ""},
 		{"https://h{/x}", "", "a", "https://h/a", ""},
@@ -151,7 +151,7 @@ func TestPlaceholders(t *testing.T) {
 		{"https://h/{+x,+devEUI}", "", "a", "https://h/a", ""},
 		{"https://h/", "/{x}/{devID}/{devEUI:4}", "{devID}", "https://h/", "/%7BdevID%7D/{devID}/{devEUI:4}"},
 		{"https://h/", "/up{?x}", "", "https://h/", "/up"},
-		// In the host, what can stand there.
+		// In the host, host characters.
 		{"https://{x}/in", "", "example.com", "https://example.com/in", ""},
 		{"https://{x}/in", "", "example.com:8443", "https://example.com:8443/in", ""},
 		{"https://{x}", "", "[::1]:8443", "https://[::1]:8443", ""},
@@ -237,8 +237,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"a login before the host", "https://h{+x}", "", "", "@evil.example/", "must not change the host h"},
 		{"a port with more", "https://h:{x}/in", "", "", "1@evil.example", "port"},
 		{"a URL as host", "https://{x}/in", "", "", "https://h", "host name"},
-		{"no scheme", "{+x}", "", "", "example.com/in", "begins with https://"},
-		{"another scheme", "{+x}", "", "", "file:///etc/passwd", "begins with https://"},
+		{"no scheme", "{+x}", "", "", "example.com/in", "begin with https://"},
+		{"another scheme", "{+x}", "", "", "file:///etc/passwd", "begin with https://"},
 		{"a scheme that is none", "{x}://h/", "", "", "ftp", "must be https or http"},
 		{"an absolute path", "https://h/", "{+x}", "", "https://evil.example/", "must be a path"},
 		{"two slashes", "https://h/", "{+x}", "", "//evil.example/", "must not begin with //"},
@@ -275,20 +275,20 @@ func TestInstantiateNamesEveryFault(t *testing.T) {
 func TestDefaultsAreFilledIn(t *testing.T) {
 	tmpl := &iot.Template{ID: "abc", Name: "Two\nlines", Format: iot.JSON, URL: "https://h{/region}",
 		Fields: []iot.TemplateField{{ID: "region", DefaultValue: "eu", Optional: true}}}
-	for want, given := range map[string]map[string]string{
+	for want, inputs := range map[string]map[string]string{
 		"https://h/eu": nil,
 		"https://h":    {"region": ""},
 		"https://h/us": {"region": "us"},
 	} {
-		w, err := Instantiate(tmpl, "", given)
+		w, err := Instantiate(tmpl, "", inputs)
 		if err != nil || w.URL != want || w.Description != "Two lines" {
-			t.Errorf("%v: %v, %+v; want %s", given, err, w, want)
+			t.Errorf("%v: %v, %+v; want %s", inputs, err, w, want)
 		}
 	}
 }
 
-// FuzzParseTemplate holds that no file makes the reader panic, and that whatever
-// can be used makes webhooks that can be sent, to a host of the template's own.
+// FuzzParseTemplate checks that no file makes the reader panic, and that every usable
+// template makes webhooks that can be sent, to a host of the template's own.
 func FuzzParseTemplate(f *testing.F) {
 	entries, err := builtIn.ReadDir("catalogue")
 	if err != nil {
@@ -329,7 +329,7 @@ func FuzzParseTemplate(f *testing.F) {
 	})
 }
 
-// checkInstance holds what every webhook of a template must be.
+// checkInstance checks what every webhook of a template must fulfil.
 func checkInstance(t *testing.T, tmpl *iot.Template, w *iot.Webhook) {
 	t.Helper()
 	w.MessageTypes[iot.UplinkMessage] = iot.Route{Path: w.MessageTypes[iot.UplinkMessage].Path}

@@ -12,29 +12,27 @@ import (
 	"thingpost/internal/iot"
 )
 
-// maxFieldValue bounds what is given for a field, in characters.
+// maxFieldValue bounds the value of a field, in characters.
 const maxFieldValue = 4096
 
-// fieldKey is the name by which faults of a template's field are told.
+// fieldKey is the name of a template's field in faults.
 func fieldKey(id string) string { return "fields." + id }
 
-// Instantiate makes a webhook of a template, with the id (a slug; made from the
-// description when it is created, if empty) and what was given for the fields.
-// What is not given has the field's default. The webhook has passed Check; what
-// it lacks is its project, and the downlink key that t.CreateDownlinkKey asks
-// for.
+// Instantiate makes a webhook from a template, with the id (a slug; if empty, made from
+// the description when the webhook is created) and the values of the fields. Missing
+// values get the field's default. The webhook has passed Check. It still lacks its
+// project, and the downlink key that t.CreateDownlinkKey asks for.
 //
-// A value is percent-encoded where it lands in the URL or a path, unless the
-// placeholder is one like {+name}; in headers it stands as it is. No value can
-// change the host that the template fixes, nor add a header. The values of
-// secret fields are hidden: a header that holds one is secret, and of URL and
-// paths that part alone (Webhook.Hidden).
+// A value is percent-encoded in the URL or a path, unless its placeholder is of the
+// form {+name}. In headers it stays unchanged. No value can change the host that the
+// template fixes, or add a header. The values of secret fields are hidden: a header
+// with one is secret, and in URL and paths that part is (Webhook.Hidden).
 //
-// An Invalid error names each fault by "fields." and the field's id, by "id", or
-// by "template" where the template itself cannot be used.
-func Instantiate(t *iot.Template, id string, given map[string]string) (*iot.Webhook, error) {
+// An Invalid error names each fault by "fields." and the field's id, by "id", or by
+// "template" if the template itself cannot be used.
+func Instantiate(t *iot.Template, id string, inputs map[string]string) (*iot.Webhook, error) {
 	var faults iot.Faults
-	u := use{t: t, faults: &faults, values: fieldValues(t, given, &faults), used: map[string][]string{}}
+	u := use{t: t, faults: &faults, values: fieldValues(t, inputs, &faults), used: map[string][]string{}}
 	w := u.webhook(id)
 	if err := faults.Err(); err != nil {
 		return nil, err
@@ -46,13 +44,13 @@ func Instantiate(t *iot.Template, id string, given map[string]string) (*iot.Webh
 	return w, err
 }
 
-// fieldValues returns each field's value, given or by default, and finds what is
-// wrong with them by themselves.
-func fieldValues(t *iot.Template, given map[string]string, faults *iot.Faults) map[string]string {
+// fieldValues returns each field's value or default, and adds the faults of single
+// values.
+func fieldValues(t *iot.Template, inputs map[string]string, faults *iot.Faults) map[string]string {
 	values := make(map[string]string, len(t.Fields))
 	for _, field := range t.Fields {
 		key := fieldKey(field.ID)
-		value, ok := given[field.ID]
+		value, ok := inputs[field.ID]
 		if !ok {
 			value = field.DefaultValue
 		}
@@ -64,9 +62,9 @@ func fieldValues(t *iot.Template, given map[string]string, faults *iot.Faults) m
 		faults.Check(!strings.Contains(value, iot.Mask), key, maskProblem)
 		values[field.ID] = value
 	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		if _, ok := values[name]; !ok {
-			faults.Add(fieldKey(name), "is no field of this template.")
+			faults.Add(fieldKey(name), "unknown field of this template.")
 		}
 	}
 	return values
@@ -77,7 +75,7 @@ type use struct {
 	t      *iot.Template
 	values map[string]string
 	faults *iot.Faults
-	used   map[string][]string // ids of fields by the place that they went to
+	used   map[string][]string // IDs of fields by the place of their values
 }
 
 func (u *use) webhook(id string) *iot.Webhook {
@@ -92,7 +90,7 @@ func (u *use) webhook(id string) *iot.Webhook {
 		f := filler{template: u.t, values: u.values}
 		value, secret := f.header(h.Value)
 		if value == "" {
-			continue // as of an optional field that was left empty
+			continue // for example of an empty optional field
 		}
 		u.used[headerField(len(w.Headers), "value")] = f.used
 		w.Headers = append(w.Headers, iot.Header{Name: h.Name, Value: iot.Secret(value), Secret: secret})
@@ -105,7 +103,7 @@ func (u *use) webhook(id string) *iot.Webhook {
 	return w
 }
 
-// text fills the base URL or a path and returns it as people may see it.
+// text fills the base URL or a path, and returns it for display.
 func (u *use) text(w *iot.Webhook, place, text string, isBase bool) string {
 	f := filler{template: u.t, values: u.values, faults: u.faults}
 	if problem := f.uri(text, isBase); problem != "" {
@@ -119,8 +117,7 @@ func (u *use) text(w *iot.Webhook, place, text string, isBase bool) string {
 	return f.shown.String()
 }
 
-// blame says of each fault of the webhook which field made it, or that the
-// template did.
+// blame names for each fault of the webhook the field that caused it, or the template.
 func (u *use) blame(w *iot.Webhook, e *iot.Error) error {
 	var f iot.Faults
 	for _, place := range slices.Sorted(maps.Keys(e.Fields)) {
@@ -159,7 +156,7 @@ func placeName(place string) string {
 	return place
 }
 
-// description is what the webhook is called: the template's name, in one line.
+// description is the webhook's description: the template's name, in one line.
 func description(t *iot.Template) string {
 	text := strings.Join(strings.FieldsFunc(cmp.Or(t.Name, t.ID), func(r rune) bool {
 		return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 ||

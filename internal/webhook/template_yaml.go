@@ -10,8 +10,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// entry is a key of a YAML mapping with what stands behind it, or an item of a
-// list, without a key.
+// entry is a key of a YAML mapping with its value, or an item of a list, without a key.
 type entry struct {
 	key  string
 	line int
@@ -40,18 +39,18 @@ func (r *templateReader) parseList(text []byte) (items []entry, ok bool) {
 		return nil, false
 	}
 	if !r.isList(e) {
-		r.fault(e.line, "This file must be a list of the templates that are offered, such as - example.")
+		r.fault(e.line, "This file must be a list of the offered templates, such as - example.")
 		return nil, false
 	}
 	return r.list(e), true
 }
 
-// document returns the first document of a file. A parser's panic over a file
-// counts as a fault of the file.
+// document returns the first document of a file. If the parser panics, the file is at
+// fault.
 func (r *templateReader) document(text []byte) (e entry, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.fault(0, "This is no YAML that can be read.")
+			r.fault(0, "This YAML cannot be read.")
 			e, ok = entry{}, false
 		}
 	}()
@@ -62,7 +61,7 @@ func (r *templateReader) document(text []byte) (e entry, ok bool) {
 	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		line, what := syntaxError(err)
-		r.fault(line, "This is no YAML: %s.", what)
+		r.fault(line, "Invalid YAML: %s.", what)
 		return entry{}, false
 	}
 	docs := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d == nil || d.Body == nil })
@@ -71,12 +70,12 @@ func (r *templateReader) document(text []byte) (e entry, ok bool) {
 		return entry{}, false
 	}
 	if len(docs) > 1 {
-		r.warn(lineOf(docs[1].Body), "The file holds several documents; only the first is read.")
+		r.warn(lineOf(docs[1].Body), "The file has several documents; only the first is read.")
 	}
 	return entry{line: lineOf(docs[0].Body), node: docs[0].Body}, true
 }
 
-// syntaxError takes line and sentence out of the parser's error.
+// syntaxError returns line and sentence of the parser's error.
 func syntaxError(err error) (line int, what string) {
 	if e, ok := err.(yaml.Error); ok { //nolint:errorlint // an interface of the parser, never wrapped
 		if t := e.GetToken(); t != nil && t.Position != nil {
@@ -100,7 +99,7 @@ func lineOf(n ast.Node) int {
 	return 0
 }
 
-// plain takes tags and anchors from a node. An alias stays one.
+// plain removes tags and anchors from a node. An alias stays.
 func plain(n ast.Node) ast.Node {
 	const deepest = 10
 	for range deepest {
@@ -126,12 +125,12 @@ func mappingValues(n ast.Node) (values []*ast.MappingValueNode, ok bool) {
 	return nil, false
 }
 
-// mapping returns the entries of a mapping; of several with one key the last.
+// mapping returns the entries of a mapping, the last of several with one key.
 func (r *templateReader) mapping(e entry) mapping {
 	values, ok := mappingValues(plain(e.node))
 	if !ok {
 		if !r.isNull(e) {
-			r.fault(e.line, "Here must stand a mapping of keys and values%s.", of(e))
+			r.fault(e.line, "Expected a mapping of keys and values here%s.", of(e))
 		}
 		return nil
 	}
@@ -140,7 +139,7 @@ func (r *templateReader) mapping(e entry) mapping {
 		part := entry{line: lineOf(v.Key), node: v.Value}
 		key, ok := scalar(v.Key)
 		if !ok {
-			r.warn(part.line, "This key is no plain text, and left out.")
+			r.warn(part.line, "This key is not plain text; ignored.")
 			continue
 		}
 		part.key = key
@@ -164,7 +163,7 @@ func (r *templateReader) list(e entry) []entry {
 	seq, ok := plain(e.node).(*ast.SequenceNode)
 	if !ok {
 		if !r.isNull(e) {
-			r.fault(e.line, "Here must stand a list%s.", of(e))
+			r.fault(e.line, "Expected a list here%s.", of(e))
 		}
 		return nil
 	}
@@ -183,16 +182,16 @@ func (r *templateReader) isNull(e entry) bool {
 	return false
 }
 
-// text returns a scalar as it is written; null is "".
+// text returns a scalar as written; null is "".
 func (r *templateReader) text(e entry) string {
 	s, ok := scalar(e.node)
 	if !ok {
-		r.fault(e.line, "Here must stand a plain text%s.", of(e))
+		r.fault(e.line, "Expected plain text here%s.", of(e))
 	}
 	return strings.TrimSpace(s)
 }
 
-// flag reads a truth value in any of YAML's spellings.
+// flag reads a boolean in any of YAML's spellings.
 func (r *templateReader) flag(e entry) bool {
 	s := strings.ToLower(r.text(e))
 	switch s {
@@ -200,7 +199,7 @@ func (r *templateReader) flag(e entry) bool {
 		return true
 	case "false", "no", "off", "n", "":
 	default:
-		r.fault(e.line, "Here must stand true or false%s.", of(e))
+		r.fault(e.line, "Expected true or false here%s.", of(e))
 	}
 	return false
 }
@@ -212,7 +211,7 @@ func of(e entry) string {
 	return fmt.Sprintf(", for %s", e.key)
 }
 
-// scalar returns the text of a node that is neither mapping nor list nor alias.
+// scalar returns the text of a node other than a mapping, list or alias.
 func scalar(n ast.Node) (string, bool) {
 	switch x := plain(n).(type) {
 	case nil, *ast.NullNode:

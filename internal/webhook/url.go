@@ -20,21 +20,20 @@ type origin struct {
 	user *url.Userinfo
 }
 
-// parseOrigin splits a URL into its origin and the rest, which is empty or
-// begins with "/", "?" or an expression that does. problem is a sentence about
-// what is wrong, or "".
+// parseOrigin splits a URL into its origin and the rest, which is empty or begins with
+// "/", "?" or an expression that does. problem is a sentence about the fault, or "".
 func parseOrigin(raw string) (o origin, rest, problem string) {
 	scheme, authority, rest, ok := splitURL(raw)
 	if !ok || scheme != "http" && scheme != "https" {
 		return o, "", "must begin with https:// or http://."
 	}
 	if strings.HasPrefix(rest, "{") && !strings.HasPrefix(rest, "{/") && !strings.HasPrefix(rest, "{?") && !strings.HasPrefix(rest, "{#") {
-		return o, "", "must not hold variables in its host or port; they can stand in the path and the query."
+		return o, "", "must not contain variables in its host or port. They can be in the path and the query."
 	}
 	u, err := url.Parse(scheme + "://" + authority)
 	switch {
 	case err != nil:
-		return o, "", "must have a host and, if need be, a port, like https://example.com:8443/in."
+		return o, "", "must have a host and optionally a port, like https://example.com:8443/in."
 	case !validHost(u):
 		return o, "", "must have a host name or address, like https://example.com/in."
 	case !validPort(u):
@@ -43,13 +42,13 @@ func parseOrigin(raw string) (o origin, rest, problem string) {
 	o.user = u.User
 	o.text = scheme + "://" + u.Host
 	if !strings.HasSuffix(authority, u.Host) {
-		return o, "", "must have its host without % signs."
+		return o, "", "must have a host without % signs."
 	}
 	return o, rest, ""
 }
 
-// splitURL cuts a URL into its lower-case scheme, what stands between // and the
-// path, and the rest. ok is false without "://".
+// splitURL splits a URL into its lower-case scheme, the part between // and the path,
+// and the rest. ok is false without "://".
 func splitURL(raw string) (scheme, authority, rest string, ok bool) {
 	scheme, after, ok := strings.Cut(raw, "://")
 	end := strings.IndexAny(after, "/?#{")
@@ -78,9 +77,9 @@ func validPort(u *url.URL) bool {
 	return err == nil && n >= 1 && n <= 65535
 }
 
-// parseURIText reads what follows an origin: a path, a query, or both, with
-// RFC 6570 expressions. Characters that a URL cannot hold are percent-encoded.
-// problem is a sentence about what is wrong, or "".
+// parseURIText reads what follows an origin: a path, a query, or both, with RFC 6570
+// expressions. It percent-encodes characters that a URL cannot contain. problem is a
+// sentence about the fault, or "".
 func parseURIText(raw string) (t uriText, problem string) {
 	encoded, problem := encodeLiterals(raw)
 	if problem != "" {
@@ -90,7 +89,7 @@ func parseURIText(raw string) (t uriText, problem string) {
 	if strings.Contains(encoded, "{") {
 		template, err := uritemplate.New(encoded)
 		if err != nil {
-			return uriText{}, "must hold its variables like {devID}: letters, digits and _ between braces."
+			return uriText{}, "must have variables of the form {devID}: letters, digits and _ in braces."
 		}
 		t.template = template
 		for _, name := range template.Varnames() {
@@ -102,16 +101,15 @@ func parseURIText(raw string) (t uriText, problem string) {
 	for _, value := range []string{"", "x"} {
 		s, err := t.expandBy(func(variable) string { return value })
 		if err != nil || climbs(s) {
-			return uriText{}, "must not hold .. segments."
+			return uriText{}, "must not contain .. segments."
 		}
 	}
 	return t, ""
 }
 
-const fragmentProblem = "must not have a fragment (#…); it is never sent."
+const fragmentProblem = "must not have a fragment (#…). Fragments are never sent."
 
-// encodeLiterals percent-encodes what cannot stand in a URL outside of
-// expressions.
+// encodeLiterals percent-encodes what a URL cannot contain, outside of expressions.
 func encodeLiterals(raw string) (encoded, problem string) {
 	if !utf8.ValidString(raw) {
 		return "", "must be UTF-8 text."
@@ -134,10 +132,10 @@ func encodeLiterals(raw string) (encoded, problem string) {
 		case c == '#':
 			return "", fragmentProblem
 		case c < ' ' || c == 0x7f:
-			return "", "must not hold control characters."
+			return "", "must not contain control characters."
 		case c == '%':
 			if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
-				return "", "must have two hex digits after each %; write %25 for the character itself."
+				return "", "must have two hex digits after each %. Write %25 for the character itself."
 			}
 			b.WriteByte(c)
 		case c >= utf8.RuneSelf || strings.IndexByte("\" <>\\^`|", c) >= 0:
@@ -158,7 +156,7 @@ func percent(c byte) string {
 	return string([]byte{'%', digits[c>>4], digits[c&15]})
 }
 
-// climbs reports whether a path, with or without a query, holds a segment "..",
+// climbs reports whether a path, with or without a query, contains a segment "..",
 // encoded or not.
 func climbs(s string) bool {
 	path, _, _ := strings.Cut(s, "?")
@@ -169,12 +167,11 @@ func climbs(s string) bool {
 	return slices.Contains(strings.Split(plain, "/"), "..")
 }
 
-// pathProblem says what is wrong with a message type's path before its
-// characters are looked at, or "".
+// pathProblem returns what is wrong with a message type's path as a whole, or "".
 func pathProblem(path string) string {
 	scheme, _, ok := strings.Cut(path, "://")
 	if ok && !strings.ContainsAny(scheme, "/?{") {
-		return "must be a path below the webhook's URL, like /up; not a URL of its own."
+		return "must be a path below the webhook's URL, like /up, not a URL."
 	}
 	if strings.HasPrefix(path, "//") {
 		return "must not begin with //."
@@ -182,9 +179,9 @@ func pathProblem(path string) string {
 	return ""
 }
 
-// join appends an expanded path to an origin and what was expanded behind it:
-// exactly one slash between the paths, and the queries joined by "&". Whatever
-// the texts hold, the result begins with the origin and no host follows it.
+// join appends an expanded path to an origin and its expanded rest: exactly one slash
+// between the paths, and the queries joined by "&". Whatever the texts contain, the
+// result begins with the origin and no host follows it.
 func join(origin, rest, path string) string {
 	base, query, _ := strings.Cut(rest, "?")
 	more, moreQuery, _ := strings.Cut(path, "?")
@@ -210,24 +207,24 @@ func join(origin, rest, path string) string {
 // escapeFragment keeps a # from a variable's value in the path or query.
 func escapeFragment(s string) string { return strings.ReplaceAll(s, "#", "%23") }
 
-// target is where a message type goes.
+// target is the destination of a message type.
 type target struct {
 	origin string
 	host   string
 	rest   uriText
 	path   uriText
-	fixed  string // the whole URL, where it holds no variables
-	shown  *shown // where it holds secrets
+	fixed  string // the whole URL if it has no variables
+	shown  *shown // set if it has secrets
 }
 
-// shown is a target as people may see it: with masks for its secrets.
+// shown is a target for display: with masks for its secrets.
 type shown struct {
 	origin     string
 	rest, path uriText
 }
 
-// newShown reads a webhook's masked URL and path. Where they cannot be read
-// without their secrets, all behind the origin is a mask.
+// newShown reads a webhook's masked URL and path. If they cannot be read without their
+// secrets, everything after the origin is a mask.
 func newShown(masked, path string) *shown {
 	scheme, authority, raw, _ := splitURL(masked)
 	s := &shown{origin: scheme + "://" + authority}
@@ -242,12 +239,12 @@ func newShown(masked, path string) *shown {
 
 // url returns the masked URL for one message.
 func (s *shown) url(in *Input) string {
-	rest, _ := s.rest.expand(in) // a fault was found with the secrets in
+	rest, _ := s.rest.expand(in) // faults were found with the secrets filled in
 	path, _ := s.path.expand(in)
 	return strings.ReplaceAll(join(s.origin, rest, path), encodedMask, iot.Mask)
 }
 
-// encodedMask is iot.Mask as a URL holds it.
+// encodedMask is iot.Mask encoded for a URL.
 const encodedMask = "%E2%80%A2%E2%80%A2%E2%80%A2"
 
 func newTarget(o origin, rest, path uriText) (target, error) {
@@ -281,12 +278,12 @@ func (t *target) url(in *Input) (string, error) {
 
 func (t *target) build(rest, path string) (string, error) {
 	if climbs(rest) || climbs(path) {
-		return "", iot.FieldError("url", "holds a .. segment after its variables were filled in.")
+		return "", iot.FieldError("url", "contains a .. segment after its variables were filled in.")
 	}
 	s := join(t.origin, rest, path)
 	u, err := url.Parse(s)
 	if err != nil || !strings.EqualFold(u.Host, t.host) || u.User != nil {
-		return "", iot.FieldError("url", "is no URL after its variables were filled in.")
+		return "", iot.FieldError("url", "is not a URL after its variables were filled in.")
 	}
 	return s, nil
 }

@@ -9,9 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// TestURL joins bases and paths. refused names the field whose fault it is
-// instead; the cases marked "differs" are where The Things Stack would do
-// otherwise.
+// TestURL joins bases and paths. refused names the faulty field instead. The cases
+// marked "differs" are those in which The Things Stack does otherwise.
 func TestURL(t *testing.T) {
 	cases := []struct{ base, path, want, refused string }{
 		{"https://h/lorahooks", "/up", "https://h/lorahooks/up", ""},
@@ -167,7 +166,7 @@ func TestUserNameInURLMovesToAHeader(t *testing.T) {
 	}
 }
 
-// TestURLOfADeviceWithAnyID: a colon is escaped where a variable's value is, a dot is not.
+// TestURLOfADeviceWithAnyID escapes a colon in a variable's value, but not a dot.
 func TestURLOfADeviceWithAnyID(t *testing.T) {
 	w := sampleWebhook()
 	w.URL, w.MessageTypes = "https://h/{devID}", iot.Routes{iot.User: {Path: "/{deviceID}{?devID}"}}
@@ -183,8 +182,8 @@ func TestURLOfADeviceWithAnyID(t *testing.T) {
 	}
 }
 
-// FuzzURL holds that whatever is saved and whatever a device says, requests go
-// to the host that was saved.
+// FuzzURL checks that requests go to the saved host, whatever is saved and whatever a
+// device sends.
 func FuzzURL(f *testing.F) {
 	f.Add("https://h/a", "/up{?devEUI}", "alarms")
 	f.Add("https://h{/channel}", "{+channel}", "//evil/..")

@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Variable is a name that URLs, paths and header values may hold in braces.
+// Variable is a name in braces that URLs, paths and header values can contain.
 type Variable struct {
 	Name        string
 	Description string // for a form's help
@@ -20,7 +20,7 @@ type variable struct {
 	value func(*Input) string
 }
 
-// Variables returns all variables, in the order in which people see them.
+// Variables returns all variables in the order of display.
 func Variables() []Variable {
 	all := variables()
 	list := make([]Variable, len(all))
@@ -48,13 +48,13 @@ func variables() []variable {
 		{Variable{"devAddr", "The device's address, 8 hex digits; empty if it has none."}, devAddr},
 		{Variable{"fPort", "The LoRaWAN port of the message; empty for user and iottly messages."}, fPort},
 		{Variable{"devID", "The same as deviceID."}, device},
-		{Variable{"appID", "The application that a LoRaWAN message names, else the project's id."}, application},
+		{Variable{"appID", "The application in a LoRaWAN message, otherwise the project's id."}, application},
 		{Variable{"applicationID", "The same as appID."}, application},
 		{Variable{"appEUI", "The same as joinEUI."}, joinEUI},
 	}
 }
 
-// ofMessage returns an identifier that a LoRaWAN message holds, else another.
+// ofMessage returns an identifier in a LoRaWAN message, or other if it has none.
 func ofMessage(in *Input, name, other string) string {
 	if in.Message.Type.LoRaWAN() {
 		if r := gjson.GetBytes(in.Message.Payload, "end_device_ids."+name); r.Type == gjson.String && r.Str != "" {
@@ -80,15 +80,15 @@ func findVariable(name string) (variable, bool) {
 	return variable{}, false
 }
 
-// uriText is a piece of a URL that may hold RFC 6570 expressions.
+// uriText is a piece of a URL that can have RFC 6570 expressions.
 type uriText struct {
-	fixed    string // all of it, where there are none
+	fixed    string // the whole text if there are none
 	template *uritemplate.Template
-	vars     []variable // those that the template names and that exist
+	vars     []variable // existing ones that the template names
 }
 
-// expand fills the variables in. One that does not exist counts as undefined;
-// one without a value is empty.
+// expand fills in the variables. An unknown one counts as undefined; one without a
+// value is empty.
 func (t *uriText) expand(in *Input) (string, error) {
 	if t.template == nil {
 		return t.fixed, nil
@@ -107,11 +107,11 @@ func (t *uriText) expandBy(value func(variable) string) (string, error) {
 	return t.template.Expand(values)
 }
 
-// headerText is a header value that may hold {variables}. They are filled in as
-// they are; braces around anything else are text.
+// headerText is a header value that can have {variables}. Values are filled in
+// unchanged. Braces around anything else are text.
 type headerText struct {
 	fixed  string
-	pieces []headerPiece // nil where there are no variables
+	pieces []headerPiece // nil without variables
 }
 
 type headerPiece struct {
@@ -121,7 +121,7 @@ type headerPiece struct {
 
 func parseHeaderText(s string) headerText {
 	var t headerText
-	from := 0 // of the text that is not in a piece yet
+	from := 0 // start of the text that is not in a piece yet
 	for i := 0; i < len(s); i++ {
 		if s[i] != '{' {
 			continue
@@ -140,7 +140,7 @@ func parseHeaderText(s string) headerText {
 	return t
 }
 
-// expand fills the variables in.
+// expand fills in the variables.
 func (t *headerText) expand(in *Input) string {
 	if t.pieces == nil {
 		return t.fixed
@@ -157,7 +157,7 @@ func (t *headerText) expand(in *Input) string {
 // checkExpanded refuses an expanded header value that would break the request.
 func checkExpanded(name, value string) error {
 	if iot.HasControl(value) {
-		return iot.FieldError("headers", "the value of "+name+" holds a control character after its variables were filled in.")
+		return iot.FieldError("headers", "the value of "+name+" contains a control character after its variables were filled in.")
 	}
 	return nil
 }

@@ -6,5 +6,5 @@
 //
 // It knows no rules. What JSON looks like is package lorawan's.
 //
-// up.proto is where to start reading; "make generate" makes the Go code anew.
+// up.proto is where to start reading; "make generate" regenerates the Go code.
 package wire
