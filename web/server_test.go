@@ -127,10 +127,10 @@ func TestErrorsBeforeTheDashboard(t *testing.T) {
 		status               int
 		begins, says         string
 	}{
-		{http.MethodGet, "/panic", "Accept: */*", http.StatusInternalServerError, page, "Something went wrong"},
+		{http.MethodGet, "/panic", "Accept: */*", http.StatusInternalServerError, page, "Thingpost has an internal error"},
 		{http.MethodGet, "/api/v1/x", "Accept: text/html", http.StatusInternalServerError, program, "The request's id is "},
-		{http.MethodGet, "/things/x", "Accept: text/html", http.StatusInternalServerError, program, "Something went wrong"},
-		{http.MethodGet, "/inspect/x", "Accept: text/html", http.StatusInternalServerError, program, "Something went wrong"},
+		{http.MethodGet, "/things/x", "Accept: text/html", http.StatusInternalServerError, program, "Thingpost has an internal error"},
+		{http.MethodGet, "/inspect/x", "Accept: text/html", http.StatusInternalServerError, program, "Thingpost has an internal error"},
 		{http.MethodPost, "/sign-in", "Sec-Fetch-Site: cross-site", http.StatusForbidden, page, "from another site"},
 		{http.MethodGet, "/", "Cookie: " + session[0].String(), http.StatusServiceUnavailable, page, "cannot read its database"},
 	} {

@@ -31,7 +31,7 @@ func TestPreviewShowsWhatWouldBeSent(t *testing.T) {
 		t.Error("a preview saves")
 	}
 	p = c.postAs(preview, pages.WebhookPreviewID, with(form, "channel", "Alarms", "device", "soil-probe-07")...)
-	p.reads("#webhook-preview", "This message does not match").reads(".checks [data-no]", "Upper and lower case count.").
+	p.reads("#webhook-preview", "This message does not match").reads(".checks [data-no]", "They differ in upper and lower case.").
 		reads("#preview-url", "POST")
 	p = c.postAs(preview, pages.WebhookPreviewID, with(form, "channel", "alarms", "message", id.String())...)
 	p.reads("#webhook-preview", "This message matches")
