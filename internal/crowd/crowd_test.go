@@ -129,7 +129,9 @@ func TestTheSchedulerIsRead(t *testing.T) {
 		done := make(chan struct{})
 		for range 200 {
 			go func() {
-				for end := time.Now().Add(time.Millisecond); time.Now().Before(end); {
+				end := time.Now().Add(time.Millisecond)
+				for busy := true; busy; {
+					busy = time.Now().Before(end)
 				}
 				done <- struct{}{}
 			}()

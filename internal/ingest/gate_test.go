@@ -18,6 +18,7 @@ type gateWorld struct {
 
 // newGateWorld returns a gate that two projects have just passed. It is crowded.
 func newGateWorld(t *testing.T) *gateWorld {
+	t.Helper()
 	w := &gateWorld{now: time.Unix(1_800_000_000, 0)}
 	w.gate = newGate(crowd.NewOf(func() time.Time { return w.now }, func() crowd.Waits { return w.waits }))
 	w.most, w.wait = gateLeast, time.Hour
