@@ -98,8 +98,9 @@ var claims = []claim{
 		bench: devices, more: "bin/thingpost bench -devices 50000",
 	},
 	{
-		claim: "beside 30 arrays of 10,000 messages with 5 webhooks another project's p99 stays below 50 ms",
-		done:  "50 messages a second, alone and beside them; also beside an array of 1,000 messages with 300 webhooks",
+		claim: "beside 30 arrays of 10,000 messages with 5 webhooks another project's p99 stays below 50 ms, beside one of 1,000 with 300 " +
+			"below 500 ms",
+		done:  "50 messages a second, alone and beside them",
 		bench: arrays, more: "bin/thingpost bench -arrays 30",
 	},
 	{

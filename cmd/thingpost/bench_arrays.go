@@ -33,8 +33,9 @@ type benchArrays struct {
 	Stored  int            `json:"stored"` // messages acknowledged in the answers
 	Refused int            `json:"refused"`
 	Seconds float64        `json:"seconds"` // until each array was answered or abandoned
-	Owed    int            `json:"owed"`    // deliveries of stored messages, all of which must arrive
-	Arrived int            `json:"arrived"` // of these, until the wait ended
+	Owed    int            `json:"owed"`    // deliveries of messages that answers acknowledge: all must arrive
+	Missing int            `json:"missing"` // of these, when the wait ended
+	Arrived int            `json:"arrived"` // deliveries of arrays by then, also of those without an answer
 	PeakMiB float64        `json:"peak_mib"`
 }
 
@@ -127,7 +128,7 @@ func (y *benchYard) besideArrays(ctx context.Context, r *benchArrays, server *be
 	if err == nil && own > 0 {
 		err = fmt.Errorf("%d arrivals owed to the other project did not come within %s", own, patience)
 	}
-	r.Beside, r.Arrived = single.latency(f, "other"), answers.owed-(lost-own)
+	r.Beside, r.Missing, r.Arrived = single.latency(f, "other"), lost-own, f.Arrived-(single.owed-own)
 	r.Beside.Rate, r.PeakMiB = slowRate, max(r.PeakMiB, server.memoryMiB("VmHWM"))
 	return err
 }
@@ -196,5 +197,6 @@ func (r *benchArrays) table(t benchTable) {
 	t.line("beside %d arrays of %d messages with %d webhooks\t%s", r.Arrays, r.Messages, r.Webhooks, r.Beside)
 	t.line("its answers were %s; those to senders of arrays %s within %.1f s, %d messages stored, %d refused",
 		statuses(r.Sender), statuses(r.Answers), r.Seconds, r.Stored, r.Refused)
-	t.line("%d of %d deliveries arrived; at most %.0f MiB of memory", r.Arrived, r.Owed, r.PeakMiB)
+	t.line("%d deliveries of arrays arrived; of %d that answers promise %d were missing; at most %.0f MiB of memory", r.Arrived, r.Owed,
+		r.Missing, r.PeakMiB)
 }

@@ -40,7 +40,7 @@ func TestBenchParts(t *testing.T) {
 		"arrays": {[]string{"-arrays", "2", "-array-messages", "50", "-array-webhooks", "6", "-seconds", "1"}, func(t *testing.T, r *benchParts) {
 			t.Helper()
 			for _, a := range []*benchArrays{r.Arrays, r.Wide} {
-				if a.Stored != a.Arrays*a.Messages || a.Owed != a.Stored*a.Webhooks || a.Arrived != a.Owed || a.Refused != 0 ||
+				if a.Stored != a.Arrays*a.Messages || a.Owed != a.Stored*a.Webhooks || a.Arrived != a.Owed || a.Missing != 0 || a.Refused != 0 ||
 					a.Answers["202"] != a.Arrays || a.Sender["202"] == 0 {
 					t.Errorf("it says %+v", a)
 				}
