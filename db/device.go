@@ -42,13 +42,16 @@ const (
 )
 
 // lookUps are the prepared statements that read single devices.
-type lookUps struct{ bySlug, byUUID, byEUI, byKey, byKeyInSlug, byKeyInUUID, ofKey *sql.Stmt }
+type lookUps struct {
+	bySlug, byUUID, byEUI, byKey, byKeyInSlug, byKeyInUUID, ofKey *sql.Stmt
+	manyBySlug, manyByKey                                         *sql.Stmt
+}
 
 func (d *DB) prepareLookUps(ctx context.Context) error {
 	for query, into := range map[string]**sql.Stmt{deviceBySlugQuery: &d.lookUps.bySlug, deviceByUUIDQuery: &d.lookUps.byUUID,
 		deviceByEUIQuery: &d.lookUps.byEUI, deviceByKeyQuery: &d.lookUps.byKey, deviceByKeyInSlugQuery: &d.lookUps.byKeyInSlug,
 		deviceByKeyInUUIDQuery: &d.lookUps.byKeyInUUID,
-		deviceOfKeyQuery:       &d.lookUps.ofKey} {
+		deviceOfKeyQuery:       &d.lookUps.ofKey, devicesBySlugQuery: &d.lookUps.manyBySlug, devicesByKeyQuery: &d.lookUps.manyByKey} {
 		st, err := d.reader.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept, and closed with the reader
 		if err != nil {
 			return err

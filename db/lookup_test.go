@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"thingpost/internal/iot"
 )
 
 // statements returns all statements of this package whose text is a constant, with
@@ -150,4 +152,51 @@ func TestTheOldLookUpLeavesOut(t *testing.T) {
 			t.Errorf("%t for %s\n%s", got, query, strings.Join(steps, "\n"))
 		}
 	}
+}
+
+func TestDevicesAreReadAtOnceAsOneByOne(t *testing.T) {
+	w := open(t)
+	other := &iot.Project{Name: "Other", OrganizationKey: w.project.OrganizationKey}
+	must(t, w.CreateProject(other, actor))
+	add := func(p *iot.Project, id string) (*iot.Device, iot.Secret) {
+		d, key := &iot.Device{ProjectID: p.Key, ID: id}, iot.NewDeviceKey()
+		must(t, w.CreateDevices([]*iot.Device{d}, []iot.Secret{key}, actor))
+		return d, key
+	}
+	a, aKey := add(w.project, "Probe_A")
+	b, bKey := add(w.project, `probe-b`)
+	gone, goneKey := add(w.project, "probe-gone")
+	theirs, theirKey := add(other, "probe_a")
+	must(t, w.DeleteDevice(gone, actor))
+
+	same := func(got []*iot.Device, want ...*iot.Device) {
+		t.Helper()
+		if len(got) != len(want) {
+			t.Fatalf("%d devices, want %d", len(got), len(want))
+		}
+		for i, d := range want {
+			switch {
+			case d == nil && got[i] != nil:
+				t.Errorf("at %d %s, want none", i, got[i].ID)
+			case d != nil && (got[i] == nil || got[i].Key != d.Key || got[i].ID != d.ID || got[i].AsOf == 0):
+				t.Errorf("at %d %+v, want %s", i, got[i], d.ID)
+			}
+		}
+	}
+	for _, ids := range [][]string{{"probe_a", "absent", `"]`, "PROBE-B", "probe-gone", "Probe_A"}, {"probe_a"}, {"absent"}} {
+		got, err := w.DevicesByID(t.Context(), w.project.Key, ids)
+		must(t, err)
+		want := map[string]*iot.Device{"probe_a": a, "PROBE-B": b, "Probe_A": a}
+		var list []*iot.Device
+		for _, id := range ids {
+			list = append(list, want[id])
+		}
+		same(got, list...)
+	}
+	got, err := w.DevicesByKey(t.Context(), []iot.Secret{bKey, "no-key", theirKey, goneKey, aKey})
+	must(t, err)
+	same(got, b, nil, theirs, nil, a)
+	got, err = w.DevicesByKey(t.Context(), []iot.Secret{goneKey})
+	must(t, err)
+	same(got, nil)
 }

@@ -30,7 +30,7 @@ type Budget struct {
 // New divides so many bytes, at least Least.
 func New(total int64) *Budget {
 	total = max(total, Least)
-	b := &Budget{Total: total, Cache: min(total/12, 16<<20), Connections: int(min(total/connectionBytes, 1<<20))}
+	b := &Budget{Total: total, Cache: min(total/12, 64<<20), Connections: int(min(total/connectionBytes, 1<<20))}
 	b.Heap = total - b.Cache - outside
 	// Beside the parts, an idle server needs 16 MiB.
 	rest := b.Heap - 16<<20

@@ -209,11 +209,49 @@ func (i *Ingest) device(ctx context.Context, p *iot.Project, name string) (*iot.
 	if ok {
 		return d, nil
 	}
-	d, err := i.db.Device(ctx, p.Key, name)
+	d, err := i.findDevice(ctx, p.Key, name)
 	if err == nil {
 		remember(c, &c.devices, key, d, changes)
 	}
 	return d, err
+}
+
+// findDevice reads a device by its id together with those that others look for, else by
+// its UUID or DevEUI.
+func (i *Ingest) findDevice(ctx context.Context, project int64, name string) (*iot.Device, error) {
+	if !iot.LooksLikeUUID(name) {
+		d, err := i.byID.load(ctx, deviceName{project, name})
+		if d != nil || err != nil {
+			return d, err
+		}
+		if !iot.LooksLikeEUI(name) {
+			return nil, errNoDevice
+		}
+	}
+	return i.db.Device(ctx, project, name)
+}
+
+// readDevices reads devices by their ids; nil where there is none.
+func (i *Ingest) readDevices(ctx context.Context, names []deviceName) ([]*iot.Device, error) {
+	list := make([]*iot.Device, len(names))
+	places := map[int64][]int{} // by project
+	for n, name := range names {
+		places[name.project] = append(places[name.project], n)
+	}
+	for project, at := range places {
+		ids := make([]string, len(at))
+		for n, place := range at {
+			ids[n] = names[place].name
+		}
+		found, err := i.db.DevicesByID(ctx, project, ids)
+		if err != nil {
+			return nil, err
+		}
+		for n, place := range at {
+			list[place] = found[n]
+		}
+	}
+	return list, nil
 }
 
 var errNoDevice = iot.NewError(iot.NotFound, "There is no such device.")
@@ -266,7 +304,10 @@ func (i *Ingest) deviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, 
 	if ok {
 		return i.device(ctx, &iot.Project{Key: name.project}, name.name)
 	}
-	d, err := i.db.DeviceByKey(ctx, key)
+	d, err := i.byKey.load(ctx, key)
+	if d == nil && err == nil {
+		err = errNoDevice
+	}
 	if err == nil {
 		name = deviceName{d.ProjectID, d.UUID}
 		remember(c, &c.devices, name, d, changes)

@@ -27,6 +27,9 @@ type Ingest struct {
 	cache cache
 	watch *watch
 	gate  *gate
+
+	byID  loader[deviceName, *iot.Device]
+	byKey loader[iot.Secret, *iot.Device]
 }
 
 // Options of an Ingest.
@@ -47,7 +50,9 @@ func New(d *db.DB, o Options) *Ingest {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache(), gate: newGate(o.Crowd)}
+	i := &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache(), gate: newGate(o.Crowd)}
+	i.byID.read, i.byKey.read = i.readDevices, d.DevicesByKey
+	return i
 }
 
 // Sender is the authenticated sender of messages.
