@@ -64,6 +64,10 @@ const (
 	DeviceByKeyQuery     = deviceByKeyQuery
 	DeviceByKeyInQuery   = deviceByKeyInSlugQuery
 	DeviceBySlugQuery    = deviceBySlugQuery
+	DevicesBySlugQuery   = devicesBySlugQuery
+	RetryingQuery        = retryingQuery
+	LastFailedQuery      = lastFailedQuery
+	DevicesByKeyQuery    = devicesByKeyQuery
 	DeviceByUUIDQuery    = deviceByUUIDQuery
 	DeviceByEUIQuery     = deviceByEUIQuery
 	BringInQuery         = bringInQuery

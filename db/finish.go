@@ -1,7 +1,6 @@
 package db
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -231,11 +230,18 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 	}
 	before := h
 	at := w.endOf(o)
-	owed := w.noteOwed(o, at)
+	good := o.Attempt.Error == nil
+	var others bool
+	if good && h.Status == iot.Failing {
+		var err error
+		if others, err = w.othersFail(t, id, at); err != nil {
+			return err
+		}
+	}
 	switch {
-	case o.Attempt.Error == nil && owed:
+	case good && others:
 		h.ConsecutiveFailures = 0
-	case o.Attempt.Error == nil:
+	case good:
 		if h.Status != iot.Healthy {
 			h = iot.Health{Status: iot.Healthy, Since: at}
 		}
@@ -259,41 +265,33 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 	return err
 }
 
-// owed is a message that a webhook's endpoint did not take.
-type owed struct {
-	message int64
-	at      iot.Instant // of the last attempt
-}
+// failedFor is how long a delivery that has failed keeps its webhook from being healthy.
+const failedFor = 15 * time.Minute
 
-// A webhook on which messages failed within owedFor is not healthy because another
-// one was taken, unless they were too by now. The last maxOwed are known.
+// What else fails of a webhook: a delivery that waits for a retry, and when the newest of
+// those that were given up has ended.
 const (
-	owedFor = 15 * time.Minute
-	maxOwed = 32
+	retryingQuery = `SELECT 1 FROM deliveries INDEXED BY deliveries_retrying
+		WHERE webhook_id = ? AND status = 'pending' AND attempt_count > 0 LIMIT 1`
+	lastFailedQuery = `SELECT ended_at FROM deliveries INDEXED BY deliveries_failed
+		WHERE webhook_id = ? AND status = 'failed' ORDER BY id DESC LIMIT 1`
 )
 
-// noteOwed notes how an attempt ended, and reports whether the webhook's endpoint did
-// not take others lately. A healthy webhook costs a look into the map.
-func (w *writer) noteOwed(o *iot.Outcome, at iot.Instant) bool {
-	id, message := o.Delivery.WebhookID, o.Delivery.MessageID.Key()
-	failed := o.Attempt.Error != nil
-	list := w.owed[id]
-	if len(list) == 0 && !failed {
-		return false
+// othersFail reports whether a webhook is not healthy though an attempt went well: other
+// deliveries of it fail. What this transaction has written counts.
+func (w *writer) othersFail(t *Tx, id int64, at iot.Instant) (bool, error) {
+	var found, ended int64
+	err := w.stmts.retrying.QueryRowContext(t.ctx, id).Scan(&found)
+	if err == nil {
+		return true, nil
 	}
-	list = slices.DeleteFunc(list, func(v owed) bool { return v.message == message || at.Sub(v.at) > owedFor })
-	if failed {
-		if len(list) == maxOwed {
-			list = slices.Delete(list, 0, 1)
-		}
-		list = append(list, owed{message, at})
+	if isNoRow(err) {
+		err = w.stmts.lastFailed.QueryRowContext(t.ctx, id).Scan(&ended)
 	}
-	if len(list) == 0 {
-		delete(w.owed, id)
-		return false
+	if isNoRow(err) {
+		return false, nil
 	}
-	w.owed[id] = list
-	return true
+	return at.Sub(iot.Instant(ended)) < failedFor, err
 }
 
 // The text forms of an attempt's head: a line for each header.

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -324,26 +325,44 @@ func TestHealthWhileOtherDeliveriesFail(t *testing.T) {
 	end(first, true)
 	is("when the first was taken at last", iot.Healthy, 0)
 
+	var waiting []*iot.Delivery
 	for range 5 { // one in two
-		end(made(), false)
+		waiting = append(waiting, made())
+		end(waiting[len(waiting)-1], false)
 		end(made(), true)
 		is("with failures in between", iot.Failing, 0)
 	}
 	at = at.Add(14 * time.Minute)
 	end(made(), true)
 	is("a while after the last failure", iot.Failing, 0)
+	at = at.Add(8 * time.Hour)
+	end(made(), true)
+	is("while five wait for their next try", iot.Failing, 0)
+	must(t, w.Close())
+	reopened, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path())})
+	must(t, err)
+	t.Cleanup(func() { _ = reopened.Close() })
+	w.DB = reopened
+	end(made(), true)
+	is("after a restart", iot.Failing, 0)
+	for n, v := range waiting {
+		if end(v, true); n < len(waiting)-1 {
+			is("while some wait for their next try", iot.Failing, 0)
+		}
+	}
+	is("when all were taken", iot.Healthy, 0)
+
+	v := made()
+	o := failed(v, iot.Failed)
+	o.Attempt.At = at
+	w.finish(t, o)
+	is("when one was given up", iot.Failing, 1)
+	at = at.Add(14 * time.Minute)
+	end(made(), true)
+	is("a while after one was given up", iot.Failing, 0)
 	at = at.Add(2 * time.Minute)
 	end(made(), true)
-	is("long after the last failure", iot.Healthy, 0)
-
-	for range 100 { // more than are known
-		end(made(), false)
-	}
-	end(made(), true)
-	is("after many failures", iot.Failing, 0)
-	at = at.Add(16 * time.Minute)
-	end(made(), true)
-	is("long after many failures", iot.Healthy, 0)
+	is("long after one was given up", iot.Healthy, 0)
 }
 
 func TestNotesAreKeptWithTheirAttempts(t *testing.T) {

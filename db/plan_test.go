@@ -66,6 +66,10 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"device by its key in": {[]string{db.DeviceByKeyInQuery}, "d USING INDEX devices_key (project_id=? AND key_hash=?)"},
 		"device by EUI":        {[]string{db.DeviceByEUIQuery}, "d USING INDEX devices_dev_eui (project_id=? AND dev_eui=?)"},
 		"device by id":         {[]string{db.DeviceBySlugQuery}, "d USING INDEX devices_slug (project_id=? AND slug=?)"},
+		"a retry":              {[]string{db.RetryingQuery}, "deliveries USING COVERING INDEX deliveries_retrying (webhook_id=?"},
+		"last failed":          {[]string{db.LastFailedQuery}, "deliveries USING INDEX deliveries_failed (webhook_id=?)"},
+		"devices by id":        {[]string{db.DevicesBySlugQuery}, "d USING INDEX devices_slug (project_id=? AND slug=?)"},
+		"devices by key":       {[]string{db.DevicesByKeyQuery}, "d USING INDEX devices_key_first (key_hash=?)"},
 		"device by UUID":       {[]string{db.DeviceByUUIDQuery}, "d USING INDEX devices_uuid (project_id=? AND uuid=?)"},
 		"repeated": {[]string{db.RepeatedQuery}, "messages USING COVERING INDEX messages_sender (device_id=? AND sender_id=? AND " +
 			"rowid>?)"},
@@ -117,6 +121,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, query := range c.queries {
 				text := strings.Join(w.plan(t, query), "\n")
+				text = strings.TrimPrefix(text, "SCAN w VIRTUAL TABLE INDEX 1:\n") // a list in a parameter
 				// What only finds a place needs the index alone.
 				found := strings.Replace(text, "USING COVERING INDEX", "USING INDEX", 1)
 				if !strings.Contains(found, strings.Replace(c.want, "USING COVERING INDEX", "USING INDEX", 1)) ||

@@ -28,7 +28,7 @@ type statements struct {
 	savepoint, rollback, release direct
 
 	counters, hours, durations, projectHours *sql.Stmt
-	repeated                                 *sql.Stmt
+	repeated, retrying, lastFailed           *sql.Stmt
 	erase                                    *sql.Stmt
 
 	countDevice, slugTaken, profileOf, keyIsLater, addDevice, audit *sql.Stmt // a device is made
@@ -95,6 +95,7 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.projectHours = prepare(`INSERT INTO project_hours (project_id, hour_at, messages) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET messages = messages + excluded.messages`)
 	s.repeated = prepare(repeatedQuery)
+	s.retrying, s.lastFailed = prepare(retryingQuery), prepare(lastFailedQuery)
 	s.erase = prepare(eraseWhere + `id = $1`)
 	s.countDevice = prepare(countDeviceQuery)
 	s.slugTaken = prepare(deviceSlugTakenQuery)
@@ -134,7 +135,7 @@ func (s *statements) close() error {
 	for _, d := range all {
 		err = errors.Join(err, d.stmt.Close())
 	}
-	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.erase,
+	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.retrying, s.lastFailed, s.erase,
 		s.countDevice, s.slugTaken, s.profileOf, s.keyIsLater, s.addDevice, s.audit} {
 		err = errors.Join(err, st.Close())
 	}

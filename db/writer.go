@@ -62,8 +62,7 @@ type writer struct {
 	devices  map[int64]int64 // the number of each device's last change; see deviceStale
 	floor    int64           // changes up to this one are not in devices any more
 	health   map[int64]iot.Health
-	owed     map[int64][]owed // by webhook
-	outcomes []*iot.Outcome   // of the batch
+	outcomes []*iot.Outcome // of the batch
 	putOff   putOff
 	// checkpoints of the log, beside the writer.
 	checkpoints checkpoints
@@ -77,7 +76,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 		return err
 	}
 	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ended: make(chan struct{}),
-		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{}, owed: map[int64][]owed{},
+		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{},
 		putOff: newPutOff(d.now()), pause: time.NewTimer(0), checkpoints: checkpoints{ended: make(chan struct{}, 1)}}
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
@@ -340,7 +339,6 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	w.noteDevices(all.devices)
 	for _, id := range all.forget {
 		delete(w.health, id)
-		delete(w.owed, id)
 	}
 	return all.commit, nil
 }

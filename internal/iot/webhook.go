@@ -71,8 +71,8 @@ func (h *Header) UnmarshalJSON(b []byte) error {
 }
 
 // Health is the state of a webhook's endpoint. It is failing if its last attempt
-// failed. It is also failing if messages that failed within 15 minutes have not been
-// accepted since, though others have: ConsecutiveFailures is 0 then.
+// failed. It is also failing while deliveries wait for a retry, or one was given up within
+// 15 minutes, though others were delivered: ConsecutiveFailures is 0 then.
 type Health struct {
 	Status              HealthStatus `json:"status"`
 	ConsecutiveFailures int64        `json:"consecutive_failures"`
