@@ -61,7 +61,7 @@ func (d *DB) Accept(list ...*Accept) error {
 // so sends it again.
 func (w *writer) await(it item, wait time.Duration) error {
 	done := make(chan error, 1)
-	it.given, it.done = new(atomic.Bool), func(err error) { done <- err }
+	it.claimed, it.done = new(atomic.Bool), func(err error) { done <- err }
 	w.submit(it)
 	timer := time.NewTimer(wait / 2)
 	defer timer.Stop()
@@ -76,7 +76,7 @@ func (w *writer) await(it item, wait time.Duration) error {
 			timer.Reset(wait / 2)
 			continue
 		}
-		it.given.Store(true)
+		it.claimed.Store(true)
 		if w.wrote.Load() == wrote {
 			return errTooSlow
 		}

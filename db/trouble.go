@@ -105,7 +105,7 @@ var (
 
 // taken leaves out the items that nobody waits for any more.
 func taken(batch []item) []item {
-	return slices.DeleteFunc(batch, func(it item) bool { return it.given != nil && !it.given.CompareAndSwap(false, true) })
+	return slices.DeleteFunc(batch, func(it item) bool { return it.claimed != nil && !it.claimed.CompareAndSwap(false, true) })
 }
 
 // refused answers the messages of a batch while the disk has no room to spare for
