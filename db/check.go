@@ -9,23 +9,23 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Finding is what one check of a database has found, in words.
+// Finding is the result of one check of a database, in words.
 type Finding struct {
 	What   string   // what must hold
-	Faults []string // where it does not; at most ten, and how many more there are
+	Faults []string // violations: at most ten, and how many more there are
 }
 
-// OK reports whether it holds.
+// OK reports whether the check found no fault.
 func (f Finding) OK() bool { return len(f.Faults) == 0 }
 
-// maxFaults bounds what is told of one check.
+// maxFaults bounds the faults that one check lists.
 const maxFaults = 10
 
 func (f *Finding) add(format string, args ...any) {
 	f.Faults = append(f.Faults, fmt.Sprintf(format, args...))
 }
 
-// short leaves the first faults and says how many there are besides.
+// short keeps the first faults and says how many more there are.
 func (f Finding) short() Finding {
 	if n := len(f.Faults) - maxFaults; n > 0 {
 		f.Faults = append(f.Faults[:maxFaults:maxFaults], fmt.Sprintf("and %d more", n))
@@ -33,9 +33,9 @@ func (f Finding) short() Finding {
 	return f
 }
 
-// Check looks whether the database is whole and agrees with itself. It also
-// works beside a running server: numbers that belong together are read in one
-// transaction. An error is one that kept it from looking.
+// Check checks that the database is complete and consistent. It also works beside a
+// running server: numbers that belong together are read in one transaction. An error
+// means that it could not check.
 func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	whole := Finding{What: "the file is whole"}
 	var err error
@@ -47,7 +47,7 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	}
 	list := []Finding{whole}
 	if !whole.OK() {
-		return list, nil // what it holds cannot be believed
+		return list, nil // a damaged file cannot be checked further
 	}
 	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks,
 		d.checkSecrets} {
@@ -164,7 +164,7 @@ func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	return f, rows.Err()
 }
 
-// checkSecrets opens everything that is encrypted, and shows nothing of it.
+// checkSecrets decrypts all secrets, and shows none of them.
 func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	f := Finding{What: "every secret opens with the key"}
 	for _, c := range []struct{ what, query string }{
@@ -196,7 +196,7 @@ func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	return f, nil
 }
 
-// String is the finding as a line, and a line for each fault.
+// String returns the finding as a line, and a line for each fault.
 func (f Finding) String() string {
 	if f.OK() {
 		return "ok     " + f.What
