@@ -18,7 +18,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// clock is a time that a test moves.
+// clock is a time that a test sets.
 type clock struct{ ms atomic.Int64 }
 
 func (c *clock) now() time.Time          { return time.UnixMilli(c.ms.Load()) }
@@ -54,7 +54,7 @@ func (w *world) store(t *testing.T, n int, payload string, end bool, hooks ...*i
 	return list
 }
 
-// raw opens the file beside the store, to look and to damage.
+// raw opens the file beside the store, to read and to damage it.
 func (w *world) raw(t *testing.T) *sql.DB {
 	t.Helper()
 	if w.beside == nil {
@@ -152,7 +152,7 @@ func TestPruneBySizeTakesTheOldestAndShrinksTheFile(t *testing.T) {
 	for range 20 {
 		list := w.store(t, 50, payload, true, w.webhook)
 		newest = list[len(list)-1]
-		c.forward(time.Second) // what has just ended goes too, or a busy hour would have no bound
+		c.forward(time.Second) // what has just ended is removed too, or a busy hour would have no bound
 	}
 	before, err := w.Size(t.Context())
 	must(t, err)

@@ -9,27 +9,26 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Trouble is why nothing can be stored just now. It ends by itself, when the disk
-// takes a write again: while there is trouble the writer tries twice a second.
+// Trouble is why nothing can be stored now. It ends when the disk accepts a write again;
+// until then the writer tries twice a second.
 type Trouble struct {
 	Since   iot.Instant
 	Code    iot.Code // storage_full or unavailable
-	Message string   // a sentence for people, that says what to do
-	Refused int64    // messages that were refused since
+	Message string   // a sentence for people that says what to do
+	Refused int64    // messages refused since then
 }
 
-// trouble is what the writer tells others of its disk. It is safe for concurrent
-// use.
+// trouble is the state of the disk as the writer reports it. It is safe for concurrent use.
 type trouble struct {
 	mu      sync.Mutex
 	now     *Trouble  // nil while all is well
 	began   time.Time // of now
-	told    time.Time // when the log last heard of it
-	refused int64     // messages that were ever refused
+	logged  time.Time // when it was last logged
+	refused int64     // messages refused since the start
 }
 
-// tellEvery is how often the log hears of trouble that lasts.
-const tellEvery = time.Minute
+// logEvery is how often a lasting failure of the disk is logged.
+const logEvery = time.Minute
 
 // Trouble returns why nothing can be stored, nil while all is well.
 func (d *DB) Trouble() *Trouble {
@@ -42,16 +41,16 @@ func (d *DB) Trouble() *Trouble {
 	return &t
 }
 
-// Refused returns how many messages were refused since the start because they
-// could not be stored.
+// Refused returns how many messages were refused since the start because they could not be
+// stored.
 func (d *DB) Refused() int64 {
 	d.trouble.mu.Lock()
 	defer d.trouble.mu.Unlock()
 	return d.trouble.refused
 }
 
-// noteTrouble notes that the disk took no write, and how many messages that cost.
-// The log hears of it when it begins, and once a minute as long as it lasts.
+// noteTrouble records that the disk refused a write, and how many messages were
+// refused because of that. It logs the first time, and then once a minute.
 func (d *DB) noteTrouble(err error, messages int64) {
 	e, ok := translate("write", err).(*iot.Error) //nolint:errorlint // translate returns it as it is
 	if !ok {
@@ -62,18 +61,18 @@ func (d *DB) noteTrouble(err error, messages int64) {
 	defer t.mu.Unlock()
 	now := d.now()
 	if t.now == nil {
-		t.now, t.began, t.told = &Trouble{Since: iot.At(now)}, now, time.Time{}
+		t.now, t.began, t.logged = &Trouble{Since: iot.At(now)}, now, time.Time{}
 	}
 	t.now.Code, t.now.Message = e.Code, e.Message
 	t.now.Refused += messages
 	t.refused += messages
-	if gone := now.Sub(t.told); t.told.IsZero() || gone >= tellEvery || gone < 0 {
-		t.told = now
+	if gone := now.Sub(t.logged); t.logged.IsZero() || gone >= logEvery || gone < 0 {
+		t.logged = now
 		d.log.Error("nothing can be stored", slog.Any("error", err), slog.Duration("for", now.Sub(t.began)), slog.Int64("refused", t.now.Refused))
 	}
 }
 
-// noteWell notes that the disk took a write.
+// noteWell records that the disk accepted a write.
 func (d *DB) noteWell() {
 	t := &d.trouble
 	t.mu.Lock()
@@ -85,8 +84,7 @@ func (d *DB) noteWell() {
 	t.now = nil
 }
 
-// troubleAgain is how soon after each other the writer tries the disk while there
-// is trouble.
+// troubleAgain is the time between two tries of the writer while the disk fails.
 const troubleAgain = 500 * time.Millisecond
 
 // isFull reports whether the disk has no room.
@@ -94,8 +92,8 @@ func isFull(err error) bool { return resultCode(err)&0xff == codeFull }
 
 var errShort = &iot.Error{Code: iot.StorageFull, Message: messageFull}
 
-// AcceptWait is how long a sender waits for its messages to be on disk before it is
-// told that the disk does not answer, or that too much stands in line.
+// AcceptWait is how long a sender waits for its messages to be on disk. After it, the error
+// says that the disk does not answer or that too much is queued.
 const AcceptWait = 30 * time.Second
 
 var (
@@ -103,13 +101,13 @@ var (
 	errBusy    = unavailable("Too many messages are being stored at once. Send it again in a few seconds.", nil)
 )
 
-// taken leaves out the items that nobody waits for any more.
+// taken claims the items of a batch, and leaves out those for which nobody waits any more.
 func taken(batch []item) []item {
 	return slices.DeleteFunc(batch, func(it item) bool { return it.claimed != nil && !it.claimed.CompareAndSwap(false, true) })
 }
 
-// refused answers the messages of a batch while the disk has no room to spare for
-// them, and returns the rest.
+// refused fails the messages of a batch while the disk has no room for them, and returns the
+// rest.
 func (w *writer) refused(batch []item) []item {
 	if !w.short {
 		return batch
@@ -129,7 +127,7 @@ func (w *writer) refused(batch []item) []item {
 	return rest
 }
 
-// failed notes that a batch was not stored.
+// failed records that a batch was not stored.
 func (w *writer) failed(err error, batch []item) {
 	if !isDisk(err) {
 		w.log().Error("write", slog.Int("items", len(batch)), slog.Any("error", err))
@@ -142,17 +140,16 @@ func (w *writer) failed(err error, batch []item) {
 	w.db.noteTrouble(err, messages)
 }
 
-// stored notes that a transaction is on disk.
+// stored records that a transaction is on disk.
 func (w *writer) stored() {
 	if w.short {
-		w.checkpoint() // so that the log needs no more room
+		w.checkpoint() // so that the WAL needs no more room
 		return
 	}
 	w.db.noteWell()
 }
 
-// runShort gives up the reserve, since the disk is full. It reports whether that
-// made room.
+// runShort releases the reserve because the disk is full. It reports whether that made room.
 func (w *writer) runShort(err error) bool {
 	if w.db.reserve.size == 0 {
 		return false
@@ -166,8 +163,8 @@ func (w *writer) runShort(err error) bool {
 	return true
 }
 
-// tryDisk looks now and then whether the disk is well again: whether it takes a
-// row, or where it was full, another reserve.
+// tryDisk tests from time to time whether the disk works again: whether it accepts a row or,
+// after it was full, another reserve.
 func (w *writer) tryDisk() {
 	now := w.db.now()
 	if gone := now.Sub(w.tried); gone >= 0 && gone < troubleAgain {
