@@ -125,7 +125,7 @@ func Storage(p StoragePage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if p.HeldBy != "" {
-					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "The write-ahead log cannot shrink.", Text: p.heldText()}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "The write-ahead log cannot shrink.", Text: p.holdText()}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
