@@ -38,7 +38,7 @@ type DB struct {
 	lookUps       lookUps
 	deviceChanges atomic.Int64 // how many transactions have changed devices
 
-	trouble    trouble
+	outage     outage
 	reserve    reserve
 	acceptWait time.Duration // AcceptWait; tests set another
 

@@ -78,7 +78,7 @@
 //   - The WAL is copied into the database after two idle seconds, and when 4,000 of its
 //     pages are not copied yet. Then a reader's connection copies them while the writer
 //     continues, and the writer copies the few that were written meanwhile (checkpoint.go).
-//   - While the disk fails (DB.Trouble), nothing is acknowledged. The log says so at
+//   - While the disk fails (DB.Outage), nothing is acknowledged. The log says so at
 //     the start, each minute and at the end; the writer tries twice a second. A sender
 //     waits 30 s (AcceptWait). The error then says that the disk does not answer, if no
 //     transaction has ended for half of that, and otherwise that too much is being

@@ -348,7 +348,7 @@ func (d *DB) vacuum(ctx context.Context, most int64) error {
 		if err != nil {
 			return err
 		}
-		tooLarge := most > 0 && size.File > most-wal || d.Trouble() != nil
+		tooLarge := most > 0 && size.File > most-wal || d.Outage() != nil
 		if size.Free == 0 || !tooLarge && size.Free <= size.File/16 {
 			return nil
 		}

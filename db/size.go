@@ -60,7 +60,7 @@ func (d *DB) Ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return unavailable("The disk does not answer in time.", ctx.Err())
 	}
-	if t := d.Trouble(); t != nil {
+	if t := d.Outage(); t != nil {
 		return iot.NewError(t.Code, t.Message)
 	}
 	return nil

@@ -186,18 +186,18 @@ func (w *writer) run() {
 	busy, rested := false, false
 	var perRow pace
 	for {
-		trouble := w.db.Trouble() != nil
+		outage := w.db.Outage() != nil
 		after := idle.C
 		switch {
-		case trouble:
-			idle.Reset(troubleAgain)
+		case outage:
+			idle.Reset(diskAgain)
 		case rested:
 			after = nil // nothing is deferred: wait for work, without a timer
 		default:
 			idle.Reset(idleAfter)
 		}
 		some, open := w.line.wait(after)
-		if trouble {
+		if outage {
 			w.tryDisk()
 		}
 		switch {
@@ -217,7 +217,7 @@ func (w *writer) run() {
 			}
 			w.rest()
 			return
-		case !trouble:
+		case !outage:
 			w.rest()
 			rested = true
 		}

@@ -31,7 +31,7 @@ type StoragePage struct {
 	DaysLeft              int64  // -1: for ever, or not known
 	LimitFirst            bool   // RetentionBytes is reached before the disk is full
 	Low                   bool   // something should be done
-	Trouble               string // why nothing can be stored just now; empty if all is well
+	Outage                string // why nothing can be stored just now; empty if all is well
 
 	HeldBy    string      // who holds the write-ahead log; empty if nobody does
 	HeldSince iot.Instant // when that was noticed

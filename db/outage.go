@@ -9,19 +9,19 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Trouble is why nothing can be stored now. It ends when the disk accepts a write again;
+// Outage is why nothing can be stored now. It ends when the disk accepts a write again;
 // until then the writer tries twice a second.
-type Trouble struct {
+type Outage struct {
 	Since   iot.Instant
 	Code    iot.Code // storage_full or unavailable
 	Message string   // a sentence for people that says what to do
 	Refused int64    // messages refused since then
 }
 
-// trouble is the state of the disk as the writer reports it. It is safe for concurrent use.
-type trouble struct {
+// outage is the state of the disk as the writer reports it. It is safe for concurrent use.
+type outage struct {
 	mu      sync.Mutex
-	now     *Trouble  // nil while all is well
+	now     *Outage   // nil while all is well
 	began   time.Time // of now
 	logged  time.Time // when it was last logged
 	refused int64     // messages refused since the start
@@ -30,38 +30,38 @@ type trouble struct {
 // logEvery is how often a lasting failure of the disk is logged.
 const logEvery = time.Minute
 
-// Trouble returns why nothing can be stored, nil while all is well.
-func (d *DB) Trouble() *Trouble {
-	d.trouble.mu.Lock()
-	defer d.trouble.mu.Unlock()
-	if d.trouble.now == nil {
+// Outage returns why nothing can be stored, nil while all is well.
+func (d *DB) Outage() *Outage {
+	d.outage.mu.Lock()
+	defer d.outage.mu.Unlock()
+	if d.outage.now == nil {
 		return nil
 	}
-	t := *d.trouble.now
+	t := *d.outage.now
 	return &t
 }
 
 // Refused returns how many messages were refused since the start because they could not be
 // stored.
 func (d *DB) Refused() int64 {
-	d.trouble.mu.Lock()
-	defer d.trouble.mu.Unlock()
-	return d.trouble.refused
+	d.outage.mu.Lock()
+	defer d.outage.mu.Unlock()
+	return d.outage.refused
 }
 
-// noteTrouble records that the disk refused a write, and how many messages were
+// noteOutage records that the disk refused a write, and how many messages were
 // refused because of that. It logs the first time, and then once a minute.
-func (d *DB) noteTrouble(err error, messages int64) {
+func (d *DB) noteOutage(err error, messages int64) {
 	e, ok := translate("write", err).(*iot.Error) //nolint:errorlint // translate returns it as it is
 	if !ok {
 		return
 	}
-	t := &d.trouble
+	t := &d.outage
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := d.now()
 	if t.now == nil {
-		t.now, t.began, t.logged = &Trouble{Since: iot.At(now)}, now, time.Time{}
+		t.now, t.began, t.logged = &Outage{Since: iot.At(now)}, now, time.Time{}
 	}
 	t.now.Code, t.now.Message = e.Code, e.Message
 	t.now.Refused += messages
@@ -74,7 +74,7 @@ func (d *DB) noteTrouble(err error, messages int64) {
 
 // noteWell records that the disk accepted a write.
 func (d *DB) noteWell() {
-	t := &d.trouble
+	t := &d.outage
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now == nil {
@@ -84,8 +84,8 @@ func (d *DB) noteWell() {
 	t.now = nil
 }
 
-// troubleAgain is the time between two tries of the writer while the disk fails.
-const troubleAgain = 500 * time.Millisecond
+// diskAgain is the time between two tries of the writer while the disk fails.
+const diskAgain = 500 * time.Millisecond
 
 // isFull reports whether the disk has no room.
 func isFull(err error) bool { return resultCode(err)&0xff == codeFull }
@@ -122,7 +122,7 @@ func (w *writer) refused(batch []item) []item {
 		return true
 	})
 	if n > 0 {
-		w.db.noteTrouble(errShort, n)
+		w.db.noteOutage(errShort, n)
 	}
 	return rest
 }
@@ -137,7 +137,7 @@ func (w *writer) failed(err error, batch []item) {
 	for _, it := range batch {
 		messages += int64(len(it.accept))
 	}
-	w.db.noteTrouble(err, messages)
+	w.db.noteOutage(err, messages)
 }
 
 // stored records that a transaction is on disk.
@@ -155,7 +155,7 @@ func (w *writer) runShort(err error) bool {
 		return false
 	}
 	w.short = true
-	w.db.noteTrouble(err, 0)
+	w.db.noteOutage(err, 0)
 	if !w.db.reserve.give() {
 		return false
 	}
@@ -167,7 +167,7 @@ func (w *writer) runShort(err error) bool {
 // after it was full, another reserve.
 func (w *writer) tryDisk() {
 	now := w.db.now()
-	if gone := now.Sub(w.tried); gone >= 0 && gone < troubleAgain {
+	if gone := now.Sub(w.tried); gone >= 0 && gone < diskAgain {
 		return
 	}
 	w.tried = now
