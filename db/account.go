@@ -100,8 +100,8 @@ func (t *Tx) createAccount(a *iot.Account) error {
 		$5, $6, $7)`,
 		a.Key, a.Email, a.Name, a.PasswordHash.Reveal(), a.Administrator, a.Confirmed, int64(a.CreatedAt))
 	if isTaken(err) {
-		return &iot.Error{Code: iot.Conflict, Message: "There is an account with this email already.",
-			Fields: map[string]string{"email": "There is an account with this email already."}}
+		return &iot.Error{Code: iot.Conflict, Message: "An account with this email exists already.",
+			Fields: map[string]string{"email": "An account with this email exists already."}}
 	}
 	return err
 }

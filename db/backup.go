@@ -183,8 +183,8 @@ func checkBackup(ctx context.Context, file string) error {
 		return &iot.Error{Code: iot.Invalid, Message: "The backup " + file + " cannot be read.", Err: err}
 	}
 	no := func(err error) error {
-		return &iot.Error{Code: iot.Invalid, Message: "The file " + file + " is no backup of Thingpost, or it is damaged. Nothing was changed.",
-			Err: err}
+		return &iot.Error{Code: iot.Invalid, Err: err,
+			Message: "The file " + file + " is not a backup of Thingpost, or it is damaged. Nothing was changed."}
 	}
 	if info, err := os.Stat(file + "-wal"); err == nil && info.Size() > 0 {
 		return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: the last changes are in "+file+

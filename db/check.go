@@ -37,7 +37,7 @@ func (f Finding) short() Finding {
 // running server: numbers that belong together are read in one transaction. An error
 // means that it could not check.
 func (d *DB) Check(ctx context.Context) ([]Finding, error) {
-	whole := Finding{What: "the file is whole"}
+	whole := Finding{What: "the file is intact"}
 	var err error
 	if whole.Faults, err = integrity(ctx, d.reader); err != nil {
 		if resultCode(err)&0xff != codeCorrupt {
@@ -64,7 +64,7 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 }
 
 func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {
-	f := Finding{What: "every row that names another finds it"}
+	f := Finding{What: "every reference leads to a row"}
 	rows, err := tx.QueryContext(ctx, `SELECT "table", coalesce(rowid, 0), parent FROM pragma_foreign_key_check`)
 	if err != nil {
 		return f, err
@@ -76,14 +76,14 @@ func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {
 		if err := rows.Scan(&table, &row, &parent); err != nil {
 			return f, err
 		}
-		f.add("row %d of %s names one of %s that is not there", row, table, parent)
+		f.add("row %d of %s refers to a missing row of %s", row, table, parent)
 	}
 	return f, rows.Err()
 }
 
 // checkLaw compares each webhook's counters with each other and with its rows.
 func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
-	f := Finding{What: "for every webhook: made = delivered + pending + failed + skipped + cancelled, and pending is what is there"}
+	f := Finding{What: "for every webhook: made = delivered + pending + failed + skipped + cancelled, and pending equals the pending rows"}
 	rows, err := tx.QueryContext(ctx, `SELECT c.webhook_id, coalesce(w.slug, ''), c.made, c.pending, c.delivered, c.failed, c.skipped,
 		c.cancelled,
 		(SELECT count(*) FROM deliveries WHERE webhook_id = c.webhook_id AND status = 'pending')
@@ -100,10 +100,10 @@ func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
 			return f, err
 		}
 		if sum := c.Delivered + c.Pending + c.Failed + c.Skipped + c.Cancelled; c.Made != sum {
-			f.add("webhook %s (%d): made is %d, but the others are %d together", slug, id, c.Made, sum)
+			f.add("webhook %s (%d): made is %d, but the others sum to %d", slug, id, c.Made, sum)
 		}
 		if c.Pending != pending {
-			f.add("webhook %s (%d): pending is counted as %d, but %d are there", slug, id, c.Pending, pending)
+			f.add("webhook %s (%d): pending is counted as %d, but there are %d rows", slug, id, c.Pending, pending)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -155,7 +155,7 @@ func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
 			return f, err
 		}
 		if !there {
-			f.add("device %d: %d downlinks are queued for it, but it is not there", device, n)
+			f.add("device %d: %d downlinks are queued for it, but it does not exist", device, n)
 		}
 		if n > iot.MaxDownlinks {
 			f.add("device %d: %d downlinks are queued for it, more than %d", device, n, iot.MaxDownlinks)
@@ -166,7 +166,7 @@ func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
 
 // checkSecrets decrypts all secrets, and shows none of them.
 func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
-	f := Finding{What: "every secret opens with the key"}
+	f := Finding{What: "every secret can be decrypted"}
 	for _, c := range []struct{ what, query string }{
 		{"device", `SELECT slug, key_sealed, x'', x'', x'', x'' FROM devices`},
 		{"webhook", `SELECT slug, headers, downlink_key, signing_secrets, hidden, template_fields FROM webhooks`},

@@ -60,7 +60,7 @@ func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (
 			return err
 		}
 		if running >= MaxCommands {
-			return iot.NewError(iot.LimitReached, "Ten commands to this project's devices run already. Wait for one, or stop one.")
+			return iot.NewError(iot.LimitReached, "Ten commands to this project's devices are running already. Wait for one, or stop one.")
 		}
 		if _, err := t.exec(`DELETE FROM commands WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM commands WHERE `+
 			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,

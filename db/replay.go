@@ -237,7 +237,7 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 			return err
 		}
 		if running >= MaxReplays {
-			return iot.NewError(iot.LimitReached, "Ten replays of this project run already. Wait for one, or stop one.")
+			return iot.NewError(iot.LimitReached, "Ten replays of this project are running already. Wait for one, or stop one.")
 		}
 		if _, err := t.exec(`DELETE FROM replays WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM replays WHERE `+
 			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,

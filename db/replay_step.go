@@ -44,7 +44,7 @@ func (d *DB) RunningReplays(ctx context.Context) ([]RunningReplay, error) {
 		return nil, translate("read running replays", err)
 	}
 	for _, id := range broken {
-		if err := d.FailReplay(id, "What it was to send again cannot be read."); err != nil {
+		if err := d.FailReplay(id, "The selection of this replay cannot be read."); err != nil {
 			return nil, err
 		}
 	}

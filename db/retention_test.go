@@ -344,14 +344,14 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 		w.holds(t)
 	})
 	cases := map[string]struct{ harm, want string }{
-		"law":     {`UPDATE webhook_counters SET delivered = delivered + 1`, "made is 6, but the others are 7 together"},
-		"pending": {`UPDATE webhook_counters SET pending = 5, delivered = 1`, "pending is counted as 5, but 2 are there"},
+		"law":     {`UPDATE webhook_counters SET delivered = delivered + 1`, "made is 6, but the others sum to 7"},
+		"pending": {`UPDATE webhook_counters SET pending = 5, delivered = 1`, "pending is counted as 5, but there are 2 rows"},
 		"message": {`DELETE FROM messages WHERE id = (SELECT min(message_id) FROM deliveries WHERE status = 'pending')`, "is not kept"},
 		"secret": {`UPDATE devices SET key_sealed = x'00112233445566778899aabbccddeeff00112233445566778899'`,
 			"soil-probe-07: a secret cannot be decrypted"},
-		"parent": {`UPDATE devices SET profile_id = 99`, "names one of profiles that is not there"},
+		"parent": {`UPDATE devices SET profile_id = 99`, "refers to a missing row of profiles"},
 		"queue": {`INSERT INTO downlinks (id, project_id, device_id, position, status, body, confirmed, created_at, changed_at) VALUES (1, 1,` +
-			` 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it is not there"},
+			` 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it does not exist"},
 		"owner": {`DELETE FROM webhook_counters`, "2 pending deliveries belong to no webhook"},
 	}
 	for name, c := range cases {
