@@ -122,7 +122,7 @@ func TestAcceptStoresAMessageWithItsDeliveries(t *testing.T) {
 	commits := w.commits()
 	c := commits[len(commits)-1]
 	if len(c.Queued) != 2 || c.Queued[0].Message != a.Message || len(c.Events) != 2 || len(c.Projects) != 0 {
-		t.Errorf("the commit tells %+v", c)
+		t.Errorf("the commit says %+v", c)
 	}
 	must(t, w.Accept()) // nothing at all
 }

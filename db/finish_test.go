@@ -221,7 +221,7 @@ func TestGonePausesTheWebhookOnce(t *testing.T) {
 	}
 	c := w.commits()[len(w.commits())-1]
 	if len(c.Webhooks) == 0 || c.Webhooks[0] != w.webhook.Key || len(c.Projects) != 1 {
-		t.Errorf("the commit tells %+v", c)
+		t.Errorf("the commit says %+v", c)
 	}
 }
 

@@ -52,7 +52,7 @@ func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error 
 }
 
 // CreateAPIKeyBy is CreateAPIKey by another key, within the rights that it has when the new
-// key is written: forbidden; unauthorized if it has expired.
+// key is written: forbidden; unauthorized if it was revoked or has expired.
 func (d *DB) CreateAPIKeyBy(k *iot.APIKey, secret iot.Secret, by *iot.APIKey) error {
 	if err := d.checkKey(k); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (d *DB) CreateAPIKeyBy(k *iot.APIKey, secret iot.Secret, by *iot.APIKey) er
 }
 
 // UpdateAPIKeyBy is UpdateAPIKey by another key, or by the key itself, within its rights:
-// forbidden; unauthorized if it has expired.
+// forbidden; unauthorized if it was revoked or has expired.
 func (d *DB) UpdateAPIKeyBy(k, by *iot.APIKey) error {
 	if err := d.checkKey(k); err != nil {
 		return err

@@ -45,7 +45,7 @@ To accept or decline, open this link:
 
 %s
 
-It works once, until %s UTC. Do not pass it on: whoever has it
+It works once, until %s UTC. Do not pass it on: anyone who has it
 can answer for you.
 
 If you do not know who invites you, ignore this mail. You join only what you
