@@ -7,40 +7,39 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Accept is a message with the deliveries that it makes: written together, or
-// not at all.
+// Accept is a message with the deliveries that it causes. All are stored together, or
+// nothing is.
 type Accept struct {
 	Message *iot.Message
-	Device  *iot.Device // as a look-up of this store has read it
+	Device  *iot.Device // as this store's look-up has returned it
 	Project *iot.Project
 	// Deliveries are pending or skipped; each has its webhook's key.
 	Deliveries []*iot.Delivery
-	// InOrder holds, for each delivery, whether its webhook wants them in order
-	// per device.
+	// InOrder says for each delivery whether its webhook wants deliveries in order per
+	// device.
 	InOrder []bool
-	// Version of the project's settings that the deliveries were matched on.
+	// Version is that of the project's settings on which the deliveries were matched.
 	Version int64
-	// Silence is set where the message says that the device fell silent or is back.
+	// Silence is set if the message reports that the device is silent or back.
 	Silence *Silence
 
 	// Stale is set if the settings or the device have changed since: nothing was
-	// written, read and match again.
+	// stored, and the message must be matched again.
 	Stale bool
-	// Repeated is the id of an earlier message if the device had sent this sender
-	// id within RepeatWindow: nothing was written.
+	// Repeated is set if the device sent this sender id within RepeatWindow: the id of
+	// that earlier message. Nothing was stored.
 	Repeated iot.ID
 }
 
-// RepeatWindow is how long a device's repeated sender id is accepted only once.
+// RepeatWindow is how long a device's sender id is accepted only once.
 const RepeatWindow = 24 * time.Hour
 
-// Accept stores messages with their deliveries in one transaction and returns when
-// they are on disk; see Accept.Stale and Accept.Repeated. They should be of one project, and
-// where there are many, a piece of them at a time, see PieceRows. A failure is
-// everybody's of this call: storage_full or unavailable, and nothing of it was
-// stored; or unavailable after AcceptWait, where the disk does not answer or too much
-// stands in line: then the list must not be looked at any more, since it may still
-// be written.
+// Accept stores messages with their deliveries in one transaction and returns when they
+// are on disk; see Accept.Stale and Accept.Repeated. They should be of one project. A
+// caller with many should hand over a piece at a time, see PieceRows. An error concerns
+// all messages of the call. With storage_full or unavailable nothing was stored. The
+// exception is unavailable after AcceptWait, when the disk does not answer or too much is
+// queued: the messages may still be stored, so the caller must no longer use the list.
 func (d *DB) Accept(list ...*Accept) error {
 	if len(list) == 0 {
 		return nil
@@ -55,13 +54,13 @@ func (d *DB) Accept(list ...*Accept) error {
 	return translate("store messages", d.writer.await(it, d.acceptWait))
 }
 
-// await submits an item and returns when it is on disk, or after a while, saying
-// whether it is the disk that does not answer or others' items that stand before
-// it. It may still be written then, if its turn had come: a sender who was not told
-// so sends it again.
+// await submits an item and returns when it is on disk, or after a while with an error
+// that says whether the disk does not answer or other items are queued before it. The
+// item may still be written then, if the writer has claimed it: the sender, who knows
+// nothing of that, sends it again.
 func (w *writer) await(it item, wait time.Duration) error {
 	done := make(chan error, 1)
-	it.given, it.done = new(atomic.Bool), func(err error) { done <- err }
+	it.claimed, it.done = new(atomic.Bool), func(err error) { done <- err }
 	w.submit(it)
 	timer := time.NewTimer(wait / 2)
 	defer timer.Stop()
@@ -76,7 +75,7 @@ func (w *writer) await(it item, wait time.Duration) error {
 			timer.Reset(wait / 2)
 			continue
 		}
-		it.given.Store(true)
+		it.claimed.Store(true)
 		if w.wrote.Load() == wrote {
 			return errTooSlow
 		}
@@ -84,10 +83,10 @@ func (w *writer) await(it item, wait time.Duration) error {
 	}
 }
 
-// Rows is how many rows the message is with its deliveries.
+// Rows returns how many rows the message and its deliveries are.
 func (a *Accept) Rows() int { return 1 + len(a.Deliveries) }
 
-// Bytes is how much the message takes on disk, about.
+// Bytes returns about how many bytes the message takes on disk.
 func (a *Accept) Bytes() int64 { return int64(len(a.Message.Payload) + len(a.Message.Fields)) }
 
 type sent struct {
@@ -114,8 +113,8 @@ func (w *writer) accept(t *Tx, batch []item) error {
 	return s.deliveries.flush(t.ctx)
 }
 
-// acceptOne puts a message and its deliveries in line; inBatch are the sender
-// ids that stand there already.
+// acceptOne adds a message and its deliveries to the rows to insert. inBatch has the
+// sender ids of this batch so far.
 func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	m := a.Message
 	a.Stale, a.Repeated = false, iot.ID{}
@@ -138,15 +137,15 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	}
 	if m.SenderID != "" {
 		k := sent{m.DeviceID, m.SenderID}
-		// By the id's time and not the clock's: ids go on when the clock is set back,
-		// and so does the window.
+		// Measured by the id's time, not by the clock: ids continue to grow when the
+		// clock is set back, and so does the window.
 		first, err := w.repeated(t, k, inBatch[k], iot.KeyTime(m.ID.Key()))
 		if err != nil {
 			return err
 		}
 		if !first.IsZero() {
 			a.Repeated = first
-			w.saw(m) // it was heard, even if it said nothing new
+			w.saw(m) // the device was seen, even if it sent nothing new
 			return nil
 		}
 		inBatch[k] = m.ID
@@ -159,7 +158,7 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	w.addMessage(t, a)
 	t.changed(m.ProjectID, iot.MessagesChanged)
 	if m.DeviceID == 0 || a.Silence != nil {
-		return nil // no device has sent it
+		return nil // the message does not come from a device
 	}
 	t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
 	w.saw(m)
@@ -170,14 +169,14 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	return nil
 }
 
-// saw notes that a message's device was heard.
+// saw records that a message's device was seen.
 func (w *writer) saw(m *iot.Message) {
 	if m.ReceivedAt.After(w.putOff.seen[m.DeviceID]) {
 		w.putOff.seen[m.DeviceID] = m.ReceivedAt
 	}
 }
 
-// transient's values in SQL.
+// Values of the column transient.
 const (
 	kept           int64 = 0
 	untilDelivered int64 = 1
@@ -213,7 +212,7 @@ func (w *writer) addMessage(t *Tx, a *Accept) {
 	}
 }
 
-// addDelivery puts a delivery in line and counts it.
+// addDelivery adds a delivery to the rows to insert, and counts it.
 func (w *writer) addDelivery(t *Tx, d *iot.Delivery, inOrder bool) {
 	var detail any
 	if d.ErrorDetail != "" {
@@ -230,7 +229,8 @@ func (w *writer) addDelivery(t *Tx, d *iot.Delivery, inOrder bool) {
 	*c.of(d.Status)++
 }
 
-// repeated returns the id under which a device's sender id was accepted before.
+// repeated returns the id of the earlier message with a device's sender id; zero if there
+// is none.
 func (w *writer) repeated(t *Tx, k sent, inBatch iot.ID, at iot.Instant) (iot.ID, error) {
 	if !inBatch.IsZero() {
 		return inBatch, nil

@@ -11,8 +11,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// gate stops the writer between two transactions, so that a test can say what
-// comes together in one.
+// gate stops the writer between two transactions, so that a test decides what shares one.
 type gate struct {
 	armed            atomic.Bool
 	reached, release chan struct{}
@@ -33,8 +32,8 @@ func openGated(t *testing.T) (*world, *gate) {
 	}), g
 }
 
-// together hands all writes over while the writer is held, so that they share a
-// transaction, and waits until they are done.
+// together queues all writes while the writer is stopped, so that they share a transaction,
+// and waits until they are done.
 func (g *gate) together(t *testing.T, w *world, writes ...func()) {
 	t.Helper()
 	done := make(chan struct{}, len(writes)+1)
@@ -63,7 +62,7 @@ func (g *gate) together(t *testing.T, w *world, writes ...func()) {
 	}
 }
 
-// finish stores outcomes, all handed over before the first is awaited.
+// finish stores outcomes. It submits all before it waits for the first.
 func (w *world) finish(t tester, list ...*iot.Outcome) {
 	t.Helper()
 	done := make(chan error, len(list))
@@ -75,7 +74,7 @@ func (w *world) finish(t tester, list ...*iot.Outcome) {
 	}
 }
 
-// failed is an outcome of an attempt that was answered with 503.
+// failed is the outcome of an attempt that was answered with 503.
 func failed(v *iot.Delivery, status iot.Status) *iot.Outcome {
 	o := delivered(iot.Queued{Delivery: v})
 	o.Status = status
@@ -123,7 +122,7 @@ func TestAcceptStoresAMessageWithItsDeliveries(t *testing.T) {
 	commits := w.commits()
 	c := commits[len(commits)-1]
 	if len(c.Queued) != 2 || c.Queued[0].Message != a.Message || len(c.Events) != 2 || len(c.Projects) != 0 {
-		t.Errorf("the commit tells %+v", c)
+		t.Errorf("the commit says %+v", c)
 	}
 	must(t, w.Accept()) // nothing at all
 }
@@ -181,8 +180,8 @@ func TestAcceptMatchedOnOlderSettingsIsStale(t *testing.T) {
 	}
 }
 
-// TestAChangedDeviceIsStaleAlone: what was read of a device before it changed is stale,
-// also when so many have changed that the store forgets which.
+// TestAChangedDeviceIsStaleAlone: a device that was read before its change is stale, also
+// when so many have changed that the store forgets which.
 func TestAChangedDeviceIsStaleAlone(t *testing.T) {
 	w := open(t)
 	other := &iot.Device{ProjectID: w.project.Key, ID: "probe-beside"}

@@ -57,8 +57,8 @@ func (d *DB) Accounts(ctx context.Context) ([]iot.Account, error) {
 	return list, translate("list accounts", rows.Err())
 }
 
-// SetUp makes the first account, an administrator, with an organization that it
-// owns. Conflict if there is an account already.
+// SetUp creates the first account, an administrator, and an organization that it owns.
+// Conflict if an account exists already.
 func (d *DB) SetUp(a *iot.Account, o *iot.Organization) error {
 	return d.write("set up", func(t *Tx) error {
 		var has bool
@@ -100,14 +100,14 @@ func (t *Tx) createAccount(a *iot.Account) error {
 		$5, $6, $7)`,
 		a.Key, a.Email, a.Name, a.PasswordHash.Reveal(), a.Administrator, a.Confirmed, int64(a.CreatedAt))
 	if isTaken(err) {
-		return &iot.Error{Code: iot.Conflict, Message: "There is an account with this email already.",
-			Fields: map[string]string{"email": "There is an account with this email already."}}
+		return &iot.Error{Code: iot.Conflict, Message: "An account with this email exists already.",
+			Fields: map[string]string{"email": "An account with this email exists already."}}
 	}
 	return err
 }
 
-// SetPassword changes an account's password and ends all its sessions and
-// tokens but the one session that is named by its hash (nil: none stays).
+// SetPassword changes an account's password. It ends all its tokens and all its sessions
+// except the one named by its hash (nil: none stays).
 func (d *DB) SetPassword(key int64, hash iot.Secret, keep []byte, actor string) error {
 	return d.write("set password", func(t *Tx) error {
 		if err := t.execOne("account", `UPDATE accounts SET password_hash = $1 WHERE id = $2`, hash.Reveal(), key); err != nil {
@@ -130,7 +130,7 @@ func (d *DB) SetPassword(key int64, hash iot.Secret, keep []byte, actor string) 
 	})
 }
 
-// SetAccountName changes what an account is called; not_found.
+// SetAccountName changes an account's name; invalid, not_found.
 func (d *DB) SetAccountName(a *iot.Account, name, actor string) error {
 	var f iot.Faults
 	f.Check(name != "" && iot.TextLength(name) <= iot.MaxName && !iot.HasControl(name), "name", "must have 1 to 254 characters in one line.")
@@ -187,8 +187,8 @@ func (d *DB) Organization(ctx context.Context, account int64, name string) (*iot
 	return o, orNotFound("organization", err)
 }
 
-// CreateOrganization makes an organization that the account owns. An empty ID
-// is made from the name; conflict if a given one is taken.
+// CreateOrganization creates an organization that the account owns. An empty ID is made
+// from the name. Conflict if the ID is taken.
 func (d *DB) CreateOrganization(o *iot.Organization, owner *iot.Account) error {
 	return d.write("create organization", func(t *Tx) error {
 		if err := t.createOrganization(o); err != nil {
@@ -238,16 +238,16 @@ func (d *DB) Members(ctx context.Context, organization int64) ([]iot.Member, err
 	return list, translate("list members", rows.Err())
 }
 
-// SetMember gives an account a role in an organization, or changes it; an empty
-// role takes it out. It asks nobody: but for the operator's word at the command line,
-// people join by AcceptInvitation. What the account has invited to and may not any
-// more is revoked. Conflict if no owner would be left.
+// SetMember gives an account a role in an organization or changes its role; an empty role
+// removes the member. The account is not asked: this is for the operator's commands, and
+// people join by AcceptInvitation. Invitations that the account may no longer make are
+// revoked. Conflict if no owner would be left.
 func (d *DB) SetMember(organization, account int64, role iot.Role, actor string) error {
 	return d.write("set member", func(t *Tx) error { return t.changeMember(organization, account, role, actor) })
 }
 
-// ChangeMember is SetMember for who is a member already; not_found for others, also
-// for who has left a moment ago: nobody is put back unasked.
+// ChangeMember is SetMember for present members. The error is not_found for others, also
+// for someone who has just left: nobody is added again without being asked.
 func (d *DB) ChangeMember(organization, account int64, role iot.Role, actor string) error {
 	return d.write("change member", func(t *Tx) error {
 		now, err := t.roleOf(organization, account)
@@ -294,14 +294,14 @@ func (t *Tx) setMember(organization, account int64, role iot.Role) error {
 	return err
 }
 
-// pickSlug checks a given slug, or makes one from the name that the query does
-// not find taken. The query's arguments are the slug and more.
+// pickSlug checks a slug, or makes an empty one from the name. The query finds a row if a
+// slug is taken; its arguments are the slug and more.
 func (t *Tx) pickSlug(slug *string, name, taken string, more ...any) error {
 	return pickSlug(slug, name, iot.CheckSlug, func(s string) *sql.Row { return t.row(taken, append([]any{s}, more...)...) })
 }
 
-// pickSlug is Tx.pickSlug with a rule for a given slug, and a query that finds a row
-// for one that is taken.
+// pickSlug is Tx.pickSlug with a rule for slugs, and a function that finds a row if a slug
+// is taken.
 func pickSlug(slug *string, name string, check func(field, s string) error, find func(slug string) *sql.Row) error {
 	var failed error
 	isTaken := func(s string) bool {

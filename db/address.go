@@ -17,7 +17,7 @@ const (
 	addressKept = 180 * 24 * time.Hour
 )
 
-// NoteSignIn keeps when an account signed in, and from which address; "" is none.
+// NoteSignIn records when an account signed in, and from which address; "" is none.
 func (d *DB) NoteSignIn(account int64, address string) error {
 	return d.write("note sign-in", func(t *Tx) error {
 		now := int64(iot.At(t.db.now()))
@@ -34,8 +34,8 @@ func (d *DB) NoteSignIn(account int64, address string) error {
 	})
 }
 
-// KnowsAddress reports whether the account of an email has signed in from an
-// address within the last half year. It does as much where there is no such account.
+// KnowsAddress reports whether the account of an email has signed in from an address
+// within the last half year. It does the same work if there is no such account.
 func (d *DB) KnowsAddress(ctx context.Context, email, address string) (known bool, err error) {
 	var account int64
 	err = d.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT id FROM accounts WHERE email = $1), 0)`, email).Scan(&account)
@@ -46,11 +46,11 @@ func (d *DB) KnowsAddress(ctx context.Context, email, address string) (known boo
 	return known, translate("look for an address", err)
 }
 
-// addressHash is what an address of an account is stored as. There are so few
-// addresses that a hash without a key would tell them.
+// addressHash returns the form in which an account's address is stored. There are so few
+// addresses that a hash without a key would reveal them.
 func (s *sealer) addressHash(account int64, address string) []byte {
 	h := hmac.New(sha256.New, s.browsers)
-	_, _ = h.Write([]byte("address")) // a hash takes all
+	_, _ = h.Write([]byte("address")) // never fails
 	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(account)))
 	_, _ = h.Write([]byte(address))
 	return h.Sum(nil)[:16]

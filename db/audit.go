@@ -10,8 +10,8 @@ import (
 
 func msDuration(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// audit writes who changed what, in the transaction of the change itself, for a
-// project and its organization; 0 is for what belongs to the instance alone.
+// audit records who changed what, for a project and its organization, in the transaction
+// of the change. Project 0 is for changes of the instance.
 func (t *Tx) audit(projectID int64, actor, action, subject, detail string) error {
 	_, err := t.db.writer.stmts.audit.ExecContext(t.ctx, t.db.NewID().Key(), projectID, projectID, actor, action, subject, detail)
 	return err
@@ -20,19 +20,19 @@ func (t *Tx) audit(projectID int64, actor, action, subject, detail string) error
 const auditQuery = `INSERT INTO audit (id, project_id, organization_id, actor, action, subject, detail)
 	VALUES (?, ?, coalesce((SELECT organization_id FROM projects WHERE id = ?), 0), ?, ?, ?, ?)`
 
-// auditOrganization is audit for what belongs to an organization alone.
+// auditOrganization is audit for changes of an organization.
 func (t *Tx) auditOrganization(organization int64, actor, action, subject, detail string) error {
 	_, err := t.exec(`INSERT INTO audit (id, project_id, organization_id, actor, action, subject, detail) VALUES ($1, 0, $2, $3, $4, $5, $6)`,
 		t.db.NewID().Key(), organization, actor, action, subject, detail)
 	return err
 }
 
-// AuditFilter chooses entries of the audit log, newest first. Without a project
-// and an organization it chooses among all of the instance.
+// AuditFilter selects entries of the audit log, newest first. Without a project and an
+// organization it selects among all entries of the instance.
 type AuditFilter struct {
 	ProjectID      int64
 	OrganizationID int64  // with all of its projects
-	Actor          string // a part of who it was, in any case
+	Actor          string // part of the actor's name, in any case
 	Noun           string // what the action is about: "webhook"
 	Before         iot.ID
 	Limit          int
@@ -78,8 +78,8 @@ func (f AuditFilter) floorQuery(lookBack int) (query string, args []any) {
 	return `SELECT a.id FROM audit a WHERE ` + where + ` ORDER BY a.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack), args
 }
 
-// Audit returns a page of the audit log. With a filter it looks at LookBack
-// entries at most, and says how far back that is.
+// Audit returns a page of the audit log. With an actor or a noun it examines at most
+// LookBack entries, and the page says how far back that is.
 func (d *DB) Audit(ctx context.Context, f AuditFilter) (AuditPage, error) {
 	p := AuditPage{Items: []iot.AuditEntry{}}
 	var floor int64
@@ -117,7 +117,7 @@ func (d *DB) Audit(ctx context.Context, f AuditFilter) (AuditPage, error) {
 	return p, nil
 }
 
-// keyBefore is the key that a page must stay below: all of them for the zero id.
+// keyBefore returns the key that a page must stay below; for the zero id, the largest key.
 func keyBefore(id iot.ID) int64 {
 	if id.IsZero() {
 		return 1<<63 - 1

@@ -14,10 +14,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Backup copies the database of a data folder, of a running server or not, into
-// a new file that only its owner can read. The copy is of one moment and holds
-// everything but the key file: secrets in it stay encrypted. Conflict if the
-// file exists. A copy that fails leaves no file.
+// Backup copies the database of a data folder into a new file that only its owner can
+// read. The server may be running. The copy shows one moment and has everything except
+// the key file: secrets in it stay encrypted. Conflict if the file exists. A copy that
+// fails leaves no file.
 func Backup(ctx context.Context, folder, file string) error {
 	source := filepath.Join(folder, FileName)
 	if _, err := os.Stat(source); err != nil {
@@ -47,12 +47,12 @@ func Backup(ctx context.Context, folder, file string) error {
 	return nil
 }
 
-// take gives a whole file its name, on disk when it returns; fs.ErrExist if
-// somebody else has made one of that name meanwhile.
+// take gives a complete file its name, which is on disk when take returns. The error is
+// fs.ErrExist if a file of that name was created meanwhile.
 func take(partial, file string) error {
-	err := os.Link(partial, file) // unlike a rename, it never replaces a file
+	err := os.Link(partial, file) // a link never replaces a file, unlike a rename
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = os.Rename(partial, file) // a file system without links
+		err = os.Rename(partial, file) // the file system has no links
 	}
 	if err != nil {
 		return err
@@ -60,10 +60,10 @@ func take(partial, file string) error {
 	return syncFolder(filepath.Dir(file))
 }
 
-// partialOf is the pattern of the names that a file has while it is written.
+// partialOf returns the pattern of a file's temporary names while it is written.
 func partialOf(name string) string { return "." + name + ".partial-*" }
 
-// newPartial makes an empty file beside the one that it will become.
+// newPartial creates an empty file in the folder of the final one.
 func newPartial(file string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(file), partialOf(filepath.Base(file)))
 	if err != nil {
@@ -72,7 +72,7 @@ func newPartial(file string) (string, error) {
 	return f.Name(), f.Close()
 }
 
-// vacuumInto copies a database on a connection of its own; target is empty.
+// vacuumInto copies a database on its own connection; target must be empty.
 func vacuumInto(ctx context.Context, source, target string) error {
 	q := url.Values{"_pragma": {"busy_timeout(10000)"}}
 	db, err := sql.Open("sqlite", fileURI(source, q))
@@ -106,11 +106,10 @@ func syncFolder(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Restore makes a data folder's database from a backup, which it first checks
-// for damage and for a schema that this version knows. With replace it takes the
-// place of a database that is there; without, that is a conflict. No server may
-// run on the folder. The old database stays as it was until the new one is whole
-// on disk.
+// Restore makes a backup a data folder's database. It first checks the backup for damage
+// and for a schema that this version knows. With replace it replaces an existing
+// database; without, that is a conflict. No server may run on the folder. The old
+// database stays unchanged until the new one is completely on disk.
 func Restore(ctx context.Context, folder, file string, replace bool) error {
 	if err := checkBackup(ctx, file); err != nil {
 		return err
@@ -120,7 +119,7 @@ func Restore(ctx context.Context, folder, file string, replace bool) error {
 		return iot.NewError(iot.Conflict, "There is a database in "+folder+" already. Choose an empty folder, or replace it with -force.")
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return unavailable("The data folder "+folder+" cannot be made. Choose another with -data.", err)
+		return unavailable("The data folder "+folder+" cannot be created. Choose another with -data.", err)
 	}
 	partial, err := newPartial(target)
 	if err != nil {
@@ -156,15 +155,15 @@ func copyFile(target, source string) error {
 	return errors.Join(err, to.Sync(), to.Close())
 }
 
-// dropLog moves the WAL of a database into it and removes it: beside another
-// database it would be taken for that one's own.
+// dropLog copies the WAL of a database into it and removes it. SQLite would apply a
+// remaining WAL to the new database.
 func dropLog(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); err == nil {
 		db, err := sql.Open("sqlite", fileURI(path, url.Values{"_pragma": {"busy_timeout(1000)"}}))
 		if err != nil {
 			return err
 		}
-		// A damaged database cannot; it is replaced all the same.
+		// This fails for a damaged database, which is replaced all the same.
 		_, _ = db.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
 		_ = db.Close()
 	}
@@ -176,7 +175,7 @@ func dropLog(ctx context.Context, path string) error {
 	return nil
 }
 
-// checkBackup returns Invalid unless a file is a whole database of ours that this
+// checkBackup returns Invalid unless a file is a complete database of Thingpost that this
 // version can open.
 func checkBackup(ctx context.Context, file string) error {
 	info, err := os.Stat(file)
@@ -184,8 +183,8 @@ func checkBackup(ctx context.Context, file string) error {
 		return &iot.Error{Code: iot.Invalid, Message: "The backup " + file + " cannot be read.", Err: err}
 	}
 	no := func(err error) error {
-		return &iot.Error{Code: iot.Invalid, Message: "The file " + file + " is no backup of Thingpost, or it is damaged. Nothing was changed.",
-			Err: err}
+		return &iot.Error{Code: iot.Invalid, Err: err,
+			Message: "The file " + file + " is not a backup of Thingpost, or it is damaged. Nothing was changed."}
 	}
 	if info, err := os.Stat(file + "-wal"); err == nil && info.Size() > 0 {
 		return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: the last changes are in "+file+
@@ -211,7 +210,7 @@ func checkBackup(ctx context.Context, file string) error {
 	if current > newest {
 		return iot.NewError(iot.Invalid, "The backup "+file+" was made by a newer version of Thingpost. Restore it with that version.")
 	}
-	var size int64 // SQLite itself takes a last page that is cut off for one that ends in zeros
+	var size int64 // SQLite accepts a truncated last page as one that ends in zeros
 	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&size); err != nil {
 		return no(err)
 	}
@@ -228,7 +227,7 @@ func checkBackup(ctx context.Context, file string) error {
 	return nil
 }
 
-// integrity returns what SQLite finds wrong with a database, at most ten faults.
+// integrity returns the faults that SQLite finds in a database, at most ten.
 func integrity(ctx context.Context, db *sql.DB) ([]string, error) {
 	rows, err := db.QueryContext(ctx, `PRAGMA integrity_check(10)`)
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"thingpost/internal/iot"
 )
 
-// BackupsFolder is the folder inside the data folder that holds the backups made
-// by the running server.
+// BackupsFolder is the folder inside the data folder for backups that the running server
+// makes.
 const BackupsFolder = "backups"
 
-// backupRoom is how much more than the database must be free before a backup is
-// begun, so that it never takes the last room from messages.
+// backupRoom is how much more than the database's size must be free before a backup
+// begins, so that it never takes the last room from messages.
 const backupRoom = 64 << 20
 
-// backupName is what a backup's file is called; nothing else is ever opened.
+// backupName matches the names of backups; no other file is ever opened.
 var backupName = regexp.MustCompile(`^thingpost-\d{8}-\d{6}\.db$`)
 
 // Backups makes and keeps copies of the database while the server runs. Its
@@ -31,16 +31,16 @@ var backupName = regexp.MustCompile(`^thingpost-\d{8}-\d{6}\.db$`)
 type Backups struct {
 	d      *DB
 	folder string
-	wanted chan string // the actor
+	wanted chan string // the actor who asked
 
 	mu    sync.Mutex
 	state BackupState
 }
 
-// BackupState is what becomes of the backup that was asked for last.
+// BackupState is the state of the backup that was last asked for.
 type BackupState struct {
-	Since iot.Instant // when the one that is being made was begun; 0 if none is
-	Error string      // why the last one was not made, for people
+	Since iot.Instant // when the backup in progress began; 0 if there is none
+	Error string      // why the last one failed, for people
 }
 
 // BackupFile is a backup that was made.
@@ -50,14 +50,13 @@ type BackupFile struct {
 	Bytes int64
 }
 
-// NewBackups returns the backups of a store, which lie in its data folder. Run
-// makes them.
+// NewBackups returns the backups of a store, which are in its data folder. Run makes them.
 func (d *DB) NewBackups() *Backups {
 	return &Backups{d: d, folder: filepath.Join(filepath.Dir(d.path), BackupsFolder), wanted: make(chan string, 1)}
 }
 
-// Start begins a backup. Conflict while one is being made, storage_full if the
-// disk has no room for it.
+// Start begins a backup. Conflict while one is in progress, storage_full if the disk has
+// no room for it.
 func (b *Backups) Start(ctx context.Context, actor string) error {
 	size, err := b.d.Size(ctx)
 	if err != nil {
@@ -73,20 +72,19 @@ func (b *Backups) Start(ctx context.Context, actor string) error {
 		return iot.NewError(iot.Conflict, "A backup is being made already.")
 	}
 	b.state = BackupState{Since: iot.At(b.d.now())}
-	b.wanted <- actor // there is room: one at a time
+	b.wanted <- actor // never blocks: one backup at a time
 	return nil
 }
 
-// State returns what becomes of the backup that was asked for last.
+// State returns the state of the backup that was last asked for.
 func (b *Backups) State() BackupState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.state
 }
 
-// Run makes the backups that Start asks for, until ctx ends; one that is being
-// made then is given up and leaves no file. It begins by removing what a kill has
-// left unfinished.
+// Run makes the backups that Start asks for, until ctx ends. A backup in progress is then
+// abandoned and leaves no file. Run first removes unfinished files that a kill has left.
 func (b *Backups) Run(ctx context.Context) error {
 	b.tidy()
 	for {
@@ -115,7 +113,7 @@ func (b *Backups) tidy() {
 	data := filepath.Dir(b.d.path)
 	for pattern, folder := range map[string]string{partialOf("thingpost-*.db"): b.folder, partialOf(FileName): data,
 		partialOf(KeyFileName): data, partialOf(probeName): data} {
-		entries, _ := os.ReadDir(folder) // nothing was left where nothing can be read
+		entries, _ := os.ReadDir(folder) // a folder that cannot be read has nothing to remove
 		for _, e := range entries {
 			if ours, _ := filepath.Match(pattern, e.Name()); !ours {
 				continue
@@ -127,7 +125,7 @@ func (b *Backups) tidy() {
 	}
 }
 
-// messageFor is what people are told of an error.
+// messageFor returns an error in words for people.
 func messageFor(err error) string {
 	if e, ok := errors.AsType[*iot.Error](err); ok {
 		return e.Message
@@ -137,7 +135,7 @@ func messageFor(err error) string {
 
 func (b *Backups) make(ctx context.Context, actor string) error {
 	if err := os.MkdirAll(b.folder, 0o700); err != nil {
-		return unavailable("The folder "+b.folder+" cannot be made. Check the data folder's owner and the disk.", err)
+		return unavailable("The folder "+b.folder+" cannot be created. Check the data folder's owner and the disk.", err)
 	}
 	name := "thingpost-" + b.d.now().UTC().Format("20060102-150405") + ".db"
 	if err := Backup(ctx, filepath.Dir(b.d.path), filepath.Join(b.folder, name)); err != nil {
@@ -146,7 +144,7 @@ func (b *Backups) make(ctx context.Context, actor string) error {
 	return b.d.write("note backup", func(t *Tx) error { return t.audit(0, actor, "backup.create", name, "") })
 }
 
-// List returns the backups that there are, the newest first.
+// List returns the existing backups, the newest first.
 func (b *Backups) List() ([]BackupFile, error) {
 	entries, err := os.ReadDir(b.folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -166,7 +164,7 @@ func (b *Backups) List() ([]BackupFile, error) {
 	return list, nil
 }
 
-// Open opens a backup to be read, and notes who took it; not_found.
+// Open opens a backup for reading, and records who downloads it; not_found.
 func (b *Backups) Open(name, actor string) (*os.File, error) {
 	if !backupName.MatchString(name) {
 		return nil, notFound("backup")

@@ -211,7 +211,7 @@ func TestDurationsFallIntoTheirBuckets(t *testing.T) {
 	for ms := int64(0); ms < 40_000; ms += 1 + ms/50 {
 		got := db.BucketMS(db.DurationBucket(ms))
 		if ms >= 1 && (got < float64(ms)/1.19 || got > float64(ms)*1.19) {
-			t.Errorf("%d ms are told as %.1f", ms, got)
+			t.Errorf("%d ms are returned as %.1f", ms, got)
 		}
 	}
 }

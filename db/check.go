@@ -9,23 +9,23 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Finding is what one check of a database has found, in words.
+// Finding is the result of one check of a database, in words.
 type Finding struct {
 	What   string   // what must hold
-	Faults []string // where it does not; at most ten, and how many more there are
+	Faults []string // violations: at most ten, and how many more there are
 }
 
-// OK reports whether it holds.
+// OK reports whether the check found no fault.
 func (f Finding) OK() bool { return len(f.Faults) == 0 }
 
-// maxFaults bounds what is told of one check.
+// maxFaults bounds the faults that one check lists.
 const maxFaults = 10
 
 func (f *Finding) add(format string, args ...any) {
 	f.Faults = append(f.Faults, fmt.Sprintf(format, args...))
 }
 
-// short leaves the first faults and says how many there are besides.
+// short keeps the first faults and says how many more there are.
 func (f Finding) short() Finding {
 	if n := len(f.Faults) - maxFaults; n > 0 {
 		f.Faults = append(f.Faults[:maxFaults:maxFaults], fmt.Sprintf("and %d more", n))
@@ -33,11 +33,11 @@ func (f Finding) short() Finding {
 	return f
 }
 
-// Check looks whether the database is whole and agrees with itself. It also
-// works beside a running server: numbers that belong together are read in one
-// transaction. An error is one that kept it from looking.
+// Check checks that the database is complete and consistent. It also works beside a
+// running server: numbers that belong together are read in one transaction. An error
+// means that it could not check.
 func (d *DB) Check(ctx context.Context) ([]Finding, error) {
-	whole := Finding{What: "the file is whole"}
+	whole := Finding{What: "the file is intact"}
 	var err error
 	if whole.Faults, err = integrity(ctx, d.reader); err != nil {
 		if resultCode(err)&0xff != codeCorrupt {
@@ -47,7 +47,7 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	}
 	list := []Finding{whole}
 	if !whole.OK() {
-		return list, nil // what it holds cannot be believed
+		return list, nil // a damaged file cannot be checked further
 	}
 	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks,
 		d.checkSecrets} {
@@ -64,7 +64,7 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 }
 
 func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {
-	f := Finding{What: "every row that names another finds it"}
+	f := Finding{What: "every reference leads to a row"}
 	rows, err := tx.QueryContext(ctx, `SELECT "table", coalesce(rowid, 0), parent FROM pragma_foreign_key_check`)
 	if err != nil {
 		return f, err
@@ -76,14 +76,14 @@ func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {
 		if err := rows.Scan(&table, &row, &parent); err != nil {
 			return f, err
 		}
-		f.add("row %d of %s names one of %s that is not there", row, table, parent)
+		f.add("row %d of %s refers to a missing row of %s", row, table, parent)
 	}
 	return f, rows.Err()
 }
 
 // checkLaw compares each webhook's counters with each other and with its rows.
 func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
-	f := Finding{What: "for every webhook: made = delivered + pending + failed + skipped + cancelled, and pending is what is there"}
+	f := Finding{What: "for every webhook: made = delivered + pending + failed + skipped + cancelled, and pending equals the pending rows"}
 	rows, err := tx.QueryContext(ctx, `SELECT c.webhook_id, coalesce(w.slug, ''), c.made, c.pending, c.delivered, c.failed, c.skipped,
 		c.cancelled,
 		(SELECT count(*) FROM deliveries WHERE webhook_id = c.webhook_id AND status = 'pending')
@@ -100,10 +100,10 @@ func (d *DB) checkLaw(ctx context.Context, tx *sql.Tx) (Finding, error) {
 			return f, err
 		}
 		if sum := c.Delivered + c.Pending + c.Failed + c.Skipped + c.Cancelled; c.Made != sum {
-			f.add("webhook %s (%d): made is %d, but the others are %d together", slug, id, c.Made, sum)
+			f.add("webhook %s (%d): made is %d, but the others sum to %d", slug, id, c.Made, sum)
 		}
 		if c.Pending != pending {
-			f.add("webhook %s (%d): pending is counted as %d, but %d are there", slug, id, c.Pending, pending)
+			f.add("webhook %s (%d): pending is counted as %d, but there are %d rows", slug, id, c.Pending, pending)
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -155,7 +155,7 @@ func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
 			return f, err
 		}
 		if !there {
-			f.add("device %d: %d downlinks are queued for it, but it is not there", device, n)
+			f.add("device %d: %d downlinks are queued for it, but it does not exist", device, n)
 		}
 		if n > iot.MaxDownlinks {
 			f.add("device %d: %d downlinks are queued for it, more than %d", device, n, iot.MaxDownlinks)
@@ -164,9 +164,9 @@ func (d *DB) checkDownlinks(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	return f, rows.Err()
 }
 
-// checkSecrets opens everything that is encrypted, and shows nothing of it.
+// checkSecrets decrypts all secrets, and shows none of them.
 func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
-	f := Finding{What: "every secret opens with the key"}
+	f := Finding{What: "every secret can be decrypted"}
 	for _, c := range []struct{ what, query string }{
 		{"device", `SELECT slug, key_sealed, x'', x'', x'', x'' FROM devices`},
 		{"webhook", `SELECT slug, headers, downlink_key, signing_secrets, hidden, template_fields FROM webhooks`},
@@ -196,7 +196,7 @@ func (d *DB) checkSecrets(ctx context.Context, tx *sql.Tx) (Finding, error) {
 	return f, nil
 }
 
-// String is the finding as a line, and a line for each fault.
+// String returns the finding as a line, and a line for each fault.
 func (f Finding) String() string {
 	if f.OK() {
 		return "ok     " + f.What

@@ -5,29 +5,31 @@ import (
 	"log/slog"
 )
 
-// A checkpoint copies pages from the write-ahead log (WAL) into the database. While the
-// writer copied 4,000 pages itself, everybody waited for 30 to 60 ms. So a reader's
-// connection copies them while the writer goes on, and the writer copies only what it has
-// written meanwhile: then all is copied, and the next transaction begins the log anew.
+// A checkpoint copies pages from the write-ahead log (WAL) into the database. If the
+// writer copied 4,000 pages itself, every caller would wait for 30 to 60 ms. So a
+// reader's connection copies them while the writer continues, and then the writer copies
+// only what it has written meanwhile. Once all is copied, the next transaction begins the
+// log anew.
 const (
-	checkpointPages = 4_000                // not copied yet: then a checkpoint begins
+	checkpointPages = 4_000                // a checkpoint begins when so many are not copied
 	fewPages        = checkpointPages / 10 // the writer copies so many in a few milliseconds
-	mostPages       = 4 * checkpointPages  // not copied yet: then the writer waits for the checkpoint
-	checkpointTurns = 3                    // of the reader's connection, each copies what came in the one before
+	mostPages       = 4 * checkpointPages  // the writer waits for the checkpoint when so many are not copied
+	checkpointTurns = 3                    // of the reader's connection; each copies what was written during the one before
 )
 
-// The writer looks at the log after so many rows or bytes: at most 20 pages for each row.
+// The writer looks at the log after so many rows or bytes. A row takes at most 20 pages.
 const (
 	lookRows  = 128
 	lookBytes = 1 << 20
 )
 
-// checkpoints is the writer's knowledge of them. Only its goroutine uses it, but for ended.
+// checkpoints is the writer's state of checkpoints. Only the writer's goroutine uses it,
+// except ended.
 type checkpoints struct {
 	since   load // what was written since the last look
 	running bool
 	ended   chan struct{} // capacity one
-	held    int64         // pages that the last one could not copy: somebody still reads older ones
+	pinned  int64         // pages that the last one could not copy, because a reader still uses older ones
 }
 
 // copyLog begins a checkpoint beside the writer if the log has grown by enough, and
@@ -51,34 +53,34 @@ func (w *writer) copyLog(wrote load) {
 	switch {
 	case err != nil:
 		w.log().Warn("look at the write-ahead log", slog.Any("error", err))
-	case c.running && left > c.held+mostPages:
+	case c.running && left > c.pinned+mostPages:
 		<-c.ended
 		w.completeLog()
-	case !c.running && left > c.held+checkpointPages:
+	case !c.running && left > c.pinned+checkpointPages:
 		c.running = true
 		go w.db.copyBeside(c.ended)
 	}
 }
 
-// completeLog copies the rest after a checkpoint beside the writer.
+// completeLog copies the rest of the log after a checkpoint beside the writer.
 func (w *writer) completeLog() {
 	w.checkpoints.running = false
 	left, err := w.logLeft(`PRAGMA wal_checkpoint(PASSIVE)`)
 	if err != nil {
 		w.log().Warn("checkpoint", slog.Any("error", err))
 	}
-	w.checkpoints.held = left
+	w.checkpoints.pinned = left
 }
 
 // logLeft runs a checkpoint on the writer's connection and returns how many pages of the
-// log are not in the database after it.
+// log are not in the database afterwards.
 func (w *writer) logLeft(pragma string) (int64, error) {
 	var busy, pages, copied int64
 	err := w.conn.QueryRowContext(context.Background(), pragma).Scan(&busy, &pages, &copied)
 	return max(pages-copied, 0), err
 }
 
-// copyBeside copies the log until little is left, and says so to the writer.
+// copyBeside copies the log until few pages are left, and then signals the writer.
 func (d *DB) copyBeside(ended chan<- struct{}) {
 	defer func() { ended <- struct{}{} }()
 	for range checkpointTurns {

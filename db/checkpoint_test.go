@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The log is copied beside the writer, also if there is always something to write.
+// The log is copied beside the writer, even if there is always something to write.
 func TestTheLogStaysSmallWithoutRest(t *testing.T) {
 	w, c := openAt(t)
 	payload := `"` + strings.Repeat("x", 20_000) + `"`

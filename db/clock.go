@@ -8,13 +8,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Behind returns how far the clock is behind the newest id: where that is far, the
-// clock was set back since it was made.
+// Behind returns how far the clock is behind the newest id. If that is far, the clock was
+// set back since that id was made.
 func (d *DB) Behind() time.Duration {
 	return d.ids.Last().Sub(iot.At(d.now()))
 }
 
-// bringInStep is how many deliveries one step of BringIn looks at.
+// bringInStep is how many deliveries one step of BringIn examines.
 const bringInStep = 1000
 
 const bringInQuery = `SELECT project_id, id, due_at, attempt_count FROM deliveries INDEXED BY deliveries_due
@@ -27,10 +27,10 @@ type waits struct {
 	attempts    int
 }
 
-// BringIn makes pending deliveries of a webhook due sooner that would otherwise
-// wait longer than longest says for their number of attempts: their time is from
-// before the clock was set back. They then wait as long as wait says. It works in
-// steps and returns how many it changed.
+// BringIn makes pending deliveries of a webhook due sooner if they would wait longer than
+// longest returns for their number of attempts: their due time is from before the clock
+// was set back. They then wait as long as wait returns. BringIn works in steps and returns
+// how many deliveries it changed.
 func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(attempts int) time.Duration) (n int, err error) {
 	now := iot.At(d.now())
 	after := waits{due: now}
@@ -56,8 +56,8 @@ func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(at
 	}
 }
 
-// waiting returns a step of a webhook's pending deliveries that are due after one
-// of them, in that order.
+// waiting returns a step of a webhook's pending deliveries that are due after a certain
+// one, in the order of their due times.
 func (d *DB) waiting(ctx context.Context, webhookID int64, after waits) ([]waits, error) {
 	rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookID, int64(after.due), after.project, after.id, bringInStep)
 	if err != nil {
@@ -75,8 +75,8 @@ func (d *DB) waiting(ctx context.Context, webhookID int64, after waits) ([]waits
 	return list, rows.Err()
 }
 
-// setDue changes when pending deliveries of a webhook are due; each is given by
-// project, key and instant.
+// setDue changes when pending deliveries of a webhook are due. Each value is a project, a
+// key and an instant.
 func (d *DB) setDue(webhookID int64, values [][3]int64) error {
 	if len(values) == 0 {
 		return nil
@@ -93,17 +93,17 @@ func (d *DB) setDue(webhookID int64, values [][3]int64) error {
 	})
 }
 
-// How long age removes nothing after the clock was set forwards, and how far a
-// start may be from the newest id without doubt.
+// doubtFor is how long nothing is removed because of its age after the clock was set
+// forwards. doubtApart is how far after the newest id a start may be without doubt.
 const (
 	doubtFor   = time.Hour
 	doubtApart = 24 * time.Hour
 )
 
-// doubt is whether the clock may be wrong.
+// doubt records whether the clock may be wrong.
 type doubt struct {
 	watch iot.ClockWatch
-	since time.Time // zero: there is none
+	since time.Time // zero: no doubt
 }
 
 func (d *DB) newDoubt() *doubt {

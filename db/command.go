@@ -6,22 +6,22 @@ import (
 	"thingpost/internal/iot"
 )
 
-// MaxCommands bounds the commands of a project that run at the same time, and
-// keptCommands how many are remembered.
+// MaxCommands bounds the commands of a project that run at the same time. keptCommands
+// bounds those that are kept.
 const (
 	MaxCommands  = 10
 	keptCommands = 200
 )
 
-// RunningCommand is a command with all that is needed to go on with it.
+// RunningCommand is a command with everything needed to continue it.
 type RunningCommand struct {
 	iot.Command
-	Chosen []byte // what CreateCommand was given
-	Cursor string // slug of the last device that was looked at
-	Last   int64  // devices with keys above it came later
+	Chosen []byte // the argument of CreateCommand
+	Cursor string // slug of the last device that was examined
+	Last   int64  // devices with greater keys are newer than the command
 }
 
-// CommandStep is a device's part of a step: its downlink, and what tells of it.
+// CommandStep is one device's part of a step: its downlink, and the cause of its messages.
 type CommandStep struct {
 	Cause    Cause
 	Downlink *iot.Downlink
@@ -41,9 +41,9 @@ func (d *DB) scanCommand(row interface{ Scan(...any) error }) (RunningCommand, e
 	return c, err
 }
 
-// CreateCommand begins a command to the devices that a project has now; it is gone
-// on with by whoever reads RunningCommands. chosen is what to queue, which the
-// store only keeps, about its words. limit_reached if ten run already; not_found.
+// CreateCommand begins a command to the devices that a project has now; the reader of
+// RunningCommands continues it. chosen is what to queue, which the store only keeps; about
+// describes it in words. limit_reached if ten are running already; not_found.
 func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (*RunningCommand, error) {
 	now := iot.At(d.now())
 	c := &RunningCommand{Chosen: chosen, Command: iot.Command{Job: iot.Job{ID: d.NewID(), ProjectID: p.Key, About: about,
@@ -60,7 +60,7 @@ func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (
 			return err
 		}
 		if running >= MaxCommands {
-			return iot.NewError(iot.LimitReached, "Ten commands to this project's devices run already. Wait for one, or stop one.")
+			return iot.NewError(iot.LimitReached, "Ten commands to this project's devices are running already. Wait for one, or stop one.")
 		}
 		if _, err := t.exec(`DELETE FROM commands WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM commands WHERE `+
 			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
@@ -78,7 +78,8 @@ func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (
 	return c, err
 }
 
-// commandChanged tells the one that goes on with commands, and open pages.
+// commandChanged announces a change to open pages, and to the goroutine that continues
+// commands.
 func (t *Tx) commandChanged(c *RunningCommand) {
 	t.commit.Commands = append(t.commit.Commands, c.ID.Key())
 	t.changed(c.ProjectID, iot.DownlinksChanged)
@@ -86,14 +87,13 @@ func (t *Tx) commandChanged(c *RunningCommand) {
 
 const runningCommandsQuery = `SELECT ` + commandColumns + `WHERE c.state = 'running' AND c.id > 0 ORDER BY c.id`
 
-// RunningCommands returns the commands of all projects that are to be gone on
-// with, the oldest first.
+// RunningCommands returns the running commands of all projects, the oldest first.
 func (d *DB) RunningCommands(ctx context.Context) ([]RunningCommand, error) {
 	return d.commands(ctx, runningCommandsQuery)
 }
 
-// Commands returns a project's commands, newest first: at most limit before the
-// id (zero: from the newest).
+// Commands returns a project's commands, newest first: at most limit, made before the id
+// (zero: from the newest).
 func (d *DB) Commands(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.Command, error) {
 	found, err := d.commands(ctx, `SELECT `+commandColumns+`WHERE c.project_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3`, projectID,
 		keyBefore(before), limit)
@@ -130,12 +130,11 @@ func (d *DB) Command(ctx context.Context, projectID int64, id iot.ID) (*iot.Comm
 	return &c.Command, orNotFound("command", err)
 }
 
-// StepCommand queues the next downlinks of a command and moves its cursor to a
-// slug, in one transaction, so that a step is done once or not at all; with end it
-// was the last one. A device whose queue is full is passed over. stale: the
-// project's settings are no longer those of the version, or a device has changed;
-// nothing was done. moved is
-// false if the command has ended, or somebody else has done the step.
+// StepCommand queues the next downlinks of a command and moves its cursor to a slug, in
+// one transaction, so that a step is done once or not at all. end marks the last step. A
+// device whose queue is full is passed over. stale: the project's settings are no longer
+// those of the version, or a device has changed; nothing was done. moved is false if the
+// command has ended, or if this step was done already.
 func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps []CommandStep, cursor string, end bool) (moved, stale bool,
 	err error) {
 	changed := false
@@ -163,7 +162,7 @@ func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps
 		for i := range steps {
 			err := t.pushDownlinks([]*iot.Downlink{steps[i].Downlink}, &steps[i].Cause)
 			if iot.CodeOf(err) == iot.LimitReached {
-				continue // nothing of it was written
+				continue // nothing was written for this device
 			}
 			if err != nil {
 				return err
@@ -176,7 +175,7 @@ func (d *DB) StepCommand(c *RunningCommand, p *iot.Project, version int64, steps
 	return moved && err == nil, stale || changed, err
 }
 
-// FailCommand ends a command that cannot go on; one that has ended stays as it is.
+// FailCommand ends a command that cannot continue. One that has ended stays unchanged.
 func (d *DB) FailCommand(c *RunningCommand, why string) error {
 	return d.write("end a command", func(t *Tx) error {
 		_, err := t.endCommand(c, iot.JobFailed, why)
@@ -184,7 +183,7 @@ func (d *DB) FailCommand(c *RunningCommand, why string) error {
 	})
 }
 
-// StopCommand ends a command where it is; what it has queued stays. Conflict if it
+// StopCommand ends a command before it is done; what it has queued stays. Conflict if it
 // has ended already; not_found.
 func (d *DB) StopCommand(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Command, error) {
 	c, err := d.Command(ctx, projectID, id)

@@ -42,13 +42,13 @@ type hourKey struct {
 	at int64 // Unix milliseconds
 }
 
-// hourOf returns the hour that an instant lies in.
+// hourOf returns the hour of an instant.
 func hourOf(id int64, at iot.Instant) hourKey {
 	const hour = int64(time.Hour / time.Millisecond)
 	return hourKey{id, int64(at) / hour * hour}
 }
 
-// dayOf returns the day (UTC) of a device that an instant lies in.
+// dayOf returns a device's day (UTC) of an instant.
 func dayOf(device int64, at iot.Instant) hourKey {
 	const day = int64(24 * time.Hour / time.Millisecond)
 	return hourKey{device, int64(at) / day * day}
@@ -57,7 +57,7 @@ func dayOf(device int64, at iot.Instant) hourKey {
 // hour is what a transaction adds to a webhook's hour.
 type hour struct {
 	delivered, failed, retried int64
-	grown                      int64 // how many more are pending
+	grown                      int64 // change of the number of pending ones
 	durations                  map[int]int64
 }
 
@@ -109,8 +109,8 @@ func (t *Tx) addMessages(k hourKey, n int64) {
 	t.messages[k] += n
 }
 
-// writeCounts stores what the transaction gathered, a row for each webhook and
-// hour however many deliveries there were.
+// writeCounts stores what the transaction has counted: one row for each webhook and hour,
+// however many deliveries there were.
 func (t *Tx) writeCounts(w *writer) error {
 	for id, c := range t.counts {
 		if *c == (counts{}) {
@@ -148,8 +148,8 @@ func (t *Tx) writeCounts(w *writer) error {
 	return nil
 }
 
-// DurationBucket returns the histogram bucket of a duration in milliseconds:
-// four to an octave, so that a percentile is right within 19 %.
+// DurationBucket returns the histogram bucket of a duration in milliseconds. An octave has
+// four buckets, so that a percentile is right within 19 %.
 func DurationBucket(ms int64) int {
 	if ms < 1 {
 		return 0

@@ -21,7 +21,7 @@ import (
 // FileName is the database's name inside the data folder.
 const FileName = "thingpost.db"
 
-// DB is the store. Open makes one; Close ends it.
+// DB is the store. Open returns one; Close ends it.
 type DB struct {
 	reader *sql.DB
 	writer *writer
@@ -38,49 +38,49 @@ type DB struct {
 	lookUps       lookUps
 	deviceChanges atomic.Int64 // how many transactions have changed devices
 
-	trouble    trouble
+	outage     outage
 	reserve    reserve
-	acceptWait time.Duration // AcceptWait, but in tests
+	acceptWait time.Duration // AcceptWait; tests set another
 
-	pruneNow chan time.Duration // capacity one: somebody wants it now
+	pruneNow chan time.Duration // capacity one: prune at once
 
-	lookBack int // LookBack, but in tests
+	lookBack int // LookBack; tests set another
 }
 
 // Options of a store.
 type Options struct {
-	// Folder holds the database and, unless KeyFile names another, the key that
-	// secrets are encrypted with. It is made if it does not exist.
+	// Folder holds the database and, unless KeyFile names another file, the key that
+	// encrypts secrets. It is created if it does not exist.
 	Folder string
-	// KeyFile holds 32 bytes in hex; made if it does not exist. Empty: secret.key
+	// KeyFile holds 32 bytes in hex. It is created if it does not exist. Empty: secret.key
 	// in the folder.
 	KeyFile string
 	// Limits on webhooks; zero values are the defaults of five.
 	Limits iot.Limits
 	Now    func() time.Time // default time.Now
 	Log    *slog.Logger     // default discards
-	// OnCommit is called by the writer after each commit, in order. It must be
-	// quick and must not write.
+	// OnCommit gets each commit, in order. The writer calls it, so it must be quick and
+	// must not write.
 	OnCommit func(iot.Commit)
-	// Reserve is how many bytes of the disk are kept for everything but messages
-	// while it is full, see ReserveName; 0 keeps none.
+	// Reserve is how many bytes of a full disk are kept for everything except messages,
+	// see ReserveName; 0 keeps none.
 	Reserve int64
-	// Refuses returns why a URL cannot be reached by the rules of this host, in words
-	// for whoever saves it as a webhook's; "" if it can, as far as is known without
-	// asking anybody. Nil refuses none. It must be quick.
+	// Refuses returns why the rules of this host forbid a URL, in words for the person
+	// who saves it in a webhook; "" if they allow it, as far as is known without DNS. Nil
+	// allows all. It must be quick.
 	Refuses func(url string) string
-	// Cache is how many bytes the connections may keep of the database's pages in
-	// memory, together; 0 is 14 MiB.
+	// Cache bounds the bytes of the database's pages that all connections together keep
+	// in memory; 0 is 14 MiB.
 	Cache int64
-	// ReadOnly opens what exists, for check and backup: no migration, no writer.
+	// ReadOnly opens an existing database for check and backup: no migration, no writer.
 	ReadOnly bool
 	// AsItIs opens without migrations, for commands beside a running server.
 	AsItIs bool
 }
 
-// Open opens the store and brings its schema up to date. It returns Unavailable
-// with what to do if the folder cannot be written, the file is damaged or is of
-// a newer version (ReadOnly and AsItIs: of another); then the file stays as it was.
+// Open opens the store and brings its schema up to date. It returns Unavailable, with what
+// to do, if the folder cannot be written, or the file is damaged or of a newer version
+// (ReadOnly and AsItIs: of any other version). The file then stays unchanged.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -103,7 +103,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return d, d.openReadOnly(ctx, o)
 	}
 	if err := os.MkdirAll(o.Folder, 0o700); err != nil {
-		return nil, unavailable("The data folder "+o.Folder+" cannot be made. Choose another with -data.", err)
+		return nil, unavailable("The data folder "+o.Folder+" cannot be created. Choose another with -data.", err)
 	}
 	if err := probe(o.Folder); err != nil {
 		return nil, unavailable("The data folder "+o.Folder+" cannot be written. Check its owner and the disk, or choose another with -data.",
@@ -134,7 +134,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, d.openError(err)
 	}
 	d.reader.SetMaxOpenConns(maxReaders)
-	d.reader.SetMaxIdleConns(maxReaders) // to open one costs more than many reads
+	d.reader.SetMaxIdleConns(maxReaders) // opening one costs more than many reads
 	d.reader.SetConnMaxIdleTime(20 * time.Second)
 	if err := d.prepareLookUps(ctx); err != nil {
 		_ = wdb.Close()
@@ -181,7 +181,7 @@ func (d *DB) openReadOnly(ctx context.Context, o Options) error {
 	return nil
 }
 
-// Close stops the writer after what is waiting and closes all connections.
+// Close ends the writer once all queued items are written, and closes all connections.
 func (d *DB) Close() error {
 	if d.writer == nil {
 		return d.reader.Close()
@@ -198,14 +198,14 @@ func (d *DB) Limits() iot.Limits { return d.limits }
 // Path returns the database file's path.
 func (d *DB) Path() string { return d.path }
 
-// dsn names the file with its pragmas. The busy timeout comes first, so that
-// the others wait too; auto_vacuum must come before the first table.
-// cache is the bytes that all connections may keep of it in memory.
+// dsn returns the file's URI with its pragmas. The busy timeout comes first, so that the
+// others wait too; auto_vacuum must come before the first table. cache bounds the bytes
+// that all connections together keep in memory.
 func dsn(path string, readOnly bool, cache int64) string {
 	if cache == 0 {
 		cache = 14_000 << 10
 	}
-	reader := cache / 14 >> 10 // KiB; the writer has as much as the others and a third more
+	reader := cache / 14 >> 10 // KiB; the writer has as much as all six readers, and a third more
 	q := url.Values{}
 	add := func(name string, value any) { q.Add("_pragma", fmt.Sprintf("%s(%v)", name, value)) }
 	add("busy_timeout", 10_000)
@@ -228,8 +228,8 @@ func dsn(path string, readOnly bool, cache int64) string {
 
 const probeName = "probe"
 
-// probe writes and removes a file, so that a read-only folder is known at the
-// start and not at the first message.
+// probe writes and removes a file, so that a read-only folder is found at the start, not
+// at the first message.
 func probe(folder string) error {
 	f, err := os.CreateTemp(folder, partialOf(probeName))
 	if err != nil {
@@ -239,8 +239,8 @@ func probe(folder string) error {
 	return errors.Join(werr, f.Close(), os.Remove(f.Name()))
 }
 
-// ownFile makes the database file readable for its owner alone; SQLite gives its
-// other files the same mode.
+// ownFile makes the database file readable only by its owner; SQLite gives its other files
+// the same mode.
 func ownFile(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE, 0o600)
 	if err != nil {
@@ -249,10 +249,10 @@ func ownFile(path string) error {
 	return errors.Join(f.Close(), os.Chmod(path, 0o600))
 }
 
-// byName chooses between two queries that find a row, by its slug and by its UUID,
-// and returns the name as it is stored. No slug has a UUID's form, so the form
-// decides. One query with "slug = … OR uuid = …" would not do: SQLite searches
-// neither index for it where both begin with the same column.
+// byName returns the query that finds a row by a name, which is its slug or its UUID, and
+// the name as it is stored. No slug has a UUID's form, so the form decides. A single query
+// with "slug = … OR uuid = …" does not work: SQLite uses neither index for it if both
+// begin with the same column.
 func byName(name, bySlug, byUUID string) (query, stored string) {
 	if iot.LooksLikeUUID(name) {
 		return byUUID, strings.ToLower(name)

@@ -24,7 +24,7 @@ type world struct {
 	commits func() []iot.Commit
 }
 
-// tester is what a test, a benchmark and a property have in common.
+// tester is the common interface of a test, a benchmark and a property.
 type tester interface {
 	Helper()
 	Fatal(...any)
@@ -33,8 +33,8 @@ type tester interface {
 
 const actor = "ada@example.org"
 
-// blank is a store as it is made, by the names of its files. Making the tables
-// takes longer than most tests.
+// blank is a new store, by the names of its files. Creating the tables takes longer than
+// most tests.
 var blank = sync.OnceValues(func() (files map[string][]byte, err error) {
 	folder, err := os.MkdirTemp("", "thingpost")
 	if err != nil {
@@ -57,7 +57,7 @@ var blank = sync.OnceValues(func() (files map[string][]byte, err error) {
 	return files, nil
 })
 
-// open makes a store in a folder of the test, with what most tests need.
+// open creates a store in a folder of the test, with what most tests need.
 func open(t testing.TB, options ...func(*db.Options)) *world {
 	t.Helper()
 	var mu sync.Mutex
@@ -113,8 +113,8 @@ func must(t tester, err error) {
 	}
 }
 
-// version reads the project's version by a change that raises it: a test needs
-// the number that Accept compares.
+// version returns the project's version, by a change that raises it: a test needs the number
+// that Accept compares.
 func (w *world) version(t tester) int64 {
 	t.Helper()
 	s, err := w.ProjectSettings(t.Context(), w.project.Key)

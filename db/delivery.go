@@ -10,8 +10,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// DeliveryFilter chooses deliveries of a project, newest first. Empty fields
-// choose all.
+// DeliveryFilter selects deliveries of a project, newest first. Empty fields select all.
 type DeliveryFilter struct {
 	ProjectID  int64             `json:"project"`
 	Statuses   []iot.Status      `json:"statuses,omitempty"`
@@ -33,7 +32,7 @@ type DeliveryFilter struct {
 	within bounds
 }
 
-// CodeRange is a range of HTTP statuses, both ends in it.
+// CodeRange is a range of HTTP statuses, including both ends.
 type CodeRange struct{ From, To int }
 
 // DeliveryPage is a page of a list.
@@ -41,23 +40,23 @@ type DeliveryPage struct {
 	Items []iot.Delivery
 	// Next is the cursor of the page after this one; zero if there is none.
 	Next iot.ID
-	// LookedBackTo is set where a rare filter ended after LookBack rows: older
-	// ones were not looked at; Next goes on from there.
+	// LookedBackTo is set if a rare filter ended after LookBack rows: older rows were
+	// not examined, and Next continues from there.
 	LookedBackTo iot.Instant
 }
 
-// LookBack is how many deliveries a filter without an index looks at for a page;
-// a fifth of it where an index says only where they are.
+// LookBack is how many deliveries a filter without an index examines for a page. It is a
+// fifth of that if an index only says where the rows are.
 const LookBack = 50_000
 
-// scattered is how many times fewer rows are looked at where each must be found in
-// the table by its place in an index.
+// scattered divides the number of rows to examine if each must be looked up in the table
+// by an index.
 const scattered = 5
 
-// partial is an index of those deliveries of a webhook that are in a state.
+// partial is an index of a webhook's deliveries in one state.
 type partial struct{ index, condition string }
 
-// partial returns the index that holds just what a filter of a state chooses.
+// partial returns the index that contains exactly what a filter by state selects.
 func (f DeliveryFilter) partial() (p partial, ok bool) {
 	if !f.MessageID.IsZero() || f.DeviceID != 0 || len(f.Types)+len(f.Codes)+len(f.Errors) > 0 || f.MinAttempt > 0 || f.MinMS > 0 {
 		return p, false
@@ -74,8 +73,8 @@ func (f DeliveryFilter) partial() (p partial, ok bool) {
 	return p, false
 }
 
-// base returns the part of the filter that an index answers in order, and of how
-// many rows at most the rest is to be looked at; 0 if there is no rest.
+// base returns the part of the filter that an index answers in order, and share. The rest
+// of the filter is examined for lookBack/share rows; 0 if there is no rest.
 func (f DeliveryFilter) base() (from string, where []string, args []any, share int) {
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
 	where = []string{"v.project_id = " + arg(f.ProjectID)}
@@ -113,12 +112,12 @@ func (f DeliveryFilter) base() (from string, where []string, args []any, share i
 	return from, append(where, "v.id < "+arg(f.top())), args, share
 }
 
-// bounds are the keys, from low to below high (0: no bound), that a query stays
-// within beside what a filter says. One lower and one upper bound go into a query:
-// of two, SQLite ends its search by the one that it likes.
+// bounds are the keys, from low to below high (0: no bound), that a query stays within in
+// addition to the filter. A query gets one lower and one upper bound: of two, SQLite may
+// choose the wrong one to end its search.
 type bounds struct{ low, high int64 }
 
-// top is the key that a page lies below, bottom the least that it can hold.
+// top is the key that a page stays below; bottom is the smallest key that it may have.
 func (f DeliveryFilter) top() int64 { return f.within.top(f.Before, f.Until) }
 
 func (f DeliveryFilter) bottom() int64 { return f.within.bottom(f.After, f.Since) }
@@ -142,7 +141,7 @@ func (b bounds) bottom(after iot.ID, since iot.Instant) int64 {
 	return bottom
 }
 
-// all returns the whole condition; args follow those of base.
+// all returns the whole condition; args continue those of base.
 func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
 	among := func(column string, n int, value func(int) any) {
@@ -155,8 +154,8 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 		}
 		where = append(where, column+" IN ("+strings.Join(list, ", ")+")")
 	}
-	// What base has said already is left out: said twice, it takes a look at each row
-	// that the index alone would answer.
+	// Conditions that base has already are left out: repeated, they would read each row
+	// of the table where the index alone suffices.
 	if _, exact := f.partial(); f.WebhookID != 0 && exact && f.MessageID.IsZero() {
 		return strings.Join(where, " AND "), args
 	}
@@ -188,15 +187,15 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 	return strings.Join(where, " AND "), args
 }
 
-// floorQuery finds the row that what is looked at must stay above.
+// floorQuery finds the key above which rows are examined.
 func (f DeliveryFilter) floorQuery(lookBack int) (query string, args []any, rare bool) {
 	from, where, args, share := f.base()
 	return `SELECT v.id FROM ` + from + ` WHERE ` + strings.Join(where, " AND ") + ` ORDER BY v.id DESC LIMIT 1 OFFSET ` +
 		strconv.Itoa(lookBack/max(share, 1)), args, share > 0
 }
 
-// chosen returns the source and the condition of what the filter chooses above a
-// floor; 0 if there is none.
+// chosen returns the source and the condition of what the filter selects above a floor; 0
+// if there is none.
 func (f DeliveryFilter) chosen(floor int64) (text string, args []any) {
 	f.within.low = floor + 1
 	from, where, args, _ := f.base()
@@ -204,8 +203,8 @@ func (f DeliveryFilter) chosen(floor int64) (text string, args []any) {
 	return from + ` WHERE ` + condition, args
 }
 
-// ofWebhooks returns the source and the condition of what a filter of a state
-// chooses of several webhooks: the newest of each by its partial index.
+// ofWebhooks returns a query for what a filter by state selects of several webhooks: the
+// newest ids of each by its partial index.
 func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids string, args []any) {
 	parts := make([]string, len(hooks))
 	for i, id := range hooks {
@@ -216,7 +215,7 @@ func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids str
 	return strings.Join(parts, ` UNION ALL `), []any{f.top(), f.bottom()}
 }
 
-// pageQuery reads a page, and one row more; floor is 0 if there is none.
+// pageQuery reads a page and one more row; floor is 0 if there is none.
 func (f DeliveryFilter) pageQuery(floor int64) (query string, args []any) {
 	text, args := f.chosen(floor)
 	from, where, _ := strings.Cut(text, ` WHERE `)
@@ -225,7 +224,7 @@ func (f DeliveryFilter) pageQuery(floor int64) (query string, args []any) {
 		WHERE ` + where + ` ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
 }
 
-// pageOfWebhooks is pageQuery for a filter of a state.
+// pageOfWebhooks is pageQuery for a filter by state.
 func (f DeliveryFilter) pageOfWebhooks(p partial, hooks []int64) (query string, args []any) {
 	ids, args := f.ofWebhooks(p, hooks, f.Limit+1)
 	return `SELECT ` + deliveryColumns + `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliveries v
@@ -235,12 +234,12 @@ func (f DeliveryFilter) pageOfWebhooks(p partial, hooks []int64) (query string, 
 		append(args, f.ProjectID)
 }
 
-// maxUnited bounds the webhooks, deleted ones too, whose partial indexes one query
+// maxUnited bounds the webhooks, including deleted ones, whose partial indexes one query
 // reads.
 const maxUnited = 50
 
-// webhooksOf returns the webhooks of a project that a filter of a state is asked
-// of, nil if the filter is another or they are too many.
+// webhooksOf returns the webhooks of a project that a filter by state must query, nil if
+// the filter is not by state alone or there are too many webhooks.
 func (f DeliveryFilter) webhooksOf(ctx context.Context, tx *sql.Tx) (p partial, hooks []int64, err error) {
 	p, ok := f.partial()
 	if !ok || f.WebhookID != 0 {
@@ -264,8 +263,8 @@ func (f DeliveryFilter) webhooksOf(ctx context.Context, tx *sql.Tx) (p partial, 
 	return p, hooks, rows.Err()
 }
 
-// floor returns the row that what a rare filter looks at must stay above; 0 if
-// there is no such row, or no need.
+// floor returns the key above which a rare filter examines rows; 0 if the filter is not
+// rare or there are fewer rows.
 func (d *DB) floor(ctx context.Context, tx *sql.Tx, f DeliveryFilter, lookBack int) (floor int64, err error) {
 	query, args, rare := f.floorQuery(lookBack)
 	if !rare {
@@ -320,14 +319,14 @@ func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, er
 	return page, translate("list deliveries", err)
 }
 
-// CountDeliveries counts what a filter chooses, up to a limit, looking back as far
-// as Deliveries does for a rare filter; capped says that there are or may be more.
+// CountDeliveries counts what a filter selects, up to a limit. For a rare filter it looks
+// back as far as Deliveries. capped says that there are or may be more.
 func (d *DB) CountDeliveries(ctx context.Context, f DeliveryFilter, limit int) (n int, capped bool, err error) {
 	return d.count(ctx, f, limit, d.lookBack)
 }
 
-// CountRoughly is CountDeliveries that looks back a tenth as far, for figures beside
-// what a page is about.
+// CountRoughly is CountDeliveries that looks back a tenth as far, for secondary figures of
+// a page.
 func (d *DB) CountRoughly(ctx context.Context, f DeliveryFilter, limit int) (n int, capped bool, err error) {
 	return d.count(ctx, f, limit, d.lookBack/10)
 }
@@ -355,8 +354,8 @@ func (d *DB) count(ctx context.Context, f DeliveryFilter, limit, lookBack int) (
 	return n, n == limit || floor != 0, translate("count deliveries", err)
 }
 
-// Rare reports whether rows must be looked at for the filter, so that a page or a
-// count of it may not reach far.
+// Rare reports whether the filter must examine rows, so that its pages and counts may not
+// reach far back.
 func (f DeliveryFilter) Rare() bool {
 	_, exact := f.partial()
 	_, _, _, share := f.base()
@@ -405,8 +404,7 @@ func (d *DB) DeliveriesOf(ctx context.Context, projectID int64, message iot.ID) 
 	return list, translate("list deliveries", rows.Err())
 }
 
-// Attempts returns a delivery's last attempts, at most so many, the earliest of
-// them first.
+// Attempts returns a delivery's last attempts, at most so many, ordered by number.
 func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Attempt, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT number, at, duration_ms, timings, request, code, response_headers, response_body,
 		truncated,

@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// lastSeen is when a device d was last heard.
+// lastSeen is the time of the last message of a device d.
 const lastSeen = `coalesce((SELECT at FROM device_seen WHERE device_id = d.id), 0)`
 
 const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr,
@@ -24,9 +24,9 @@ func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, 
 	return &v, row.Scan(into...)
 }
 
-// Single devices are read by statements that are prepared once: this is what a
-// message of a device costs that is not in memory. Each finds its row by all columns
-// of an index.
+// Single devices are read by statements that are prepared once, because a message of a
+// device that is not in memory waits for one. Each finds its row by all columns of an
+// index.
 const (
 	deviceBySlugQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.slug = ? COLLATE NOCASE AND d.deleted_at = 0`
 	deviceByUUIDQuery = `SELECT ` + deviceColumns + fromDevices + `WHERE d.project_id = ? AND d.uuid = ? AND d.deleted_at = 0`
@@ -61,8 +61,8 @@ func (d *DB) prepareLookUps(ctx context.Context) error {
 	return nil
 }
 
-// oneDevice reads a device. What is counted before is what it is as of. It does not
-// watch ctx: it reads one row, and two goroutines that watch cost as much as the row.
+// oneDevice reads a device. Its AsOf is the count of changes before the read. oneDevice
+// does not watch ctx: the two goroutines for that would cost as much as the one row.
 func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Device, error) {
 	asOf := d.deviceChanges.Load()
 	v, err := scanDevice(by.QueryRowContext(context.WithoutCancel(ctx), args...))
@@ -73,10 +73,10 @@ func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Dev
 	return v, nil
 }
 
-// Device returns a device of a project by its id, else its UUID, else its DevEUI
-// (of several with it the oldest), in any case; not_found.
+// Device returns a device of a project by its ID, else its UUID, else its DevEUI, in any
+// case. Of several devices with a DevEUI it returns the oldest. The error is not_found.
 func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Device, error) {
-	if iot.LooksLikeUUID(name) { // no id has this form
+	if iot.LooksLikeUUID(name) { // no ID has this form
 		return d.oneDevice(ctx, d.lookUps.byUUID, projectID, strings.ToLower(name))
 	}
 	v, err := d.oneDevice(ctx, d.lookUps.bySlug, projectID, name)
@@ -86,18 +86,17 @@ func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Dev
 	return v, err
 }
 
-// DeviceFilter chooses devices of a project for a list in the order of their
-// ids, in any case.
+// DeviceFilter selects devices of a project for a list, ordered by their IDs in any case.
 type DeviceFilter struct {
 	ProjectID int64
-	Search    string // part of an id, name, UUID or EUI, in any case
-	After     string // ids after this one
-	Until     string // ids up to this one; "" is no bound
+	Search    string // part of an ID, name, UUID or EUI, in any case
+	After     string // IDs after this one
+	Until     string // IDs up to this one; "" is no bound
 	Silent    bool   // only those that are silent
 	Limit     int
 }
 
-// query reads a page.
+// query returns the query of a page and its arguments.
 func (f DeviceFilter) query() (query string, args []any) {
 	from := ` FROM devices d INDEXED BY devices_slug JOIN profiles f ON f.id = d.profile_id WHERE `
 	if f.Silent {
@@ -116,11 +115,11 @@ func (f DeviceFilter) query() (query string, args []any) {
 	return query + ` ORDER BY d.slug COLLATE NOCASE LIMIT $3`, args
 }
 
-// DeviceLookBack is how many devices a page of a search looks at.
+// DeviceLookBack is the number of devices that a page of a search examines.
 const DeviceLookBack = 10_000
 
-// DeviceBound returns the id that a page of a search after a slug goes up to; ""
-// if that is the end.
+// DeviceBound returns the ID up to which a page of a search examines devices, starting
+// after a slug; "" if the page reaches the end.
 func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (slug string, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 COLLATE NOCASE `+
 		`ORDER BY slug COLLATE NOCASE LIMIT 1 OFFSET $3`,
@@ -131,7 +130,7 @@ func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (sl
 	return slug, translate("look for devices", err)
 }
 
-// Devices returns devices in the order of their ids, in any case.
+// Devices returns the devices of a filter, ordered by their IDs in any case.
 func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) {
 	query, args := f.query()
 	asOf := d.deviceChanges.Load()
@@ -158,16 +157,15 @@ func (d *DB) CountDevices(ctx context.Context, projectID int64) (n int, err erro
 	return n, translate("count devices", err)
 }
 
-// CreateDevice adds a device to its project (ProjectID) with a key. An empty ID
-// is made from the name, an empty UUID is made, an empty Profile is the default
-// one. Errors: invalid, conflict (id, UUID or key), limit_reached
-// (iot.MaxDevices).
+// CreateDevice adds a device to its project (ProjectID) with a key. An empty ID is made
+// from the name, an empty UUID is generated, and an empty Profile means the default one.
+// Errors: invalid, conflict (ID, UUID or key), limit_reached (iot.MaxDevices).
 func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
 	return d.CreateDevices([]*iot.Device{v}, []iot.Secret{key}, actor)
 }
 
-// CreateDevices is CreateDevice for several, each with its key: all of them, or
-// none.
+// CreateDevices is CreateDevice for several devices, each with its key. It creates all of
+// them or none.
 func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) error {
 	for _, v := range list {
 		if v.UUID = strings.ToLower(v.UUID); v.UUID != "" && !iot.LooksLikeUUID(v.UUID) {
@@ -188,7 +186,8 @@ func (d *DB) CreateDevices(list []*iot.Device, keys []iot.Secret, actor string) 
 	})
 }
 
-// A device is made by prepared statements: an array may name thousands of new ones.
+// A device is created by prepared statements, because an array may name thousands of new
+// ones.
 const (
 	countDeviceQuery     = `UPDATE projects SET device_count = device_count + 1 WHERE id = ? RETURNING device_count`
 	deviceSlugTakenQuery = `SELECT 1 FROM devices WHERE slug = ? COLLATE NOCASE AND project_id = ? AND deleted_at = 0`
@@ -205,7 +204,7 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 		return orNotFound("project", err)
 	}
 	if n > iot.MaxDevices {
-		return iot.NewError(iot.LimitReached, "A project holds at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
+		return iot.NewError(iot.LimitReached, "A project can have at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
 	}
 	if err := pickSlug(&v.ID, v.Name, iot.CheckDeviceID,
 		func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
@@ -235,13 +234,13 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	if v.Key, err = r.LastInsertId(); err != nil {
 		return err
 	}
-	v.AsOf = t.db.deviceChanges.Load() // no message of it can be older
+	v.AsOf = t.db.deviceChanges.Load() // the device has no older messages
 	t.changed(v.ProjectID, iot.DevicesChanged)
 	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Names: namesOf(v)})
 	return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
 }
 
-// namesOf returns what a device is found by.
+// namesOf returns the names by which a device is found.
 func namesOf(v *iot.Device) []string {
 	names := []string{v.ID, v.UUID}
 	if v.DevEUI != "" {
@@ -250,14 +249,14 @@ func namesOf(v *iot.Device) []string {
 	return names
 }
 
-// deviceChanged makes what is known of a device under its names out of date: its
-// messages are matched again, and nobody else's.
+// deviceChanged makes what is cached of a device under its names stale. Only messages of
+// this device are matched again.
 func (t *Tx) deviceChanged(v *iot.Device) {
 	t.changed(v.ProjectID, iot.DevicesChanged)
 	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Key: v.Key, Names: namesOf(v)})
 }
 
-// deviceTaken says which name of a device another one has already.
+// deviceTaken returns the error for a device whose UUID or key another one already has.
 func (t *Tx) deviceTaken(v *iot.Device) error {
 	var one int
 	err := t.row(`SELECT 1 FROM devices WHERE project_id = $1 AND uuid = $2 AND deleted_at = 0`, v.ProjectID, v.UUID).Scan(&one)
@@ -300,7 +299,7 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 		return err
 	}
 	return d.write("update device", func(t *Tx) error {
-		t.deviceChanged(v) // and below, under the names that it has by then
+		t.deviceChanged(v) // again below, under its new names
 		set := func(to *string, v *string) {
 			if to != nil {
 				*v = *to
@@ -342,8 +341,7 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 	})
 }
 
-// DeleteDevice removes a device; its key opens nothing any more, and what it has
-// sent stays in the log.
+// DeleteDevice removes a device. Its key becomes invalid; its messages stay in the log.
 func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 	return d.write("delete device", func(t *Tx) error {
 		if err := t.execOne("device", `UPDATE devices SET deleted_at = $1 WHERE id = $2 AND deleted_at = 0`, int64(iot.At(t.db.now())),
@@ -361,7 +359,7 @@ func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 	})
 }
 
-// DeviceKey returns a device's key, to be shown on purpose.
+// DeviceKey returns a device's key, to be shown when a person asks for it.
 func (d *DB) DeviceKey(ctx context.Context, v *iot.Device) (iot.Secret, error) {
 	var sealed []byte
 	if err := d.reader.QueryRowContext(ctx, `SELECT key_sealed FROM devices WHERE id = $1 AND deleted_at = 0`,
@@ -372,8 +370,8 @@ func (d *DB) DeviceKey(ctx context.Context, v *iot.Device) (iot.Secret, error) {
 	return iot.Secret(plain), err
 }
 
-// NoteKeyRevealed writes into the audit log that somebody is shown a device's
-// key; not_found.
+// NoteKeyRevealed records in the audit log that a device's key is shown to the actor;
+// not_found.
 func (d *DB) NoteKeyRevealed(v *iot.Device, actor string) error {
 	return d.write("note revealed key", func(t *Tx) error {
 		var exists bool

@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Day is what a device sent on a day (UTC).
+// Day is what a device sent on one day (UTC).
 type Day struct {
 	At       iot.Instant
 	Messages int64
@@ -15,8 +15,8 @@ type Day struct {
 
 const deviceDayQuery = `SELECT messages FROM device_days WHERE day_at = $1 AND device_id = $2`
 
-// DeviceDays returns how much a device sent on each of the last days, the running
-// one last. They are right within two seconds: see Device.LastSeenAt.
+// DeviceDays returns how much a device sent on each of the last days, ending with the
+// current one. The figures may be two seconds old: see Device.LastSeenAt.
 func (d *DB) DeviceDays(ctx context.Context, device int64, days int) ([]Day, error) {
 	list := make([]Day, days)
 	today := iot.Instant(dayOf(device, iot.At(d.now())).at)

@@ -7,34 +7,33 @@ import (
 	"thingpost/internal/iot"
 )
 
-// The keys of devices. A generated one is everybody's only one (125 random bits);
-// a client can set one of its own (iot.CheckDeviceKey), which another project may
-// have too. So:
+// The keys of devices. A generated key is unique everywhere (125 random bits). A client
+// can set its own (iot.CheckDeviceKey), which a device of another project may have too.
+// So:
 //
-//   - In a project a key is one device's, and who asks for it again is told so.
-//     What other projects have is never looked at for an answer.
-//   - Where the project is named with the key (the native API), the device is
-//     looked for in that project alone.
-//   - Where none is named (Mainflux's doors), a key is that of the device which had
-//     it first, for as long as that device has it. One that came later is stored
-//     with the same answer and works where its project is named. It does not
-//     inherit: were the first one deleted, the messages of hardware that still has
-//     its key would come to a stranger.
+//   - In a project a key belongs to one device, and setting it for a second one is
+//     refused. Keys of other projects never change an answer.
+//   - If a request names the project with the key (the native API), the device is
+//     searched in that project only.
+//   - If a request names no project (Mainflux's doors), the key belongs to the device
+//     that had it first, as long as that device has it. A later device gets the same
+//     answer when it sets the key, but can use it only where its project is named. It
+//     does not inherit the key: after the first device was deleted, the messages of
+//     hardware that still uses the key would reach a stranger.
 //
-// The other choices harm more. To refuse an equal key tells that somebody has it. To
-// refuse a key that two have, at doors without a project, lets whoever guesses one
-// disable a device. What is left: who sets a key that somebody else has guessed
-// before sends there through doors without a project, which is why a key must be
-// long, and why a generated one is the default.
+// The alternatives harm more. Refusing an equal key reveals that it exists. Refusing, at
+// doors without a project, a key that two devices have, allows anyone who guesses a key to
+// disable a device. One risk remains: if somebody has guessed a key and set it before its
+// owner did, the owner's messages through doors without a project reach that person. So
+// a key must be long, and a generated one is the default.
 
-// DeviceByKey returns the device that a device key belongs to where no project is
-// named; not_found. No key opens a device of a deleted project.
+// DeviceByKey returns the device of a device key, for requests that name no project;
+// not_found. It finds no device of a deleted project.
 func (d *DB) DeviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, error) {
 	return d.oneDevice(ctx, d.lookUps.byKey, hashOf(key))
 }
 
-// DeviceByKeyIn returns the device that a key belongs to in the project with a
-// slug or UUID; not_found.
+// DeviceByKeyIn returns the device of a key in the project with a slug or UUID; not_found.
 func (d *DB) DeviceByKeyIn(ctx context.Context, project string, key iot.Secret) (*iot.Device, error) {
 	if iot.LooksLikeUUID(project) {
 		return d.oneDevice(ctx, d.lookUps.byKeyInUUID, strings.ToLower(project), hashOf(key))
@@ -44,12 +43,12 @@ func (d *DB) DeviceByKeyIn(ctx context.Context, project string, key iot.Secret) 
 
 var errKeyTaken = iot.NewError(iot.Conflict, "Another device of this project has this key. Choose another.")
 
-// keyIsLaterQuery tells whether another device than that with an id has a key first.
+// keyIsLaterQuery reports whether a device other than the one with an id had a key first.
 const keyIsLaterQuery = `SELECT EXISTS (SELECT 1 FROM devices d JOIN projects p ON p.id = d.project_id
 	WHERE d.key_hash = ? AND d.deleted_at = 0 AND d.key_later = 0 AND p.deleted_at = 0 AND d.id <> ?)`
 
-// SetDeviceKey replaces a device's key; the old one opens nothing from now on.
-// Conflict if another device of its project has it; not_found.
+// SetDeviceKey replaces a device's key; the old one becomes invalid. Conflict if another
+// device of its project has the key; not_found.
 func (d *DB) SetDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
 	return d.write("set device key", func(t *Tx) error { return t.setDeviceKey(v, key, actor) })
 }

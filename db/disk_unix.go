@@ -4,8 +4,8 @@ package db
 
 import "syscall"
 
-// disk returns the free and the whole size of the file system that a folder is
-// on, in bytes; free is what this user may fill.
+// disk returns the free and the total bytes of the file system of a folder; free is what
+// this user may fill.
 func disk(folder string) (free, total int64, ok bool) {
 	var s syscall.Statfs_t
 	if syscall.Statfs(folder, &s) != nil {

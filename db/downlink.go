@@ -13,21 +13,20 @@ import (
 type Cause struct {
 	Project *iot.Project
 	Device  *iot.Device
-	// Version of the project's settings that the messages are matched on.
+	// Version is that of the project's settings on which the messages are matched.
 	Version int64
-	// Forward: what is pushed does not wait for the device, its messages carry it
-	// on to another system.
+	// Forward: pushed downlinks do not wait for the device; their messages carry them
+	// to another system.
 	Forward bool
-	// More downlinks are pushed by further calls: there must be room for them too.
+	// More downlinks follow in further calls: there must be room for them too.
 	More int
-	// Messages returns what tells that something has happened to downlinks, each
-	// message with its deliveries. It is called by the writer, perhaps more than
-	// once: it must be quick, and may ask the store for new ids alone.
+	// Messages returns the messages about what has happened to downlinks, each with its
+	// deliveries. The writer calls it, perhaps more than once: it must be quick, and of
+	// the store it may use only NewID.
 	Messages func(kind iot.MessageType, about []*iot.Downlink) []*Accept
 }
 
-// The statements of queues. The queue of a device is (device, 'queued') in the
-// order of positions.
+// The statements of queues. A device's queue is (device, 'queued') ordered by position.
 const (
 	downlinkColumns = `q.id, q.project_id, q.device_id, q.position, q.status, q.body, q.payload, q.confirmed, q.attempt, q.max_attempts,
 		q.error,
@@ -54,9 +53,9 @@ func (d *DB) scanDownlink(row interface{ Scan(...any) error }) (*iot.Downlink, e
 	return &v, err
 }
 
-// changeQueue runs a change of a device's queue in the shared writer, after the
-// changes of settings of the same transaction. stale: the settings are no longer
-// those of the cause's version, or the device has changed; nothing was changed.
+// changeQueue runs a change of a device's queue in the writer, after the changes of
+// settings of the same transaction. stale: the settings are no longer those of the cause's
+// version, or the device has changed; nothing was changed.
 func (d *DB) changeQueue(doing string, rows int, c *Cause, fn func(*Tx) error) (stale bool, err error) {
 	done := make(chan error, 1)
 	d.submit(item{done: func(err error) { done <- err }, project: c.Project.Key, load: load{rows: fewRows + rows}, queue: func(t *Tx) error {
@@ -70,7 +69,7 @@ func (d *DB) changeQueue(doing string, rows int, c *Cause, fn func(*Tx) error) (
 	return stale, translate(doing, <-done)
 }
 
-// cause stores what tells of a change, with its deliveries.
+// cause stores the messages about a change, with their deliveries.
 func (t *Tx) cause(c *Cause, kind iot.MessageType, about ...*iot.Downlink) error {
 	w := t.db.writer
 	w.stmts.messages.drop()
@@ -86,10 +85,10 @@ func (t *Tx) cause(c *Cause, kind iot.MessageType, about ...*iot.Downlink) error
 	return w.stmts.deliveries.flush(t.ctx)
 }
 
-// PushDownlinks puts downlinks (ID, Body, Payload, Confirmed, MaxAttempts) at the
-// end of a device's queue, with replace in the place of what is queued. The rest
-// of each is filled in. limit_reached: the queue would hold more than
-// iot.MaxDownlinks; nothing was changed. stale: match again.
+// PushDownlinks puts downlinks (ID, Body, Payload, Confirmed, MaxAttempts) at the end of a
+// device's queue; with replace they replace what is queued. The other fields are set.
+// limit_reached: the queue would have more than iot.MaxDownlinks; nothing was changed.
+// stale: match again.
 func (d *DB) PushDownlinks(list []*iot.Downlink, replace bool, c Cause) (stale bool, err error) {
 	return d.changeQueue("push downlinks", 2*len(list), &c, func(t *Tx) error {
 		if replace {
@@ -101,8 +100,8 @@ func (d *DB) PushDownlinks(list []*iot.Downlink, replace bool, c Cause) (stale b
 	})
 }
 
-// pushDownlinks puts downlinks at the end of a cause's device's queue. Where it is
-// full nothing is written.
+// pushDownlinks puts downlinks at the end of the queue of a cause's device. If the queue is
+// full, nothing is written.
 func (t *Tx) pushDownlinks(list []*iot.Downlink, c *Cause) error {
 	if len(list) == 0 {
 		return nil
@@ -113,7 +112,7 @@ func (t *Tx) pushDownlinks(list []*iot.Downlink, c *Cause) error {
 			return err
 		}
 		if n+len(list)+c.More > iot.MaxDownlinks {
-			return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device holds at most %d downlinks; there are %d in it. Clear it, "+
+			return iot.NewError(iot.LimitReached, fmt.Sprintf("The queue of a device has at most %d downlinks; there are %d in it. Clear it, "+
 				"or let the device take some first.", iot.MaxDownlinks, n))
 		}
 		t.commit.Downlinks = append(t.commit.Downlinks, c.Device.Key)
@@ -150,8 +149,8 @@ func flag(b bool) int64 {
 	return 0
 }
 
-// clearQueue cancels what is queued. Another system's queue is told of it in any
-// case: only that system knows whether it is empty.
+// clearQueue cancels what is queued. Another system's queue always gets the message: only
+// that system knows whether its queue is empty.
 func (t *Tx) clearQueue(c *Cause) error {
 	var dropped []*iot.Downlink
 	rows, err := t.conn.QueryContext(t.ctx, queueQuery, c.Device.Key, string(iot.DownlinkIsQueued), 0, -1)
@@ -208,8 +207,8 @@ func (d *DB) TakeDownlink(c Cause) (v *iot.Downlink, stale bool, err error) {
 	return v, stale, err
 }
 
-// RemoveDownlink takes one downlink out of a device's queue; not_found, conflict
-// if it is no longer queued.
+// RemoveDownlink removes one downlink from a device's queue; not_found, conflict if it is
+// no longer queued.
 func (d *DB) RemoveDownlink(id iot.ID, c Cause) (stale bool, err error) {
 	return d.changeQueue("remove downlink", 0, &c, func(t *Tx) error {
 		v, err := t.downlink(id, &c)
@@ -228,7 +227,7 @@ func (d *DB) RemoveDownlink(id iot.ID, c Cause) (stale bool, err error) {
 	})
 }
 
-// downlink reads one of a cause's device; not_found.
+// downlink reads a downlink of a cause's device; not_found.
 func (t *Tx) downlink(id iot.ID, c *Cause) (*iot.Downlink, error) {
 	v, err := t.db.scanDownlink(t.row(oneDownlinkQuery, id.Key(), c.Device.Key))
 	if err == nil && v.ID != id {
@@ -238,19 +237,18 @@ func (t *Tx) downlink(id iot.ID, c *Cause) (*iot.Downlink, error) {
 	return v, orNotFound("downlink", err)
 }
 
-// heard notes that a device was there.
+// heard records that a device was seen.
 func (t *Tx) heard(device int64, at iot.Instant) {
 	if seen := t.db.writer.putOff.seen; seen[device] < at {
 		seen[device] = at
 	}
 }
 
-// AnswerDownlink stores what a device says of a downlink that it has taken:
-// iot.DownlinkAck, iot.DownlinkNack or iot.DownlinkFailed, with a reason in
-// words, and returns the downlink as it is then. A refused one that is to be
-// confirmed goes back to the end of the queue until its last attempt, and has
-// failed then. Saying twice that it was received or that it failed changes nothing.
-// Errors: not_found, conflict if it was not taken or has ended otherwise.
+// AnswerDownlink stores a device's answer to a downlink that it has taken: iot.DownlinkAck,
+// iot.DownlinkNack or iot.DownlinkFailed, with a reason in words. It returns the changed
+// downlink. A refused downlink that must be confirmed returns to the end of the queue until
+// its last attempt, and then has failed. Repeating that it was received or has failed
+// changes nothing. Errors: not_found, conflict if it was not taken or has ended otherwise.
 func (d *DB) AnswerDownlink(id iot.ID, answer iot.MessageType, reason string, c Cause) (v *iot.Downlink, stale bool, err error) {
 	stale, err = d.changeQueue("answer downlink", 0, &c, func(t *Tx) error {
 		if v, err = t.downlink(id, &c); err != nil {
@@ -271,12 +269,12 @@ func (d *DB) AnswerDownlink(id iot.ID, answer iot.MessageType, reason string, c 
 	return v, stale, err
 }
 
-// TooManyAttempts is Downlink.Error of one that its device has refused too often.
+// TooManyAttempts is the Downlink.Error of a downlink that its device has refused too often.
 const TooManyAttempts = "The device has refused it as often as it may."
 
-// answered moves a downlink on that its device has spoken of.
+// answered moves a downlink to its next state after a device's answer.
 func (t *Tx) answered(c *Cause, v *iot.Downlink, answer iot.MessageType, reason string) error {
-	said := *v // what the answer is about: for a refusal the one that was refused
+	said := *v // the downlink as the answer means it: before it is queued again
 	switch {
 	case answer == iot.DownlinkAck:
 		v.Status = iot.DownlinkIsAcked
@@ -309,19 +307,19 @@ func (t *Tx) answered(c *Cause, v *iot.Downlink, answer iot.MessageType, reason 
 	return nil
 }
 
-// dropQueue cancels what is queued for devices that are deleted; nobody is told.
+// dropQueue cancels what is queued for deleted devices, without messages.
 func (t *Tx) dropQueue(devices string, args ...any) error {
 	_, err := t.exec(`UPDATE downlinks SET status = 'cancelled', changed_at = $`+strconv.Itoa(len(args)+1)+`
 		WHERE status = 'queued' AND device_id IN (`+devices+`)`, append(slices.Clone(args), int64(iot.At(t.db.now())))...)
 	return err
 }
 
-// DownlinkFilter chooses downlinks of a device: queued ones oldest first, those
-// of another state newest first.
+// DownlinkFilter selects downlinks of a device: queued ones oldest first, those of another
+// state newest first.
 type DownlinkFilter struct {
 	DeviceID int64
 	Status   iot.DownlinkStatus
-	After    iot.ID // the Next of the page before
+	After    iot.ID // the Next of the previous page
 	Limit    int
 }
 

@@ -11,7 +11,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// cause tells of each downlink by a message with a delivery to the world's webhook.
+// cause reports each downlink by a message with a delivery to the world's webhook.
 func (w *world) cause(version int64) db.Cause {
 	return db.Cause{Project: w.project, Device: w.device, Version: version,
 		Messages: func(kind iot.MessageType, about []*iot.Downlink) []*db.Accept {
@@ -52,7 +52,7 @@ func (w *world) take(t *testing.T) *iot.Downlink {
 	return v
 }
 
-func (w *world) told(t *testing.T) (types []iot.MessageType) {
+func (w *world) events(t *testing.T) (types []iot.MessageType) {
 	t.Helper()
 	page, err := w.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 200})
 	must(t, err)
@@ -98,7 +98,7 @@ func TestQueueIsTakenInOrderAndEachChangeIsAMessage(t *testing.T) {
 	if v := refuse(again); v.Status != iot.DownlinkIsFailed || v.Attempt != 2 || v.Error != db.TooManyAttempts {
 		t.Errorf("refused twice of two: %+v", v)
 	}
-	for range 2 { // once more changes nothing
+	for range 2 { // the second time changes nothing
 		if _, _, err := w.AnswerDownlink(second.ID, iot.DownlinkAck, "", w.cause(w.version(t))); err != nil {
 			t.Error(err)
 		}
@@ -112,8 +112,8 @@ func TestQueueIsTakenInOrderAndEachChangeIsAMessage(t *testing.T) {
 	want := []iot.MessageType{iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkQueued, iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkSent,
 		iot.DownlinkSent,
 		iot.DownlinkSent, iot.DownlinkNack, iot.DownlinkFailed, iot.DownlinkAck, iot.DownlinkFailed}
-	if got := w.told(t); !slices.Equal(got, want) {
-		t.Errorf("told of %v, want %v", got, want)
+	if got := w.events(t); !slices.Equal(got, want) {
+		t.Errorf("messages are %v, want %v", got, want)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestQueueChangedOnOlderSettingsIsStale(t *testing.T) {
 	if !stale || err != nil {
 		t.Errorf("pushed beside a change of settings: stale %v, %v", stale, err)
 	}
-	if n := len(w.told(t)); n != 0 {
+	if n := len(w.events(t)); n != 0 {
 		t.Errorf("%d messages were stored", n)
 	}
 	if v := w.take(t); v != nil {

@@ -26,13 +26,13 @@ func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 		transient}
 }
 
-// Due returns up to limit pending deliveries of a webhook that have become due
-// at from or later, the longest due first, with what is needed to send them.
-// Those that skip reports (they are in memory already) are left out, and count no
-// more than a look. It ends when the messages that it has read are so many bytes.
+// Due returns up to limit pending deliveries of a webhook that became due at from or
+// later, the longest due first, with everything needed to send them. It leaves out those
+// for which skip returns true (they are in memory), at the cost of a look-up each. It ends
+// when the messages that it has read have so many bytes.
 //
-// next is when the first delivery after those becomes due, 0 if there is none;
-// it is not after now if more are due than were returned.
+// next is when the first delivery after those becomes due, 0 if there is none. It is not
+// after now if more are due than were returned.
 func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, bytes int64,
 	skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
@@ -53,7 +53,7 @@ func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, li
 	return list, next, translate("read due deliveries", err)
 }
 
-// sizeOf is how many bytes messages have.
+// sizeOf returns how many bytes messages have.
 func sizeOf(list []iot.Queued) (n int64) {
 	for i := range list {
 		n += int64(len(list[i].Message.Payload))
@@ -90,12 +90,12 @@ func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now
 	return keys, 0, rows.Err()
 }
 
-// dueQuery reads deliveries_due alone, and no further than its reader does.
+// dueQuery reads only the index deliveries_due, and only as far as the reader needs.
 const dueQuery = `SELECT project_id, id,
 	due_at FROM deliveries WHERE webhook_id = $1 AND due_at >= $2 AND status = 'pending' ORDER BY due_at`
 
-// Head returns the first pending delivery of a device to a webhook in order per
-// device, whenever it is due; nil if there is none.
+// Head returns a device's first pending delivery to a webhook in order per device, whenever
+// it is due; nil if there is none.
 func (d *DB) Head(ctx context.Context, webhookID, deviceID int64) (*iot.Queued, error) {
 	var head *iot.Queued
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -119,8 +119,8 @@ func (d *DB) Head(ctx context.Context, webhookID, deviceID int64) (*iot.Queued, 
 const headQuery = `SELECT project_id,
 	id FROM deliveries WHERE webhook_id = $1 AND device_id = $2 AND status = 'pending' AND in_order = 1 ORDER BY id LIMIT 1`
 
-// PendingDevices returns up to limit devices above a key that have pending
-// deliveries to a webhook in order per device, by key.
+// PendingDevices returns up to limit devices above a key with pending deliveries to a
+// webhook in order per device, ordered by key.
 func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit int) ([]int64, error) {
 	var list []int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -142,9 +142,9 @@ func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit i
 const pendingDevicesQuery = `SELECT device_id FROM deliveries WHERE webhook_id = $1 AND device_id > $2 AND status = 'pending' AND ` +
 	`in_order = 1 ORDER BY device_id LIMIT 1`
 
-// loadQueued reads deliveries of one webhook with their messages, devices and
-// project, in the order of the keys, until they are so many bytes (0: all). One that
-// has ended meanwhile is left out.
+// loadQueued reads deliveries of one webhook with their messages, devices and project, in
+// the order of the keys, until they have so many bytes (0: all). It leaves out those that
+// have ended meanwhile.
 func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey, bytes int64) ([]iot.Queued, error) {
 	list := make([]iot.Queued, 0, len(keys))
 	if len(keys) == 0 {
@@ -171,14 +171,14 @@ func (d *DB) loadQueued(ctx context.Context, tx *sql.Tx, keys []deliveryKey, byt
 			break
 		}
 	}
-	_ = rows.Close() // not read to their end, perhaps
+	_ = rows.Close() // may not be read to the end
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
 	return list, nameQueued(ctx, tx, list)
 }
 
-// queuedQuery reads many at once: a statement for each would take twice as long.
+// queuedQuery reads many deliveries at once: a statement for each would take twice as long.
 // CROSS JOIN keeps the order of the ids.
 const queuedQuery = `SELECT ` + deliveryColumns + `, ` + messageColumns + ` FROM json_each($2) AS k
 	CROSS JOIN deliveries v ON v.project_id = $1 AND v.id = k.value AND v.status = 'pending' JOIN messages m ON m.id = v.message_id`
@@ -220,7 +220,7 @@ func (d *DB) scanQueued(row *sql.Rows) (iot.Queued, error) {
 	return q, nil
 }
 
-// remember reads a thing once for each key.
+// remember reads a value once for each key.
 func remember[T any](known map[int64]*T, key int64, read func(int64) (*T, error)) (*T, error) {
 	if v, ok := known[key]; ok {
 		return v, nil

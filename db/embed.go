@@ -12,10 +12,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// MaxEmbeds bounds the links of a project that are neither revoked nor ended.
+// MaxEmbeds bounds the links of a project that are neither revoked nor expired.
 const MaxEmbeds = 50
 
-// maxEmbedLife bounds how long a link can be for.
+// maxEmbedLife bounds the lifetime of a link.
 const maxEmbedLife = 3650 * 24 * time.Hour
 
 const embedColumns = `e.id, e.project_id, e.webhook_id, coalesce(w.slug, ''), e.name, e.origins, e.created_by, e.created_at,
@@ -35,10 +35,10 @@ func (d *DB) scanEmbed(row interface{ Scan(...any) error }) (*iot.Embed, error) 
 	return &e, nil
 }
 
-// CreateEmbed makes a link to a log of ProjectID, or of its WebhookID alone, and
-// returns its secret part, which is stored nowhere. Of e, ID, CreatedBy and
-// CreatedAt are set. Invalid names the bad fields; not_found for a webhook that
-// does not exist; limit_reached for one link more than fifty.
+// CreateEmbed creates a link to the log of ProjectID, or of its WebhookID alone. It returns
+// the link's secret part, which is stored nowhere. It sets ID, CreatedBy and CreatedAt of
+// e. Invalid names the bad fields; not_found for a webhook that does not exist;
+// limit_reached for more than fifty links.
 func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 	now := iot.At(d.now())
 	var f iot.Faults
@@ -78,8 +78,8 @@ func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 	return d.sealer.embedToken(e.ID, e.ExpiresAt), nil
 }
 
-// Embeds returns a project's links, newest first, without those that ended or
-// were revoked more than thirty days ago.
+// Embeds returns a project's links, newest first, without those that expired or were
+// revoked more than thirty days ago.
 func (d *DB) Embeds(ctx context.Context, projectID int64) ([]iot.Embed, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.project_id = $1 AND e.expires_at > $2 AND `+
 		`(e.revoked_at = 0 OR e.revoked_at > $2)
@@ -99,10 +99,10 @@ func (d *DB) Embeds(ctx context.Context, projectID int64) ([]iot.Embed, error) {
 	return list, translate("list embedded logs", rows.Err())
 }
 
-// embedKept is how long a link is listed after its end.
+// embedKept is how long a link is listed after it has expired.
 const embedKept = 30 * 24 * time.Hour
 
-// RevokeEmbed makes a link worthless; not_found, conflict if it is so already.
+// RevokeEmbed makes a link invalid; not_found, conflict if it was revoked already.
 func (d *DB) RevokeEmbed(ctx context.Context, projectID int64, id iot.ID, actor string) error {
 	e, err := d.scanEmbed(d.reader.QueryRowContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.id = $1 AND e.project_id = $2`, id.Key(),
 		projectID))
@@ -125,14 +125,14 @@ func (d *DB) RevokeEmbed(ctx context.Context, projectID int64, id iot.ID, actor 
 	})
 }
 
-// EmbedByToken returns what a link shows. Errors, with words for whoever opened
-// it: not_found for a link that is not ours or was altered, forbidden for one
-// that has ended or was revoked; with forbidden the link is returned too, for
-// the sites that may show the words.
+// EmbedByToken returns what a link shows. Its errors have words for the person who opened
+// the link: not_found for a link that is not ours or was altered, forbidden for one that
+// has expired or was revoked. With forbidden it returns the link too, for the sites that
+// may show the words.
 func (d *DB) EmbedByToken(ctx context.Context, token string) (*iot.Embed, error) {
 	id, expires, ok := d.sealer.readEmbedToken(token)
 	if !ok {
-		return nil, iot.NewError(iot.NotFound, "This link is not whole, or was altered. Ask whoever gave it to you for all of it.")
+		return nil, iot.NewError(iot.NotFound, "This link is incomplete or was altered. Ask the person who gave it to you for the whole link.")
 	}
 	e, err := d.scanEmbed(d.reader.QueryRowContext(ctx, `SELECT `+embedColumns+fromEmbeds+`
 		WHERE e.id = $1 AND EXISTS (SELECT 1 FROM projects WHERE id = e.project_id AND deleted_at = 0)
@@ -143,15 +143,15 @@ func (d *DB) EmbedByToken(ctx context.Context, token string) (*iot.Embed, error)
 	case err != nil:
 		return nil, translate("read embedded log", err)
 	case e.RevokedAt != 0:
-		return e, iot.NewError(iot.Forbidden, "This link was revoked. Ask whoever gave it to you for a new one.")
+		return e, iot.NewError(iot.Forbidden, "This link was revoked. Ask the person who gave it to you for a new one.")
 	case expires <= iot.At(d.now()):
-		return e, iot.NewError(iot.Forbidden, "This link ended on "+expires.Time().Format("2 January 2006")+
-			". Ask whoever gave it to you for a new one.")
+		return e, iot.NewError(iot.Forbidden, "This link expired on "+expires.Time().Format("2 January 2006")+
+			". Ask the person who gave it to you for a new one.")
 	}
 	return e, nil
 }
 
-// An embedded log's token is its id, its end, and an HMAC of both, in base64url.
+// An embedded log's token is its id, its expiry, and an HMAC of both, in base64url.
 const (
 	embedBody  = 16 + 8
 	embedBytes = embedBody + sha256.Size
@@ -163,7 +163,7 @@ func (s *sealer) embedToken(id iot.ID, expires iot.Instant) iot.Secret {
 }
 
 func (s *sealer) readEmbedToken(token string) (id iot.ID, expires iot.Instant, ok bool) {
-	// Strict, so that no other text is the same token.
+	// Strict, so that no other text decodes to the same token.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(b) != embedBytes || !hmac.Equal(b[embedBody:], s.embedMAC(b[:embedBody])) {
 		return id, 0, false

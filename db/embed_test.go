@@ -40,8 +40,8 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 		}
 		refused(text[:i]+other+text[i+1:], iot.NotFound, "altered")
 	}
-	refused(text[:len(text)-1], iot.NotFound, "not whole")
-	refused("", iot.NotFound, "not whole")
+	refused(text[:len(text)-1], iot.NotFound, "incomplete")
+	refused("", iot.NotFound, "incomplete")
 	must(t, w.RevokeEmbed(t.Context(), w.project.Key, all.ID, "bob@example.org"))
 	refused(allToken.Reveal(), iot.Forbidden, "revoked")
 	if err := w.RevokeEmbed(t.Context(), w.project.Key, all.ID, actor); iot.CodeOf(err) != iot.Conflict {
@@ -57,14 +57,14 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 		t.Errorf("the audit log says %+v", log)
 	}
 	c.forward(time.Hour)
-	refused(text, iot.Forbidden, "ended on 15 January 2027")
+	refused(text, iot.Forbidden, "expired on 15 January 2027")
 	c.forward(31 * 24 * time.Hour)
 	if list, err := w.Embeds(t.Context(), w.project.Key); err != nil || len(list) != 0 {
 		t.Errorf("%d are listed, %v", len(list), err)
 	}
-	// The link is not in the file, and another key makes others.
+	// The link is not in the file, and another key makes other links.
 	must(t, w.Close())
-	other, err := db.Open(t.Context(), db.Options{Folder: t.TempDir()}) // with a key of its own
+	other, err := db.Open(t.Context(), db.Options{Folder: t.TempDir()}) // has its own key
 	must(t, err)
 	defer func() { must(t, other.Close()) }()
 	if _, err := other.EmbedByToken(t.Context(), text); iot.CodeOf(err) != iot.NotFound || !strings.Contains(err.Error(), "altered") {

@@ -11,7 +11,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// SQLite's result codes that people can do something about
+// SQLite's result codes about which people can do something
 // (https://www.sqlite.org/rescode.html).
 const (
 	codeBusy      = 5
@@ -30,8 +30,8 @@ func unavailable(message string, err error) *iot.Error {
 	return &iot.Error{Code: iot.Unavailable, Message: message, Err: err}
 }
 
-// translate turns a driver's error into one of ours, by its code. doing says
-// what was being done. An *iot.Error passes unchanged.
+// translate turns a driver's error into one of ours, by its code. doing names the
+// operation. An *iot.Error passes unchanged.
 func translate(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -40,11 +40,11 @@ func translate(doing string, err error) error {
 		return err
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return unavailable("The request was given up before it was done. Try again.", fmt.Errorf("%s: %w", doing, err))
+		return unavailable("The request was cancelled before it was done. Try again.", fmt.Errorf("%s: %w", doing, err))
 	}
 	err = fmt.Errorf("%s: %w", doing, err)
 	if errors.Is(err, sql.ErrNoRows) {
-		return &iot.Error{Code: iot.NotFound, Message: "It does not exist, or no longer.", Err: err}
+		return &iot.Error{Code: iot.NotFound, Message: "It does not exist, or was deleted.", Err: err}
 	}
 	switch resultCode(err) & 0xff {
 	case codeFull:
@@ -52,7 +52,7 @@ func translate(doing string, err error) error {
 	case codeReadOnly:
 		return unavailable("The database cannot be written: the disk or the file is read-only.", err)
 	case codeIOErr, codeCantOpen:
-		return unavailable("The disk answers with errors. Check it, and the data folder.", err)
+		return unavailable("The disk reports errors. Check it, and the data folder.", err)
 	case codeCorrupt, codeNotADB:
 		return unavailable("The database file is damaged. Restore a backup with: thingpost restore.", err)
 	case codeBusy:
@@ -91,7 +91,7 @@ func notFound(what string) *iot.Error {
 	return iot.NewError(iot.NotFound, "There is no such "+what+".")
 }
 
-// orNotFound names what is missing where a query found no row.
+// orNotFound turns the error of a query without a row into not_found of what is missing.
 func orNotFound(what string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return notFound(what)

@@ -11,8 +11,8 @@ import (
 // Schemas returns the versions of all schemas, in their order.
 func Schemas() ([]int64, error) { return schemas() }
 
-// MakeOld makes a database file as the first version did, with rows, and brings
-// it up to a later version.
+// MakeOld creates a database file as the first version did, with rows, and upgrades it to a
+// later version.
 func MakeOld(ctx context.Context, path, rows string, version int64) error {
 	file, err := sql.Open("sqlite", dsn(path, false, 0))
 	if err != nil {
@@ -33,16 +33,16 @@ func MakeOld(ctx context.Context, path, rows string, version int64) error {
 	return err
 }
 
-// WatchWAL is what Maintain does each ten seconds.
+// WatchWAL does what Maintain does every ten seconds.
 func (d *DB) WatchWAL(ctx context.Context) error { return d.watchWAL(ctx) }
 
-// Backing notes that a backup of our own has begun.
+// Backing records that the server's own backup has begun.
 func (d *DB) Backing() { d.backing(iot.At(d.now())) }
 
-// Waiting returns how many items stand in line for the writer.
+// Waiting returns how many items are queued for the writer.
 func (d *DB) Waiting() int { return d.writer.line.len() }
 
-// The hot path's queries, for a look at their plans.
+// The hot path's queries, for tests of their plans.
 const (
 	DueQuery             = dueQuery
 	HeadQuery            = headQuery
@@ -83,7 +83,7 @@ func (f DeliveryFilter) Queries() []string {
 	return []string{page, floor}
 }
 
-// QueryOfWebhooks returns the text with which a page of a state is read.
+// QueryOfWebhooks returns the text with which a page by state is read.
 func (f DeliveryFilter) QueryOfWebhooks(hooks ...int64) string {
 	p, _ := f.partial()
 	query, _ := f.pageOfWebhooks(p, hooks)
@@ -110,14 +110,14 @@ func (s ReplaySpec) Queries() []string {
 	return []string{edge, window}
 }
 
-// RunningQuery finds the replays that are to be gone on with.
+// RunningQuery finds the replays to continue.
 const RunningQuery = `SELECT r.id` + runningQuery + ` ORDER BY r.id`
 
-// Scattered is how many times fewer rows are looked at by an index alone.
+// Scattered divides the number of rows to examine if only an index finds them.
 const Scattered = scattered
 
-// SetLookBack bounds what a rare filter looks at, for a test that makes fewer
-// rows. It must not be called beside a list.
+// SetLookBack sets how many rows a rare filter examines, for a test with fewer rows. It must
+// not run beside a list.
 func (d *DB) SetLookBack(rows int) { d.lookBack = rows }
 
 // CountOn counts a table's rows as the store itself sees them.
@@ -126,17 +126,17 @@ func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, e
 	return n, err
 }
 
-// KeptReplays is how many replays of a project are remembered.
+// KeptReplays bounds the replays of a project that are kept.
 const KeptReplays = keptReplays
 
-// Project returns the project of what is chosen.
+// Project returns the project of a replay's filter.
 func (s ReplaySpec) Project() int64 { return s.project() }
 
 // SetAcceptWait shortens AcceptWait.
 func (d *DB) SetAcceptWait(wait time.Duration) { d.acceptWait = wait }
 
-// ForgetDeviceChanges makes the writer forget which devices have changed with the
-// next one that does.
+// ForgetDeviceChanges makes the writer forget which devices have changed when the next one
+// does.
 func (d *DB) ForgetDeviceChanges() {
 	_ = d.write("forget", func(t *Tx) error {
 		for i := range int64(maxDevices) {

@@ -8,11 +8,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Finish stores the outcome of an attempt: the attempt, the delivery's new
-// state, the webhook's health and counters. done is called once, when it is on
-// disk or could not be written (storage_full, unavailable): then the delivery is
-// pending as before. A delivery that has ended meanwhile (cancelled, say) stays
-// as it is; the attempt is kept all the same.
+// Finish stores the outcome of an attempt: the attempt, the delivery's new state, the
+// webhook's health and counters. done is called once, when the outcome is on disk or could
+// not be written (storage_full, unavailable); then the delivery stays pending. A delivery
+// that has ended meanwhile (by a cancel, for example) stays unchanged; the attempt is
+// stored all the same.
 func (d *DB) Finish(o *iot.Outcome, done func(error)) {
 	l := load{rows: 1}
 	if a := o.Attempt; a != nil {
@@ -50,8 +50,8 @@ func (w *writer) finish(t *Tx, batch []item) error {
 	return nil
 }
 
-// finishDeliveries moves as many pending deliveries on as the statement takes.
-// One that has ended meanwhile makes it try each alone, to know which it was.
+// finishDeliveries updates as many pending deliveries as the statement takes. If one has
+// ended meanwhile, it tries each alone to find out which.
 func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
 	f := &w.stmts.finished
 	if len(list) > 1 {
@@ -90,8 +90,8 @@ func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
 	return nil
 }
 
-// finished does what follows from an outcome; changed is false if the delivery
-// was no longer pending.
+// finished stores what follows from an outcome; changed is false if the delivery was no
+// longer pending.
 func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 	t.changed(o.Delivery.ProjectID, iot.DeliveriesChanged)
 	if changed {
@@ -114,8 +114,8 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 	return nil
 }
 
-// pauseByItself pauses a webhook whose endpoint asked for it. An upstream is not:
-// nobody would find it to let it go on.
+// pauseByItself pauses a webhook whose endpoint asked for it. It does not pause an
+// upstream, because nobody could find it to resume it.
 func (t *Tx) pauseByItself(o *iot.Outcome) error {
 	v := o.Delivery
 	var slug string
@@ -132,7 +132,7 @@ func (t *Tx) pauseByItself(o *iot.Outcome) error {
 	return t.audit(v.ProjectID, iot.PausedByThingpost, "webhook.pause", slug, o.PauseReason)
 }
 
-// endOf is when an attempt ended; without one, now.
+// endOf returns when an attempt ended; now if there was none.
 func (w *writer) endOf(o *iot.Outcome) iot.Instant {
 	if a := o.Attempt; a != nil {
 		return a.At.Add(msDuration(a.DurationMS))
@@ -140,7 +140,7 @@ func (w *writer) endOf(o *iot.Outcome) iot.Instant {
 	return iot.At(w.db.now())
 }
 
-// addFinished puts an outcome's values in line for the statement.
+// addFinished adds an outcome's values to the statement.
 func (w *writer) addFinished(o *iot.Outcome) {
 	d := o.Delivery
 	var (
@@ -213,8 +213,8 @@ func (w *writer) addAttempt(a *iot.Attempt) {
 		code, headers, body, truncated, class, word)
 }
 
-// noteHealth keeps how a webhook's endpoint answers. It is written only when it
-// changes: a healthy webhook costs nothing.
+// noteHealth keeps a webhook's health. It is written only when it changes: a healthy
+// webhook costs nothing.
 func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 	id := o.Delivery.WebhookID
 	h, known := w.health[id]
@@ -222,7 +222,7 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 		err := t.row(`SELECT health, consecutive_failures, last_error, health_since FROM webhooks WHERE id = $1`, id).
 			Scan(&h.Status, &h.ConsecutiveFailures, &h.LastError, &h.Since)
 		if isNoRow(err) {
-			return nil // it was deleted and pruned
+			return nil // the webhook was deleted and pruned
 		}
 		if err != nil {
 			return err
@@ -317,8 +317,8 @@ func parseHeaders(text string) iot.HeaderLines {
 	return lines
 }
 
-// outcomeText is the error's sentence, and the note on a line behind it: without a
-// class a text is a note alone.
+// outcomeText returns the error's sentence, and the note on a line after it. Without a
+// class a text is only a note.
 func outcomeText(a *iot.Attempt) string {
 	if a.Error == nil {
 		return a.Note
@@ -345,7 +345,7 @@ func parseRequest(text string) iot.Request {
 	return iot.Request{Method: method, URL: url, Headers: parseHeaders(rest)}
 }
 
-// timingsText is the timings, and a 1 behind them if the request was sent twice.
+// timingsText returns the timings, followed by a 1 if the request was sent twice.
 func timingsText(a *iot.Attempt) string {
 	t := &a.Timings
 	b := make([]byte, 0, 40)

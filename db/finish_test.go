@@ -222,7 +222,7 @@ func TestGonePausesTheWebhookOnce(t *testing.T) {
 	}
 	c := w.commits()[len(w.commits())-1]
 	if len(c.Webhooks) == 0 || c.Webhooks[0] != w.webhook.Key || len(c.Projects) != 1 {
-		t.Errorf("the commit tells %+v", c)
+		t.Errorf("the commit says %+v", c)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestGoneOfADeletedWebhookPausesNothing(t *testing.T) {
 	o.PauseReason = "gone"
 	w.finish(t, o)
 	if n := w.number(t, `SELECT count(*) FROM audit WHERE action = 'webhook.pause'`); n != 0 {
-		t.Errorf("%d entries tell of a pause", n)
+		t.Errorf("%d entries record a pause", n)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestAnOutcomeOfAPrunedWebhookIsStored(t *testing.T) {
 	must(t, w.DeleteWebhook(w.webhook, actor))
 	_, err := w.raw(t).ExecContext(t.Context(), `DELETE FROM webhooks`)
 	must(t, err)
-	w.finish(t, delivered(iot.Queued{Delivery: v})) // it must not stay with its sender for ever
+	w.finish(t, delivered(iot.Queued{Delivery: v})) // the sender must not keep it for ever
 }
 
 func TestHealthFollowsTheAnswers(t *testing.T) {
@@ -277,7 +277,7 @@ func TestHealthFollowsTheAnswers(t *testing.T) {
 		{true, iot.Health{Status: iot.Healthy, Since: 1_800_000_000_112}},
 		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 1, LastError: detail, Since: 1_800_000_002_112}},
 		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 2, LastError: detail, Since: 1_800_000_002_112}},
-		// Two were given up a moment ago: that another was taken makes it not healthy.
+		// Two have failed a moment ago: another success does not make it healthy.
 		{true, iot.Health{Status: iot.Failing, LastError: detail, Since: 1_800_000_002_112}},
 		{false, iot.Health{Status: iot.Failing, ConsecutiveFailures: 1, LastError: detail, Since: 1_800_000_002_112}},
 	} {
@@ -294,8 +294,8 @@ func TestHealthFollowsTheAnswers(t *testing.T) {
 	}
 }
 
-// TestHealthWhileOtherDeliveriesFail: a success makes a webhook healthy once what
-// failed lately was taken too, or is long ago.
+// TestHealthWhileOtherDeliveriesFail: a success makes a webhook healthy once the messages
+// that failed lately were accepted too, or failed long ago.
 func TestHealthWhileOtherDeliveriesFail(t *testing.T) {
 	w := open(t)
 	at := iot.Instant(1_800_000_000_000)
@@ -397,6 +397,6 @@ func TestGonePausesNoUpstream(t *testing.T) {
 	w.finish(t, o)
 	if n := w.number(t, `SELECT count(*) FROM webhooks WHERE paused = 1`) +
 		w.number(t, `SELECT count(*) FROM audit WHERE action = 'webhook.pause'`); n != 0 {
-		t.Error("it is paused, and nobody could let it go on")
+		t.Error("it is paused, and nobody could resume it")
 	}
 }

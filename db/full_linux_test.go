@@ -12,7 +12,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// smallDisk mounts a file system of its own for a test.
+// smallDisk mounts a separate file system for a test.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	folder := t.TempDir()

@@ -28,7 +28,7 @@ func FuzzStoredRequest(f *testing.F) {
 	})
 }
 
-// Only what this host sealed is opened, and only the links that it made.
+// Only secrets that this host encrypted are opened, and only links that it made.
 func FuzzSealed(f *testing.F) {
 	s, err := openSealer(f.TempDir(), "", true)
 	if err != nil {

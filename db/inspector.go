@@ -19,15 +19,15 @@ func (d *DB) Inspector(ctx context.Context, projectID int64) (*iot.Inspector, er
 	return i, orNotFound("inspector", err)
 }
 
-// InspectorByToken returns the inspector of a URL; not_found, also if its project
-// was deleted.
+// InspectorByToken returns the inspector of a URL; not_found, also if its project was
+// deleted.
 func (d *DB) InspectorByToken(ctx context.Context, token string) (*iot.Inspector, error) {
 	i, err := scanInspector(d.reader.QueryRowContext(ctx, `SELECT `+inspectorColumns+` FROM inspectors i JOIN projects p ON p.id = i.project_id
 		WHERE i.token = $1 AND p.deleted_at = 0`, token))
 	return i, orNotFound("inspector", err)
 }
 
-// CreateInspector gives a project its inspector, or returns the one that it has.
+// CreateInspector creates a project's inspector, or returns the existing one.
 func (d *DB) CreateInspector(projectID int64, actor string) (*iot.Inspector, error) {
 	var made *iot.Inspector
 	err := d.write("create inspector", func(t *Tx) error {
@@ -68,7 +68,7 @@ func (d *DB) UpdateInspector(i *iot.Inspector, u iot.InspectorUpdate, actor stri
 	})
 }
 
-// ClearInspector forgets the requests that an inspector got.
+// ClearInspector deletes the requests that an inspector got.
 func (d *DB) ClearInspector(projectID int64, actor string) error {
 	return d.write("clear inspector", func(t *Tx) error {
 		if _, err := t.exec(`DELETE FROM inspections WHERE project_id = $1`, projectID); err != nil {
@@ -79,15 +79,13 @@ func (d *DB) ClearInspector(projectID int64, actor string) error {
 	})
 }
 
-// keepInspections removes the oldest requests beyond the bounds, never the
-// newest.
+// keepInspections removes the oldest requests beyond the bounds, but never the newest one.
 const keepInspections = `DELETE FROM inspections WHERE id IN (SELECT id FROM (
 	SELECT id, row_number() OVER newest AS place, sum(kept_bytes) OVER newest AS total
 	FROM inspections WHERE project_id = $1 WINDOW newest AS (ORDER BY id DESC)) WHERE place > $2 OR place > 1 AND total > $3)`
 
-// AddInspection keeps a request that a project's inspector got, and lets go of
-// older ones beyond iot.MaxInspections and iot.MaxInspectedBytes. ID and At are
-// set.
+// AddInspection stores a request that a project's inspector got, and removes the oldest
+// beyond iot.MaxInspections and iot.MaxInspectedBytes. It sets ID and At.
 func (d *DB) AddInspection(x *iot.Inspection) error {
 	return d.write("add inspection", func(t *Tx) error {
 		x.ID = t.db.NewID()
@@ -131,8 +129,8 @@ func (d *DB) scanInspection(row interface{ Scan(...any) error }, more ...any) (*
 	return &x, err
 }
 
-// Inspections returns the requests that a project's inspector got, the newest
-// first, without headers and bodies.
+// Inspections returns the requests that a project's inspector got, the newest first,
+// without headers and bodies.
 func (d *DB) Inspections(ctx context.Context, projectID int64) ([]iot.Inspection, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+inspectionColumns+` FROM inspections WHERE project_id = $1 ORDER BY id DESC`, projectID)
 	if err != nil {
@@ -150,7 +148,7 @@ func (d *DB) Inspections(ctx context.Context, projectID int64) ([]iot.Inspection
 	return list, translate("list inspections", rows.Err())
 }
 
-// Inspection returns a request whole; not_found, also if it was let go.
+// Inspection returns a complete request; not_found, also if it was removed.
 func (d *DB) Inspection(ctx context.Context, projectID int64, id iot.ID) (*iot.Inspection, error) {
 	var headers string
 	var body []byte

@@ -27,11 +27,12 @@ func (d *DB) scanInvitation(row interface{ Scan(...any) error }) (*iot.Invitatio
 	return &v, err
 }
 
-// CreateInvitations invites people to an organization, all or none, each by Email,
-// Role and Mail; the rest of an invitation is set. Token, which opens it, is stored as a
-// hash. An invitation that is open for the same email is replaced, so that its link
-// opens nothing more. Forbidden for who may not invite; invalid for a role that is none,
-// or that the inviter may not give; conflict for who is a member already; limit_reached for more than 1,000 that are open.
+// CreateInvitations invites people to an organization: all of them, or none. It reads Email,
+// Role and Mail of each invitation and sets the other fields. Token, which opens it, is
+// stored as a hash. An open invitation for the same email is replaced, and its link becomes
+// invalid. Errors: forbidden if the actor may not invite; invalid for an unknown role or one
+// that the inviter may not give; conflict for present members; limit_reached for more than
+// 1,000 open invitations.
 func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *iot.Account) error {
 	for _, v := range list {
 		if err := iot.CheckEmail(v.Email); err != nil {
@@ -78,7 +79,7 @@ func (d *DB) CreateInvitations(o *iot.Organization, list []*iot.Invitation, by *
 			return err
 		}
 		if open > maxInvitations {
-			return iot.NewError(iot.LimitReached, "An organization has at most 1,000 open invitations. Revoke some first.")
+			return iot.NewError(iot.LimitReached, "An organization can have at most 1,000 open invitations. Revoke some first.")
 		}
 		return nil
 	})
@@ -90,15 +91,13 @@ func (t *Tx) roleOf(organization, account int64) (role iot.Role, err error) {
 	return role, err
 }
 
-// InvitationsOf returns an organization's open invitations in the order of their
-// emails.
+// InvitationsOf returns an organization's open invitations, ordered by email.
 func (d *DB) InvitationsOf(ctx context.Context, organization int64) ([]iot.Invitation, error) {
 	return d.invitations(ctx, `i.organization_id = $1`, organization)
 }
 
-// InvitationsFor returns the open invitations that an account may accept without
-// their links: those to its email, if it is confirmed to be its own. Nobody else is
-// told of them.
+// InvitationsFor returns the open invitations that an account may accept without their
+// links: those to its email, if the email is confirmed. Only that account sees them.
 func (d *DB) InvitationsFor(ctx context.Context, a *iot.Account) ([]iot.Invitation, error) {
 	if !a.Confirmed {
 		return []iot.Invitation{}, nil
@@ -125,7 +124,7 @@ func (d *DB) invitations(ctx context.Context, where string, of any) ([]iot.Invit
 	return list, translate("list invitations", rows.Err())
 }
 
-// Invitation returns the open invitation that a link's token opens; not_found.
+// Invitation returns the open invitation of a link's token; not_found.
 func (d *DB) Invitation(ctx context.Context, token iot.Secret) (*iot.Invitation, error) {
 	v, err := d.scanInvitation(d.reader.QueryRowContext(ctx, `SELECT `+invitationColumns+fromInvitations+
 		`WHERE i.hash = $1 AND i.expires_at > $2`,
@@ -141,8 +140,8 @@ func orNoInvitation(err error) error {
 	return translate("read invitation", err)
 }
 
-// takeInvitation deletes the open invitation of an account with a confirmed email,
-// or of whoever has its token. Each can be taken once.
+// takeInvitation deletes and returns an open invitation to an account's email, if the email
+// is confirmed or the token is the invitation's. An invitation can be taken once.
 func (t *Tx) takeInvitation(id iot.ID, token iot.Secret, a *iot.Account) (*iot.Invitation, error) {
 	v, err := t.db.scanInvitation(t.row(`SELECT `+invitationColumns+fromInvitations+`WHERE i.id = $1 AND i.email = $2 AND i.expires_at > $3
 		AND (i.hash = $4 OR EXISTS (SELECT 1 FROM accounts WHERE id = $5 AND confirmed))`,
@@ -154,9 +153,9 @@ func (t *Tx) takeInvitation(id iot.ID, token iot.Secret, a *iot.Account) (*iot.I
 	return v, err
 }
 
-// AcceptInvitation makes an account a member, as an invitation to its email says:
-// by the link's token, or without it ("") if the email is confirmed. Who is a member
-// already keeps the higher role. not_found if it is not open, or is another's.
+// AcceptInvitation makes an account a member by an invitation to its email: with the link's
+// token, or without it ("") if the email is confirmed. A member keeps the higher of both
+// roles. not_found if the invitation is not open, or is another's.
 func (d *DB) AcceptInvitation(id iot.ID, token iot.Secret, a *iot.Account) error {
 	return d.write("accept invitation", func(t *Tx) error {
 		v, err := t.takeInvitation(id, token, a)
@@ -180,10 +179,10 @@ func (t *Tx) join(v *iot.Invitation, a *iot.Account) error {
 	return t.auditOrganization(v.OrganizationKey, a.Email, "invitation.accept", v.Email, string(v.Role))
 }
 
-// JoinByInvitation makes the account of whom an invitation's link was given to,
-// with a password of their own, and accepts it. Its email is the invitation's, and is
-// confirmed if the administrator invited. conflict if there is an account with this
-// email; not_found.
+// JoinByInvitation creates an account for the holder of an invitation's link, with a
+// password of their own, and accepts the invitation. The account's email is the
+// invitation's; it is confirmed if the administrator invited. conflict if an account with
+// this email exists; not_found.
 func (d *DB) JoinByInvitation(token iot.Secret, a *iot.Account) error {
 	return d.write("join", func(t *Tx) error {
 		v, err := t.db.scanInvitation(t.row(`SELECT `+invitationColumns+fromInvitations+`WHERE i.hash = $1`, hashOf(token)))
@@ -204,7 +203,7 @@ func (d *DB) JoinByInvitation(token iot.Secret, a *iot.Account) error {
 	})
 }
 
-// DeclineInvitation ends an invitation to an account; as AcceptInvitation.
+// DeclineInvitation ends an invitation to an account; its errors are as of AcceptInvitation.
 func (d *DB) DeclineInvitation(id iot.ID, token iot.Secret, a *iot.Account) error {
 	return d.write("decline invitation", func(t *Tx) error {
 		v, err := t.takeInvitation(id, token, a)
@@ -227,7 +226,7 @@ func (d *DB) RevokeInvitation(organization int64, id iot.ID, actor string) error
 	})
 }
 
-// voidInvitations revokes what a member has invited to and may not any more.
+// voidInvitations revokes the invitations that a member may no longer make.
 func (t *Tx) voidInvitations(organization, inviter int64, role iot.Role, actor string) error {
 	for _, invited := range iot.Roles() {
 		for !role.MayInvite(invited) {
@@ -249,8 +248,8 @@ func (t *Tx) voidInvitations(organization, inviter int64, role iot.Role, actor s
 	return nil
 }
 
-// MailDone records what became of an invitation's mail: failure is "" if it was sent, or
-// why not. An invitation that is not open any more is passed over.
+// MailDone records the result of an invitation's mail: failure is "" if it was sent, or why
+// it was not. An invitation that is no longer open is ignored.
 func (d *DB) MailDone(id iot.ID, failure string) error {
 	state := iot.MailSent
 	if failure != "" {
@@ -262,7 +261,7 @@ func (d *DB) MailDone(id iot.ID, failure string) error {
 	})
 }
 
-// FailMails records that what was being mailed when the server ended was not sent.
+// FailMails records that mails which were being sent when the server stopped were not sent.
 func (d *DB) FailMails(failure string) error {
 	return d.write("fail mails", func(t *Tx) error {
 		_, err := t.exec(`UPDATE invitations SET mail = $1, mail_failure = $2 WHERE mail = $3`, string(iot.MailFailed), failure,
@@ -271,8 +270,8 @@ func (d *DB) FailMails(failure string) error {
 	})
 }
 
-// ConfirmAccount says that an account's email is its own: it may accept invitations
-// without their links; not_found.
+// ConfirmAccount records that an account's email belongs to it: the account may then accept
+// invitations without their links; not_found.
 func (d *DB) ConfirmAccount(key int64) error {
 	return d.write("confirm account", func(t *Tx) error {
 		return t.execOne("account", `UPDATE accounts SET confirmed = 1 WHERE id = $1`, key)

@@ -42,9 +42,8 @@ func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error)
 	return list, translate("list keys", rows.Err())
 }
 
-// CreateAPIKey stores a key of its project (ProjectID) under its ID; secret is
-// its last part, kept as a hash. It is for people; a key makes another by
-// CreateAPIKeyBy.
+// CreateAPIKey stores a key of its project (ProjectID) under its ID; secret is its last
+// part, stored as a hash. It is for people; a key creates another by CreateAPIKeyBy.
 func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error {
 	if err := d.checkKey(k); err != nil {
 		return err
@@ -52,8 +51,8 @@ func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error 
 	return d.write("create key", func(t *Tx) error { return t.createKey(k, secret, actor) })
 }
 
-// CreateAPIKeyBy is CreateAPIKey by another key, as far as that may make such a key
-// at the moment when it is written: forbidden; unauthorized if it has ended.
+// CreateAPIKeyBy is CreateAPIKey by another key, within the rights that it has when the new
+// key is written: forbidden; unauthorized if it was revoked or has expired.
 func (d *DB) CreateAPIKeyBy(k *iot.APIKey, secret iot.Secret, by *iot.APIKey) error {
 	if err := d.checkKey(k); err != nil {
 		return err
@@ -70,8 +69,8 @@ func (d *DB) CreateAPIKeyBy(k *iot.APIKey, secret iot.Secret, by *iot.APIKey) er
 	})
 }
 
-// UpdateAPIKeyBy is UpdateAPIKey by another key, or by the key itself, as far as
-// that may change it so: forbidden; unauthorized if it has ended.
+// UpdateAPIKeyBy is UpdateAPIKey by another key, or by the key itself, within its rights:
+// forbidden; unauthorized if it was revoked or has expired.
 func (d *DB) UpdateAPIKeyBy(k, by *iot.APIKey) error {
 	if err := d.checkKey(k); err != nil {
 		return err
@@ -92,8 +91,8 @@ func (d *DB) UpdateAPIKeyBy(k, by *iot.APIKey) error {
 	})
 }
 
-// maker reads the key that makes or changes something as it is now, which may
-// be less than what its request was let in with.
+// maker reads the present state of the key that makes a change. It may have fewer rights
+// than when its request began.
 func (t *Tx) maker(by *iot.APIKey) (*iot.APIKey, error) {
 	k, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, by.ID, by.ProjectID))
 	if isNoRow(err) || err == nil && k.ExpiresAt != 0 && k.ExpiresAt <= iot.At(t.db.now()) {
@@ -102,8 +101,8 @@ func (t *Tx) maker(by *iot.APIKey) (*iot.APIKey, error) {
 	return k, err
 }
 
-// UpdateAPIKey changes a key's name, rights and expiry; not_found. It is for
-// people; a key changes another by UpdateAPIKeyBy.
+// UpdateAPIKey changes a key's name, rights and expiry; not_found. It is for people; a key
+// changes another by UpdateAPIKeyBy.
 func (d *DB) UpdateAPIKey(k *iot.APIKey, actor string) error {
 	if err := d.checkKey(k); err != nil {
 		return err
@@ -119,7 +118,7 @@ func (t *Tx) updateKey(k *iot.APIKey, actor string) error {
 	}
 	k.Names = k.Rights.Names()
 	t.changed(k.ProjectID, iot.SettingsChanged)
-	t.raise(k.ProjectID) // what is known of keys in memory is out of date
+	t.raise(k.ProjectID) // keys in memory are stale
 	return t.audit(k.ProjectID, actor, "key.update", k.Name, strings.Join(k.Names, ", "))
 }
 
@@ -142,8 +141,8 @@ func (t *Tx) createKey(k *iot.APIKey, secret iot.Secret, actor string) error {
 	return t.audit(k.ProjectID, actor, "key.create", k.Name, strings.Join(k.Names, ", "))
 }
 
-// APIKey returns the key with an id if the secret is its own and it has not
-// expired; not_found otherwise.
+// APIKey returns the key with an id if the secret is the key's and the key has not expired;
+// not_found otherwise.
 func (d *DB) APIKey(ctx context.Context, id string, secret iot.Secret) (*iot.APIKey, error) {
 	var hash []byte
 	k, err := scanKey(d.reader.QueryRowContext(ctx, `SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND deleted_at = 0`, id), &hash)
@@ -156,8 +155,8 @@ func (d *DB) APIKey(ctx context.Context, id string, secret iot.Secret) (*iot.API
 	return k, nil
 }
 
-// NoteKeyUsed keeps when a key was last used. Callers need not wait for it: it
-// is written along with other work, and lost with a crash.
+// NoteKeyUsed records when a key was last used. Callers need not wait for it: it is written
+// along with other work, and lost in a crash.
 func (d *DB) NoteKeyUsed(id string, at iot.Instant) {
 	d.submit(item{fn: func(t *Tx) error {
 		_, err := t.exec(`UPDATE api_keys SET used_at = $1 WHERE id = $2 AND used_at < $1`, int64(at), id)
@@ -177,6 +176,6 @@ func (t *Tx) deleteKey(projectID int64, id, actor string) error {
 		return orNotFound("key", err)
 	}
 	t.changed(projectID, iot.SettingsChanged)
-	t.raise(projectID) // what is known of keys in memory is out of date
+	t.raise(projectID) // keys in memory are stale
 	return t.audit(projectID, actor, "key.delete", name, "")
 }

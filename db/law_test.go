@@ -20,8 +20,8 @@ func init() {
 	}
 }
 
-// ledger is what a test expects of some webhooks: the state of each delivery
-// that was ever made.
+// ledger is what a test expects of some webhooks: the state of each delivery that was ever
+// made.
 type ledger struct {
 	*world
 	hooks   []*iot.Webhook
@@ -35,7 +35,7 @@ func (l *ledger) add(v *iot.Delivery) {
 	l.status[v.ID] = v.Status
 }
 
-// pick draws one of the deliveries made so far, and makes some if there is none.
+// pick draws one of the deliveries made so far; it makes some if there is none.
 func (l *ledger) pick(t *rapid.T) *iot.Delivery {
 	for len(l.all) == 0 {
 		l.accept(t)
@@ -43,7 +43,7 @@ func (l *ledger) pick(t *rapid.T) *iot.Delivery {
 	return l.all[rapid.IntRange(0, len(l.all)-1).Draw(t, "delivery")]
 }
 
-// live draws a webhook that is not deleted, and makes one if all are.
+// live draws a webhook that is not deleted; it creates one if all are.
 func (l *ledger) live(t *rapid.T) *iot.Webhook {
 	var live []*iot.Webhook
 	for _, h := range l.hooks {
@@ -161,7 +161,7 @@ func (l *ledger) replay(t *rapid.T) {
 			want++
 		}
 	}
-	if want > 30 { // each replay doubles what there is
+	if want > 30 { // each replay doubles the deliveries
 		l.cancelAll(t)
 		return
 	}

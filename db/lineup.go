@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// Bounds of a transaction: at most some 20 ms of work on a small machine, where a
-// row of a message, a delivery or an attempt takes some 25 µs with its indexes, and a
-// MiB of payload 8 ms. An item that is larger has a transaction of its own.
+// Bounds of a transaction: some 20 ms of work on a small machine. There, a row of a
+// message, a delivery or an attempt takes some 25 µs with its indexes, and a MiB of
+// payload 8 ms. A larger item has a transaction of its own.
 const (
 	maxItems = 1024
 	maxRows  = 768
 	maxBytes = 2 << 20
 )
 
-// Short transactions have as many rows as take shortTime on this machine, from minRows to
-// maxRows: whoever sends one message waits for the transaction in progress and for its
-// own.
+// Short transactions have as many rows as this machine writes in shortTime, from minRows
+// to maxRows. Who sends one message waits for two transactions: the one in progress and
+// its own.
 const (
 	shortTime = 5 * time.Millisecond
 	minRows   = 64
 )
 
-// pace is how long a row takes, as the last transactions of enough rows have shown: their
-// fixed cost is in it. Zero is not known yet.
+// pace is the time a row takes, measured on recent transactions of at least minRows/2
+// rows. It includes their fixed cost. Zero means not measured yet.
 type pace time.Duration
 
 // after returns the pace after a transaction of so many rows.
@@ -38,7 +38,7 @@ func (p pace) after(rows int, took time.Duration) pace {
 	return p + (row-p)/4
 }
 
-// rows is how many a short transaction has.
+// rows returns the number of rows of a short transaction.
 func (p pace) rows() int {
 	if p <= 0 {
 		return maxRows
@@ -46,26 +46,26 @@ func (p pace) rows() int {
 	return min(max(int(pace(shortTime)/p), minRows), maxRows)
 }
 
-// PieceRows and PieceBytes bound the messages that a caller should hand over at
-// once, where it has many: rows are messages and their deliveries, bytes are those
-// of payloads. The rest should wait until they are on disk: so nobody waits for
-// more than a piece of each other caller.
+// PieceRows and PieceBytes bound the messages that a caller with many should hand over
+// at once. Rows are messages and their deliveries; bytes are those of payloads. The
+// caller should hand over the rest once these are on disk. So a caller waits for at most
+// one piece of each other caller.
 const (
 	PieceRows  = 64
 	PieceBytes = maxBytes / 4
 )
 
-// sharedFor is for how many transactions they stay short after several have waited for
-// one: about a second of them.
+// sharedFor is the number of transactions, about a second of them, that stay short after
+// several projects or kinds of items have waited together.
 const sharedFor = 200
 
-// An item of at most these is small: it goes before all large ones.
+// An item within both bounds is small: it goes before all large ones.
 const (
 	smallRows  = 32
 	smallBytes = 64 << 10
 )
 
-// load is how much work items are.
+// load is the amount of work of items.
 type load struct {
 	items, rows int
 	bytes       int64
@@ -84,33 +84,32 @@ func loadOf(items []item) (l load) {
 	return l
 }
 
-// fits reports whether another item stays within a part of a transaction of so many
-// rows.
+// fits reports whether a transaction of at most so many rows has room for another item.
 func (l load) fits(o load, rows int) bool {
 	l.add(o)
 	return l.items <= maxItems && l.rows <= rows && l.bytes <= maxBytes
 }
 
-// lineup is what waits for the writer. Small items go first: somebody waits for each
-// of them. Then come outcomes, and at last large items (a piece of a large call, a step
-// of retention). Of each kind, projects take turns. Where several projects wait, or
-// somebody beside large items, transactions stay short for a while: so a message waits
-// neither for what another project sends nor for an array of its own, and an array waits
-// for no more than a transaction of small items. It is safe for concurrent use. It has no
-// bound of its own: its callers wait for their items.
+// lineup is the writer's queue. Small items go first, because a caller waits for each of
+// them; outcomes follow, and then large items (a piece of a large call, a step of
+// retention). Within each kind, projects take turns. Transactions stay short for a while
+// after several projects have waited, or small items beside large ones. So a message does
+// not wait for what another project sends, nor for an array of its own project, and an
+// array waits for at most one transaction of small items. A lineup is safe for concurrent
+// use. It has no bound of its own: its callers wait for their items.
 type lineup struct {
 	mu                     sync.Mutex
 	small, outcomes, large turns
 	closed                 bool
-	shared                 int           // transactions that stay short, for others may come
-	wake                   chan struct{} // capacity one: there is an item, or it was closed
+	shared                 int           // so many more transactions stay short
+	wake                   chan struct{} // capacity one: there is an item, or the queue was closed
 }
 
 func newLineup() *lineup {
 	return &lineup{small: newTurns(), outcomes: newTurns(), large: newTurns(), wake: make(chan struct{}, 1)}
 }
 
-// push puts an item in line; false if the line is closed.
+// push queues an item. It returns false if the queue is closed.
 func (l *lineup) push(it item) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -136,7 +135,8 @@ func (l *lineup) ring() {
 	}
 }
 
-// close takes no more; what is in line stays. It reports whether it was open.
+// close makes push refuse items; what is queued stays. It reports whether the queue was
+// open.
 func (l *lineup) close() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,8 +154,8 @@ func (l *lineup) len() int {
 
 func (l *lineup) count() int { return l.small.count + l.outcomes.count + l.large.count }
 
-// wait returns when there is an item (some), the timer has run off, or there will
-// be none any more (open is false). Only the writer calls it.
+// wait returns when there is an item (some), the timer has fired, or the queue is closed
+// (open is false). Only the writer calls it.
 func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 	for {
 		l.mu.Lock()
@@ -172,9 +172,9 @@ func (l *lineup) wait(timer <-chan time.Time) (some, open bool) {
 	}
 }
 
-// take appends what else has room in a transaction to its batch. full is what the batch
-// holds already; rows are those of a short transaction, of which outcomes have half in any
-// case. It reports whether the transaction is short.
+// take appends items to the batch of a transaction as far as there is room. full is the
+// load of the batch so far. rows is the size of a short transaction; outcomes get at
+// least half of it. take reports whether the transaction is short.
 func (l *lineup) take(batch []item, full *load, rows int) (_ []item, short bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -192,21 +192,22 @@ func (l *lineup) take(batch []item, full *load, rows int) (_ []item, short bool)
 	return l.large.take(batch, full, rows, first), short
 }
 
-// turns are items of projects that take turns.
+// turns holds the items of projects that take turns.
 type turns struct {
 	projects map[int64]*turn
-	ring     []*turn // those with items, the next one first
+	ring     []*turn // projects with items, the next one first
 	count    int
 }
 
-// turn is what one project has in line: items from head on.
+// turn holds what one project has queued: items from head on.
 type turn struct {
 	project int64
 	items   []item
 	head    int
 }
 
-// keptTurns is of how many projects without items the memory is kept.
+// keptTurns bounds the projects, and the items of a project, whose memory is kept for
+// reuse.
 const keptTurns = 256
 
 func newTurns() turns { return turns{projects: map[int64]*turn{}} }
@@ -224,9 +225,9 @@ func (t *turns) push(it item) {
 	t.count++
 }
 
-// take appends an item of each project in turn, as long as there is one that fits
-// in a transaction of so many rows. The first is taken in any case if always says so, or
-// if there is nothing else.
+// take appends an item of each project in turn, as long as one fits in a transaction of
+// so many rows. It takes the first item in any case if always is true or the batch is
+// empty.
 func (t *turns) take(batch []item, full *load, rows int, always bool) []item {
 	for misses := 0; misses < len(t.ring); {
 		of := t.ring[0]

@@ -26,7 +26,7 @@ func kindsOf(batch []item) (k kinds) {
 	return k
 }
 
-// push puts items of a project in line.
+// push queues items of a project.
 func pushMany(l *lineup, count int, it item) {
 	it.load.items = 1
 	for range count {
@@ -95,7 +95,7 @@ func TestAShortTransactionTakesFiveMilliseconds(t *testing.T) {
 		want int
 	}{
 		{100, 5 * time.Millisecond, 100},
-		{2, 2 * time.Millisecond, 100}, // its fixed cost says nothing of a row
+		{2, 2 * time.Millisecond, 100}, // a small transaction's fixed cost does not count
 		{100, 1 * time.Millisecond, 125},
 		{100, time.Second, minRows},
 	} {

@@ -9,9 +9,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// held holds the writer, hands all writes over in their order, and lets it go on. It
-// returns when they are done.
-func (g *gate) held(t *testing.T, w *world, writes ...func()) {
+// blocked stops the writer, queues all writes in their order, and lets it continue. It returns
+// when they are done.
+func (g *gate) blocked(t *testing.T, w *world, writes ...func()) {
 	t.Helper()
 	done := make(chan struct{}, len(writes)+1)
 	run := func(write func()) {
@@ -58,18 +58,18 @@ func TestSmallItemsGoBeforeLargeOnes(t *testing.T) {
 	ours := w.accepted(version, `"ours"`, w.webhook)
 	writes = append(writes, func() { must(t, w.Accept(theirs)) }, func() { must(t, w.Accept(ours)) })
 	before := len(w.commits())
-	g.held(t, w, writes...)
-	first := w.commits()[before+1] // the one before it held the writer
+	g.blocked(t, w, writes...)
+	first := w.commits()[before+1] // the one before it blocked the writer
 	has := false
 	for _, q := range first.Queued {
 		has = has || q.Message == ours.Message
 	}
-	told := false
+	otherSeen := false
 	for _, e := range first.Events {
-		told = told || e.ProjectID == other.Key
+		otherSeen = otherSeen || e.ProjectID == other.Key
 	}
-	if !has || !told {
-		t.Errorf("the first transaction after ten pieces were in line holds the sender's own message: %t, the other project's: %t", has, told)
+	if !has || !otherSeen {
+		t.Errorf("the first transaction after ten pieces were queued holds the sender's own message: %t, the other project's: %t", has, otherSeen)
 	}
 	if n := len(first.Queued); n > 768 {
 		t.Errorf("it has %d deliveries", n)
@@ -93,12 +93,12 @@ func TestProjectsTakeTurns(t *testing.T) {
 	a.Message.ProjectID, a.Project = other.Key, other
 	writes = append(writes, func() { must(t, w.Accept(a)) })
 	before := len(w.commits())
-	g.held(t, w, writes...)
-	told := false
+	g.blocked(t, w, writes...)
+	otherSeen := false
 	for _, e := range w.commits()[before+1].Events {
-		told = told || e.ProjectID == other.Key
+		otherSeen = otherSeen || e.ProjectID == other.Key
 	}
-	if !told {
+	if !otherSeen {
 		t.Error("a project waits behind what another one has in line")
 	}
 }

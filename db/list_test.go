@@ -11,8 +11,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// log is a store with deliveries that differ in every field which a filter can
-// choose by, an hour apart each.
+// log is a store with deliveries, an hour apart each, that differ in every field of a filter.
 func openLog(t *testing.T) (w *world, byName map[string]*iot.Delivery, other *iot.Webhook, probe *iot.Device) {
 	t.Helper()
 	w, c := openAt(t)
@@ -225,7 +224,7 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 		"messages": lookMessages} {
 		t.Run(name, func(t *testing.T) {
 			w.SetLookBack(lookBack)
-			if name == "messages" { // found by an index alone: a fifth is looked at
+			if name == "messages" { // found by an index alone: a fifth is examined
 				w.SetLookBack(lookBack * db.Scattered)
 			}
 			n, next, back := look(t.Context(), iot.ID{})
@@ -247,7 +246,7 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 	}
 }
 
-// withoutSeries spells generate_series, which this SQLite does not have.
+// withoutSeries replaces generate_series, which this SQLite does not have.
 func withoutSeries(statement string) string {
 	const series = `(WITH RECURSIVE s (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM s WHERE value < $5) SELECT value FROM s)`
 	return statement[:len(statement)-len(`generate_series(1, $5)`)] + series

@@ -17,9 +17,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// statements returns all statements of this package whose text is a constant, with
-// their places, but those of the check, which looks at all rows. Some are a part of
-// one that is put together as it is needed.
+// statements returns all statements of this package whose text is a constant, with their
+// places, except those of the check, which reads all rows. Some are parts of statements that
+// are put together when needed.
 func statements(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -66,10 +66,10 @@ func statements(t *testing.T) map[string]string {
 var searched = regexp.MustCompile(`^SEARCH (\w+) (?:USING (?:COVERING )?INDEX (\w+)|USING PRIMARY KEY|USING INTEGER PRIMARY KEY) ` +
 	`\(([^)]*)\)?`)
 
-// TestLookUpsUseAllTheyAreGiven looks at the plan of every statement that is a
-// constant: no search may leave out a column of its index for which the statement
-// has a value, as "a = ? AND (b = ? OR c = ?)" does, and none may read a table of
-// devices, messages or deliveries from end to end.
+// TestLookUpsUseAllTheyAreGiven looks at the plan of every statement that is a constant. No
+// search may leave out a column of its index for which the statement has a value, as
+// "a = ? AND (b = ? OR c = ?)" does. None may read a whole table of devices, messages or
+// deliveries.
 func TestLookUpsUseAllTheyAreGiven(t *testing.T) {
 	w := open(t)
 	file := w.raw(t)
@@ -105,11 +105,11 @@ func TestLookUpsUseAllTheyAreGiven(t *testing.T) {
 	}
 }
 
-// large are the tables that no statement may read from end to end.
+// large are the tables that no statement may read completely.
 var large = regexp.MustCompile(`^SCAN (devices|d|messages|m|deliveries|v|downlinks|q|attempts)\b`)
 
-// leavesOut returns a column that the query compares with a value and a step does
-// not, although an index of the table has it next to the columns that the step uses.
+// leavesOut returns a column that the query compares with a value and a step does not use,
+// although an index of the table has it next to the columns that the step uses.
 func leavesOut(step, query string, columns map[string][]string) (column string, ok bool) {
 	m := searched.FindStringSubmatch(step)
 	if m == nil || m[2] == "" || strings.ContainsAny(m[3], "<>") {
@@ -133,7 +133,7 @@ func leavesOut(step, query string, columns map[string][]string) (column string, 
 	return "", false
 }
 
-// TestTheOldLookUpLeavesOut sees that the test above tells a search on all columns
+// TestTheOldLookUpLeavesOut checks that the test above distinguishes a search on all columns
 // from a search on one.
 func TestTheOldLookUpLeavesOut(t *testing.T) {
 	w := open(t)

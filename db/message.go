@@ -16,24 +16,23 @@ func plural(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// MessageFilter chooses messages of a project, newest first.
+// MessageFilter selects messages of a project, newest first.
 type MessageFilter struct {
 	ProjectID int64           `json:"project"`
 	DeviceID  int64           `json:"device,omitempty"`
 	Type      iot.MessageType `json:"type,omitempty"`
 	Channel   string          `json:"channel,omitempty"`
-	Nobody    bool            `json:"nobody,omitempty"` // no webhook has got it
+	Nobody    bool            `json:"nobody,omitempty"` // no webhook has a delivery of it
 	Since     iot.Instant     `json:"since,omitzero"`
 	Until     iot.Instant     `json:"until,omitzero"`
 	Before    iot.ID          `json:"before,omitzero"`
-	After     iot.ID          `json:"after,omitzero"` // came after this one
+	After     iot.ID          `json:"after,omitzero"` // newer than this one
 	Limit     int             `json:"-"`
 
 	within bounds
 }
 
-// pagePayloads bounds the payloads of a page, which has at least one message: it is
-// shorter where they are large.
+// pagePayloads bounds the bytes of payloads on a page. A page has at least one message.
 const pagePayloads = 1 << 20
 
 // MessagePage is a page of a list; its fields are as in DeliveryPage.
@@ -53,8 +52,8 @@ func (f MessageFilter) base() (from, where string, args []any) {
 	return from, where, args
 }
 
-// floorQuery finds the row that a page must stay above. Of a device it asks the
-// index alone, which does not know the project.
+// floorQuery finds the row that a page must stay above. For a device it reads only the
+// index, which does not have the project.
 func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 	from, where, args := f.base()
 	if f.DeviceID != 0 {
@@ -71,14 +70,14 @@ func (f MessageFilter) all(floor int64) (from, where string, args []any) {
 	return from, where + f.rest(arg), args
 }
 
-// pageQuery reads a page, and one row more; floor is 0 if there is none.
+// pageQuery reads a page and one more row; floor is 0 if there is none.
 func (f MessageFilter) pageQuery(floor int64) (query string, args []any) {
 	from, where, args := f.all(floor)
 	return `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM ` + from + ` LEFT JOIN devices d ON d.id = m.device_id
 		WHERE ` + where + ` ORDER BY m.id DESC LIMIT ` + strconv.Itoa(f.Limit+1), args
 }
 
-// rest returns the conditions for which rows must be looked at.
+// rest returns the conditions that must be checked on each row.
 func (f MessageFilter) rest(arg func(any) string) string {
 	where := ` AND m.transient <> 2`
 	if f.Type != "" {
@@ -93,8 +92,8 @@ func (f MessageFilter) rest(arg func(any) string) string {
 	return where
 }
 
-// Messages returns a page of a project's messages, newest first, without those
-// that were kept only until they were delivered.
+// Messages returns a page of a project's messages, newest first, without those that were
+// kept only until their delivery.
 func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error) {
 	page := MessagePage{Items: []iot.Message{}}
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
@@ -135,8 +134,8 @@ func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error)
 	return page, translate("list messages", err)
 }
 
-// CountMessages counts what a filter chooses, up to a limit and among the newest
-// LookBack messages; capped says that there are or may be more.
+// CountMessages counts what a filter selects, up to a limit and among the newest LookBack
+// messages; capped says that there are or may be more.
 func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n int, capped bool, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		var floor int64
@@ -152,8 +151,8 @@ func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n i
 	return n, capped || n == limit, translate("count messages", err)
 }
 
-// MessagesAfter returns up to limit messages of a project that came after one,
-// the oldest first; of the zero id, the first that are kept.
+// MessagesAfter returns up to limit messages of a project that are newer than one, the
+// oldest first; for the zero id, from the oldest kept message on.
 func (d *DB) MessagesAfter(ctx context.Context, projectID int64, after iot.ID, limit int) ([]iot.Message, error) {
 	rows, err := d.reader.QueryContext(ctx, messagesAfterQuery, projectID, after.Key(), limit)
 	if err != nil {
@@ -176,8 +175,8 @@ func (d *DB) MessagesAfter(ctx context.Context, projectID int64, after iot.ID, l
 const messagesAfterQuery = `SELECT ` + messageColumns + `, coalesce(d.slug, '') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
 	WHERE m.project_id = $1 AND m.id > $2 AND m.transient <> 2 ORDER BY m.id LIMIT $3`
 
-// Message returns a message of a project; not_found, also for one that was kept
-// only until it was delivered.
+// Message returns a message of a project; not_found, also for one that was kept only until
+// its delivery.
 func (d *DB) Message(ctx context.Context, projectID int64, id iot.ID) (*iot.Message, error) {
 	m, err := d.scanMessage(d.reader.QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug,
 		'') FROM messages m LEFT JOIN devices d ON d.id = m.device_id

@@ -20,7 +20,7 @@ func TestACleanStopLeavesOneFile(t *testing.T) {
 		t.Fatalf("there is no WAL to be removed: %v", err)
 	}
 	must(t, w.Close())
-	must(t, w.Close()) // again does nothing
+	must(t, w.Close()) // the second time does nothing
 	for _, end := range []string{"-wal", "-shm", "-journal"} {
 		if _, err := os.Stat(w.Path() + end); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is left (%v)", end, err)
@@ -115,7 +115,7 @@ func TestAReadOnlyStoreReadsAndChangesNothing(t *testing.T) {
 			t.Errorf("%s: %v, want unavailable", what, err)
 		}
 	}
-	ro.NoteKeyUsed("none", 1) // is lost, and no more
+	ro.NoteKeyUsed("none", 1) // is lost, without another effect
 }
 
 func TestWhatAKillLeftUnfinishedIsRemoved(t *testing.T) {

@@ -22,9 +22,9 @@ func (d *DB) UpdateOrganization(o *iot.Organization, u iot.OrganizationUpdate, a
 	})
 }
 
-// DeleteOrganization deletes an organization's projects and takes all members
-// out of it, so that nobody finds it any more; its slug becomes free. What is
-// left of it is what its projects' rows name until they are pruned. not_found.
+// DeleteOrganization deletes an organization's projects and removes all its members, so that
+// nobody finds it any more; its slug becomes free. The organization's row stays for its
+// projects' rows until they are pruned. not_found.
 func (d *DB) DeleteOrganization(o *iot.Organization, actor string) error {
 	return d.write("delete organization", func(t *Tx) error {
 		projects, err := t.projectsOf(o.Key)

@@ -7,10 +7,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// The methods of this file find things by their UUID alone, among the projects
-// of an account's organizations: what is others' is not found. A device's UUID is
-// unique in its project only; of several the oldest is found. Each returns the
-// project with the account's role in it.
+// The methods of this file find things by their UUID alone, in the projects of an account's
+// organizations. Things of others are not found. A device's UUID is unique only in its
+// project; of several devices the oldest is found. Each method returns the project with the
+// account's role in it.
 
 // OwnedProject returns a project by its UUID; not_found.
 func (d *DB) OwnedProject(ctx context.Context, account int64, uuid string) (*iot.Project, error) {
@@ -66,32 +66,32 @@ func ownedQuery(join string) string {
 		JOIN ` + join + ` WHERE x.uuid = lower($2) AND p.deleted_at = 0 ORDER BY x.id LIMIT 1`
 }
 
-// OwnedDevices chooses devices among those of an account's organizations. The
-// keys narrow it; 0 does not.
+// OwnedDevices selects devices among those of an account's organizations. Keys other than
+// 0 narrow the selection.
 type OwnedDevices struct {
 	Account      int64
 	Organization int64
 	Project      int64
 	Profile      int64
 	Name         string // part of a name, in any case
-	ByName       bool   // in the order of names, in any case, instead of UUIDs
+	ByName       bool   // ordered by names, in any case, instead of UUIDs
 	Ascending    bool
 	Offset       int
 	Limit        int
-	// Keep looks at each device by its metadata; nil keeps all. With it every
-	// device is read.
+	// Keep decides on each device by its metadata; nil keeps all. With Keep every device
+	// is read.
 	Keep func(metadata string) bool
 }
 
-// OwnedDevice is a device with what it belongs to.
+// OwnedDevice is a device with its project and organization.
 type OwnedDevice struct {
 	iot.Device
 	ProjectUUID string
 	ProfileUUID string
 }
 
-// OwnedDevices returns a page of devices, and how many there are in all. It is
-// for clients that page by offset: its cost grows with what is skipped.
+// OwnedDevices returns a page of devices, and how many there are in all. It is for clients
+// that page by offset: its cost grows with the skipped rows.
 func (d *DB) OwnedDevices(ctx context.Context, f OwnedDevices) (page []OwnedDevice, total int, err error) {
 	where, args := f.where()
 	from := fromDevices + `JOIN projects p ON p.id = d.project_id JOIN members m ON m.organization_id = p.organization_id WHERE ` + where

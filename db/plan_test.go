@@ -122,7 +122,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 			for _, query := range c.queries {
 				text := strings.Join(w.plan(t, query), "\n")
 				text = strings.TrimPrefix(text, "SCAN w VIRTUAL TABLE INDEX 1:\n") // a list in a parameter
-				// What only finds a place needs the index alone.
+				// A query that only finds a place needs only the index.
 				found := strings.Replace(text, "USING COVERING INDEX", "USING INDEX", 1)
 				if !strings.Contains(found, strings.Replace(c.want, "USING COVERING INDEX", "USING INDEX", 1)) ||
 					strings.Contains(c.want, "COVERING") && found == text {
@@ -139,8 +139,8 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	}
 }
 
-// The newest in a state of several webhooks are those of each by its index, sorted:
-// as many as a page has, of each.
+// The newest deliveries by state of several webhooks are read by each one's index and sorted:
+// of each as many as a page has.
 func TestLogsOfStatesUseTheirIndexes(t *testing.T) {
 	w := open(t)
 	for index, f := range map[string]db.DeliveryFilter{

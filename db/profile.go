@@ -56,13 +56,13 @@ func (d *DB) Profile(ctx context.Context, projectID int64, name string) (*iot.Pr
 	return p, orNotFound("profile", err)
 }
 
-// CreateProfile adds a profile to its project (ProjectID). An empty ID is made
-// from the name, an empty UUID is made; conflict if a given one is taken.
+// CreateProfile adds a profile to its project (ProjectID). An empty ID is made from the
+// name, and an empty UUID is generated. Conflict if the ID or UUID is taken.
 func (d *DB) CreateProfile(p *iot.Profile, actor string) error {
 	return d.CreateProfiles([]*iot.Profile{p}, actor)
 }
 
-// CreateProfiles is CreateProfile for several: all of them, or none.
+// CreateProfiles is CreateProfile for several profiles: all of them, or none.
 func (d *DB) CreateProfiles(list []*iot.Profile, actor string) error {
 	for _, p := range list {
 		if p.UUID = strings.ToLower(p.UUID); p.UUID != "" && !iot.LooksLikeUUID(p.UUID) {
@@ -82,7 +82,7 @@ func (d *DB) CreateProfiles(list []*iot.Profile, actor string) error {
 				return err
 			}
 			t.changed(p.ProjectID, iot.SettingsChanged)
-			t.raise(p.ProjectID) // settings in memory do not know it, and its devices' messages are treated by it
+			t.raise(p.ProjectID) // settings in memory lack the profile, which its devices' messages need
 			if err := t.audit(p.ProjectID, actor, "profile.create", p.ID, ""); err != nil {
 				return err
 			}
@@ -172,8 +172,8 @@ func (d *DB) UpdateProfile(p *iot.Profile, u iot.ProfileUpdate, actor string) er
 	})
 }
 
-// DeleteProfile removes a profile that no device has; conflict otherwise, and
-// for the default profile.
+// DeleteProfile removes a profile that no device has. Conflict for a profile with devices,
+// and for the default profile.
 func (d *DB) DeleteProfile(p *iot.Profile, actor string) error {
 	return d.write("delete profile", func(t *Tx) error {
 		if p.ID == iot.DefaultProfile {
@@ -186,7 +186,7 @@ func (d *DB) DeleteProfile(p *iot.Profile, actor string) error {
 		if used {
 			return iot.NewError(iot.Conflict, "Devices still have this profile. Give them another first.")
 		}
-		// Deleted devices name it too; they are pruned later.
+		// Deleted devices refer to the profile too; they are pruned later.
 		if _, err := t.exec(`UPDATE devices SET profile_id = (SELECT id FROM profiles WHERE project_id = $1 AND slug = $2) WHERE profile_id = $3`,
 			p.ProjectID, iot.DefaultProfile, p.Key); err != nil {
 			return err

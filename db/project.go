@@ -14,7 +14,7 @@ func scanProject(row interface{ Scan(...any) error }, more ...any) (*iot.Project
 	return &p, row.Scan(append(projectInto(&p), more...)...)
 }
 
-// projectInto returns where projectColumns are read into.
+// projectInto returns the targets into which projectColumns are scanned.
 func projectInto(p *iot.Project) []any {
 	return []any{&p.Key, &p.OrganizationKey, &p.ID, &p.UUID, &p.Name, &p.Organization, &p.AutoRegister, &p.CreatedAt, &p.UpdatedAt,
 		&p.Description, &p.Metadata}
@@ -22,8 +22,8 @@ func projectInto(p *iot.Project) []any {
 
 const fromProjects = ` FROM projects p JOIN organizations o ON o.id = p.organization_id `
 
-// Projects returns the projects of an account's organizations, with its role,
-// in the order of their names.
+// Projects returns the projects of an account's organizations, with its role, ordered by
+// name.
 func (d *DB) Projects(ctx context.Context, account int64) ([]iot.Project, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+projectColumns+`, m.role`+fromProjects+`
 		JOIN members m ON m.organization_id = p.organization_id
@@ -54,7 +54,7 @@ func (d *DB) Project(ctx context.Context, name string) (*iot.Project, error) {
 	return p, orNotFound("project", err)
 }
 
-// Role returns an account's role in an organization, "" if it is no member.
+// Role returns an account's role in an organization, "" if it is not a member.
 func (d *DB) Role(ctx context.Context, organization, account int64) (iot.Role, error) {
 	var role iot.Role
 	err := d.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT role FROM members WHERE organization_id = $1 AND account_id = $2), '')`,
@@ -62,9 +62,8 @@ func (d *DB) Role(ctx context.Context, organization, account int64) (iot.Role, e
 	return role, translate("read role", err)
 }
 
-// CreateProject adds a project to its organization (OrganizationKey) with the
-// default profile. An empty ID is made from the name; conflict if a given one
-// is taken.
+// CreateProject adds a project to its organization (OrganizationKey) with the default
+// profile. An empty ID is made from the name. Conflict if the ID is taken.
 func (d *DB) CreateProject(p *iot.Project, actor string) error {
 	if err := (iot.ProjectUpdate{Name: &p.Name}).Check(); err != nil {
 		return err
@@ -72,7 +71,7 @@ func (d *DB) CreateProject(p *iot.Project, actor string) error {
 	return d.write("create project", func(t *Tx) error { return t.createProject(p, actor) })
 }
 
-// CreateProjects is CreateProject for several: all of them, or none.
+// CreateProjects is CreateProject for several projects: all of them, or none.
 func (d *DB) CreateProjects(list []*iot.Project, actor string) error {
 	return d.write("create projects", func(t *Tx) error {
 		for _, p := range list {
@@ -109,7 +108,7 @@ func (t *Tx) createProject(p *iot.Project, actor string) error {
 	if err := t.createProfile(&profile); err != nil {
 		return err
 	}
-	t.raise(p.Key) // so that the writer knows its version
+	t.raise(p.Key) // so that the writer learns its version
 	return t.audit(p.Key, actor, "project.create", p.ID, "")
 }
 
@@ -143,8 +142,8 @@ func (d *DB) UpdateProject(p *iot.Project, u iot.ProjectUpdate, actor string) er
 	})
 }
 
-// DeleteProject deletes a project: its webhooks stop, its keys no longer open
-// anything, its messages and deliveries are pruned in small steps.
+// DeleteProject deletes a project: its webhooks stop, its keys become invalid, and its
+// messages and deliveries are pruned in small steps.
 func (d *DB) DeleteProject(p *iot.Project, actor string) error {
 	return d.write("delete project", func(t *Tx) error { return t.deleteProject(p, actor) })
 }

@@ -7,8 +7,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// step is how many deliveries one write of a long change takes: others get
-// their turn in between.
+// step bounds the deliveries that one write of a long change takes: other items get their
+// turn between writes.
 const step = 256
 
 // Retry sends a delivery again: a pending one now, an ended one as a new
@@ -43,9 +43,8 @@ func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string
 	return d.Delivery(ctx, projectID, again.ID)
 }
 
-// Send makes a delivery of a message to a webhook of its project, whether the
-// webhook wants it or not. Conflict if the webhook was deleted or the message is
-// no longer kept.
+// Send creates a delivery of a message to a webhook of its project, whether or not the
+// webhook wants it. Conflict if the webhook was deleted or the message is no longer kept.
 func (d *DB) Send(ctx context.Context, projectID int64, message iot.ID, webhookID int64, actor string) (*iot.Delivery, error) {
 	v := iot.Delivery{ProjectID: projectID, MessageID: message, WebhookID: webhookID}
 	if err := d.write("send", func(t *Tx) error { return t.sendOne(&v, iot.TriggerReplay, actor) }); err != nil {
@@ -65,8 +64,8 @@ func (t *Tx) sendOne(v *iot.Delivery, trigger iot.Trigger, actor string) error {
 	return t.audit(v.ProjectID, actor, "delivery."+string(trigger), v.ID.String(), "")
 }
 
-// sendAgain makes a new pending delivery like v (its ID is set). made is false
-// if the webhook is deleted or the message no longer kept.
+// sendAgain creates a new pending delivery like v, and sets v's ID. made is false if the
+// webhook is deleted or the message is no longer kept.
 func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err error) {
 	v.ID = t.db.NewID()
 	now := int64(iot.At(t.db.now()))
@@ -92,8 +91,7 @@ func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err err
 	return true, nil
 }
 
-// ended narrows a filter to deliveries that have ended: a pending one will be
-// sent anyway.
+// ended narrows a filter to deliveries that have ended: pending ones will be sent anyway.
 func (f DeliveryFilter) ended() DeliveryFilter {
 	all := f.Statuses
 	if len(all) == 0 {
@@ -106,14 +104,14 @@ func (f DeliveryFilter) ended() DeliveryFilter {
 		}
 	}
 	if len(ended) == 0 {
-		f.Until = 1 // only pending ones were asked for: choose none
+		f.Until = 1 // the filter asks only for pending ones: select none
 	}
 	f.Statuses = ended
 	return f
 }
 
-// Cancel ends the pending deliveries that a filter chooses and returns how many.
-// One that is in flight is cancelled too; its answer is kept with it.
+// Cancel ends the pending deliveries that a filter selects, and returns how many. Those in
+// flight are cancelled too; their attempts are stored.
 func (d *DB) Cancel(ctx context.Context, f DeliveryFilter, actor string) (cancelled int, err error) {
 	f.Statuses, f.Limit = []iot.Status{iot.Pending}, step
 	why := "Cancelled by " + actor + "."
@@ -189,8 +187,8 @@ func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
 	return true, nil
 }
 
-// CancelDeleted cancels a step of what deleted webhooks still owe, and returns
-// how many: call it until that is 0.
+// CancelDeleted cancels one step of the pending deliveries of deleted webhooks and returns
+// how many. Call it until that is 0.
 func (d *DB) CancelDeleted() (n int, err error) {
 	err = d.writeMany("cancel deliveries of deleted webhooks", step, func(t *Tx) error {
 		n = 0

@@ -13,30 +13,30 @@ import (
 // MaxReplays bounds the replays of a project that run at the same time.
 const MaxReplays = 10
 
-// ReplaySpec is what a replay sends. Just one of its filters is set.
+// ReplaySpec is what a replay sends. Exactly one of its filters is set.
 type ReplaySpec struct {
-	// Deliveries chooses of those that have ended; each goes to its own webhook.
+	// Deliveries selects among ended deliveries; each goes to its own webhook.
 	Deliveries *DeliveryFilter `json:"deliveries,omitempty"`
 	// Messages go to WebhookID.
 	Messages  *MessageFilter `json:"messages,omitempty"`
 	WebhookID int64          `json:"webhook,omitempty"`
-	// Missing leaves out messages that the webhook has got before, or was to get.
+	// Missing leaves out messages that already have a delivery to the webhook.
 	Missing bool `json:"missing,omitempty"`
 	// Wanted leaves out messages that the webhook's rules do not want.
 	Wanted bool `json:"wanted,omitempty"`
 }
 
-// Wants reports whether a webhook's rules, as they are now, want a message,
-// which has no payload here; of the profile only Webhook is set.
+// Wants reports whether a webhook's present rules want a message. The message has no
+// payload; of the profile only Webhook is set.
 type Wants func(*iot.Message, *iot.Profile) bool
 
-// ReplayWindow is how many rows one look for what to send again goes over.
+// ReplayWindow bounds the rows that one read of a replay examines.
 const ReplayWindow = 20_000
 
-// replayRows is ReplayWindow, but in tests that bound what a page looks at.
+// replayRows returns ReplayWindow; tests that bound what a page examines have fewer.
 func (d *DB) replayRows() int { return min(ReplayWindow, d.lookBack) }
 
-// project returns the project of what is chosen.
+// project returns the project of the replay's filter.
 func (s ReplaySpec) project() int64 {
 	if s.Deliveries != nil {
 		return s.Deliveries.ProjectID
@@ -52,7 +52,7 @@ func (s ReplaySpec) source() iot.ReplaySource {
 	return iot.FromMessages
 }
 
-// hook is the one webhook that gets it all; 0 if each delivery goes to its own.
+// hook returns the one webhook that gets everything; 0 if each delivery goes to its own.
 func (s ReplaySpec) hook() int64 {
 	if s.Deliveries != nil {
 		return s.Deliveries.WebhookID
@@ -60,8 +60,8 @@ func (s ReplaySpec) hook() int64 {
 	return s.WebhookID
 }
 
-// Until bounds the choice to what came before an id, unless it is bounded
-// already: what is counted is then what is sent.
+// Until bounds the selection to what is older than an id, unless it is bounded already: so
+// what is counted is what is sent.
 func (s ReplaySpec) Until(id iot.ID) ReplaySpec {
 	if s.Deliveries != nil && s.Deliveries.Before.IsZero() {
 		f := *s.Deliveries
@@ -76,8 +76,8 @@ func (s ReplaySpec) Until(id iot.ID) ReplaySpec {
 	return s
 }
 
-// edgeQuery finds the last row of the window that begins after a key; rows is
-// how many it holds. There is none where fewer are left.
+// edgeQuery finds the last row of the window of so many rows that begins after a key. There
+// is none if fewer rows are left.
 func (s ReplaySpec) edgeQuery(after int64, rows int) (query string, args []any) {
 	if s.Deliveries != nil {
 		f := s.Deliveries.ended()
@@ -92,9 +92,9 @@ func (s ReplaySpec) edgeQuery(after int64, rows int) (query string, args []any) 
 	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id LIMIT 1 OFFSET ` + strconv.Itoa(rows-1), args
 }
 
-// windowQuery reads what is chosen after a key, up to the edge (0: to the end),
-// the oldest first, so that each device's messages go out in the order in which
-// they came. Only what can be sent is chosen.
+// windowQuery reads what is selected after a key, up to the edge (0: to the end), the oldest
+// first, so that each device's messages are sent in the order in which they were received.
+// It selects only what can be sent.
 func (s ReplaySpec) windowQuery(after, edge int64, limit int) (query string, args []any) {
 	within := bounds{low: after + 1}
 	if edge != 0 {
@@ -125,11 +125,11 @@ func (s ReplaySpec) windowQuery(after, edge int64, limit int) (query string, arg
 		WHERE ` + where + ` AND w.id = ` + hook + ` AND w.deleted_at = 0 ORDER BY m.id LIMIT ` + strconv.Itoa(limit), args
 }
 
-// replayWindow is a part of what is to be sent again.
+// replayWindow is one part of what a replay sends.
 type replayWindow struct {
-	list   []iot.Delivery // with what names message, webhook and device
+	list   []iot.Delivery // with the keys of message, webhook and device
 	cursor int64          // where the next window begins
-	end    bool           // there is nothing after it
+	end    bool           // nothing follows it
 }
 
 // window reads the window after a cursor in one short transaction.
@@ -171,9 +171,9 @@ func (d *DB) window(ctx context.Context, s ReplaySpec, wants Wants, after int64,
 	return win, translate("look for what to send again", err)
 }
 
-// CountReplay returns how many deliveries a replay would make. With atMost set
-// it stops there, or after about LookBack rows, and more says that there are or
-// may be more; 0 counts all, a window at a time.
+// CountReplay returns how many deliveries a replay would create. With atMost set it stops
+// there, or after about LookBack rows, and more says that there are or may be more. 0 counts
+// all, one window at a time.
 func (d *DB) CountReplay(ctx context.Context, s ReplaySpec, wants Wants, atMost int) (n int, more bool, err error) {
 	after := int64(0)
 	for looked := 0; ; looked += d.replayRows() {
@@ -207,13 +207,13 @@ func (d *DB) replayInto(r *iot.Replay, id *int64) []any {
 		&r.CreatedBy, &r.CreatedAt, &r.ChangedAt, &r.EndedAt}
 }
 
-// keptReplays is how many replays of a project are remembered.
+// keptReplays bounds the replays of a project that are kept.
 const keptReplays = 200
 
-// CreateReplay begins a replay of what there is now; it is gone on with by whoever
-// reads RunningReplays. Of r, Rate, Count and Counted are read, all else is set.
-// Invalid for a bad rate (field "rate"), not_found for a webhook that does not
-// exist, limit_reached if ten run already.
+// CreateReplay begins a replay of what exists now; the reader of RunningReplays continues
+// it. It reads Rate, Count and Counted of r and sets the other fields. Invalid for a bad
+// rate (field "rate"), not_found for a webhook that does not exist, limit_reached if ten are
+// running already.
 func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, actor string) error {
 	if r.Rate < 0 || r.Rate > iot.MaxReplayRate {
 		return iot.FieldError("rate", "must be a whole number, at most 10,000 a second; empty or 0 for no limit.")
@@ -237,7 +237,7 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 			return err
 		}
 		if running >= MaxReplays {
-			return iot.NewError(iot.LimitReached, "Ten replays of this project run already. Wait for one, or stop one.")
+			return iot.NewError(iot.LimitReached, "Ten replays of this project are running already. Wait for one, or stop one.")
 		}
 		if _, err := t.exec(`DELETE FROM replays WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM replays WHERE `+
 			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
@@ -263,7 +263,8 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 	return translate("begin a replay", err)
 }
 
-// replayChanged tells the one that goes on with replays, and open pages.
+// replayChanged announces a change to open pages, and to the goroutine that continues
+// replays.
 func (t *Tx) replayChanged(projectID int64, id iot.ID) {
 	t.commit.Replays = append(t.commit.Replays, id.Key())
 	t.changed(projectID, iot.ReplaysChanged)
@@ -281,7 +282,7 @@ func (d *DB) Replay(ctx context.Context, projectID int64, id iot.ID) (*iot.Repla
 	return &r, orNotFound("replay", err)
 }
 
-// Replays returns a project's replays, newest first: at most limit before the id
+// Replays returns a project's replays, newest first: at most limit, made before the id
 // (zero: from the newest).
 func (d *DB) Replays(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.Replay, error) {
 	return d.replays(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.project_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3`, projectID,
@@ -314,8 +315,8 @@ func (d *DB) replays(ctx context.Context, query string, args ...any) ([]iot.Repl
 	return list, translate("list replays", rows.Err())
 }
 
-// StopReplay ends a replay where it is; what it has made stays. Conflict if it
-// has ended already.
+// StopReplay ends a replay before it is done; the deliveries that it has created stay.
+// Conflict if it has ended already.
 func (d *DB) StopReplay(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Replay, error) {
 	if _, err := d.Replay(ctx, projectID, id); err != nil {
 		return nil, err

@@ -9,15 +9,15 @@ import (
 	"thingpost/internal/iot"
 )
 
-// RunningReplay is a replay with all that is needed to go on with it.
+// RunningReplay is a replay with everything needed to continue it.
 type RunningReplay struct {
 	iot.Replay
 	Spec   ReplaySpec
 	cursor int64
 }
 
-// RunningReplays returns the replays of all projects that are to be gone on
-// with, the oldest first. One whose choice cannot be read is ended as failed.
+// RunningReplays returns the running replays of all projects, the oldest first. A replay
+// whose filter cannot be read is ended as failed.
 func (d *DB) RunningReplays(ctx context.Context) ([]RunningReplay, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+replayColumns+`, r.chosen, r.cursor`+runningQuery+` ORDER BY r.id`)
 	if err != nil {
@@ -44,14 +44,14 @@ func (d *DB) RunningReplays(ctx context.Context) ([]RunningReplay, error) {
 		return nil, translate("read running replays", err)
 	}
 	for _, id := range broken {
-		if err := d.FailReplay(id, "What it was to send again cannot be read."); err != nil {
+		if err := d.FailReplay(id, "The selection of this replay cannot be read."); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// FailReplay ends a replay that cannot go on; one that has ended stays as it is.
+// FailReplay ends a replay that cannot continue. One that has ended stays unchanged.
 func (d *DB) FailReplay(id iot.ID, why string) error {
 	return d.write("end a replay", func(t *Tx) error {
 		ended, err := t.endReplay(id, iot.JobFailed, why)
@@ -62,7 +62,7 @@ func (d *DB) FailReplay(id iot.ID, why string) error {
 	})
 }
 
-// replayMoved tells open pages of a replay's project.
+// replayMoved announces a change to open pages of a replay's project.
 func (t *Tx) replayMoved(id iot.ID) error {
 	var project int64
 	if err := t.row(`SELECT project_id FROM replays WHERE id = $1`, id.Key()).Scan(&project); err != nil {
@@ -72,7 +72,7 @@ func (t *Tx) replayMoved(id iot.ID) error {
 	return nil
 }
 
-// Counted stores how many a running replay is of.
+// Counted stores the number of deliveries of a running replay.
 func (d *DB) Counted(id iot.ID, n int64) error {
 	return d.write("count a replay", func(t *Tx) error {
 		if _, err := t.exec(`UPDATE replays SET count = $1, counted = 1 WHERE id = $2 AND state = 'running'`, n, id.Key()); err != nil {
@@ -82,10 +82,9 @@ func (d *DB) Counted(id iot.ID, n int64) error {
 	})
 }
 
-// ReplayStep makes the next deliveries of a replay, at most so many, and ends it
-// after the last one. The place that it has come to is stored with them, so that
-// a step is done once or not at all. ended says that nothing is left to do, also
-// if it was stopped meanwhile.
+// ReplayStep creates the next deliveries of a replay, at most so many, and ends it after the
+// last one. The cursor is stored in the same transaction, so that a step is done once or not
+// at all. ended says that nothing is left to do, also because the replay was stopped.
 func (d *DB) ReplayStep(ctx context.Context, r *RunningReplay, wants Wants, most int) (made int, ended bool, err error) {
 	win, err := d.window(ctx, r.Spec, wants, r.cursor, d.replayRows(), most)
 	if err != nil {
@@ -131,7 +130,7 @@ func (d *DB) ReplayStep(ctx context.Context, r *RunningReplay, wants Wants, most
 	return made, ended, err
 }
 
-// orStopped undoes a step whose replay has ended meanwhile.
+// orStopped returns the error that rolls back a step whose replay has ended meanwhile.
 func orStopped(err error) error {
 	if err != nil {
 		return err
@@ -139,8 +138,9 @@ func orStopped(err error) error {
 	return iot.NewError(iot.Conflict, "The replay has ended.")
 }
 
-// ReplayBacklog returns the most that any webhook of a replay owes which is not paused
-// and answers: a replay need not make more than these can send.
+// ReplayBacklog returns the largest number of pending deliveries of a replay's webhooks,
+// without those that are paused or failing: a replay need not create more than these can
+// send.
 func (d *DB) ReplayBacklog(ctx context.Context, r *RunningReplay) (pending int64, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT coalesce(max(c.pending), 0) FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
 		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND (w.health <> 'failing' OR w.consecutive_failures = 0) AND ($2 = 0 `+
@@ -148,7 +148,7 @@ func (d *DB) ReplayBacklog(ctx context.Context, r *RunningReplay) (pending int64
 	return pending, translate("count pending deliveries", err)
 }
 
-// aboutReplay says in words what a replay sends, with slugs for keys.
+// aboutReplay describes in words what a replay sends, with slugs for keys.
 func (d *DB) aboutReplay(ctx context.Context, s ReplaySpec) (string, error) {
 	w := aboutWords{d: d, ctx: ctx}
 	if f := s.Deliveries; f != nil {
@@ -193,7 +193,7 @@ func (d *DB) aboutReplay(ctx context.Context, s ReplaySpec) (string, error) {
 	return w.text("all messages"), w.err
 }
 
-// aboutWords gathers what is chosen by.
+// aboutWords collects the conditions of a selection in words.
 type aboutWords struct {
 	d     *DB
 	ctx   context.Context //nolint:containedctx // lives as long as one call

@@ -89,7 +89,7 @@ func TestAReplayGoesOnAfterARestart(t *testing.T) {
 	}
 	r := &iot.Replay{Job: iot.Job{Count: int64(n)}, Counted: true, Rate: 7}
 	must(t, w.CreateReplay(t.Context(), r, s, actor))
-	// What comes after it began is not sent again.
+	// Messages received after it began are not sent again.
 	w.store(t, 3, `3`, true, w.webhook)
 	if made, ended, err := w.ReplayStep(t.Context(), w.running(t, r.ID), nil, 3); made != 3 || ended || err != nil {
 		t.Fatalf("made %d, %v, %v", made, ended, err)
@@ -151,14 +151,14 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 		log[1].Detail != "all deliveries that have ended" {
 		t.Errorf("the audit log says %+v", log)
 	}
-	told := 0
+	announced := 0
 	for _, c := range w.commits() {
 		if slices.Contains(c.Replays, r.ID.Key()) && slices.Contains(c.Events, iot.Event{ProjectID: w.project.Key, Name: iot.ReplaysChanged}) {
-			told++
+			announced++
 		}
 	}
-	if told != 2 {
-		t.Errorf("%d commits tell of it, want its beginning and its stop", told)
+	if announced != 2 {
+		t.Errorf("%d commits announce it, want its beginning and its stop", announced)
 	}
 }
 
@@ -170,8 +170,8 @@ func TestRunningReplaysAreFoundByTheirIndex(t *testing.T) {
 	}
 }
 
-// TestMessagesGoToAWebhook sends what came while a webhook was paused, and what
-// nobody wanted.
+// TestMessagesGoToAWebhook sends messages that were received while a webhook was paused, and
+// messages that no webhook wanted.
 func TestMessagesGoToAWebhook(t *testing.T) {
 	w := open(t)
 	w.SetLookBack(3)

@@ -9,21 +9,21 @@ import (
 	"path/filepath"
 )
 
-// ReserveName is the name of the reserve in the data folder: a file that holds
-// nothing and is given up when the disk is full, so that everything but new
-// messages still finds room: outcomes of deliveries, sign-ins, and pruning. New
-// messages are taken again when the disk has room for another reserve.
+// ReserveName is the name of the reserve in the data folder: a file without content that is
+// removed when the disk is full. So everything except new messages still finds room:
+// outcomes of deliveries, sign-ins, and pruning. New messages are accepted again when the
+// disk has room for another reserve.
 const ReserveName = "reserve"
 
-// reserveShare of a disk is the most that a reserve takes. It must hold what the
-// write-ahead log has not yet moved into the database (16 MiB).
+// reserveShare limits a reserve to this part of a disk (a quarter). The reserve must have
+// room for what the write-ahead log has not yet copied into the database (16 MiB).
 const reserveShare = 4
 
-// reserve is the file, known to the writer's goroutine alone once it runs.
+// reserve is the file. Once the writer runs, only its goroutine uses it.
 type reserve struct {
-	path string
-	size int64 // 0: there is to be none
-	held bool
+	path   string
+	size   int64 // 0: no reserve
+	exists bool
 }
 
 func newReserve(folder string, size int64) reserve {
@@ -33,28 +33,26 @@ func newReserve(folder string, size int64) reserve {
 	return reserve{path: filepath.Join(folder, ReserveName), size: size}
 }
 
-// take makes the file if there is room for two of it, and reports whether it is
-// there.
+// take creates the file if there is room for two of it, and reports whether it exists.
 func (r *reserve) take() bool {
-	if r.held || r.size == 0 {
-		return r.held
+	if r.exists || r.size == 0 {
+		return r.exists
 	}
 	if info, err := os.Stat(r.path); err == nil && info.Size() == r.size {
-		r.held = true
+		r.exists = true
 		return true
 	}
 	if free, _, known := disk(filepath.Dir(r.path)); known && free < 2*r.size {
 		return false
 	}
-	r.held = r.fill() == nil
-	if !r.held {
+	r.exists = r.fill() == nil
+	if !r.exists {
 		_ = os.Remove(r.path)
 	}
-	return r.held
+	return r.exists
 }
 
-// fill writes the file. Its bytes are random: some file systems keep nothing of
-// zeros.
+// fill writes the file. Its bytes are random, because some file systems store no zeros.
 func (r *reserve) fill() error {
 	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -66,10 +64,10 @@ func (r *reserve) fill() error {
 
 // give removes the file. It reports whether that made room.
 func (r *reserve) give() bool {
-	if !r.held {
+	if !r.exists {
 		return false
 	}
-	r.held = false
+	r.exists = false
 	err := os.Remove(r.path)
 	return err == nil || errors.Is(err, fs.ErrNotExist)
 }

@@ -12,30 +12,30 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Retention works in steps, so that nobody waits long for the writer: a step
-// removes messages that weigh pruneWeight together (a row is one, a page of
-// payload too), or gives vacuumPages back to the file system.
+// Retention works in steps, so that nobody waits long for the writer. A step removes
+// messages of pruneWeight together (a row weighs one, and so does a page of payload), or
+// returns vacuumPages to the file system.
 const (
 	pruneWeight = 400
 	vacuumPages = 256
 	pageBytes   = 4096
 )
 
-// How long things are kept whatever the options say.
+// How long things are kept whatever the options are.
 const (
-	// deletedGrace is how long what was deleted or cancelled stays: an attempt that
-	// was in flight then must find its rows. What has ended otherwise has none in
-	// flight, and goes when it must: kept for a time, it would bound no size.
+	// deletedGrace is how long deleted and cancelled rows stay: an attempt that was in
+	// flight must find them. Rows that ended otherwise have no attempt in flight and are
+	// removed when needed: if they were kept for a time, no size would be bounded.
 	deletedGrace = time.Hour
 	hoursKept    = 31 * 24 * time.Hour
 	daysKept     = 31 * 24 * time.Hour
 	auditKept    = 365 * 24 * time.Hour
 )
 
-// PruneOptions say what is too old and how much is too much.
+// PruneOptions say what is too old and what is too much.
 type PruneOptions struct {
 	OlderThan time.Duration // messages and ended deliveries; 0 keeps them for ever
-	MaxBytes  int64         // of the database file and of its WAL, unless a reader holds that; 0 is no bound
+	MaxBytes  int64         // of the database file and of its WAL, unless a reader keeps that; 0 is no bound
 	// Doubtful says that the clock may be wrong: nothing is removed because of its
 	// age, not even what has expired.
 	Doubtful bool
@@ -50,12 +50,11 @@ func (r *PruneResult) add(o PruneResult) {
 	r.Attempts += o.Attempts
 }
 
-// Prune removes what is too old, then the oldest until the database is small
-// enough, then what was deleted and is named by nothing any more, and gives free
-// space back. A pending delivery and its message are never removed, nor a message
-// of which a younger delivery is kept. Counters stay as they are. It works in
-// small steps and ends after one when ctx does; what was removed until then is
-// returned in any case.
+// Prune removes what is too old, then the oldest until the database is small enough, then
+// deleted rows to which nothing refers, and returns free space. It never removes a pending
+// delivery and its message, nor a message with a younger delivery that is kept. Counters
+// stay unchanged. It works in small steps and ends after one when ctx does; in any case it
+// returns what was removed.
 func (d *DB) Prune(ctx context.Context, o PruneOptions) (PruneResult, error) {
 	var sum PruneResult
 	now := iot.At(d.now())
@@ -83,7 +82,7 @@ func (d *DB) Prune(ctx context.Context, o PruneOptions) (PruneResult, error) {
 	return sum, d.vacuum(ctx, o.MaxBytes)
 }
 
-// pruneBytes removes the oldest that has ended until the rest is small enough.
+// pruneBytes removes the oldest ended deliveries until the rest is small enough.
 func (d *DB) pruneBytes(ctx context.Context, sum *PruneResult, most int64) error {
 	if most == 0 {
 		return nil
@@ -92,8 +91,8 @@ func (d *DB) pruneBytes(ctx context.Context, sum *PruneResult, most int64) error
 	if err != nil {
 		return err
 	}
-	// The WAL counts, as it was: pruning itself makes it grow. It never crowds out
-	// more than half.
+	// The WAL counts with its size before: pruning itself makes it grow. It counts for at
+	// most half of the bound.
 	wal, err := d.walCounts(ctx, size, most)
 	if err != nil {
 		return err
@@ -108,12 +107,12 @@ func (d *DB) pruneBytes(ctx context.Context, sum *PruneResult, most int64) error
 	})
 }
 
-// messagePage is where a walk over messages stands, oldest first: keys above
-// after and below top, of one project if it is not 0.
+// messagePage is the position of a walk over messages, oldest first: keys above after and
+// below top, of one project if it is not 0.
 type messagePage struct{ project, after, top int64 }
 
-// pruneMessages removes all that has ended of a walk's messages, until enough
-// says so.
+// pruneMessages removes everything that has ended of a walk's messages, until enough
+// returns true.
 func (d *DB) pruneMessages(ctx context.Context, sum *PruneResult, at messagePage, enough func() (bool, error)) error {
 	for {
 		ids, err := d.nextMessages(ctx, &at)
@@ -133,8 +132,8 @@ func (d *DB) pruneMessages(ctx context.Context, sum *PruneResult, at messagePage
 	}
 }
 
-// nextMessages returns the keys of as many messages as weigh a step, at least
-// one, and moves the walk behind them.
+// nextMessages returns the keys of the messages of one step, at least one, and moves the
+// walk after them.
 func (d *DB) nextMessages(ctx context.Context, at *messagePage) ([]int64, error) {
 	query := `SELECT m.id,
 		1 + length(m.payload) / $1 + coalesce((SELECT sum(1 + 2 * attempt_count) FROM deliveries WHERE message_id = m.id), 0)
@@ -161,9 +160,8 @@ func (d *DB) nextMessages(ctx context.Context, at *messagePage) ([]int64, error)
 	return ids, translate("look for old messages", rows.Err())
 }
 
-// removeMessages removes the deliveries of messages that have ended (those that
-// were cancelled, a while ago) and have keys below top, and those messages that
-// then have none.
+// removeMessages removes deliveries of messages that have ended (cancelled ones only after
+// deletedGrace) and have keys below top. It removes the messages that then have none.
 func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
@@ -197,19 +195,19 @@ func (d *DB) removeMessages(ids []int64, top int64) (removed PruneResult, err er
 			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.id)`, string(list)); err != nil {
 			return err
 		}
-		// A queue's own memory goes with the messages that told of it.
+		// A queue's old downlinks are removed with the messages about them.
 		_, err := t.exec(pruneDownlinksQuery, int64(min(iot.KeyTime(slices.Max(ids)), iot.Instant(before))), pruneWeight)
 		return err
 	})
 	return removed, err
 }
 
-// pruneDownlinksQuery removes a step of what is no longer queued.
+// pruneDownlinksQuery removes a step of downlinks that are no longer queued.
 const pruneDownlinksQuery = `DELETE FROM downlinks WHERE id IN (SELECT id FROM downlinks INDEXED BY downlinks_ended WHERE status <> ` +
 	`'queued' AND changed_at < $1 ORDER BY changed_at LIMIT $2)`
 
-// pruneDeleted removes what was deleted before an instant and is named by
-// nothing any more, with all that deleted projects hold.
+// pruneDeleted removes rows that were deleted before an instant and to which nothing refers,
+// with everything that deleted projects have.
 func (d *DB) pruneDeleted(ctx context.Context, sum *PruneResult, before iot.Instant) error {
 	projects, err := d.keys(ctx, `SELECT id FROM projects WHERE deleted_at > 0 AND deleted_at < $1`, int64(before))
 	if err != nil {
@@ -288,10 +286,9 @@ func (d *DB) keys(ctx context.Context, query string, args ...any) ([]int64, erro
 	return list, translate("look for what was deleted", rows.Err())
 }
 
-// pruneExpired removes what has a time of its own: sessions, tokens, keys that
-// were deleted, figures of past hours, the audit log, and of what is
-// older than olderThan (0 keeps it) what inspectors got, and downlinks that are no
-// longer queued.
+// pruneExpired removes what expires by itself: sessions, tokens, deleted keys, figures of
+// past hours and the audit log. It also removes inspectors' requests and downlinks that are
+// no longer queued if they are older than olderThan (0 keeps them).
 func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.Duration) error {
 	hours := int64(now.Add(-hoursKept))
 	downlinks, inspected := int64(0), int64(0)
@@ -316,7 +313,7 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 		{"device_days", "day_at, device_id", "day_at < $1", int64(now.Add(-daysKept))},
 		{"audit", "id", "id < $1", iot.KeyAt(now.Add(-auditKept))},
 	} {
-		// Looking is the readers' work: the writer is asked only if there is something.
+		// The readers look; the writer is asked only if there is something to remove.
 		for {
 			var some bool
 			if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+p.table+
@@ -338,9 +335,9 @@ func (d *DB) pruneExpired(ctx context.Context, now iot.Instant, olderThan time.D
 	return nil
 }
 
-// vacuum gives free pages back to the file system where they are more than a
-// sixteenth of the file, or the file is too large with them, or the disk is full.
-// Fewer are left for what comes in next.
+// vacuum returns free pages to the file system if they are more than a sixteenth of the
+// file, or the file is too large with them, or the disk is full. Fewer free pages are kept
+// for new rows.
 func (d *DB) vacuum(ctx context.Context, most int64) error {
 	for {
 		size, err := d.Size(ctx)
@@ -351,7 +348,7 @@ func (d *DB) vacuum(ctx context.Context, most int64) error {
 		if err != nil {
 			return err
 		}
-		tooLarge := most > 0 && size.File > most-wal || d.Trouble() != nil
+		tooLarge := most > 0 && size.File > most-wal || d.Outage() != nil
 		if size.Free == 0 || !tooLarge && size.Free <= size.File/16 {
 			return nil
 		}
@@ -368,26 +365,25 @@ func (d *DB) vacuum(ctx context.Context, most int64) error {
 	}
 }
 
-// How often Maintain looks.
+// How often Maintain checks the size and prunes.
 const (
 	sizeEvery  = 10 * time.Second
 	pruneEvery = 5 * time.Minute
 )
 
-// Maintain keeps the store as the options say until ctx ends: it prunes at once
-// and every five minutes, sooner if the database becomes too large, and cancels
-// what deleted webhooks still owe. A failure is logged, and tried again later.
+// Maintain keeps the store as the options say until ctx ends. It prunes at once and every
+// five minutes, or sooner if the database becomes too large, and cancels pending deliveries
+// of deleted webhooks. An error is logged, and the work is retried later.
 //
-// After the clock was set forwards, and after a start at which it is more than a day
-// later than anything stored, nothing is removed because of its age for an hour: a
-// clock that is wrong is mostly set right by then, and what was removed would be
-// gone.
+// For an hour nothing is removed because of its age after the clock was set forwards, and
+// after a start at which the clock is more than a day later than anything stored. A wrong
+// clock is mostly corrected by then, and what was removed would be lost.
 func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 	tick := time.NewTicker(sizeEvery)
 	defer tick.Stop()
 	doubt := d.newDoubt()
 	for n, once := 0, o; ; n++ {
-		once.Doubtful = doubt.look(d.now()) && once.OlderThan == o.OlderThan // whoever chose another age has seen the clock
+		once.Doubtful = doubt.look(d.now()) && once.OlderThan == o.OlderThan // a person who chose another age has seen the clock
 		err := d.cancelAllDeleted(ctx)
 		if err == nil && n%int(pruneEvery/sizeEvery) == 0 {
 			err = d.noted(ctx, true, d.Prune, once)
@@ -403,7 +399,7 @@ func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 		case <-ctx.Done():
 			return nil
 		case older := <-d.pruneNow:
-			n = -1 // the next turn is one that prunes
+			n = -1 // the next turn prunes
 			if older > 0 && (o.OlderThan == 0 || older < o.OlderThan) {
 				once.OlderThan = older
 			}
@@ -412,7 +408,7 @@ func (d *DB) Maintain(ctx context.Context, o PruneOptions) error {
 	}
 }
 
-// keepSmall is the part of Prune that cannot wait.
+// keepSmall is the urgent part of Prune.
 func (d *DB) keepSmall(ctx context.Context, o PruneOptions) (sum PruneResult, err error) {
 	if o.MaxBytes == 0 {
 		return sum, nil
@@ -423,11 +419,11 @@ func (d *DB) keepSmall(ctx context.Context, o PruneOptions) (sum PruneResult, er
 	return sum, d.vacuum(ctx, o.MaxBytes)
 }
 
-// cancelAllDeleted cancels what deleted webhooks owe, a step at a time.
+// cancelAllDeleted cancels the pending deliveries of deleted webhooks, a step at a time.
 func (d *DB) cancelAllDeleted(ctx context.Context) error {
 	owing := true
 	for owing && ctx.Err() == nil {
-		// The writer is asked only if there is something.
+		// The writer is asked only if there is something to cancel.
 		if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
 			WHERE w.deleted_at > 0 AND c.pending > 0)`).Scan(&owing); err != nil {
 			return translate("look for deleted webhooks", err)
@@ -441,8 +437,8 @@ func (d *DB) cancelAllDeleted(ctx context.Context) error {
 	return nil
 }
 
-// noted prunes, and keeps what was removed; always says to keep the size also
-// where nothing was.
+// noted prunes, and stores what was removed. With always it stores the size even if nothing
+// was removed.
 func (d *DB) noted(ctx context.Context, always bool, prune func(context.Context, PruneOptions) (PruneResult, error), o PruneOptions) error {
 	r, err := prune(ctx, o)
 	if r != (PruneResult{}) {

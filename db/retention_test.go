@@ -18,7 +18,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// clock is a time that a test moves.
+// clock is a time that a test sets.
 type clock struct{ ms atomic.Int64 }
 
 func (c *clock) now() time.Time          { return time.UnixMilli(c.ms.Load()) }
@@ -54,7 +54,7 @@ func (w *world) store(t *testing.T, n int, payload string, end bool, hooks ...*i
 	return list
 }
 
-// raw opens the file beside the store, to look and to damage.
+// raw opens the file beside the store, to read and to damage it.
 func (w *world) raw(t *testing.T) *sql.DB {
 	t.Helper()
 	if w.beside == nil {
@@ -152,7 +152,7 @@ func TestPruneBySizeTakesTheOldestAndShrinksTheFile(t *testing.T) {
 	for range 20 {
 		list := w.store(t, 50, payload, true, w.webhook)
 		newest = list[len(list)-1]
-		c.forward(time.Second) // what has just ended goes too, or a busy hour would have no bound
+		c.forward(time.Second) // what has just ended is removed too, or a busy hour would have no bound
 	}
 	before, err := w.Size(t.Context())
 	must(t, err)
@@ -344,14 +344,14 @@ func TestCheckFindsWhatDoesNotAgree(t *testing.T) {
 		w.holds(t)
 	})
 	cases := map[string]struct{ harm, want string }{
-		"law":     {`UPDATE webhook_counters SET delivered = delivered + 1`, "made is 6, but the others are 7 together"},
-		"pending": {`UPDATE webhook_counters SET pending = 5, delivered = 1`, "pending is counted as 5, but 2 are there"},
+		"law":     {`UPDATE webhook_counters SET delivered = delivered + 1`, "made is 6, but the others sum to 7"},
+		"pending": {`UPDATE webhook_counters SET pending = 5, delivered = 1`, "pending is counted as 5, but there are 2 rows"},
 		"message": {`DELETE FROM messages WHERE id = (SELECT min(message_id) FROM deliveries WHERE status = 'pending')`, "is not kept"},
 		"secret": {`UPDATE devices SET key_sealed = x'00112233445566778899aabbccddeeff00112233445566778899'`,
 			"soil-probe-07: a secret cannot be decrypted"},
-		"parent": {`UPDATE devices SET profile_id = 99`, "names one of profiles that is not there"},
+		"parent": {`UPDATE devices SET profile_id = 99`, "refers to a missing row of profiles"},
 		"queue": {`INSERT INTO downlinks (id, project_id, device_id, position, status, body, confirmed, created_at, changed_at) VALUES (1, 1,` +
-			` 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it is not there"},
+			` 99, 1, 'queued', '{}', 0, 1, 1)`, "device 99: 1 downlinks are queued for it, but it does not exist"},
 		"owner": {`DELETE FROM webhook_counters`, "2 pending deliveries belong to no webhook"},
 	}
 	for name, c := range cases {

@@ -22,8 +22,8 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to date, a transaction for each migration: one
-// that is cut off leaves nothing behind, and the next start goes on with it.
+// migrate brings the schema up to date, with a transaction for each migration: an interrupted
+// one leaves nothing behind, and the next start repeats it.
 func migrate(ctx context.Context, db *sql.DB) error {
 	p, err := provider(db)
 	if err != nil {
@@ -47,7 +47,7 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
-// newestSchema is the version of the last migration.
+// newestSchema returns the version of the last migration.
 func newestSchema() (int64, error) {
 	list, err := schemas()
 	if err != nil {
@@ -71,7 +71,7 @@ func schemas() (list []int64, err error) {
 	return list, err
 }
 
-// schemaOf is the schema's version of an open database, 0 if it has none.
+// schemaOf returns the schema's version of an open database, 0 if it has none.
 func schemaOf(ctx context.Context, db *sql.DB) (version int64, err error) {
 	var there int
 	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'`).Scan(&there); err != nil ||
@@ -105,8 +105,8 @@ func (d *DB) refuseSchema(ctx context.Context, db *sql.DB, asItIs bool) error {
 	return nil
 }
 
-// look refuses a schema before anything is written, on a connection that cannot
-// write: even to open a database for writing may change its file.
+// look refuses a schema before anything is written. It uses a connection that cannot write:
+// even opening a database for writing may change its file.
 func (d *DB) look(ctx context.Context, asItIs bool) error {
 	if info, err := os.Stat(d.path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil

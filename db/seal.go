@@ -16,18 +16,17 @@ import (
 	"thingpost/internal/iot"
 )
 
-// KeyFileName is the name of the file in the data folder that holds the key
-// which secrets are encrypted with.
+// KeyFileName is the name of the file in the data folder with the key that encrypts secrets.
 const KeyFileName = "secret.key"
 
-// sealer encrypts secrets at rest: AES-256-GCM with a random nonce in front. links
-// and browsers are keys for signatures, derived from the same file.
+// sealer encrypts secrets at rest: AES-256-GCM with a random nonce before the ciphertext.
+// links and browsers are keys for signatures, derived from the same file.
 type sealer struct {
 	aead            cipher.AEAD
 	links, browsers []byte
 }
 
-// openSealer reads the key file; with create it makes one that does not exist.
+// openSealer reads the key file; with create it creates a missing one.
 func openSealer(folder, file string, create bool) (*sealer, error) {
 	if file == "" {
 		file = filepath.Join(folder, KeyFileName)
@@ -63,12 +62,12 @@ func openSealer(folder, file string, create bool) (*sealer, error) {
 	return &sealer{aead, links, browsers}, err
 }
 
-// BrowserKey returns the key that signs what browsers are known by. It stays the
-// same as long as the key file does.
+// BrowserKey returns the key that signs the cookies by which browsers are recognized. It
+// stays the same as long as the key file does.
 func (d *DB) BrowserKey() iot.Secret { return iot.Secret(d.sealer.browsers) }
 
-// newKeyFile makes a key file, whole or not at all: with half a key there would
-// be no next start.
+// newKeyFile creates a key file, completely or not at all: the next start would fail with an
+// incomplete one.
 func newKeyFile(file string) ([]byte, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
@@ -115,9 +114,9 @@ func (s *sealer) open(sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// checkKey makes sure that the key is the one which the database's secrets are
-// encrypted with: another would be found out only when one is needed, and new
-// ones would be encrypted with it until then.
+// checkKey verifies that the key is the one that encrypts the database's secrets. Otherwise
+// a wrong key would be noticed only when a secret is needed, and new secrets would be
+// encrypted with it until then.
 func (w *writer) checkKey(ctx context.Context) error {
 	const known = "thingpost"
 	var text string
@@ -138,8 +137,8 @@ func (w *writer) checkKey(ctx context.Context) error {
 	return err
 }
 
-// hashOf is how secrets that need only be recognised are kept. They are random
-// and long, so that one round of SHA-256 is enough.
+// hashOf returns the hash of a secret that only needs to be recognized. Such secrets are
+// random and long, so that one round of SHA-256 is enough.
 func hashOf(s iot.Secret) []byte {
 	h := sha256.Sum256([]byte(s.Reveal()))
 	return h[:]

@@ -10,22 +10,22 @@ import (
 	"thingpost/internal/iot"
 )
 
-// seenStep is how many rows of what is put off one transaction writes of each kind:
-// no message waits long for them.
+// seenStep bounds the deferred rows of each kind that one transaction writes, so that no
+// message waits long for them.
 const seenStep = 512
 
-// putOff is what is known of devices and not written yet: when they were last seen,
-// and how much they sent on a day. It is written every idleAfter, in steps and in the
-// order of keys, so that few pages change. A crash loses what is not written.
+// putOff is what is deferred: when devices were last seen, and how much they sent on a day.
+// It is written every idleAfter, in steps and in the order of keys, so that few pages
+// change. A crash loses what is not written.
 type putOff struct {
 	seen map[int64]iot.Instant
 	days map[hourKey]int64
-	at   time.Time // when it was last begun to write it
+	at   time.Time // when the last round began
 
-	// What is left to write of the present round.
+	// What is left to write in the present round.
 	devices []int64
 	counts  []hourKey
-	// What the present transaction writes: it counts as written when that is on disk.
+	// What the present transaction writes. It counts as written when that is on disk.
 	writing map[int64]iot.Instant
 	adding  map[hourKey]int64
 }
@@ -36,7 +36,7 @@ func newPutOff(now time.Time) putOff {
 
 func (p *putOff) empty() bool { return len(p.seen)+len(p.days) == 0 }
 
-// begin starts a round if it is time, or if there is nothing else to do.
+// begin starts a round if it is time, or if there is no other work.
 func (p *putOff) begin(now time.Time, idle bool) {
 	if len(p.devices)+len(p.counts) > 0 || !idle && now.Sub(p.at).Abs() < idleAfter {
 		return
@@ -46,7 +46,7 @@ func (p *putOff) begin(now time.Time, idle bool) {
 	p.counts = slices.SortedFunc(maps.Keys(p.days), func(a, b hourKey) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id)) })
 }
 
-// writeSeen writes a step of what was put off.
+// writeSeen writes a step of what was deferred.
 func (w *writer) writeSeen(ctx context.Context) error {
 	p := &w.putOff
 	if len(p.devices)+len(p.counts) == 0 {

@@ -7,16 +7,16 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Session is a row of the dashboard's sessions: Data is the session store's
-// own, encoded. AccountID is 0 before sign-in.
+// Session is a row of the dashboard's sessions. Data is encoded by the session store.
+// AccountID is 0 before sign-in.
 type Session struct {
 	AccountID int64
 	Data      string
 	ExpiresAt iot.Instant
 }
 
-// Session returns the session with a secret id; not_found if there is none or
-// it has expired.
+// Session returns the session with a secret id; not_found if there is none or it has
+// expired.
 func (d *DB) Session(ctx context.Context, id iot.Secret) (*Session, error) {
 	var s Session
 	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(account_id, 0), data, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2`,
@@ -42,7 +42,7 @@ func (d *DB) SaveSession(id iot.Secret, s Session) error {
 	})
 }
 
-// DeleteSession ends a session; it need not exist.
+// DeleteSession ends a session. It is no error if there is none.
 func (d *DB) DeleteSession(id iot.Secret) error {
 	return d.write("delete session", func(t *Tx) error {
 		_, err := t.exec(`DELETE FROM sessions WHERE hash = $1`, hashOf(id))
@@ -50,7 +50,7 @@ func (d *DB) DeleteSession(id iot.Secret) error {
 	})
 }
 
-// SessionHash returns what SetPassword takes to keep a session.
+// SessionHash returns the hash by which SetPassword keeps a session.
 func SessionHash(id iot.Secret) []byte { return hashOf(id) }
 
 // CreateToken stores a token that acts as the account until it expires.
@@ -64,8 +64,7 @@ func (d *DB) CreateToken(text iot.Secret, account int64, lifetime time.Duration)
 	})
 }
 
-// TokenAccount returns the account that a token acts as; not_found if there is
-// none or it has expired.
+// TokenAccount returns the account of a token; not_found if there is none or it has expired.
 func (d *DB) TokenAccount(ctx context.Context, text iot.Secret) (*iot.Account, error) {
 	a, err := d.scanAccount(d.reader.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM tokens t JOIN accounts a ON a.id = t.account_id
 		WHERE t.hash = $1 AND t.expires_at > $2`, hashOf(text), int64(iot.At(d.now()))))

@@ -7,13 +7,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// ProjectSettings are all that matching needs to know of a project, read at one
-// moment. Its Version goes into Accept.
+// ProjectSettings is everything that matching needs to know of a project, read in one
+// transaction. Its Version goes into Accept.
 type ProjectSettings struct {
 	Project  *iot.Project
 	Version  int64
 	Webhooks []*iot.Webhook // upstreams too
-	// UpstreamID is the key of the upstream of devices that have none of their own.
+	// UpstreamID is the key of the upstream of devices without one of their own.
 	UpstreamID int64
 	Profiles   map[int64]*iot.Profile // by key
 }

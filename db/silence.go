@@ -6,29 +6,28 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Silence makes a message one that tells of its device's silence. The message is
-// written together with the device's state, and only if it is news: so there is
-// one for each silence and one for each end of one, whoever tells it how often.
-// It is no sign of life of the device.
+// Silence marks a message that reports its device's silence or return. The message is stored
+// together with the device's state, and only if that changes: so there is one message for
+// each silence and one for its end, however often it is reported. Such a message does not
+// count as a sign of life.
 type Silence struct {
-	// Back: the device sends again. Otherwise it fell silent.
+	// Back: the device sends again. Otherwise it is silent.
 	Back bool
-	// LastSeenAt is when it was last heard, as far as the teller knows; not looked
-	// at for Back.
+	// LastSeenAt is when the device was last seen, as far as the caller knows; ignored for
+	// Back.
 	LastSeenAt iot.Instant
 
-	// Old is set if the device is in this state already, or was heard after
-	// LastSeenAt: nothing was written.
+	// Old is set if the device is in this state already, or was seen after LastSeenAt:
+	// nothing was stored.
 	Old bool
-	// Gone is set if the device is deleted, or nobody expects it any more: nothing
-	// was written.
+	// Gone is set if the device is deleted or no longer expected: nothing was stored.
 	Gone bool
 }
 
 const turnQuery = `SELECT ` + lastSeen + `, d.silent_at, d.expected_interval_ms + f.expected_interval_ms
 	FROM devices d JOIN profiles f ON f.id = d.profile_id WHERE d.id = $1 AND d.deleted_at = 0`
 
-// turn changes a device's state for a message that tells of it, if it is news.
+// turn changes a device's state for a message that reports it, if the state is new.
 func (w *writer) turn(t *Tx, a *Accept) error {
 	s, m := a.Silence, a.Message
 	s.Old, s.Gone = false, false
@@ -58,8 +57,8 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 	return err
 }
 
-// expectDevice follows a change of a device's interval or profile. A device that
-// nobody expects is not silent.
+// expectDevice applies a change of a device's interval or profile. A device that is not
+// expected is not silent.
 func (t *Tx) expectDevice(v *iot.Device) error {
 	t.commit.Intervals = append(t.commit.Intervals, v.ProjectID)
 	return t.row(`UPDATE devices SET silent_at = CASE WHEN expected_interval_ms > 0 OR (SELECT expected_interval_ms FROM profiles WHERE id `+
@@ -87,7 +86,7 @@ type Watched struct {
 	LastSeenAt, SilentAt iot.Instant
 }
 
-// watchedStep is how many devices one read of Watched takes: no read is long.
+// watchedStep bounds the devices of one read of Watched, so that no read is long.
 const watchedStep = 5000
 
 const (
@@ -99,9 +98,8 @@ const (
 		WHERE f.id = $1 AND d.profile_id = $1 AND d.id > $2 AND d.deleted_at = 0 AND d.expected_interval_ms = 0 ORDER BY d.id LIMIT $3`
 )
 
-// Watched calls each with every device of a project (0: of all projects) that is
-// to be watched. It reads in steps; what changes in between may be told as it was
-// or as it is.
+// Watched calls each with every device to watch of a project (0: of all projects). It reads
+// in steps; a device that changes meanwhile may be passed in its old or its new state.
 func (d *DB) Watched(ctx context.Context, projectID int64, each func(Watched)) error {
 	projects, err := d.keys(ctx, `SELECT id FROM projects WHERE deleted_at = 0 AND ($1 = 0 OR id = $1)`, projectID)
 	if err != nil {
@@ -170,7 +168,7 @@ func (d *DB) CountSilent(ctx context.Context, projectID int64, limit int) (n int
 	return n, translate("count silent devices", err)
 }
 
-// NoteWatched stores that devices were watched until now; see WatchedUntil.
+// NoteWatched records that devices were watched until now; see WatchedUntil.
 func (d *DB) NoteWatched(now iot.Instant) error {
 	return d.write("note watch", func(t *Tx) error {
 		_, err := t.exec(`INSERT INTO meta (name, value) VALUES ('watched_until', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
@@ -179,8 +177,8 @@ func (d *DB) NoteWatched(now iot.Instant) error {
 	})
 }
 
-// WatchedUntil returns until when devices were last watched, 0 if they never
-// were: what came after was nobody's silence.
+// WatchedUntil returns until when devices were last watched, 0 if never. A silence after that
+// was not watched and does not count.
 func (d *DB) WatchedUntil(ctx context.Context) (at iot.Instant, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'watched_until'), 0)`).Scan(&at)
 	return at, translate("read watch", err)

@@ -9,7 +9,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// silence is a message that tells of the device's silence.
+// silence is a message that reports the device's silence.
 func (w *world) silence(t *testing.T, s db.Silence) *db.Accept {
 	t.Helper()
 	a := w.accepted(w.version(t), `{"connectionstatus":"silent"}`, w.webhook)

@@ -14,7 +14,7 @@ import (
 type Size struct {
 	File int64 // the database file
 	WAL  int64 // the write-ahead log beside it
-	Free int64 // of the file, pages that hold nothing any more and are used again
+	Free int64 // of the file: empty pages, which are used again
 }
 
 // Size returns what the database takes on disk.
@@ -33,8 +33,8 @@ func (d *DB) Size(ctx context.Context) (Size, error) {
 	return s, nil
 }
 
-// Totals returns the sums of all webhooks' counters. Those of a webhook that
-// was deleted and whose deliveries are all pruned are no longer in them.
+// Totals returns the sums of all webhooks' counters, without those of deleted webhooks whose
+// deliveries are all pruned.
 func (d *DB) Totals(ctx context.Context) (Counters, error) {
 	var c Counters
 	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
@@ -44,9 +44,8 @@ func (d *DB) Totals(ctx context.Context) (Counters, error) {
 	return c, translate("read totals", err)
 }
 
-// Ready returns why no message can be stored just now (storage_full,
-// unavailable), or nil. It writes a row and waits until that is on disk, or ctx
-// ends.
+// Ready returns why no message can be stored now (storage_full, unavailable), or nil. It
+// writes a row and waits until that is on disk or ctx ends.
 func (d *DB) Ready(ctx context.Context) error {
 	if d.writer == nil {
 		return errReadOnly
@@ -61,7 +60,7 @@ func (d *DB) Ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return unavailable("The disk does not answer in time.", ctx.Err())
 	}
-	if t := d.Trouble(); t != nil {
+	if t := d.Outage(); t != nil {
 		return iot.NewError(t.Code, t.Message)
 	}
 	return nil

@@ -8,14 +8,14 @@ import (
 	"thingpost/internal/iot"
 )
 
-// A disk that does not answer is played by a writer that is held up after a commit.
+// A writer that is stopped after a commit simulates a disk that does not answer.
 func TestASenderDoesNotWaitForEver(t *testing.T) {
-	held, gate := make(chan struct{}, 1), make(chan struct{})
+	blocked, gate := make(chan struct{}, 1), make(chan struct{})
 	hold := false
 	w := open(t, func(o *db.Options) {
 		o.OnCommit = func(iot.Commit) {
 			if hold {
-				held <- struct{}{}
+				blocked <- struct{}{}
 				<-gate
 				hold = false
 			}
@@ -26,20 +26,20 @@ func TestASenderDoesNotWaitForEver(t *testing.T) {
 	w.SetAcceptWait(20 * time.Millisecond)
 	hold = true
 	first := make(chan error, 1)
-	go func() { first <- w.Accept(w.accepted(version, `"held"`, w.webhook)) }()
-	<-held
+	go func() { first <- w.Accept(w.accepted(version, `"during"`, w.webhook)) }()
+	<-blocked
 	if err := w.Accept(w.accepted(version, `"late"`, w.webhook)); iot.CodeOf(err) != iot.Unavailable {
-		t.Errorf("a sender is told %v, want unavailable", err)
+		t.Errorf("the error of a sender is %v, want unavailable", err)
 	}
 	if err := <-first; iot.CodeOf(err) != iot.Unavailable {
-		t.Errorf("the sender before it is told %v, want unavailable", err)
+		t.Errorf("the error of the sender before it is %v, want unavailable", err)
 	}
 	close(gate)
 	w.SetAcceptWait(db.AcceptWait)
 	w.store(t, 1, `"after"`, true, w.webhook)
-	// The one that stood in line was taken out of it when its sender had gone.
+	// The queued one was withdrawn when its sender had gone.
 	if n, err := w.CountOn(t.Context(), `SELECT count(*) FROM messages`); err != nil || n != 3 {
-		t.Errorf("%d messages are stored (%v), want before, held and after", n, err)
+		t.Errorf("%d messages are stored (%v), want before, during and after", n, err)
 	}
 	w.holds(t)
 }

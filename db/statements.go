@@ -12,9 +12,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// statements are those of the hot path, prepared once on the writer's connection.
-// Their placeholders have no numbers: SQLite takes $1 for a name, and finds the
-// name of each by a walk through all, which took 40 % of the time.
+// statements are those of the hot path, prepared once on the writer's connection. Their
+// placeholders have no numbers: SQLite takes $1 for a name and finds each name by searching
+// all, which took 40 % of the time.
 type statements struct {
 	begins, commits *sql.Stmt
 
@@ -23,7 +23,7 @@ type statements struct {
 	downlinks  line
 	attempts   line
 	seen, days line
-	finished   line // updates, but as many at a time
+	finished   line // updates, in the same numbers at a time
 
 	savepoint, rollback, release direct
 
@@ -31,13 +31,13 @@ type statements struct {
 	repeated, retrying, lastFailed           *sql.Stmt
 	erase                                    *sql.Stmt
 
-	countDevice, slugTaken, profileOf, keyIsLater, addDevice, audit *sql.Stmt // a device is made
+	countDevice, slugTaken, profileOf, keyIsLater, addDevice, audit *sql.Stmt // to create a device
 }
 
 const repeatedQuery = `SELECT id FROM messages WHERE device_id = ? AND sender_id = ? AND id >= ? ORDER BY id LIMIT 1`
 
-// eraseWhere empties messages that were kept only until they were delivered, and
-// that nothing pending or failed needs any more; which ones, follows.
+// eraseWhere empties messages that were kept only until their delivery and that no pending
+// or failed delivery needs any more. The condition for which messages follows it.
 const eraseWhere = `UPDATE messages SET transient = 2, payload = x'', fields = NULL WHERE transient = 1
 	AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message_id = messages.id AND status IN ('pending', 'failed')) AND `
 
@@ -73,7 +73,7 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 			error_detail = x.error_detail, duration_ms = x.duration_ms, ended_at = x.ended_at
 			FROM x WHERE deliveries.project_id = x.project_id AND deliveries.id = x.id AND deliveries.status = 'pending'`)
 	})
-	// A time from before the clock was set back gives way to an earlier one.
+	// A time from before the clock was set back is replaced by an earlier one.
 	s.seen = newLine(2, func(rows string) direct {
 		return straight(`INSERT INTO device_seen (device_id, at) VALUES ` + rows + ` ON CONFLICT (device_id) DO UPDATE SET at = excluded.at
 			WHERE at < excluded.at OR at >= excluded.at + ` + strconv.FormatInt(iot.ClockSet.Milliseconds(), 10))
@@ -124,7 +124,7 @@ func (s *statements) commit(ctx context.Context) error {
 	return err
 }
 
-// close lets go of the statements: a connection with one left does not end, and
+// close closes the statements: a connection with an open statement does not close, and
 // leaves the WAL behind.
 func (s *statements) close() error {
 	all := []direct{s.savepoint, s.rollback, s.release}
@@ -142,11 +142,10 @@ func (s *statements) close() error {
 	return err
 }
 
-// direct is a statement of the driver itself. It is used for what runs for each
-// message: database/sql's own part of an Exec costs as much as a small insert.
-// The writer's connection is its alone and is never given back, so the statement
-// stays valid. Its values are those that a driver takes (int64, string, []byte,
-// nil) and no others.
+// direct is a statement of the driver itself, for what runs for each message: the part of
+// database/sql in an Exec costs as much as a small insert. Only the writer uses its
+// connection and never returns it, so the statement stays valid. Its values must be of the
+// types that a driver takes (int64, string, []byte, nil).
 type direct struct{ stmt directStmt }
 
 type directStmt interface {
@@ -182,8 +181,7 @@ func (d direct) exec(ctx context.Context, values []driver.NamedValue) (changed i
 	return r.RowsAffected()
 }
 
-// line writes rows many at a time: a statement for 32 rows costs a fraction of
-// 32 statements.
+// line writes rows many at a time: a statement for 32 rows costs a fraction of 32 statements.
 type line struct {
 	width  int
 	sizes  []int
@@ -191,8 +189,8 @@ type line struct {
 	values []driver.NamedValue
 }
 
-// newLine prepares statements for rows of so many values; query gets what stands
-// behind VALUES.
+// newLine prepares statements for rows of so many values; query gets the text that follows
+// VALUES.
 func newLine(width int, query func(rows string) direct) line {
 	l := line{width: width, sizes: []int{32, 8, 1}}
 	row := "(?" + strings.Repeat(", ?", width-1) + ")"
@@ -202,22 +200,21 @@ func newLine(width int, query func(rows string) direct) line {
 	return l
 }
 
-// newInserter returns a line of rows for a table. A row that is there already
-// stays as it is.
+// newInserter returns a line of rows for a table. Rows that exist already stay unchanged.
 func newInserter(table string, prepare func(string) direct, columns ...string) line {
 	return newLine(len(columns), func(rows string) direct {
 		return prepare("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + rows + " ON CONFLICT DO NOTHING")
 	})
 }
 
-// add puts one row in line; its values are in the order of the columns.
+// add adds one row; its values are in the order of the columns.
 func (l *line) add(values ...any) {
 	for _, v := range values {
 		l.values = append(l.values, driver.NamedValue{Value: v})
 	}
 }
 
-// flush inserts the rows in line, in their order.
+// flush inserts the added rows in their order.
 func (l *line) flush(ctx context.Context) error {
 	defer l.drop()
 	rest := l.values
@@ -231,7 +228,7 @@ func (l *line) flush(ctx context.Context) error {
 	return nil
 }
 
-// drop empties the line.
+// drop removes all added rows.
 func (l *line) drop() {
 	clear(l.values)
 	l.values = l.values[:0]

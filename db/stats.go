@@ -7,18 +7,18 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Counters are what a webhook has ever done, also of deliveries that retention
-// has removed: Made is the sum of the others.
+// Counters are sums over all deliveries that a webhook ever had, including those that
+// retention has removed. Made is the sum of the others.
 type Counters struct {
 	Made, Pending, Delivered, Failed, Skipped, Cancelled int64
 }
 
-// Hour is what ended in an hour.
+// Hour is what happened in one hour.
 type Hour struct {
 	At                         iot.Instant
 	Messages                   int64 // of a project only
 	Delivered, Failed, Retried int64
-	// Grown is how many more were pending at its end than at its beginning.
+	// Grown is the change of the number of pending deliveries in the hour.
 	Grown int64
 }
 
@@ -29,13 +29,13 @@ type Stats struct {
 	// P50MS and P95MS are percentiles of delivered attempts of the last 24 hours
 	// in milliseconds, right within 19 %; 0 if there were none.
 	P50MS, P95MS float64
-	// OldestPendingAt is when the longest waiting delivery was made, NextDueAt when the
-	// next is due. Both are 0 if nothing is pending.
+	// OldestPendingAt is when the oldest pending delivery was made, NextDueAt when the next
+	// one is due. Both are 0 if nothing is pending.
 	OldestPendingAt, NextDueAt iot.Instant
 }
 
-// pendingColumns are of a webhook w: when its next delivery is due, and the key of
-// the one that was made first, each by a look at the top of an index.
+// pendingColumns are of a webhook w: when its next delivery is due, and the key of its
+// oldest pending one. Each reads the first entry of an index.
 const (
 	nextDueColumn = `coalesce((SELECT due_at FROM deliveries INDEXED BY deliveries_due WHERE webhook_id = w.id AND status = 'pending' ` +
 		`ORDER BY due_at LIMIT 1), 0) AS due`
@@ -117,7 +117,7 @@ func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) 
 	return s, translate("read project figures", rows.Err())
 }
 
-// fillStats adds hours and percentiles of the webhooks that a condition chooses.
+// fillStats adds hours and percentiles of the webhooks that a condition selects.
 func (d *DB) fillStats(ctx context.Context, s *Stats, which string, id int64, from iot.Instant) error {
 	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried), sum(grown) FROM webhook_hours
 	WHERE `+which+` AND hour_at >= $2 GROUP BY hour_at`, id, int64(from))
@@ -162,7 +162,7 @@ type bucketCount struct {
 	count  int64
 }
 
-// percentile returns the middle of the bucket in which a share of all lies.
+// percentile returns the middle of the bucket up to which a share of all counts reaches.
 func percentile(list []bucketCount, total int64, share float64) float64 {
 	var below int64
 	for _, b := range list {

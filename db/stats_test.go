@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// What waits longest is found among any number, also if it is due last.
+// The oldest pending delivery is found among any number, also if it is due last.
 func TestOldestPendingIsTheOldest(t *testing.T) {
 	w := open(t)
 	other := w.newWebhook(t, "Datacake")
@@ -52,8 +52,8 @@ func TestOldestPendingIsTheOldest(t *testing.T) {
 	}
 }
 
-// TestMessagesOfADayAreCountedOnceStored stores a message together with one that
-// fails their transaction, so that each is tried once more alone.
+// TestMessagesOfADayAreCountedOnceStored stores a message together with one that fails their
+// transaction, so that each is retried alone.
 func TestMessagesOfADayAreCountedOnceStored(t *testing.T) {
 	w, g := openGated(t)
 	good, bad := w.accepted(w.version(t), `1`), w.accepted(w.version(t), `2`, w.webhook)

@@ -10,9 +10,9 @@ import (
 
 // Disk is the file system that the data folder is on, in bytes.
 type Disk struct {
-	Free  int64 // that this process may fill
+	Free  int64 // what this process may fill
 	Total int64
-	Known bool // the system tells
+	Known bool // the system reports it
 }
 
 // Disk returns the state of the disk under the data folder.
@@ -21,8 +21,8 @@ func (d *DB) Disk() Disk {
 	return Disk{Free: free, Total: total, Known: ok}
 }
 
-// StorageHour is how large the database was at the end of an hour, in bytes, and
-// what retention removed in it.
+// StorageHour is the size of the database at the end of an hour, in bytes, and what retention
+// removed in that hour.
 type StorageHour struct {
 	At      iot.Instant // the hour's start
 	File    int64
@@ -31,8 +31,8 @@ type StorageHour struct {
 	Removed PruneResult
 }
 
-// noteStorage keeps the size of the database for the running hour, and adds to
-// what was removed in it.
+// noteStorage stores the size of the database for the present hour, and adds to what was
+// removed in it.
 func (d *DB) noteStorage(ctx context.Context, removed PruneResult) error {
 	size, err := d.Size(ctx)
 	if err != nil {
@@ -49,8 +49,8 @@ func (d *DB) noteStorage(ctx context.Context, removed PruneResult) error {
 	})
 }
 
-// StorageHours returns the hours since an instant, the oldest first. An hour in
-// which the server did not run is missing.
+// StorageHours returns the hours since an instant, the oldest first. Hours in which the
+// server did not run are missing.
 func (d *DB) StorageHours(ctx context.Context, since iot.Instant) ([]StorageHour, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, file_bytes, used_bytes, wal_bytes, messages, deliveries, attempts
 		FROM storage_hours WHERE hour_at >= $1 ORDER BY hour_at`, int64(since))
@@ -69,8 +69,7 @@ func (d *DB) StorageHours(ctx context.Context, since iot.Instant) ([]StorageHour
 	return list, translate("list sizes", rows.Err())
 }
 
-// OldestMessage returns when the oldest message that is kept came, 0 if there is
-// none.
+// OldestMessage returns when the oldest kept message was received, 0 if there is none.
 func (d *DB) OldestMessage(ctx context.Context) (iot.Instant, error) {
 	var key int64
 	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM messages`).Scan(&key); err != nil {
@@ -86,8 +85,8 @@ func (d *DB) Versions(ctx context.Context) (sqlite string, schema int64, err err
 	return sqlite, schema, translate("read versions", err)
 }
 
-// PruneSoon makes Maintain prune at once, as its options say, or this once what is
-// older than that (0: as they say). It does not wait.
+// PruneSoon makes Maintain prune at once, by its options, or once by a shorter age if older is
+// not 0. It does not wait.
 func (d *DB) PruneSoon(actor string, older time.Duration) error {
 	detail := ""
 	if older > 0 {
@@ -98,7 +97,7 @@ func (d *DB) PruneSoon(actor string, older time.Duration) error {
 	}
 	select {
 	case d.pruneNow <- older:
-	default: // it was asked for already
+	default: // it is asked for already
 	}
 	return nil
 }

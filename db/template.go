@@ -10,13 +10,13 @@ import (
 	"thingpost/internal/iot"
 )
 
-// storedValue is a template's value inside the sealed column, in clear.
+// storedValue is a template's value inside the encrypted column.
 type storedValue struct {
 	Value  string `json:"value"`
 	Secret bool   `json:"secret"`
 }
 
-// sealTemplate encrypts what a template put into a webhook. Nothing stays empty.
+// sealTemplate encrypts what a template put into a webhook. No values stay empty.
 func (d *DB) sealTemplate(w *iot.Webhook) (hidden, fields []byte, err error) {
 	texts := make(map[string][]string, len(w.Hidden))
 	for place, secrets := range w.Hidden {
@@ -77,16 +77,16 @@ func (d *DB) openTemplate(w *iot.Webhook, hidden, fields []byte) error {
 	return nil
 }
 
-// CreateWebhookWithKey adds a checked webhook together with an API key of its
-// project that may send downlinks alone, and gives it to the webhook as its
-// downlink key: both are stored, or neither. The key is named after the webhook's
-// id, and revoked when the webhook is deleted. Errors are as of CreateWebhook.
+// CreateWebhookWithKey adds a checked webhook together with an API key of its project that
+// can only send downlinks, and sets it as the webhook's downlink key: both are stored, or
+// neither. The key is named after the webhook's ID, and revoked when the webhook is deleted.
+// Errors are as of CreateWebhook.
 func (d *DB) CreateWebhookWithKey(w *iot.Webhook, actor string) error {
 	return d.createWebhookWithKey(w, actor, nil)
 }
 
-// CreateWebhookWithKeyBy is CreateWebhookWithKey by an API key, which must have
-// the right to send downlinks itself: forbidden. The key that is made ends with it.
+// CreateWebhookWithKeyBy is CreateWebhookWithKey by an API key, which must itself have the
+// right to send downlinks: forbidden. The new key expires with it.
 func (d *DB) CreateWebhookWithKeyBy(w *iot.Webhook, by *iot.APIKey) error {
 	return d.createWebhookWithKey(w, by.Name, by)
 }
@@ -118,8 +118,8 @@ func (d *DB) createWebhookWithKey(w *iot.Webhook, actor string, by *iot.APIKey) 
 
 func madeKeyName(w *iot.Webhook) string { return w.ID + " downlink API key" }
 
-// revokeMadeKey revokes the key that was made together with a deleted webhook,
-// unless a person has changed it since or gave it to another webhook too.
+// revokeMadeKey revokes the key that was created together with a deleted webhook, unless a
+// person has changed it since or another webhook has it too.
 func (t *Tx) revokeMadeKey(w *iot.Webhook, actor string) error {
 	id, secret, ok := iot.ParseAPIKey(w.DownlinkKey.Reveal())
 	if !ok || w.Template == "" {

@@ -38,7 +38,7 @@ func TestWebhookAndItsKeyAreMadeTogether(t *testing.T) {
 	}
 }
 
-// The key that was made with a webhook goes with it, unless it is used elsewhere.
+// The key that was created with a webhook is deleted with it, unless it is used elsewhere.
 func TestWebhookTakesItsKeyWithIt(t *testing.T) {
 	w := open(t)
 	hook := func() *iot.Webhook {
@@ -68,7 +68,7 @@ func TestWebhookTakesItsKeyWithIt(t *testing.T) {
 	other.DownlinkKey = shared.DownlinkKey
 	must(t, w.CreateWebhook(other, actor))
 	must(t, w.DeleteWebhook(shared, actor))
-	must(t, w.DeleteWebhook(other, actor)) // of another id: not made with it
+	must(t, w.DeleteWebhook(other, actor)) // of another ID: not created with it
 	if len(keys()) != 1 {
 		t.Error("a key that another webhook handed out is gone")
 	}

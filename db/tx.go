@@ -8,8 +8,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Tx is one item's view of the writer's transaction. What it gathers is dropped
-// if the item fails.
+// Tx is one item's view of the writer's transaction. What it collects is dropped if the item
+// fails.
 type Tx struct {
 	ctx      context.Context
 	db       *DB
@@ -19,10 +19,10 @@ type Tx struct {
 	hours    map[hourKey]*hour
 	messages map[hourKey]int64
 	days     map[hourKey]int64 // devices' messages of a day, counted once they are on disk
-	raised   map[int64]int64   // projects whose version rises, and to what
-	devices  map[int64]bool    // that have changed; of the whole transaction
-	forget   []int64           // webhooks whose cached health no longer holds
-	whole    *Tx               // of the transaction that an item is part of
+	raised   map[int64]int64   // projects whose version rises, and the new version
+	devices  map[int64]bool    // devices that have changed, in the whole transaction
+	forget   []int64           // webhooks whose cached health is stale
+	whole    *Tx               // the view of the whole transaction, for an item's view
 	dues     map[[2]int64]int  // places in commit.Due, by webhook and device
 }
 
@@ -34,7 +34,8 @@ func (t *Tx) row(query string, args ...any) *sql.Row {
 	return t.conn.QueryRowContext(t.ctx, query, args...)
 }
 
-// execOne runs a statement that must change just one row of what is named.
+// execOne runs a statement that must change a row; not_found of what is named if it changes
+// none.
 func (t *Tx) execOne(what, query string, args ...any) error {
 	r, err := t.exec(query, args...)
 	if err != nil {
@@ -46,7 +47,7 @@ func (t *Tx) execOne(what, query string, args ...any) error {
 	return nil
 }
 
-// raise makes matching look again: what the project's webhooks get has changed.
+// raise raises a project's version, so that its messages are matched again.
 func (t *Tx) raise(projectID int64) {
 	if t.raised == nil {
 		t.raised = map[int64]int64{}
@@ -54,7 +55,7 @@ func (t *Tx) raise(projectID int64) {
 	t.raised[projectID] = 0
 }
 
-// changed names a section of a project's pages.
+// changed records a changed section of a project's pages.
 func (t *Tx) changed(projectID int64, name iot.EventName) {
 	e := iot.Event{ProjectID: projectID, Name: name}
 	if !slices.Contains(t.commit.Events, e) {
@@ -62,13 +63,13 @@ func (t *Tx) changed(projectID int64, name iot.EventName) {
 	}
 }
 
-// reload tells the dispatcher to look at a webhook and its pending work again.
+// reload makes the dispatcher read a webhook and its pending deliveries again.
 func (t *Tx) reload(webhookID int64) {
 	t.commit.Webhooks = append(t.commit.Webhooks, webhookID)
 	t.forget = append(t.forget, webhookID)
 }
 
-// due tells the dispatcher that there is more to read of a webhook.
+// due announces new pending deliveries of a webhook to the dispatcher.
 func (t *Tx) due(v iot.Due) {
 	key := [2]int64{v.WebhookID, v.DeviceID}
 	if i, known := t.dues[key]; known {

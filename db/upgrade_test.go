@@ -40,8 +40,8 @@ INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type,
 INSERT INTO audit (id, project_id, actor, action, subject, detail) VALUES (1002, 1, 'ada@example.org', 'webhook.create', 'erp', '');
 `
 
-// TestADatabaseOfTheFirstVersionGoesOn opens a database that the first version has
-// written, after it was brought up to each later version and stopped there.
+// TestADatabaseOfTheFirstVersionGoesOn opens a database that the first version has written,
+// after upgrades that stopped at each later version.
 func TestADatabaseOfTheFirstVersionGoesOn(t *testing.T) {
 	versions, err := db.Schemas()
 	must(t, err)
@@ -103,8 +103,8 @@ func goesOn(t *testing.T, version int64) {
 	}
 }
 
-// TestAnotherSchemaIsRefusedAndLeftAsItIs looks at the bytes of a database's
-// files before and after it was refused.
+// TestAnotherSchemaIsRefusedAndLeftAsItIs compares the bytes of a database's files before and
+// after it was refused.
 func TestAnotherSchemaIsRefusedAndLeftAsItIs(t *testing.T) {
 	versions, err := db.Schemas()
 	must(t, err)

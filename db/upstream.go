@@ -7,9 +7,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// SetUpstream says where the downlinks of a device go on to, or with nil those of
-// all devices of a project that have no upstream of their own. The key is sealed.
-// Errors: invalid; limit_reached beyond iot.MaxUpstreams; not_found.
+// SetUpstream sets where a device's downlinks are forwarded, or with nil those of all devices
+// of a project that have no upstream of their own. The key is encrypted. Errors: invalid;
+// limit_reached beyond iot.MaxUpstreams; not_found.
 func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, actor string) error {
 	if err := u.Check(); err != nil {
 		return err
@@ -42,8 +42,7 @@ func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, act
 	})
 }
 
-// upstream returns the key of the hidden webhook of an upstream, made or changed
-// to what it is now.
+// upstream returns the key of an upstream's hidden webhook, which it creates or updates.
 func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, error) {
 	want := u.Webhook(projectID)
 	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND `+
@@ -68,7 +67,7 @@ func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, err
 	}
 	if have == nil {
 		if n >= iot.MaxUpstreams {
-			return 0, iot.NewError(iot.LimitReached, "The downlinks of a project go on to at most 16 other systems.")
+			return 0, iot.NewError(iot.LimitReached, "The downlinks of a project can go to at most 16 other systems.")
 		}
 		if err := t.createWebhook(want, actor); err != nil {
 			return 0, err
@@ -90,15 +89,15 @@ func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, err
 		values[5], values[6], int64(want.UpdatedAt), have.Key)
 }
 
-// Upstream returns where a project's downlinks go on to; not_found if nowhere.
+// Upstream returns where a project's downlinks are forwarded; not_found if nowhere.
 func (d *DB) Upstream(ctx context.Context, p *iot.Project) (*iot.Webhook, error) {
 	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w JOIN projects p ON p.upstream_id = w.id
 		WHERE p.id = $1 AND w.deleted_at = 0`, p.Key))
 	return w, orNotFound("upstream", err)
 }
 
-// ClearUpstream lets a project's downlinks go on to nowhere; a device's own
-// upstream stays. not_found.
+// ClearUpstream ends the forwarding of a project's downlinks; upstreams of single devices
+// stay. not_found.
 func (d *DB) ClearUpstream(p *iot.Project, actor string) error {
 	return d.write("clear upstream", func(t *Tx) error {
 		var key int64

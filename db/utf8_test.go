@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// What is sent of a message that was stored with other bytes than UTF-8 is UTF-8.
+// A message that was stored with bytes other than UTF-8 is sent as UTF-8.
 func TestDueMessagesAreUTF8(t *testing.T) {
 	w := open(t)
 	must(t, w.Accept(w.accepted(w.version(t), "\"gr\xfcn\"", w.webhook)))

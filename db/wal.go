@@ -12,35 +12,35 @@ import (
 	"thingpost/internal/iot"
 )
 
-// WALHold is a write-ahead log that cannot shrink: a reader still looks at the
-// database as it was before, so that what was written since stays in the log.
+// WALHold is a write-ahead log that cannot shrink: a reader still uses the database as it was
+// before, so that everything written since stays in the log.
 type WALHold struct {
 	Since iot.Instant // when it was first noticed
 	Bytes int64       // of the log beside the database
-	By    string      // who holds it, in words, such as "sqlite3 (process 4711)"
+	By    string      // the reader, in words, such as "sqlite3 (process 4711)"
 }
 
 const (
-	// walLimit is how large the log's file is kept at most when nobody holds it.
+	// walLimit is the largest size that the log's file keeps while no reader uses it.
 	walLimit = 64 << 20
-	// walHeld is how much of the log a reader must keep from the database to be
-	// noticed: far more than is written during any page's reading.
-	walHeld = 8 << 20
-	// walSaidEvery is how often it is logged while it lasts.
-	walSaidEvery = time.Hour
+	// holdBytes is how much of the log a reader must keep out of the database to be
+	// noticed: far more than is written while a page is read.
+	holdBytes = 8 << 20
+	// holdLogEvery is how often a lasting hold is logged.
+	holdLogEvery = time.Hour
 )
 
-// hold is what is known of a log that is held.
+// hold is the state of a log that a reader keeps.
 type hold struct {
 	mu     sync.Mutex
-	seen   bool // at the last look, for the first time
+	seen   bool // noticed at the last look, not reported yet
 	now    *WALHold
-	said   time.Time
-	backup iot.Instant // when the backup of our own that is being made was begun; 0 if none is
+	logged time.Time
+	backup iot.Instant // when the server's own backup in progress began; 0 if there is none
 }
 
-// WALHold returns how the write-ahead log is held just now, nil if it is not. It
-// is noticed within some twenty seconds.
+// WALHold returns the hold on the write-ahead log, nil if there is none. It is noticed within
+// some twenty seconds.
 func (d *DB) WALHold() *WALHold {
 	d.hold.mu.Lock()
 	defer d.hold.mu.Unlock()
@@ -51,8 +51,8 @@ func (d *DB) WALHold() *WALHold {
 	return &v
 }
 
-// walKept returns how many bytes of the log a reader keeps from the database,
-// after what nobody needs was moved there.
+// walKept returns how many bytes of the log a reader keeps out of the database, after
+// everything else was copied there.
 func (d *DB) walKept(ctx context.Context) (int64, error) {
 	var busy, frames, moved, page int64
 	if err := d.reader.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &frames, &moved); err != nil {
@@ -64,30 +64,30 @@ func (d *DB) walKept(ctx context.Context) (int64, error) {
 	return max(frames-moved, 0) * page, nil
 }
 
-// walCounts returns how much of the log counts against a bound of the database's
-// size: what it takes by itself, but nothing of one that somebody holds. History
-// would go for nothing then, since the log grows all the same.
+// walCounts returns how much of the log counts against a bound of the database's size. A log
+// that a reader keeps does not count: it grows whatever is removed, so history would be
+// removed in vain.
 func (d *DB) walCounts(ctx context.Context, size Size, most int64) (int64, error) {
 	counts := min(size.WAL, walLimit, most/2)
-	if size.File-size.Free <= most-counts || size.WAL < walHeld {
+	if size.File-size.Free <= most-counts || size.WAL < holdBytes {
 		return counts, nil
 	}
 	kept, err := d.walKept(ctx)
-	if kept >= walHeld {
+	if kept >= holdBytes {
 		return 0, err
 	}
 	return counts, err
 }
 
-// watchWAL looks whether somebody holds the log, and says so when it begins, each
-// hour while it lasts, and when it has ended.
+// watchWAL looks whether a reader keeps the log. It logs when that begins, every hour while it
+// lasts, and when it has ended.
 func (d *DB) watchWAL(ctx context.Context) error {
 	size, err := d.Size(ctx)
 	if err != nil {
 		return err
 	}
 	kept := int64(0)
-	if size.WAL >= walHeld {
+	if size.WAL >= holdBytes {
 		if kept, err = d.walKept(ctx); err != nil {
 			return err
 		}
@@ -96,32 +96,32 @@ func (d *DB) watchWAL(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := d.now()
-	if kept < walHeld {
+	if kept < holdBytes {
 		if h.now != nil {
-			d.log.Info("the write-ahead log is no longer held", slog.Duration("after", now.Sub(h.now.Since.Time())), slog.Int64("bytes", size.WAL))
+			d.log.Info("the write-ahead log can shrink again", slog.Duration("after", now.Sub(h.now.Since.Time())), slog.Int64("bytes", size.WAL))
 		}
 		h.seen, h.now = false, nil
 		return nil
 	}
-	if !h.seen { // what is read for long may have ended by the next look
+	if !h.seen { // a long read may have ended by the next look
 		h.seen = true
 		return nil
 	}
 	by := d.walHolders(h.backup)
 	if h.now == nil {
 		h.now = &WALHold{Since: iot.At(now)}
-		h.said = now.Add(-walSaidEvery)
+		h.logged = now.Add(-holdLogEvery)
 	}
 	h.now.Bytes, h.now.By = size.WAL, by
-	if now.Sub(h.said).Abs() >= walSaidEvery {
-		h.said = now
-		d.log.Warn("the write-ahead log is held and grows until that ends", slog.String("by", by), slog.Int64("bytes", size.WAL),
+	if now.Sub(h.logged).Abs() >= holdLogEvery {
+		h.logged = now
+		d.log.Warn("a reader keeps the write-ahead log, which grows until that ends", slog.String("by", by), slog.Int64("bytes", size.WAL),
 			slog.Time("since", h.now.Since.Time()))
 	}
 	return nil
 }
 
-// walHolders says in words who reads the database for so long.
+// walHolders describes in words the readers that keep the log.
 func (d *DB) walHolders(backup iot.Instant) string {
 	var list []string
 	own := backup != 0
@@ -143,10 +143,10 @@ func (d *DB) walHolders(backup iot.Instant) string {
 	case known:
 		return "a reader of another process that this one may not see"
 	}
-	return "a reader that this system does not tell of"
+	return "a reader that this system does not report"
 }
 
-// backing notes when a backup of our own begins, and that it has ended.
+// backing records when the server's own backup began; 0 when it has ended.
 func (d *DB) backing(since iot.Instant) {
 	d.hold.mu.Lock()
 	defer d.hold.mu.Unlock()

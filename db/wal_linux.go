@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// A reader of a SQLite database in WAL mode has a shared lock on one of these bytes
-// of the -shm file while its transaction lasts (sqlite.org/walformat.html, 2.2).
+// A reader of a SQLite database in WAL mode has a shared lock on one of these bytes of the
+// -shm file during its transaction (sqlite.org/walformat.html, 2.2).
 const firstReadLock, lastReadLock = 123, 127
 
-// readersOf returns the processes that read a database in a transaction, by their
-// locks on its -shm file, as far as this one may see them; known is false if the
-// system does not tell.
+// readersOf returns the processes that read a database in a transaction, by their locks on
+// its -shm file, as far as this process may see them. known is false if the system does not
+// report locks.
 func readersOf(shm string) (pids []int, known bool) {
 	info, err := os.Stat(shm)
 	if err != nil {
@@ -49,13 +49,13 @@ func readersOf(shm string) (pids []int, known bool) {
 	return pids, true
 }
 
-// mayHaveOpen is false if a process is known not to have a file open: the number of
-// its inode is another file's on another disk.
+// mayHaveOpen is false if a process is known not to have a file open: then the inode number
+// is that of another file on another disk.
 func mayHaveOpen(pid int, path string) bool {
 	folder := filepath.Join("/proc", strconv.Itoa(pid), "fd")
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return true // another's process, or gone
+		return true // another user's process, or it has ended
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -72,7 +72,7 @@ func mayHaveOpen(pid int, path string) bool {
 	return false
 }
 
-// programName is the name of a process' program.
+// programName returns the name of a process's program.
 func programName(pid int) string {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 	"thingpost/db"
 )
 
-// holdsOpen names a database that the test binary, as another program, reads in a
-// transaction until its standard input ends.
+// holdsOpen names a database that the test binary, as another program, reads in a transaction
+// until its standard input ends.
 const holdsOpen = "THINGPOST_TEST_HOLDS_OPEN"
 
 func TestHelperHoldsATransactionOpen(t *testing.T) {
 	path := os.Getenv(holdsOpen)
 	if path == "" {
-		return // it is for the tests below, as another program
+		return // only the tests below run it, as another program
 	}
 	d, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
 	must(t, err)
@@ -38,8 +38,8 @@ func TestHelperHoldsATransactionOpen(t *testing.T) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// holder starts another process that holds a transaction open, and returns how to
-// end it.
+// holder starts another process that holds a transaction open. It returns a function that
+// ends it.
 func holder(t *testing.T, path string) (pid int, end func()) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelperHoldsATransactionOpen$", "-test.v")
@@ -59,9 +59,9 @@ func holder(t *testing.T, path string) (pid int, end func()) {
 	return 0, nil
 }
 
-// TestALogThatAnotherProcessHoldsRemovesNoHistory lets another process read in a
-// transaction while much is stored: the log grows, which bounds nothing, and it is
-// said who holds it.
+// TestALogThatAnotherProcessHoldsRemovesNoHistory starts another process that reads in a
+// transaction while much is stored. The log grows beyond any bound, and the report names the
+// process.
 func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 	var log bytes.Buffer
 	w, c := openAt(t, func(o *db.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -91,7 +91,7 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 		return got
 	}
 	if got := prune(); got != (db.PruneResult{}) {
-		t.Errorf("while the log is held %+v were removed", got)
+		t.Errorf("while a reader keeps the log, %+v were removed", got)
 	}
 	look := func() *db.WALHold {
 		t.Helper()
@@ -99,15 +99,15 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 		return w.WALHold()
 	}
 	if look() != nil {
-		t.Error("told at the first look")
+		t.Error("reported at the first look")
 	}
 	began := c.now()
 	h := look()
 	if h == nil || h.Bytes < 16<<20 || !h.Since.Time().Equal(began.Truncate(time.Millisecond)) {
-		t.Fatalf("the log is held, and it says %+v", h)
+		t.Fatalf("a reader keeps the log, and it says %+v", h)
 	}
 	if want := "(process " + strconv.Itoa(pid) + ")"; runtime.GOOS == "linux" && !strings.Contains(h.By, want) {
-		t.Errorf("it is held by %q, want %s", h.By, want)
+		t.Errorf("the reader is %q, want %s", h.By, want)
 	}
 	said := func(text string, want int) {
 		t.Helper()
@@ -118,12 +118,12 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 	look()
 	c.forward(59 * time.Minute)
 	look()
-	said("is held and grows", 1)
+	said("which grows until that ends", 1)
 	c.forward(time.Minute)
 	look()
-	said("is held and grows", 2)
+	said("which grows until that ends", 2)
 
-	// The bound itself holds on: it is of what is stored.
+	// The bound itself still applies to what is stored.
 	most = size.File - 10<<20
 	if got := prune(); got.Messages == 0 {
 		t.Error("beyond the bound nothing was removed")
@@ -136,17 +136,17 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 
 	end()
 	if look() != nil {
-		t.Error("it is still held")
+		t.Error("there is still a hold")
 	}
-	said("is no longer held", 1)
-	w.store(t, 1, payload, true, w.webhook) // begins the log anew, and cuts it
+	said("can shrink again", 1)
+	w.store(t, 1, payload, true, w.webhook) // begins the log anew, and truncates it
 	if size, err = w.Size(t.Context()); err != nil || size.WAL > 64<<20 {
 		t.Errorf("the log has %d bytes: %v", size.WAL, err)
 	}
 	w.holds(t)
 }
 
-// TestABackupOfOurOwnIsNamed lets this process hold the log.
+// TestABackupOfOurOwnIsNamed makes this process hold the log.
 func TestABackupOfOurOwnIsNamed(t *testing.T) {
 	w, _ := openAt(t)
 	tx, err := w.raw(t).BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})

@@ -16,7 +16,7 @@ const webhookColumns = `w.id, w.project_id, w.version, w.slug, w.uuid, w.descrip
 	w.health, w.consecutive_failures, w.last_error, w.health_since, w.created_at, w.updated_at, w.hidden, w.template_fields, w.kind,
 	w.origin, w.metadata`
 
-// storedHeader is a header inside the sealed column, its value in clear.
+// storedHeader is a header inside the encrypted column.
 type storedHeader struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
@@ -79,8 +79,7 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 	return &w, d.openTemplate(&w, hiddenSealed, fieldsSealed)
 }
 
-// webhookValues are a webhook's own columns, as CreateWebhook and UpdateWebhook
-// write them.
+// webhookValues returns a webhook's own columns as CreateWebhook and UpdateWebhook write them.
 func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 	headers := make([]storedHeader, len(w.Headers))
 	for i, h := range w.Headers {
@@ -110,7 +109,7 @@ func (d *DB) Webhooks(ctx context.Context, projectID int64) ([]*iot.Webhook, err
 	return d.listWebhooks(ctx, `w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`, projectID)
 }
 
-// AllWebhooks returns the webhooks of all projects, upstreams too.
+// AllWebhooks returns the webhooks of all projects, including upstreams.
 func (d *DB) AllWebhooks(ctx context.Context) ([]*iot.Webhook, error) {
 	return d.listWebhooks(ctx, `w.deleted_at = 0`)
 }
@@ -142,23 +141,22 @@ func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.We
 	return w, orNotFound("webhook", err)
 }
 
-// WebhookByKey returns a webhook that is not deleted by its key; not_found.
+// WebhookByKey returns a webhook by its key, unless it is deleted; not_found.
 func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) {
 	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`,
 		key))
 	return w, orNotFound("webhook", err)
 }
 
-// CreateWebhook adds a checked webhook to its project (ProjectID). An empty ID
-// is made from the description. Errors: invalid for a URL that Options.Refuses;
-// conflict for a taken id, or for another
-// webhook of its origin with its description; limit_reached for one webhook more
-// than the host allows.
+// CreateWebhook adds a checked webhook to its project (ProjectID). An empty ID is made from
+// the description. Errors: invalid for a URL that Options.Refuses; conflict for a taken ID,
+// or if another webhook of the same origin has the description; limit_reached for more
+// webhooks than the host allows.
 func (d *DB) CreateWebhook(w *iot.Webhook, actor string) error {
 	return d.CreateWebhooks([]*iot.Webhook{w}, actor)
 }
 
-// CreateWebhooks is CreateWebhook for several: all of them, or none.
+// CreateWebhooks is CreateWebhook for several webhooks: all of them, or none.
 func (d *DB) CreateWebhooks(list []*iot.Webhook, actor string) error {
 	for _, w := range list {
 		if err := d.checkURL(w.URL); err != nil {
@@ -175,7 +173,7 @@ func (d *DB) CreateWebhooks(list []*iot.Webhook, actor string) error {
 	})
 }
 
-// checkURL returns an Invalid error of the field "url" for one that is refused.
+// checkURL returns an Invalid error of the field "url" for a refused URL.
 func (d *DB) checkURL(url string) error {
 	if d.refuses == nil {
 		return nil
@@ -186,8 +184,7 @@ func (d *DB) checkURL(url string) error {
 	return nil
 }
 
-// checkNewURL is checkURL for a webhook that is changed: a URL that is stored may
-// stay.
+// checkNewURL is checkURL for a webhook that is changed: an unchanged URL may stay.
 func (d *DB) checkNewURL(w *iot.Webhook) error {
 	if d.refuses == nil {
 		return nil
@@ -248,9 +245,8 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	return t.audit(w.ProjectID, actor, "webhook.create", w.ID, "")
 }
 
-// UpdateWebhook stores a webhook that was read, changed and checked. Conflict if
-// somebody else has changed it since it was read, invalid for a new URL that
-// Options.Refuses.
+// UpdateWebhook stores a webhook that was read, changed and checked. Conflict if it was
+// changed since it was read, invalid for a new URL that Options.Refuses.
 func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 	if err := d.checkNewURL(w); err != nil {
 		return err
@@ -301,7 +297,7 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 	return err
 }
 
-// ForgetHealth makes a webhook's health unknown, until its next attempt. not_found.
+// ForgetHealth makes a webhook's health unknown until its next attempt. not_found.
 func (d *DB) ForgetHealth(w *iot.Webhook, actor string) error {
 	return d.write("forget a webhook's health", func(t *Tx) error {
 		if err := t.execOne("webhook", `UPDATE webhooks SET health = 'unknown', consecutive_failures = 0, last_error = '', health_since = 0
@@ -314,15 +310,15 @@ func (d *DB) ForgetHealth(w *iot.Webhook, actor string) error {
 	})
 }
 
-// webhookChanged tells matching, dispatcher and pages of a change.
+// webhookChanged announces a change to matching, the dispatcher and pages.
 func (t *Tx) webhookChanged(projectID, webhookID int64) {
 	t.reload(webhookID)
 	t.raise(projectID)
 	t.changed(projectID, iot.WebhooksChanged)
 }
 
-// nameIsFree returns a conflict if another webhook that was made through the same
-// device has the description: clients that make them so tell them apart by it.
+// nameIsFree returns a conflict if another webhook made through the same device has the
+// description: clients that make webhooks so distinguish them by it.
 func (t *Tx) nameIsFree(w *iot.Webhook) error {
 	if w.Origin == "" {
 		return nil
@@ -357,9 +353,8 @@ func (t *Tx) findDevice(w *iot.Webhook) error {
 	return err
 }
 
-// PauseWebhook stops a webhook: what is pending waits, new messages make no
-// deliveries. by is a person's name, reason may be empty. One that is paused
-// already stays as it is. not_found.
+// PauseWebhook pauses a webhook: pending deliveries wait, and new messages cause none. by is
+// a person's name; reason may be empty. A paused webhook stays unchanged. not_found.
 func (d *DB) PauseWebhook(w *iot.Webhook, by, reason, actor string) error {
 	return d.write("pause webhook", func(t *Tx) error {
 		var paused bool
@@ -384,7 +379,7 @@ func (t *Tx) pause(projectID, webhookID int64, by, reason string, at iot.Instant
 	return err
 }
 
-// ResumeWebhook lets a paused webhook go on with what is pending. not_found.
+// ResumeWebhook resumes a paused webhook and its pending deliveries. not_found.
 func (d *DB) ResumeWebhook(w *iot.Webhook, actor string) error {
 	return d.write("resume webhook", func(t *Tx) error {
 		if err := t.execOne("webhook", `UPDATE webhooks SET paused = 0, paused_by = '', paused_reason = '', paused_at = 0, version = version + 1
@@ -396,14 +391,14 @@ func (d *DB) ResumeWebhook(w *iot.Webhook, actor string) error {
 	})
 }
 
-// DeleteWebhook removes a webhook and cancels what it still owes: nothing of it
-// is sent any more. Of very many deliveries the last ones are cancelled a little
-// later, by Maintain. A key of CreateWebhookWithKey is revoked with it.
+// DeleteWebhook removes a webhook and cancels its pending deliveries: nothing of it is sent
+// any more. If there are very many, Maintain cancels the last ones a little later. A key of
+// CreateWebhookWithKey is revoked with it.
 func (d *DB) DeleteWebhook(w *iot.Webhook, actor string) error {
 	return d.DeleteWebhooks([]*iot.Webhook{w}, actor)
 }
 
-// DeleteWebhooks is DeleteWebhook for several: all of them, or none.
+// DeleteWebhooks is DeleteWebhook for several webhooks: all of them, or none.
 func (d *DB) DeleteWebhooks(list []*iot.Webhook, actor string) error {
 	err := d.write("delete webhooks", func(t *Tx) error {
 		for _, w := range list {

@@ -12,10 +12,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Under load (busyBatch items in the last transaction) the writer lets more
-// come, for up to gathers times gather, or until nothing comes any more or there are
-// enough: a commit costs nearly the same for two items as for two hundred, and every
-// index page that a transaction touches is written once.
+// Under load (busyBatch items in the last transaction) the writer waits for more items:
+// up to gathers times gather, or until none arrives or there are enough. A commit costs
+// nearly the same for two items as for two hundred, and every index page that a
+// transaction touches is written once.
 const (
 	gather    = 500 * time.Microsecond
 	gathers   = 4
@@ -23,28 +23,27 @@ const (
 	enough    = 256
 )
 
-// idleAfter is how long the writer waits for work before it writes what it put
-// off (devices last seen) and moves the WAL into the database.
+// idleAfter is how long the writer waits for work before it writes what it deferred
+// (devices last seen) and copies the WAL into the database.
 const idleAfter = 2 * time.Second
 
-// item is one write, all or nothing. Just one of fn, queue, accept and finish is
-// set.
+// item is one write, all or nothing. Exactly one of fn, queue, accept and finish is set.
 type item struct {
 	fn     func(*Tx) error
-	queue  func(*Tx) error // a change of a device's queue, which causes messages
-	accept []*Accept       // of one call: stored together
+	queue  func(*Tx) error // a change of a device's downlink queue, which causes messages
+	accept []*Accept       // messages of one call, stored together
 	finish *iot.Outcome
 	done   func(error)
-	// project whose turn it takes in line: 0 for what is no project's.
+	// project is the project whose turn the item takes; 0 if it belongs to none.
 	project int64
 	load    load
-	// given is set by whoever comes first: the writer, who writes the item, or the
-	// caller, who waits for it no longer. nil if the caller always waits.
-	given *atomic.Bool
+	// claimed is set by the first of two: the writer, which then writes the item, or
+	// the caller, which then stops waiting for it. nil if the caller always waits.
+	claimed *atomic.Bool
 }
 
-// writer is the one goroutine that writes. Items of one transaction run in this
-// order: changes of settings, changes of queues, new messages, outcomes.
+// writer is the only goroutine that writes. Items of one transaction run in this order:
+// changes of settings, changes of downlink queues, new messages, outcomes.
 type writer struct {
 	db       *DB
 	sqldb    *sql.DB
@@ -55,19 +54,19 @@ type writer struct {
 
 	ended chan struct{}
 	pause *time.Timer
-	wrote atomic.Uint64 // batches that were written, or tried to be
+	wrote atomic.Uint64 // batches written or attempted
 
-	// Known to the writer's goroutine alone.
+	// Only the writer's goroutine uses the following.
 	versions map[int64]int64 // of projects
 	devices  map[int64]int64 // the number of each device's last change; see deviceStale
-	floor    int64           // changes up to this one are not in devices any more
+	floor    int64           // changes up to this one are no longer in devices
 	health   map[int64]iot.Health
 	outcomes []*iot.Outcome // of the batch
 	putOff   putOff
-	// checkpoints of the log, beside the writer.
+	// checkpoints of the log run beside the writer.
 	checkpoints checkpoints
 	short       bool      // the disk was full: messages are refused until there is a reserve again
-	tried       time.Time // when it was last tried to write, or to have a reserve, in trouble
+	tried       time.Time // of the last attempt to write or to make a reserve while the disk fails
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -87,7 +86,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 	return nil
 }
 
-// prepare reads what the writer keeps in memory and makes the id source.
+// prepare reads what the writer keeps in memory and creates the source of ids.
 func (w *writer) prepare(ctx context.Context) error {
 	if _, err := w.conn.ExecContext(ctx, `INSERT INTO meta (name, value) VALUES ('salt', $1) ON CONFLICT DO NOTHING`,
 		fmt.Sprint(iot.NewSalt())); err != nil {
@@ -128,8 +127,8 @@ func (w *writer) prepare(ctx context.Context) error {
 	return w.stmts.prepare(ctx, w.conn)
 }
 
-// submit hands an item to the writer. done is called once, from the writer's
-// goroutine, when the item is on disk or has failed; it must be quick.
+// submit queues an item. The writer's goroutine calls done once, when the item is on disk
+// or has failed; done must be quick.
 func (w *writer) submit(it item) {
 	if it.load.rows == 0 {
 		it.load.rows = fewRows
@@ -140,10 +139,10 @@ func (w *writer) submit(it item) {
 	}
 }
 
-// fewRows is what a change counts of which nothing else is known.
+// fewRows is the load of a change whose number of rows is unknown.
 const fewRows = 4
 
-// submit hands an item to the writer, if there is one.
+// submit queues an item for the writer; if there is none, the item fails.
 func (d *DB) submit(it item) {
 	if d.writer == nil {
 		it.done(errReadOnly)
@@ -156,11 +155,11 @@ var errReadOnly = unavailable("The database is open for reading only.", nil)
 
 var errClosed = unavailable("Thingpost is stopping. Try again in a moment.", nil)
 
-// write runs fn as one item and waits until it is on disk. It does not stop
-// when ctx does: a change that has begun is never half known.
+// write runs fn as one item and waits until it is on disk. It takes no ctx: the caller of
+// a change always learns its result.
 func (d *DB) write(doing string, fn func(*Tx) error) error { return d.writeMany(doing, fewRows, fn) }
 
-// writeMany is write for a step of a long change, of so many rows.
+// writeMany is write for one step, of so many rows, of a long change.
 func (d *DB) writeMany(doing string, rows int, fn func(*Tx) error) error {
 	done := make(chan error, 1)
 	d.submit(item{fn: fn, load: load{rows: rows}, done: func(err error) { done <- err }})
@@ -173,8 +172,8 @@ func (w *writer) close() error {
 	if !first {
 		return nil
 	}
-	// The last connection to close moves the WAL into the database, and only one
-	// that may write can.
+	// The last connection to close copies the WAL into the database. Only a connection
+	// that may write can do that.
 	return errors.Join(w.db.reader.Close(), w.stmts.close(), w.conn.Close(), w.sqldb.Close())
 }
 
@@ -186,18 +185,18 @@ func (w *writer) run() {
 	busy, rested := false, false
 	var perRow pace
 	for {
-		trouble := w.db.Trouble() != nil
+		outage := w.db.Outage() != nil
 		after := idle.C
 		switch {
-		case trouble:
-			idle.Reset(troubleAgain)
+		case outage:
+			idle.Reset(diskAgain)
 		case rested:
-			after = nil // nothing more to put off: wait for work, not for the clock
+			after = nil // nothing is deferred: wait for work, without a timer
 		default:
 			idle.Reset(idleAfter)
 		}
 		some, open := w.line.wait(after)
-		if trouble {
+		if outage {
 			w.tryDisk()
 		}
 		switch {
@@ -205,7 +204,7 @@ func (w *writer) run() {
 			rested = false
 			batch = w.collect(batch[:0], busy, perRow.rows())
 			busy = len(batch) >= busyBatch
-			began := time.Now() //nolint:forbidigo // how fast the machine is, whatever its clock shows
+			began := time.Now() //nolint:forbidigo // measures the machine's speed, whatever the injected clock shows
 			w.write(taken(batch))
 			wrote := loadOf(batch)
 			perRow = perRow.after(wrote.rows, time.Since(began)) //nolint:forbidigo // as above
@@ -217,14 +216,14 @@ func (w *writer) run() {
 			}
 			w.rest()
 			return
-		case !trouble:
+		case !outage:
 			w.rest()
 			rested = true
 		}
 	}
 }
 
-// collect takes what is waiting, and waits a moment for more under load, unless the
+// collect takes what is queued. Under load it waits a moment for more, unless the
 // transaction is short.
 func (w *writer) collect(batch []item, busy bool, rows int) []item {
 	var full load
@@ -240,8 +239,8 @@ func (w *writer) collect(batch []item, busy bool, rows int) []item {
 	}
 }
 
-// write stores a batch in one transaction. If one of many items fails it, each
-// is tried alone, so that no item can fail another's.
+// write stores a batch in one transaction. If an item makes the transaction fail, each
+// item is tried alone, so that no item makes another one fail.
 func (w *writer) write(batch []item) {
 	defer w.wrote.Add(1)
 	if batch = w.refused(batch); len(batch) == 0 {
@@ -274,7 +273,7 @@ func (w *writer) write(batch []item) {
 
 func (w *writer) log() *slog.Logger { return w.db.log }
 
-// isDisk reports whether it is the disk that failed, and not an item.
+// isDisk reports whether the disk failed, rather than an item.
 func isDisk(err error) bool {
 	switch resultCode(err) & 0xff {
 	case codeFull, codeIOErr, codeReadOnly, codeCantOpen, codeCorrupt, codeNotADB, codeBusy:
@@ -283,8 +282,8 @@ func isDisk(err error) bool {
 	return false
 }
 
-// transact runs one transaction; an empty batch writes what was put off. results gets what each item answered; the
-// error is the transaction's own.
+// transact runs one transaction; with an empty batch it writes what was deferred.
+// results gets the error of each item; err is the error of the whole transaction.
 func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err error) {
 	ctx := context.Background()
 	if err := w.stmts.begin(ctx); err != nil {
@@ -292,14 +291,14 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	}
 	defer func() {
 		if err != nil {
-			clear(w.health) // it may tell of what was rolled back
+			clear(w.health) // it may include what was rolled back
 			if _, rerr := w.conn.ExecContext(ctx, `ROLLBACK`); rerr != nil && resultCode(rerr) == 0 {
 				err = errors.Join(err, rerr)
 			}
 		}
 	}()
 	all := w.newTx(ctx)
-	// A message that a queue causes is matched on settings: those change first.
+	// Settings change first: messages that a queue's change causes are matched on them.
 	for _, of := range []func(item) func(*Tx) error{func(it item) func(*Tx) error { return it.fn },
 		func(it item) func(*Tx) error { return it.queue }} {
 		for i, it := range batch {
@@ -343,8 +342,8 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	return all.commit, nil
 }
 
-// runItem runs one change in a savepoint. failed is the item's own failure,
-// err one that the whole transaction dies of.
+// runItem runs one change in a savepoint. failed is the item's own error; err is an error
+// that ends the whole transaction.
 func (w *writer) runItem(ctx context.Context, all *Tx, fn func(*Tx) error) (failed, err error) {
 	if _, err := w.conn.ExecContext(ctx, `SAVEPOINT item`); err != nil {
 		return nil, err
@@ -372,7 +371,7 @@ func (w *writer) runItem(ctx context.Context, all *Tx, fn func(*Tx) error) (fail
 // maxDevices bounds the changed devices that are remembered.
 const maxDevices = 1 << 16
 
-// noteDevices remembers that devices have changed.
+// noteDevices records that devices have changed.
 func (w *writer) noteDevices(changed map[int64]bool) {
 	if len(changed) == 0 {
 		return
@@ -380,7 +379,7 @@ func (w *writer) noteDevices(changed map[int64]bool) {
 	n := w.db.deviceChanges.Load() + 1
 	if len(w.devices)+len(changed) > maxDevices {
 		clear(w.devices)
-		w.floor = n // all that was read before is read once more
+		w.floor = n // every device read before is read again
 	}
 	for key := range changed {
 		w.devices[key] = n
@@ -388,7 +387,7 @@ func (w *writer) noteDevices(changed map[int64]bool) {
 	w.db.deviceChanges.Store(n)
 }
 
-// deviceStale reports whether a device has changed since it was read, or may have.
+// deviceStale reports whether a device has changed, or may have, since it was read.
 func (w *writer) deviceStale(t *Tx, v *iot.Device) bool {
 	return v != nil && v.Key != 0 && (v.AsOf < w.floor || v.AsOf < w.devices[v.Key] || t.devices[v.Key])
 }
@@ -397,7 +396,7 @@ func (w *writer) newTx(ctx context.Context) *Tx {
 	return &Tx{ctx: ctx, db: w.db, conn: w.conn}
 }
 
-// rest does what was put off while there was work.
+// rest writes what was deferred while there was work, and copies the WAL.
 func (w *writer) rest() {
 	for !w.putOff.empty() {
 		if _, err := w.transact(nil, nil); err != nil {
@@ -408,7 +407,7 @@ func (w *writer) rest() {
 	w.checkpoint()
 }
 
-// checkpoint moves the WAL into the database as far as no reader needs it.
+// checkpoint copies the WAL into the database as far as no reader needs it.
 func (w *writer) checkpoint() {
 	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
 		w.log().Warn("checkpoint", slog.Any("error", err))

@@ -80,7 +80,7 @@ func TestTheCauseOfAFailureGoesToTheLogAlone(t *testing.T) {
 	for _, err := range []error{
 		errors.New("SQL logic error near x"),
 		&iot.Error{Code: iot.Internal, Message: "SQL logic error near x"},
-		&iot.Error{Code: iot.Unavailable, Message: "The disk answers with errors.", Err: errors.New("SQL logic error near x")},
+		&iot.Error{Code: iot.Unavailable, Message: "The disk reports errors.", Err: errors.New("SQL logic error near x")},
 	} {
 		rec, log := answer(t, err, request())
 		if rec.Code < 500 || strings.Contains(rec.Body.String(), "SQL") {

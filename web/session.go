@@ -140,7 +140,7 @@ func (s *Sessions) account(w http.ResponseWriter, r *http.Request) (*iot.Account
 	if ended {
 		return nil, nil // the password has changed
 	}
-	if session.Options.MaxAge < int(sessionRenew/time.Second) || here && s.db.Trouble() == nil {
+	if session.Options.MaxAge < int(sessionRenew/time.Second) || here && s.db.Outage() == nil {
 		session.Options = s.options()
 		if err := session.Save(r, w); err != nil && !isDisk(err) {
 			return nil, err

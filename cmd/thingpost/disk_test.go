@@ -83,14 +83,14 @@ func TestADiskThatTakesNoWrites(t *testing.T) {
 	if n := w.arrivals(); n > begun || n > waiting/2 {
 		t.Errorf("%d of %d were sent while no outcome could be stored, %d of them late", n, waiting, n-begun)
 	}
-	says(t, "the overview", w.page("/projects/probes"), "Messages cannot be stored", "messages refused", "The disk answers with errors")
+	says(t, "the overview", w.page("/projects/probes"), "Messages cannot be stored", "messages refused", "The disk reports errors")
 	says(t, "the storage page", w.page("/settings/storage"), "Messages cannot be stored", w.data, "Senders are told to try again")
 	if got := w.api.metric("thingpost_storing"); got != 0 {
 		t.Errorf("thingpost_storing is %d", got)
 	}
 	until(t, "readyz says so", func() bool {
 		status, body := get(t, w.p.url+"/readyz")
-		return status == http.StatusServiceUnavailable && strings.Contains(body, "The disk answers with errors")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "The disk reports errors")
 	})
 	if lines := strings.Count(w.p.stderr.String(), "\n"); lines > 60 {
 		t.Errorf("the log has %d lines: %s", lines, w.p.stderr.String())

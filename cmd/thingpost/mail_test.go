@@ -214,7 +214,7 @@ func TestInvitationsAreMailed(t *testing.T) {
 	p = start()
 	defer p.end(t, syscall.SIGTERM)
 	c = signIn(t, p.url)
-	if v := becomes(v, "failed"); v.MailFailure != "The server was stopped before it was sent." {
+	if v := becomes(v, "failed"); v.MailFailure != "Thingpost was stopped before the mail was sent." {
 		t.Errorf("stopped: %+v", v)
 	}
 	secrets.searchFiles(t, data)

@@ -339,7 +339,7 @@ func TestUsersOfARunningServer(t *testing.T) {
 		want   string
 	}{
 		{"a long password\n", []string{"add", "ada@example.org"}, 0, "Added ada@example.org, the administrator."},
-		{"a long password\n", []string{"add", "ADA@example.org"}, 1, "There is an account with this email already."},
+		{"a long password\n", []string{"add", "ADA@example.org"}, 1, "An account with this email exists already."},
 		{"short\n", []string{"add", "bob@example.org"}, 1, "must have at least 10 characters"},
 		{"", []string{"add", "bob@example.org"}, 1, "There is no password to read."},
 		{"a long password\n", []string{"add", "bob"}, 1, "must be an email address"},
@@ -411,7 +411,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	_, err := d.ExecContext(t.Context(), `INSERT INTO webhook_counters (webhook_id, made, delivered) VALUES (7, 2, 1)`)
 	must(t, err)
 	must(t, d.Close())
-	mustRun(t, exitFailed, "made is 2, but the others are 1 together", "check", "-data", folder)
+	mustRun(t, exitFailed, "made is 2, but the others sum to 1", "check", "-data", folder)
 }
 
 func rawDatabase(t *testing.T, folder string) *sql.DB {

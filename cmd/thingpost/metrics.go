@@ -79,7 +79,7 @@ func (m *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(m.pages, int64(m.hub.Subscribers()))
 	counter(m.refused, m.db.Refused())
-	if m.db.Trouble() == nil {
+	if m.db.Outage() == nil {
 		gauge(m.storing, 1)
 	} else {
 		gauge(m.storing, 0)

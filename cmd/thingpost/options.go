@@ -230,16 +230,16 @@ func (o *options) named(name string) *option {
 func (o *options) inForce() []pages.HostOption {
 	var list []pages.HostOption
 	for _, v := range o.all {
-		h := pages.HostOption{Heading: v.heading, Name: "-" + v.name, Value: v.normal, Usage: v.usage, Given: v.text != ""}
+		h := pages.HostOption{Heading: v.heading, Name: "-" + v.name, Value: v.normal, Usage: v.usage, Custom: v.text != ""}
 		if v.envOnly {
 			h.Name = v.variable()
 		}
 		switch {
-		case v.secret && h.Given:
+		case v.secret && h.Custom:
 			h.Value = "set"
 		case v.secret:
 			h.Value = "not set"
-		case h.Given:
+		case h.Custom:
 			h.Value = v.text
 		case v.value == "" && !v.envOnly:
 			h.Value = "off"

@@ -90,7 +90,7 @@ func (s *site) enter(w http.ResponseWriter, r *http.Request, a *iot.Account) err
 		return err
 	}
 	s.SignIns.Remember(w, a.Email)
-	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil && s.DB.Trouble() == nil {
+	if err := s.DB.NoteSignIn(a.Key, handlers.SenderOf(r)); err != nil && s.DB.Outage() == nil {
 		return err // a disk that takes nothing keeps nobody out
 	}
 	return nil

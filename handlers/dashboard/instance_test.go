@@ -27,8 +27,8 @@ func withHost(o *Options) {
 	o.Backups = o.DB.NewBackups()
 	o.Host = Host{StartedAt: iot.At(o.Now().Add(-26 * time.Hour)), Retention: 30 * 24 * time.Hour, RetentionBytes: 4 << 30,
 		LivePages: func() int { return 3 },
-		Options: []pages.HostOption{{Heading: "Where", Name: "-listen", Value: ":8080", Given: true},
-			{Heading: "Watching it", Name: "THINGPOST_METRICS_TOKEN", Value: "set", Given: true}}}
+		Options: []pages.HostOption{{Heading: "Where", Name: "-listen", Value: ":8080", Custom: true},
+			{Heading: "Watching it", Name: "THINGPOST_METRICS_TOKEN", Value: "set", Custom: true}}}
 }
 
 func TestPagesOfTheInstanceAreForItsAdministrator(t *testing.T) {

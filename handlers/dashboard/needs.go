@@ -112,7 +112,7 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 				Text: w.Description + ", in " + ui.Span(left), Href: in.Webhook(w.ID)})
 		}
 	}
-	if n, ok := troubleNeed(v, s.DB.Trouble(), f.now); ok {
+	if n, ok := outageNeed(v, s.DB.Outage(), f.now); ok {
 		failing = append([]ui.NeedProps{n}, failing...)
 	} else if n, ok := diskNeed(v, s.DB.Disk()); ok {
 		failing = append([]ui.NeedProps{n}, failing...)
@@ -128,21 +128,21 @@ func (s *site) needs(r *http.Request, v *visit, f overviewFigures) ([]ui.NeedPro
 	return append(append(append(append(failing, waiting...), silent...), quiet...), keys...), err
 }
 
-// troubleNeed is about a disk that takes no messages.
-func troubleNeed(v *visit, t *db.Trouble, now iot.Instant) (n ui.NeedProps, ok bool) {
+// outageNeed is about a disk that takes no messages.
+func outageNeed(v *visit, t *db.Outage, now iot.Instant) (n ui.NeedProps, ok bool) {
 	if t == nil {
 		return n, false
 	}
 	n = ui.NeedProps{Tone: ui.Danger, Shape: ui.Square, Title: "Messages cannot be stored", Href: v.in().Messages(),
-		Text: troubleText(t, now) + " It resumes automatically when the disk works again."}
+		Text: outageText(t, now) + " It resumes automatically when the disk works again."}
 	if v.account.Administrator {
 		n.Href = instanceOf(v).Storage()
 	}
 	return n, true
 }
 
-// troubleText says since when nothing can be stored, why, and what to do.
-func troubleText(t *db.Trouble, now iot.Instant) string {
+// outageText says since when nothing can be stored, why, and what to do.
+func outageText(t *db.Outage, now iot.Instant) string {
 	text := "For " + ui.Span(now.Sub(t.Since))
 	if t.Refused > 0 {
 		text += ", " + ui.Plural(t.Refused, "message", "messages") + " refused"

@@ -68,8 +68,8 @@ func (s *site) storagePage(r *http.Request, v *visit) (pages.StoragePage, error)
 		return p, err
 	}
 	p.File, p.WAL, p.FreeInside = size.File, size.WAL, size.Free
-	if t := s.DB.Trouble(); t != nil {
-		p.Trouble = troubleText(t, p.Now) + " Senders are told to try again. Nothing that was accepted is lost. The data folder is " +
+	if t := s.DB.Outage(); t != nil {
+		p.Outage = outageText(t, p.Now) + " Senders are told to try again. Nothing that was accepted is lost. The data folder is " +
 			filepath.Dir(s.DB.Path()) + "."
 	}
 	if h := s.DB.WALHold(); h != nil {

@@ -100,11 +100,11 @@ func (s *site) templatePage(w http.ResponseWriter, r *http.Request, v *visit, st
 
 // instance returns the webhook that a template's form describes, not saved.
 func (s *site) instance(v *visit, t *iot.Template, f *handlers.Form) (*iot.Webhook, error) {
-	given := make(map[string]string, len(t.Fields))
+	values := make(map[string]string, len(t.Fields))
 	for _, field := range t.Fields {
-		given[field.ID] = f.Value(pages.TemplateField(field.ID))
+		values[field.ID] = f.Value(pages.TemplateField(field.ID))
 	}
-	h, err := webhook.Instantiate(t, "", given)
+	h, err := webhook.Instantiate(t, "", values)
 	if err != nil {
 		return nil, err
 	}

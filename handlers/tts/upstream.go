@@ -19,7 +19,7 @@ func learnUpstream(r *http.Request, q *downlink.Queue, p *iot.Project, key *iot.
 		return ""
 	}
 	binary := isBinary(r.Header.Get("Content-Type"))
-	err := q.Learn(r.Context(), p, key.Rights, downlink.Told{Push: push, Replace: replace, Key: iot.Secret(secret), Protobuf: binary})
+	err := q.Learn(r.Context(), p, key.Rights, downlink.Addresses{Push: push, Replace: replace, Key: iot.Secret(secret), Protobuf: binary})
 	if e := (*iot.Error)(nil); iot.CodeOf(err) == iot.Forbidden && errors.As(err, &e) {
 		log.DebugContext(r.Context(), "learn an upstream", slog.String("project", p.ID), slog.Any("error", err))
 		return e.Message

@@ -1,7 +1,7 @@
-// Package crowd tells whether the machine is crowded: whether more work is ready to run
-// than its processors take on. Then a project that has much in progress slows all others
-// down without getting more done itself. internal/ingest and internal/dispatch bound what
-// is in progress while that lasts.
+// Package crowd measures whether the machine is crowded: more work is ready to run than
+// its processors can run. A project with much work in progress then slows down all others
+// and gains nothing. internal/ingest and internal/dispatch bound the work in progress
+// while the machine is crowded.
 package crowd
 
 import (
@@ -19,12 +19,12 @@ const (
 	latePart = 20
 )
 
-// The level is how much may be in progress, compared with what a busy machine can do. It
-// falls to one when the machine gets crowded, by a tenth with each further measurement that
-// finds it crowded, and rises by a fiftieth with each that does not. So what is in progress
-// stays near what the machine can just do.
+// The level is how much work may be in progress, as a multiple of what keeps the machine
+// busy. It falls to one when the machine gets crowded. Each further measurement lowers it
+// by a tenth if the machine is crowded, and raises it by a fiftieth if not. So the work in
+// progress stays near what the machine can just do.
 const (
-	mostLevel  = 8.0 // from here on there is no bound
+	mostLevel  = 8.0 // no bound at this level
 	leastLevel = 1.0 / 8
 	lower      = 0.9
 	raise      = 1.02
@@ -44,26 +44,26 @@ type Meter struct {
 	crowded  bool
 	level    float64
 
-	project  int64     // that sent last
-	switched time.Time // when another one had
+	project  int64     // the project that sent last
+	switched time.Time // when it began to send after another one
 }
 
-// Waits counts since the program's start.
+// Waits are counts since the program's start.
 type Waits struct {
 	Late uint64 // goroutines that waited longer than 1 ms for a processor
 	All  uint64 // goroutines that became ready to run
 }
 
-// New returns a meter of this program, by the statistics of Go's scheduler.
+// New returns a meter of this program. It reads the statistics of Go's scheduler.
 func New(now func() time.Time) *Meter { return NewOf(now, scheduler()) }
 
-// NewOf returns a meter that reads its counts from waits, which is called by one
-// goroutine at a time.
+// NewOf returns a meter that reads its counts from waits. One goroutine at a time calls
+// waits.
 func NewOf(now func() time.Time, waits func() Waits) *Meter {
 	return &Meter{now: now, waits: waits, measured: now(), last: waits(), level: mostLevel}
 }
 
-// Saw notes that a project sends. A nil meter ignores it.
+// Saw records that a project sends. A nil meter ignores it.
 func (m *Meter) Saw(project int64) {
 	if m == nil {
 		return
@@ -75,8 +75,8 @@ func (m *Meter) Saw(project int64) {
 	}
 }
 
-// Crowded reports whether the machine was crowded when that was last measured, at most
-// 20 ms ago. It is cheap. A nil meter is never crowded.
+// Crowded reports whether the machine was crowded at the last measurement, which is at
+// most 20 ms old. It is cheap. A nil meter is never crowded.
 func (m *Meter) Crowded() bool {
 	if m == nil {
 		return false
@@ -87,10 +87,10 @@ func (m *Meter) Crowded() bool {
 	return m.crowded
 }
 
-// Bound returns how much of something one of several projects may have in progress: n at
-// level one, and never less than least. It returns 0, for no bound, if one project has sent
-// alone for a second, or if the machine has not been crowded for a few seconds. A nil meter
-// has no bound.
+// Bound returns how much work one of several projects may have in progress: n at level
+// one, and never less than least. It returns 0, for no bound, if only one project has sent
+// for a second, or if the machine has not been crowded for a few seconds. A nil meter has
+// no bound.
 func (m *Meter) Bound(n, least int) int {
 	if m == nil {
 		return 0
@@ -104,7 +104,7 @@ func (m *Meter) Bound(n, least int) int {
 	return max(least, int(float64(n)*m.level))
 }
 
-// measure measures again if the last time is long enough ago.
+// measure measures again if the last measurement is older than interval.
 func (m *Meter) measure() {
 	now := m.now()
 	if gone := now.Sub(m.measured); gone >= 0 && gone < interval {
@@ -131,7 +131,7 @@ func scheduler() func() Waits {
 	return func() (w Waits) {
 		metrics.Read(sample)
 		if sample[0].Value.Kind() != metrics.KindFloat64Histogram {
-			return w // this version of Go does not count it
+			return w // this version of Go does not count waits
 		}
 		h := sample[0].Value.Float64Histogram()
 		for i, n := range h.Counts {

@@ -7,7 +7,7 @@ import (
 	"thingpost/internal/crowd"
 )
 
-// world is a meter with a clock and counts of the test's own.
+// world is a meter with the test's own clock and counts.
 type world struct {
 	*crowd.Meter
 	now   time.Time
@@ -20,7 +20,7 @@ func newWorld() *world {
 	return w
 }
 
-// passes lets time pass in which so many of 100 goroutines wait long.
+// passes advances the clock; meanwhile so many of 100 goroutines waited long.
 func (w *world) passes(d time.Duration, late uint64) {
 	w.now = w.now.Add(d)
 	w.waits.Late, w.waits.All = w.waits.Late+late, w.waits.All+100

@@ -13,7 +13,7 @@ import (
 	"thingpost/internal/iot"
 )
 
-// broken answers a status and the start of a body, and closes.
+// broken answers a status and the start of a body, and closes the connection.
 func broken(t *testing.T, status func(n int64) int) (url string, got *atomic.Int64) {
 	t.Helper()
 	got = new(atomic.Int64)
@@ -32,8 +32,8 @@ func broken(t *testing.T, status func(n int64) int) (url string, got *atomic.Int
 	return s.URL, got
 }
 
-// TestABrokenBodyIsASuccess: everything is delivered at its first attempt, in order,
-// the slots grow, and the attempt says what broke.
+// TestABrokenBodyIsASuccess: everything is delivered at its first attempt, in order. The
+// slots grow, and the attempt says what broke.
 func TestABrokenBodyIsASuccess(t *testing.T) {
 	for _, inOrder := range []bool{false, true} {
 		t.Run(fmt.Sprintf("in order %v", inOrder), func(t *testing.T) {
@@ -71,7 +71,8 @@ func TestABrokenBodyIsASuccess(t *testing.T) {
 	}
 }
 
-// TestABrokenBodyKeepsTheClassOfItsStatus: what is no success is told with both.
+// TestABrokenBodyKeepsTheClassOfItsStatus: the error of a failure names the status and
+// the broken body.
 func TestABrokenBodyKeepsTheClassOfItsStatus(t *testing.T) {
 	for status, class := range map[int]iot.ErrorClass{400: iot.ErrHTTP4xx, 503: iot.ErrHTTP5xx} {
 		b := newBench(t)
@@ -90,8 +91,8 @@ func TestABrokenBodyKeepsTheClassOfItsStatus(t *testing.T) {
 	}
 }
 
-// TestALongRetryAfterIsFollowedByOneLastTry asks to wait beyond the delivery's life,
-// and takes, or asks again, at the last try.
+// TestALongRetryAfterIsFollowedByOneLastTry: a receiver asks for a wait beyond the
+// delivery's life. At the last try it accepts the message or asks again.
 func TestALongRetryAfterIsFollowedByOneLastTry(t *testing.T) {
 	const life = 10 * time.Minute
 	for _, well := range []bool{true, false} {
@@ -120,7 +121,7 @@ func TestALongRetryAfterIsFollowedByOneLastTry(t *testing.T) {
 	}
 }
 
-// TestAnAbsurdRetryAfterIsNone: the schedule holds.
+// TestAnAbsurdRetryAfterIsNone: the schedule applies instead.
 func TestAnAbsurdRetryAfterIsNone(t *testing.T) {
 	for _, value := range []string{"604801", "1772366400", "-1", "18446744073709551617", "Thu, 01 Jan 1970 00:00:00 GMT",
 		"Fri, 31 Dec 9999 23:59:59 GMT"} {

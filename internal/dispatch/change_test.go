@@ -64,9 +64,9 @@ func TestRetriedByHandNow(t *testing.T) {
 	b.untilStatus(again.ID, iot.Delivered, 1)
 }
 
-// TestADeliveryThatWasReadSinceItsCommitIsHeldOnce hands over a delivery that the
-// manager has found on disk between its commit and the word of it.
-func TestADeliveryThatWasReadSinceItsCommitIsHeldOnce(t *testing.T) {
+// TestADeliveryThatWasReadSinceItsCommitIsQueuedOnce offers a delivery that the manager
+// read from disk after its commit and before the call of Changed.
+func TestADeliveryThatWasReadSinceItsCommitIsQueuedOnce(t *testing.T) {
 	b := newBench(t)
 	hook := b.webhook("http://127.0.0.1:9")
 	b.send(0, 0, 1, hook)
@@ -78,12 +78,12 @@ func TestADeliveryThatWasReadSinceItsCommitIsHeldOnce(t *testing.T) {
 	}
 	q.offer(q.backlog.items[0])
 	if n := len(q.fresh.items) + len(q.backlog.items); n != 1 {
-		t.Errorf("it stands in line %d times", n)
+		t.Errorf("it is queued %d times", n)
 	}
 }
 
-// TestOutcomesOfLargeAnswersWaitForTheDisk holds up the disk while answers of
-// 64 KiB come in.
+// TestOutcomesOfLargeAnswersWaitForTheDisk delays the disk while answers of 64 KiB
+// arrive.
 func TestOutcomesOfLargeAnswersWaitForTheDisk(t *testing.T) {
 	b := newBench(t)
 	r := receive(t, nil)

@@ -10,32 +10,32 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// lookEvery is how long the manager sleeps at most, so that a clock that was set is
-// soon noticed.
+// lookEvery is the longest time that the manager sleeps, so that it soon notices that the
+// clock was set.
 const lookEvery = 2 * time.Second
 
-// setClock is a clock that was set while we ran.
+// setClock is one change of the clock while the program ran.
 type setClock struct {
-	before int64         // keys of what was made before are smaller
-	by     time.Duration // forwards, if above 0
+	before int64         // deliveries made before the change have smaller keys
+	by     time.Duration // above 0: forwards
 }
 
-// clock knows how the clock was set.
+// clock records how the clock was set.
 type clock struct {
 	watch iot.ClockWatch
-	back  bool // it was set back, and what waits is not yet brought in; the manager's
+	back  bool // it was set back, and bringIn has not yet succeeded; only the manager uses it
 
 	mu   sync.Mutex
 	sets []setClock
 }
 
-// maxSets bounds what is remembered; a clock that is set more often is none.
+// maxSets bounds the changes of the clock that are remembered.
 const maxSets = 100
 
-// lookAtClock notes that the clock was set. What waits for a later time on a clock
-// that was set back is brought in: a try never waits longer than its place in the
-// schedule says. What is overdue because it was set forwards needs nothing: it is
-// sent as any backlog is, slot by slot.
+// lookAtClock notices that the clock was set. After the clock was set back, it makes
+// deliveries due sooner: a retry never waits longer than its place in the schedule says.
+// Deliveries that are overdue because the clock was set forwards need nothing: they are
+// sent as any backlog is.
 func (d *Dispatcher) lookAtClock(ctx context.Context) {
 	if by := d.clock.watch.Look(d.o.Now()); by != 0 {
 		d.o.Log.Warn("the clock was set", slog.Duration("by", by))
@@ -62,8 +62,8 @@ func (c *clock) note(before int64, by time.Duration) {
 	c.sets = append(c.sets, setClock{before, by})
 }
 
-// age returns how old a delivery is at an instant. Time that the clock was set
-// forwards by since it was made is not counted: nobody tried in it.
+// age returns how old a delivery is at an instant. It leaves out the time by which the
+// clock was set forwards since the delivery was made.
 func (c *clock) age(v *iot.Delivery, at iot.Instant) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *clock) age(v *iot.Delivery, at iot.Instant) time.Duration {
 	return at.Sub(v.CreatedAt) - max(set, 0)
 }
 
-// bringIn makes what would wait too long due sooner, for all webhooks.
+// bringIn makes deliveries that would wait too long due sooner, for all webhooks.
 func (d *Dispatcher) bringIn(ctx context.Context) error {
 	hooks, err := d.o.DB.AllWebhooks(ctx)
 	if err != nil {
@@ -96,7 +96,7 @@ func (d *Dispatcher) bringIn(ctx context.Context) error {
 	return nil
 }
 
-// backoff is the wait after so many attempts; none before the first.
+// backoff returns the wait after so many attempts; 0 before the first.
 func backoff(attempts int, jitter float64) time.Duration {
 	if attempts == 0 {
 		return 0

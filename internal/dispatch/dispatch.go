@@ -23,14 +23,14 @@ type Options struct {
 	Version   string // of this program
 	Log       *slog.Logger
 	Now       func() time.Time // default time.Now
-	// Grace is how long work in flight may take to finish after Run was told to
-	// stop; default 10 s.
+	// Grace is how long work in flight may take to finish after Run's ctx has ended;
+	// default 10 s.
 	Grace time.Duration
-	// Crowd tells when fast endpoints share what is in flight; nil: never.
+	// Crowd decides when fast endpoints share the requests in flight; nil: never.
 	Crowd *crowd.Meter
-	// Lanes, Sending and Answers bound what is in memory: messages that wait or are in
-	// flight, requests in flight, and answers that are not on disk yet. Nil has no
-	// bound but those of each webhook.
+	// Lanes, Sending and Answers bound the memory of messages that wait or are in
+	// flight, of requests in flight, and of answers that are not on disk yet. With nil
+	// only the bounds of each webhook apply.
 	Lanes, Sending, Answers *budget.Part
 }
 
@@ -49,19 +49,19 @@ type Dispatcher struct {
 	send     context.Context
 	cut      context.CancelFunc
 
-	kick  chan struct{} // capacity one: the manager has something to look at
-	bytes atomic.Int64  // of what all lanes hold
+	kick  chan struct{} // capacity one: wakes the manager
+	bytes atomic.Int64  // of all deliveries in lanes
 	due   atomic.Int64  // when the manager must look next, Unix milliseconds; 0: never
 
 	clock clock
 
 	payloads payloads
-	// starving: a queue found no memory to send by.
+	// starving: a queue found no memory for a request.
 	starving atomic.Bool
 
 	lostMu sync.Mutex
-	lost   []lost // outcomes that the disk would not take
-	// holding is true while there are such outcomes: nothing more is sent whose
+	lost   []lost // outcomes that the disk refused
+	// holding is true while there are such outcomes: nothing more is sent, because its
 	// outcome might be lost too.
 	holding atomic.Bool
 
@@ -86,14 +86,13 @@ func New(o Options) *Dispatcher {
 		o.Grace = 10 * time.Second
 	}
 	d := &Dispatcher{o: o, jitter: rand.Float64, queues: map[int64]*queue{}, kick: make(chan struct{}, 1),
-		payloads: payloads{part: o.Lanes, held: map[int64]*payload{}}}
+		payloads: payloads{part: o.Lanes, byMessage: map[int64]*payload{}}}
 	d.send, d.cut = context.WithCancel(context.Background())
 	return d
 }
 
-// Changed hears of a commit, in the order of the commits: new deliveries go
-// into their lanes, changed webhooks are looked at again before anything more
-// of them is sent. It does not block.
+// Changed takes a commit; commits must come in order. It puts new deliveries into their
+// lanes and makes the queues of changed webhooks stale. It does not block.
 func (d *Dispatcher) Changed(c iot.Commit) {
 	for _, key := range c.Webhooks {
 		q := d.queue(key)
@@ -112,14 +111,14 @@ func (d *Dispatcher) Changed(c iot.Commit) {
 	}
 }
 
-// let goes of the memory of a delivery that has left its lane, or was sent.
-func (d *Dispatcher) let(item *iot.Queued) {
+// releasePayload returns the memory of a delivery that has left its lane or was sent.
+func (d *Dispatcher) releasePayload(item *iot.Queued) {
 	if d.payloads.give(item) {
 		d.wake()
 	}
 }
 
-// sent gives back the memory of a request, and lets those go on that found none.
+// sent returns the memory of a request, and continues the queues that found none.
 func (d *Dispatcher) sent(key, size int64) {
 	d.o.Sending.Give(key, size)
 	if !d.starving.CompareAndSwap(true, false) {
@@ -135,7 +134,7 @@ func (d *Dispatcher) sent(key, size int64) {
 	}
 }
 
-// queue returns a webhook's queue; a new one loads itself before it sends.
+// queue returns a webhook's queue. A new one reads its settings before it sends.
 func (d *Dispatcher) queue(key int64) *queue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -160,15 +159,15 @@ func (d *Dispatcher) wake() {
 	}
 }
 
-// wakeAt makes the manager look at a time, or earlier.
+// wakeAt makes the manager look at an instant or earlier.
 func (d *Dispatcher) wakeAt(at iot.Instant) {
 	if d.lookAt(at) {
 		d.wake() // to set its timer
 	}
 }
 
-// lookAt keeps the earliest time at which the manager must look. It reports
-// whether that has changed.
+// lookAt keeps the earliest instant at which the manager must look. It reports whether
+// that has changed.
 func (d *Dispatcher) lookAt(at iot.Instant) bool {
 	for {
 		have := d.due.Load()
@@ -181,9 +180,8 @@ func (d *Dispatcher) lookAt(at iot.Instant) bool {
 	}
 }
 
-// Run sends until ctx ends, then lets what is in flight finish for a while, cuts
-// the rest (which does not count as an attempt), and returns when all outcomes
-// are on disk.
+// Run sends until ctx ends. Requests in flight then have Options.Grace to finish; those
+// left are cut and do not count as attempts. Run returns when all outcomes are on disk.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	hooks, err := d.o.DB.AllWebhooks(ctx)
 	if err != nil {
@@ -197,7 +195,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.manage(ctx)
 	d.running.Store(false)
 	for _, q := range d.all() {
-		q.mu.Lock()   // whoever was just starting a worker has done so
+		q.mu.Lock()   // waits for a worker that is just being started
 		q.mu.Unlock() //nolint:staticcheck // empty on purpose, see above
 	}
 	cutAfter := time.AfterFunc(d.o.Grace, d.cut)
@@ -205,7 +203,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	cutAfter.Stop()
 	d.cut()
 	d.outcomes.Wait()
-	d.storeLost() // the last chance of those that the disk did not take
+	d.storeLost() // the last try for outcomes that the disk refused
 	d.outcomes.Wait()
 	if n := d.countLost(); n > 0 {
 		d.o.Log.Warn("outcomes could not be stored: their deliveries will be sent again", slog.Int("outcomes", n))

@@ -31,16 +31,16 @@ type bench struct {
 	folder  string
 	project *iot.Project
 	devices []*iot.Device
-	client  *egress.Client                // what sends; loopback is allowed unless a test gives another
+	client  *egress.Client                // allows loopback unless a test sets another
 	pad     string                        // makes payloads larger
-	gate    atomic.Pointer[chan struct{}] // holds up the writer at the end of its next transaction
+	gate    atomic.Pointer[chan struct{}] // delays the writer at the end of its next transaction
 	skew    atomic.Int64                  // of the clock, in nanoseconds
 	stop    func()
 }
 
 func (b *bench) now() time.Time { return time.Now().Add(time.Duration(b.skew.Load())) }
 
-// pass moves the clock on and lets the dispatcher look at it.
+// pass advances the clock and makes the dispatcher look at it.
 func (b *bench) pass(d time.Duration) {
 	b.skew.Add(int64(d))
 	b.d.wake()
@@ -119,7 +119,7 @@ func (b *bench) webhook(url string, set ...func(*iot.Webhook)) *iot.Webhook {
 	return w
 }
 
-// each is for send: the devices in turn.
+// each makes send use the devices in turn.
 const each = -1
 
 // send stores messages n of a device for the webhooks, {"n": i} each.
@@ -155,14 +155,14 @@ func (b *bench) send(device, from, to int, hooks ...*iot.Webhook) (ids []iot.ID)
 	return ids
 }
 
-// until waits for a condition; the test's own deadline ends it.
+// until waits for a condition, up to the test's deadline.
 func (b *bench) until(what string, ok func() bool) {
 	b.t.Helper()
 	deadline := time.After(20 * time.Second)
 	for !ok() {
 		select {
 		case <-deadline:
-			b.t.Fatal("waited in vain until ", what)
+			b.t.Fatal("timed out waiting until ", what)
 		default:
 			runtime.Gosched()
 		}
@@ -186,7 +186,7 @@ func (b *bench) untilStatus(id iot.ID, want iot.Status, attempts int) *iot.Deliv
 	return v
 }
 
-// receiver keeps what arrives and answers what answer says.
+// receiver keeps the requests that arrive and answers what answer returns.
 type receiver struct {
 	*httptest.Server
 	mu   sync.Mutex

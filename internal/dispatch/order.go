@@ -2,15 +2,14 @@ package dispatch
 
 import "thingpost/internal/iot"
 
-// order keeps a webhook in order per device: of each device only its first
-// pending delivery may be in a lane or in flight. Everything else of the device
-// waits on disk, also while the first waits for its next try. Guarded by the
-// queue's mutex.
+// order keeps a webhook's deliveries in order per device: only a device's first pending
+// delivery may be in a lane or in flight. The device's other deliveries wait on disk, also
+// while the first waits for a retry. The queue's mutex guards it.
 type order struct {
-	// busy are devices with something pending. The value is true if more may have
-	// come since the device's first delivery was last read from disk.
+	// busy are devices with pending deliveries. The value is true if more may have
+	// been stored since the device's first delivery was last read from disk.
 	busy map[int64]bool
-	// ask are devices whose first delivery must be read from disk, in their turn.
+	// ask are devices whose first delivery must be read from disk, in this order.
 	ask []int64
 	// waiting are devices whose first delivery is due later.
 	waiting map[int64]iot.Instant
@@ -23,8 +22,8 @@ func newOrder() *order {
 	return &order{busy: map[int64]bool{}, waiting: map[int64]iot.Instant{}}
 }
 
-// offered reports whether a fresh delivery is its device's first and may be
-// sent. If not, it is read from disk when its turn comes.
+// offered reports whether a fresh delivery is its device's first and may be sent. Others
+// are read from disk in their turn.
 func (o *order) offered(device int64, room bool) bool {
 	if _, busy := o.busy[device]; busy || !o.loaded {
 		o.busy[device] = true
@@ -42,7 +41,7 @@ func (o *order) offered(device int64, room bool) bool {
 	return true
 }
 
-// ended notes that a device's first delivery has ended, or waits until due.
+// ended records that a device's first delivery has ended, or that it waits until due.
 func (o *order) ended(device int64, due iot.Instant) {
 	if due != 0 {
 		o.waiting[device] = due
@@ -51,9 +50,9 @@ func (o *order) ended(device int64, due iot.Instant) {
 	o.ask = append(o.ask, device)
 }
 
-// ripe moves devices whose wait is over to those that are asked for, and
-// returns when the next one's is.
-func (o *order) ripe(now iot.Instant) (next iot.Instant) {
+// moveDue moves devices whose wait is over from waiting to ask. It returns when the next
+// wait is over, 0 if no device waits.
+func (o *order) moveDue(now iot.Instant) (next iot.Instant) {
 	for device, due := range o.waiting {
 		if due <= now {
 			delete(o.waiting, device)

@@ -21,8 +21,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// endpoint is a receiver that is down for a while. It stands in the place of
-// the network, so that its time is the test's.
+// endpoint is a receiver that is down for a while. It replaces the network, so that it
+// uses the test's clock.
 type endpoint struct {
 	hangs bool          // when down; otherwise it refuses connections
 	took  time.Duration // for an answer, when up
@@ -33,8 +33,8 @@ type endpoint struct {
 	inFlight   int
 	taken      []arrival
 	attempts   int
-	mostEarly  []int         // most in flight by how many it had taken since it is back
-	perSecond  map[int64]int // attempts begun in each second since it is back
+	mostEarly  []int         // most in flight, by how many it had accepted since its return
+	perSecond  map[int64]int // attempts begun in each second since its return
 	mostAtOnce int
 }
 
@@ -98,7 +98,7 @@ func (e *endpoint) end() {
 	e.inFlight--
 }
 
-// set makes it go down, or come back. It returns how many attempts there were.
+// set takes the endpoint down or brings it back. It returns the number of attempts so far.
 func (e *endpoint) set(down bool) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -109,7 +109,7 @@ func (e *endpoint) set(down bool) int {
 	return e.attempts
 }
 
-// outage is one run: what is asked of the webhook, and what came of it.
+// outage is one run: the settings of its webhook, and what was measured.
 type outage struct {
 	name   string
 	hangs  bool
@@ -127,15 +127,14 @@ type outage struct {
 	sentAt []time.Time // by number
 }
 
-// TestOutageAndReturn keeps a webhook down for an hour of simulated time while
-// messages come in at an even rate, and lets it come back: fresh messages go
-// first, the backlog follows by more and more slots, within the limit of
-// requests a second, in order per device where asked, and memory holds a
-// bounded part of it. The store is a real one, the receiver stands in the place
-// of the network, and all clocks and timers are those of the bubble.
+// TestOutageAndReturn keeps a webhook down for an hour of simulated time while messages
+// arrive at an even rate, and then brings it back. Fresh messages go first. The backlog
+// follows with more and more slots, within the limit of requests a second, and in order
+// per device where set. Memory has a bounded part of it. The store is a real one, the
+// receiver replaces the network, and all clocks and timers are those of the bubble.
 //
-// The short form has a large message each five seconds. THINGPOST_OUTAGE=full has
-// 100 small ones a second, and looks at the heap too.
+// The short form has a large message every five seconds. THINGPOST_OUTAGE=full has 100
+// small ones a second, and measures the heap too.
 func TestOutageAndReturn(t *testing.T) {
 	for _, o := range []outage{
 		{name: "accepts and never answers", hangs: true},
@@ -150,7 +149,7 @@ func TestOutageAndReturn(t *testing.T) {
 			} else {
 				t.Parallel()
 				if !o.hangs {
-					o.rate = 6 // each has five attempts by then
+					o.rate = 6 // each message has had five attempts by then
 				}
 			}
 			if o.limits {
@@ -196,8 +195,8 @@ func (o *outage) run(t *testing.T) {
 		o.name, o.rate, owed, old.Round(time.Second), fresh, o.e.mostAtOnce, o.busiest(), float64(most)/(1<<20)))
 }
 
-// send sends at an even rate for so long, and returns the most bytes that the
-// lanes held.
+// send sends at an even rate for so long. It returns the most bytes that were in the
+// lanes.
 func (o *outage) send(duration, tick time.Duration) (most int64) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -218,14 +217,15 @@ func (o *outage) pending() int64 {
 	return stats[o.hook.Key].Counters.Pending
 }
 
-// drain waits until nothing is owed, and returns how long after the return.
+// drain waits until nothing is pending. It returns how long after the endpoint's return
+// that was.
 func (o *outage) drain() time.Duration {
 	o.b.t.Helper()
 	tick := time.NewTicker(20 * time.Second)
 	defer tick.Stop()
 	for began := time.Now(); o.pending() > 0; <-tick.C {
 		if time.Since(began) > 3*time.Hour {
-			o.b.t.Fatalf("%d deliveries are still owed three hours later", o.pending())
+			o.b.t.Fatalf("%d deliveries are still pending three hours later", o.pending())
 		}
 	}
 	o.e.mu.Lock()
@@ -233,8 +233,8 @@ func (o *outage) drain() time.Duration {
 	return o.e.taken[len(o.e.taken)-1].at.Sub(o.e.back)
 }
 
-// delays returns how long the messages from a number on took, the shortest
-// first, and how long after the return the last older one came.
+// delays returns how long the messages from a number on took, the shortest first, and how
+// long after the endpoint's return the last older one arrived.
 func (o *outage) delays(from int) (list []time.Duration, old time.Duration) {
 	for _, a := range o.e.taken {
 		if a.n < from {
@@ -257,7 +257,7 @@ func (o *outage) busiest() (most int) {
 	return most
 }
 
-func (o *outage) judge(t *testing.T, began int, held int64) {
+func (o *outage) judge(t *testing.T, began int, mostBytes int64) {
 	t.Helper()
 	last, seen := map[int]int{}, make([]int, len(o.sentAt))
 	for _, a := range o.e.taken {
@@ -289,8 +289,8 @@ func (o *outage) judge(t *testing.T, began int, held int64) {
 	if o.limit > 0 && o.busiest() > o.limit+max(1, o.limit/10) {
 		t.Errorf("%d requests in a second, limited to %d", o.busiest(), o.limit)
 	}
-	if held > maxQueueBytes+int64(o.pad)+2*itemBytes {
-		t.Errorf("the lanes held %d bytes", held)
+	if mostBytes > maxQueueBytes+int64(o.pad)+2*itemBytes {
+		t.Errorf("%d bytes were in the lanes", mostBytes)
 	}
 }
 

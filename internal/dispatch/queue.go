@@ -12,8 +12,8 @@ import (
 	"thingpost/internal/webhook"
 )
 
-// Bounds of what is held in memory; the rest waits on disk. A delivery counts its
-// payload and itemBytes for what is around it.
+// Bounds of what is in memory; the rest waits on disk. A delivery counts as its payload
+// and itemBytes for its other fields.
 const (
 	maxQueueBytes = 16 << 20 // of a webhook
 	maxAllBytes   = 64 << 20 // of all webhooks together
@@ -24,17 +24,17 @@ const (
 	maxUnsaved = 4 << 20
 )
 
-// freshFor is how long a delivery may wait in the fresh lane. An older one is
-// left on disk, to be read as backlog: what comes after an outage does not stand
-// in line behind what came during it.
+// freshFor is how long a delivery may wait in the fresh lane. An older one is released
+// and read later as backlog, so that messages after an outage do not queue behind those
+// from during it.
 const freshFor = 10 * time.Second
 
-// freshTurns of four go to the fresh lane when both have work: fresh messages
-// are not stuck behind old ones, and old ones are not starved.
+// freshTurns is how many turns of four the fresh lane gets when both have work. Fresh
+// messages do not wait behind old ones, and old ones do not starve.
 const freshTurns = 3
 
-// queue is one webhook's work. Workers are goroutines that take from its lanes
-// as long as a slot is free. All fields are guarded by mu.
+// queue is one webhook's work. Workers are goroutines that take from its lanes while a
+// slot is free. mu guards all fields.
 type queue struct {
 	d   *Dispatcher
 	key int64
@@ -47,37 +47,37 @@ type queue struct {
 	slots    slots
 	workers  int
 	unsaved  int64 // bytes of outcomes that are not on disk yet
-	// limited: a worker has its delivery and waits for the limiter. No other takes
-	// one before it goes on, or the next fresh message would wait behind them all.
+	// limited: a worker has a delivery and waits for the limiter. No other worker takes
+	// one meanwhile; otherwise the next fresh message would wait behind them all.
 	limited bool
-	// starves: there is no memory to send the next one by; it goes on when there is.
+	// starves: there is no memory for the next request; the queue waits until there is.
 	starves bool
 	// needs is the size of the message that found no room in a lane.
 	needs int64
 
-	// stale: settings or pending work were changed by others; nothing is taken
-	// until they are read again.
+	// stale: settings or pending deliveries were changed; nothing is taken until they
+	// are read again.
 	stale bool
 
 	fresh, backlog lane
 	turn           int
-	// held are deliveries in memory: in a lane, in flight, or with an outcome that
-	// is not yet on disk. None of them is read from disk again.
-	held map[int64]struct{}
-	// let are deliveries let go of while the manager reads from disk: what it reads
-	// may be from before their outcome. nil when it does not read.
-	let map[int64]struct{}
+	// inMemory are deliveries in a lane, in flight, or with an outcome that is not yet
+	// on disk. None of them is read from disk again.
+	inMemory map[int64]struct{}
+	// released are deliveries dropped from memory during a read of the manager: the
+	// read may show their state before their outcome. nil if the manager does not read.
+	released map[int64]struct{}
 
-	more bool // there may be due work on disk that is not held
-	// from is where to look for it: whatever became due before is held. Without it
-	// each look would pass by all that is held.
+	more bool // there may be due deliveries that are only on disk
+	// from is the due time from which to look for them: all that became due earlier is
+	// in memory. Without it each look would pass by all that is in memory.
 	from iot.Instant
-	next iot.Instant // when work on disk becomes due; 0 if none is known
+	next iot.Instant // when a delivery that is only on disk becomes due; 0 if none is known
 
 	order *order // nil unless in order per device
 }
 
-// lane is a first-in, first-out line of deliveries.
+// lane is a first-in, first-out list of deliveries.
 type lane struct {
 	items []iot.Queued
 	bytes int64
@@ -106,7 +106,7 @@ func (l *lane) pop() iot.Queued {
 	return q
 }
 
-// takeTest takes out the first test delivery: it is sent even while paused.
+// takeTest removes and returns the first test delivery: tests are sent even while paused.
 func (l *lane) takeTest() (iot.Queued, bool) {
 	for i, q := range l.items {
 		if q.Delivery.Trigger == iot.TriggerTest {
@@ -119,15 +119,15 @@ func (l *lane) takeTest() (iot.Queued, bool) {
 }
 
 func newQueue(d *Dispatcher, key int64) *queue {
-	return &queue{d: d, key: key, slots: newSlots(), stale: true, held: map[int64]struct{}{}, fresh: lane{all: &d.bytes},
+	return &queue{d: d, key: key, slots: newSlots(), stale: true, inMemory: map[int64]struct{}{}, fresh: lane{all: &d.bytes},
 		backlog: lane{all: &d.bytes}}
 }
 
-// offer hands over a committed delivery. One that finds no room stays on disk.
+// offer takes a committed delivery. One without room stays on disk.
 func (q *queue) offer(item iot.Queued) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, held := q.held[item.Delivery.ID.Key()]; held {
+	if _, ok := q.inMemory[item.Delivery.ID.Key()]; ok {
 		return // the manager has read it from disk since its commit
 	}
 	test := item.Delivery.Trigger == iot.TriggerTest
@@ -137,27 +137,27 @@ func (q *queue) offer(item iot.Queued) {
 		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh) && q.keep(&q.fresh, &item)) {
 			return
 		}
-		q.held[item.Delivery.ID.Key()] = struct{}{}
+		q.inMemory[item.Delivery.ID.Key()] = struct{}{}
 		q.fresh.push(item)
 		q.startWorkers()
 		return
 	case q.stale && !test, q.hook != nil && q.hook.Paused && !test, !q.room(&q.fresh):
 		q.more = true
-		q.lies(item.Delivery.DueAt)
+		q.noteDueOnDisk(item.Delivery.DueAt)
 		return
 	}
 	if !q.keep(&q.fresh, &item) {
 		q.more = true
-		q.lies(item.Delivery.DueAt)
+		q.noteDueOnDisk(item.Delivery.DueAt)
 		return
 	}
-	q.held[item.Delivery.ID.Key()] = struct{}{}
+	q.inMemory[item.Delivery.ID.Key()] = struct{}{}
 	q.fresh.push(item)
 	q.startWorkers()
 }
 
-// keep takes memory for a delivery's message that is to go into a lane. A test is
-// not read from disk, so that it must.
+// keep takes memory for the message of a delivery that goes into a lane, and reports
+// whether there is room. A test always gets memory, because tests are not read from disk.
 func (q *queue) keep(l *lane, item *iot.Queued) bool {
 	must := item.Delivery.Trigger == iot.TriggerTest || len(l.items) == 0 && item.Delivery.SizeBytes <= smallPayload
 	if q.d.payloads.take(item, must) {
@@ -168,9 +168,9 @@ func (q *queue) keep(l *lane, item *iot.Queued) bool {
 	return false
 }
 
-// shed lets go of what has waited in the fresh lane for too long. Tests stay:
-// they are not read from disk. In order per device nothing can be let go of, and
-// the lane has no more than one of each.
+// shed releases deliveries that have waited in the fresh lane for too long. Tests stay,
+// because they are not read from disk. In order per device nothing is released, and the
+// lane has at most one delivery of each device.
 func (q *queue) shed() {
 	old := q.d.now().Add(-freshFor)
 	for q.order == nil && len(q.fresh.items) > 0 {
@@ -179,21 +179,21 @@ func (q *queue) shed() {
 			return
 		}
 		item := q.fresh.pop()
-		q.d.let(&item)
-		delete(q.held, v.ID.Key())
+		q.d.releasePayload(&item)
+		delete(q.inMemory, v.ID.Key())
 		q.more = true
-		q.lies(v.DueAt)
+		q.noteDueOnDisk(v.DueAt)
 		if len(q.backlog.items) < maxBacklog/2 {
 			q.d.wake()
 		}
 	}
 }
 
-// lies notes when a delivery on disk that is not held becomes due.
-func (q *queue) lies(due iot.Instant) { q.from = min(q.from, due) }
+// noteDueOnDisk records when the next delivery that is only on disk becomes due.
+func (q *queue) noteDueOnDisk(due iot.Instant) { q.from = min(q.from, due) }
 
-// hint notes that there are new pending deliveries of a device on disk: old
-// messages that are sent again, which belong into the backlog.
+// hint records that a device has new pending deliveries on disk: old messages that are
+// sent again, which belong to the backlog.
 func (q *queue) hint(device int64, due iot.Instant) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -202,12 +202,12 @@ func (q *queue) hint(device int64, due iot.Instant) {
 		return
 	}
 	q.more = true
-	q.lies(due)
+	q.noteDueOnDisk(due)
 }
 
-// room reports whether a lane may hold one more. An empty one may, so that no
-// webhook can be kept waiting by others that are full, but for one that found no memory
-// for its large message: that waits for it.
+// room reports whether a lane may take one more delivery. An empty lane may, so that full
+// lanes of other webhooks do not keep a webhook waiting. The exception is a webhook that
+// found no memory for a large message: it waits for that memory.
 func (q *queue) room(l *lane) bool {
 	if q.needs > smallPayload && !q.d.o.Lanes.Fits(q.key, q.needs) {
 		return false
@@ -215,7 +215,7 @@ func (q *queue) room(l *lane) bool {
 	return len(l.items) == 0 || q.fresh.bytes+q.backlog.bytes < maxQueueBytes && q.d.bytes.Load() < maxAllBytes
 }
 
-// startWorkers starts one worker more if there is work and a free slot.
+// startWorkers starts one more worker if there is work and a free slot.
 func (q *queue) startWorkers() {
 	if q.stale || q.hook == nil || q.starves || q.workers >= q.allowed() || q.limits() || !q.d.claiming() {
 		return
@@ -227,8 +227,8 @@ func (q *queue) startWorkers() {
 	q.d.workers.Go(q.work)
 }
 
-// limits reports whether the limit of requests a second, or of outcomes on their
-// way to disk, keeps more from being taken just now.
+// limits reports whether a limit keeps deliveries from being taken now: that of requests
+// a second, or of outcomes on their way to disk.
 func (q *queue) limits() bool { return q.limiter != nil && q.limited || q.unsaved >= maxUnsaved }
 
 func (q *queue) allowed() int {
@@ -247,7 +247,7 @@ func (q *queue) allowed() int {
 	return q.slots.limit(most)
 }
 
-// join and part count the workers of a queue, and the queues that have some.
+// join and part count the workers of a queue and the queues with workers.
 func (q *queue) join() {
 	if q.workers++; q.workers == 1 {
 		q.d.active.Add(1)
@@ -260,7 +260,7 @@ func (q *queue) part() {
 	}
 }
 
-// work sends deliveries until there is none, or no slot is left for it.
+// work sends deliveries until none is left or it has no slot.
 func (q *queue) work() {
 	for {
 		job, ok := q.take()
@@ -271,7 +271,7 @@ func (q *queue) work() {
 	}
 }
 
-// job is a delivery with the settings that it is sent by.
+// job is a delivery with the settings by which it is sent.
 type job struct {
 	iot.Queued
 	hook     *iot.Webhook
@@ -280,8 +280,8 @@ type job struct {
 	limiter  *rate.Limiter
 }
 
-// take returns the next delivery, or ends the worker. It starts another worker
-// if there is work for one.
+// take returns the next delivery; ok is false if the worker must end. It starts another
+// worker if there is work for one.
 func (q *queue) take() (j job, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -329,27 +329,27 @@ func (q *queue) pick() (iot.Queued, bool) {
 	return from.pop(), true
 }
 
-// maySend takes memory for a request. Where there is none, the queue waits until some
-// is given back.
+// maySend takes memory for a request. If there is none, it returns false and the queue
+// waits until memory is returned.
 func (q *queue) maySend(size int64) bool {
 	if q.d.o.Sending.Try(q.key, size) {
 		return true
 	}
 	q.starves = true
 	q.d.starving.Store(true)
-	if q.d.o.Sending.Try(q.key, size) { // given back before it was known that somebody waits
+	if q.d.o.Sending.Try(q.key, size) { // returned before starving was set
 		q.starves = false
 		return true
 	}
 	return false
 }
 
-// sendBytes is about what a request in flight takes: its body, and what is around
-// it, with the goroutines of its connection.
+// sendBytes returns about how many bytes a request in flight takes: its body and 32 KiB
+// for everything else, including the goroutines of its connection.
 func sendBytes(v *iot.Delivery) int64 { return v.SizeBytes + 32<<10 }
 
-// release lets go of a delivery that has an outcome on disk, or none at all.
-// due is when it is tried again, 0 if it has ended.
+// release drops from memory a delivery whose outcome is on disk. due is when it is tried
+// again, 0 if it has ended.
 func (q *queue) release(o *iot.Outcome, due iot.Instant) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -357,9 +357,9 @@ func (q *queue) release(o *iot.Outcome, due iot.Instant) {
 	if q.unsaved -= outcomeBytes(o); full {
 		q.startWorkers()
 	}
-	delete(q.held, v.ID.Key())
-	if q.let != nil {
-		q.let[v.ID.Key()] = struct{}{}
+	delete(q.inMemory, v.ID.Key())
+	if q.released != nil {
+		q.released[v.ID.Key()] = struct{}{}
 	}
 	if q.order != nil && v.Trigger != iot.TriggerTest {
 		q.order.ended(v.DeviceID, due)
@@ -369,25 +369,25 @@ func (q *queue) release(o *iot.Outcome, due iot.Instant) {
 	if due == 0 {
 		return
 	}
-	q.lies(due)
+	q.noteDueOnDisk(due)
 	if q.next == 0 || due < q.next {
 		q.next = due
 		q.d.wakeAt(due)
 	}
 }
 
-// drop forgets what waits in the lanes: it is read from disk again.
+// drop releases all deliveries in the lanes: they are read from disk again.
 func (q *queue) drop() {
 	for _, l := range []*lane{&q.fresh, &q.backlog} {
 		for len(l.items) > 0 {
 			item := l.pop()
-			q.d.let(&item)
-			delete(q.held, item.Delivery.ID.Key())
+			q.d.releasePayload(&item)
+			delete(q.inMemory, item.Delivery.ID.Key())
 		}
 	}
 }
 
-// set puts new settings in force; nil means the webhook is deleted.
+// set applies new settings; nil means that the webhook is deleted.
 func (q *queue) set(w *iot.Webhook) {
 	q.hook, q.compiled, q.broken, q.limiter = w, nil, nil, nil
 	q.order = nil
@@ -406,7 +406,7 @@ func (q *queue) set(w *iot.Webhook) {
 	}
 }
 
-// noteAnswer adapts the slots to how an attempt went.
+// noteAnswer adapts the slots to the result of an attempt.
 func (q *queue) noteAnswer(o *iot.Outcome, began, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

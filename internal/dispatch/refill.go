@@ -7,9 +7,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// refill reads what a queue needs from disk: changed settings, and due work if
-// there is room for it. It returns when to come back, 0 if only for a change.
-// Only the manager calls it.
+// refill reads from disk what a queue needs: changed settings, and due deliveries if there
+// is room. It returns when the manager must call it again, 0 if only after a change. Only
+// the manager calls it.
 func (q *queue) refill(ctx context.Context) (iot.Instant, error) {
 	if err := q.reload(ctx); err != nil {
 		return 0, err
@@ -58,15 +58,15 @@ func (q *queue) reload(ctx context.Context) error {
 		return nil
 	}
 	for _, item := range tests {
-		q.held[item.Delivery.ID.Key()] = struct{}{}
+		q.inMemory[item.Delivery.ID.Key()] = struct{}{}
 		q.fresh.push(item)
 	}
 	q.startWorkers()
 	return nil
 }
 
-// tests returns the test deliveries that wait: they are sent even while paused,
-// and so are not left to be read from disk.
+// tests removes the test deliveries from the fresh lane and returns them. They stay in
+// memory, because they are sent even while paused and are not read from disk.
 func (q *queue) tests() []iot.Queued {
 	var list []iot.Queued
 	for {
@@ -89,29 +89,29 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		next := q.next
 		q.mu.Unlock()
 		if next <= now {
-			next = 0 // taken up when there is room
+			next = 0 // read when there is room
 		}
 		return next, nil
 	}
-	// Cleared before the look, so that what comes meanwhile is not forgotten.
+	// Cleared before the read, so that deliveries stored meanwhile are not missed.
 	from := q.from
 	q.more, q.from, q.next = false, math.MaxInt64, 0
-	q.let = map[int64]struct{}{}
+	q.released = map[int64]struct{}{}
 	q.mu.Unlock()
 
 	list, next, err := q.d.o.DB.Due(ctx, q.key, from, now, room, readBytes, q.holds)
 
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer func() { q.let = nil }()
+	defer func() { q.released = nil }()
 	if err != nil {
 		q.more = true
-		q.lies(from)
+		q.noteDueOnDisk(from)
 		return 0, err
 	}
 	if q.stale {
 		q.d.wake()
-		return 0, nil // read by settings that have changed
+		return 0, nil // the settings have changed during the read
 	}
 	for _, item := range list {
 		if q.known(item.Delivery.ID) {
@@ -119,14 +119,14 @@ func (q *queue) refillBacklog(ctx context.Context) (iot.Instant, error) {
 		}
 		if !q.room(&q.backlog) || !q.keep(&q.backlog, &item) {
 			q.more = true
-			q.lies(item.Delivery.DueAt)
+			q.noteDueOnDisk(item.Delivery.DueAt)
 			break
 		}
-		q.held[item.Delivery.ID.Key()] = struct{}{}
+		q.inMemory[item.Delivery.ID.Key()] = struct{}{}
 		q.backlog.push(item)
 	}
 	if next != 0 {
-		q.lies(next)
+		q.noteDueOnDisk(next)
 	}
 	if next != 0 && next <= now {
 		q.more = true
@@ -145,9 +145,9 @@ func (q *queue) holds(id iot.ID) bool {
 }
 
 func (q *queue) known(id iot.ID) bool {
-	_, held := q.held[id.Key()]
-	_, let := q.let[id.Key()]
-	return held || let
+	_, inMemory := q.inMemory[id.Key()]
+	_, released := q.released[id.Key()]
+	return inMemory || released
 }
 
 // readBytes bounds the messages that are read from disk at once.
@@ -183,7 +183,7 @@ func (q *queue) refillInOrder(ctx context.Context) (iot.Instant, error) {
 	}
 	for {
 		q.mu.Lock()
-		next := o.ripe(now)
+		next := o.moveDue(now)
 		if q.order != o || q.stale || len(o.ask) == 0 || len(q.backlog.items) >= maxBacklog || !q.room(&q.backlog) {
 			q.mu.Unlock()
 			return next, nil
@@ -201,33 +201,33 @@ func (q *queue) refillInOrder(ctx context.Context) (iot.Instant, error) {
 // askFor puts a device's first pending delivery into the lane, if it is due.
 func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Instant) error {
 	q.mu.Lock()
-	q.let = map[int64]struct{}{}
+	q.released = map[int64]struct{}{}
 	q.mu.Unlock()
 	head, err := q.d.o.DB.Head(ctx, q.key, device)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer func() { q.let = nil }()
+	defer func() { q.released = nil }()
 	switch {
 	case q.order != o || q.stale:
-		return nil // all of it is read again
+		return nil // all is read again
 	case err != nil:
 		o.ask = append(o.ask, device)
 		return err
 	case head == nil && o.busy[device]:
-		o.ask = append(o.ask, device) // one has come since
+		o.ask = append(o.ask, device) // one was stored during the read
 	case head == nil:
 		delete(o.busy, device)
 	case head.Delivery.DueAt > now:
 		o.waiting[device] = head.Delivery.DueAt
 	default:
 		if q.known(head.Delivery.ID) {
-			return nil // in flight since before the settings changed; it asks when it ends
+			return nil // in flight since before the settings changed; the device is asked for when it ends
 		}
 		if !q.keep(&q.backlog, head) {
 			o.ask = append(o.ask, device)
 			return nil
 		}
-		q.held[head.Delivery.ID.Key()] = struct{}{}
+		q.inMemory[head.Delivery.ID.Key()] = struct{}{}
 		q.backlog.push(*head)
 		q.startWorkers()
 	}

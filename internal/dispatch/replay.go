@@ -12,18 +12,18 @@ import (
 
 // Steps of a replay.
 const (
-	// replayStep is how many deliveries one step makes at most: others get their
-	// turn at the writer in between.
+	// replayStep is the most deliveries that one step creates: other items get their
+	// turn at the writer between steps.
 	replayStep = 250
-	// replayBacklog is how much a webhook that answers well may owe before a replay
-	// without a rate waits: it is as fast as its receiver, and can be stopped.
+	// replayBacklog is how many pending deliveries a webhook that answers well may have
+	// before a replay without a rate waits. So a replay is as fast as its receiver, and
+	// can be stopped.
 	replayBacklog = 2000
-	// replayLook is how long such a wait lasts, and replayAgain the wait after a
-	// failure of the store.
+	// replayLook is how long such a wait lasts. replayAgain is the wait after a failure
+	// of the store.
 	replayLook  = 50 * time.Millisecond
 	replayAgain = time.Second
-	// paceStep is the time for which deliveries of a replay with a rate are made at
-	// once.
+	// paceStep is the time for which a replay with a rate creates deliveries at once.
 	paceStep = 250 * time.Millisecond
 )
 
@@ -34,20 +34,20 @@ type ReplayOptions struct {
 	Now func() time.Time // default time.Now
 }
 
-// Replayer goes on with replays, a step of each in turn: it makes deliveries,
-// which the Dispatcher sends like any other. What it has done is on disk with
-// each step, so that it goes on there after a restart. Changed must be called
-// with each commit of the store, also before Run.
+// Replayer continues replays, a step of each in turn. It creates deliveries, which the
+// Dispatcher sends like any other. Each step stores its progress, so that the replay
+// continues there after a restart. Changed must be called with each commit of the store,
+// also before Run.
 type Replayer struct {
 	o    ReplayOptions
-	kick chan struct{} // capacity one: replays were made or stopped
+	kick chan struct{} // capacity one: replays were created or stopped
 	jobs map[iot.ID]*replayJob
 }
 
-// replayJob is what is known in memory of a running replay.
+// replayJob is the part of a running replay's state that is only in memory.
 type replayJob struct {
 	pace  pace
-	again time.Time // no step before
+	again time.Time // when the next step may begin
 }
 
 // NewReplayer returns a replayer.
@@ -61,7 +61,7 @@ func NewReplayer(o ReplayOptions) *Replayer {
 	return &Replayer{o: o, kick: make(chan struct{}, 1), jobs: map[iot.ID]*replayJob{}}
 }
 
-// Changed hears of a commit. It does not block.
+// Changed takes a commit. It does not block.
 func (r *Replayer) Changed(c iot.Commit) {
 	if len(c.Replays) > 0 {
 		r.wake()
@@ -75,7 +75,7 @@ func (r *Replayer) wake() {
 	}
 }
 
-// Run goes on with replays until ctx ends.
+// Run continues replays until ctx ends.
 func (r *Replayer) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -101,8 +101,8 @@ func (r *Replayer) Run(ctx context.Context) error {
 	}
 }
 
-// turn does a step of each replay whose time has come. It returns when to come
-// back; some is false if no replay runs.
+// turn does a step of each replay whose next step may begin. It returns how long to wait
+// for the next turn; some is false if no replay runs.
 func (r *Replayer) turn(ctx context.Context) (wait time.Duration, some bool, err error) {
 	list, err := r.o.DB.RunningReplays(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func (r *Replayer) turn(ctx context.Context) (wait time.Duration, some bool, err
 	return wait, len(list) > 0, nil
 }
 
-// step goes on with one replay, and returns how long it rests then.
+// step does one step of a replay. It returns how long the replay must wait afterwards.
 func (r *Replayer) step(ctx context.Context, v *db.RunningReplay, job *replayJob) (time.Duration, error) {
 	wants, err := r.selector(ctx, v)
 	if iot.CodeOf(err) == iot.NotFound {
@@ -170,12 +170,13 @@ func (r *Replayer) step(ctx context.Context, v *db.RunningReplay, job *replayJob
 		job.pace.took(made)
 		return job.pace.wait(), nil
 	}
-	// As long as the step took: half of the writer's time is for others.
+	// Waits as long as the step took: half of the writer's time is for others.
 	return r.o.Now().Sub(began), nil
 }
 
-// selector returns the rules of the webhook that gets messages, as they are now.
-// Not found, if the project or the one webhook is deleted.
+// selector returns the present rules of the webhook that gets the messages; nil for a
+// replay to no single webhook. The error is not_found if the project or the webhook is
+// deleted.
 func (r *Replayer) selector(ctx context.Context, v *db.RunningReplay) (db.Wants, error) {
 	if v.WebhookID == 0 {
 		_, err := r.o.DB.ProjectSettings(ctx, v.ProjectID)
@@ -188,8 +189,8 @@ func (r *Replayer) selector(ctx context.Context, v *db.RunningReplay) (db.Wants,
 	return webhook.Selector(w), nil
 }
 
-// pace says how many deliveries of a replay may be made at a time: rate for each
-// second that has gone by, and no more than a second's worth at once.
+// pace computes how many deliveries of a replay may be created now: rate for each second
+// that has passed, and at most those of one second at once.
 type pace struct {
 	rate int // a second
 	have float64
@@ -200,7 +201,7 @@ func newPace(rate int, now time.Time) pace {
 	return pace{rate: rate, have: 1, at: now}
 }
 
-// allowed returns how many may be made now.
+// allowed returns how many may be created now.
 func (p *pace) allowed(now time.Time) int {
 	gone := min(max(now.Sub(p.at), 0), time.Second)
 	p.have = min(p.have+gone.Seconds()*float64(p.rate), max(1, float64(p.rate)))
@@ -208,16 +209,16 @@ func (p *pace) allowed(now time.Time) int {
 	return int(p.have)
 }
 
-// took notes how many were made.
+// took records how many were created.
 func (p *pace) took(n int) { p.have -= float64(n) }
 
-// wait returns how long it takes until there is something to make again: one, or
-// what is due in a quarter of a second.
+// wait returns how long it takes until the next step is worth it: until one delivery, or
+// those of a quarter of a second, may be created.
 func (p *pace) wait() time.Duration {
 	want := max(1, float64(p.rate)*paceStep.Seconds())
 	if p.have >= want {
 		return 0
 	}
-	// One millisecond more, so that rounding does not leave a bit less than one.
+	// One more millisecond, so that rounding does not leave slightly less than one.
 	return time.Duration((want-p.have)/float64(p.rate)*float64(time.Second)) + time.Millisecond
 }

@@ -9,8 +9,8 @@ import (
 	"thingpost/internal/iot"
 )
 
-// replayer is one over the bench's store, with the bench's clock stopped: only
-// pass moves it.
+// replayer returns a replayer over the bench's store. It stops the bench's clock: only
+// pass advances it.
 func (b *bench) replayer() (r *Replayer, pass func(time.Duration)) {
 	at := b.now()
 	return NewReplayer(ReplayOptions{DB: b.db, Now: func() time.Time { return at }}), func(d time.Duration) { at = at.Add(d) }
@@ -61,14 +61,14 @@ func TestAReplayKeepsItsRate(t *testing.T) {
 			pass(25 * time.Millisecond)
 		}
 		if second == 0 {
-			start = b.look(job).Done // what was saved up before the first step
+			start = b.look(job).Done // what was allowed before the first step
 			continue
 		}
 		if done := b.look(job).Done - start; done < int64(second)*10-2 || done > int64(second)*10+2 {
 			t.Errorf("%d in %d s after the first, at 10 a second", done, second)
 		}
 	}
-	// A long silence saves up no more than a second's worth.
+	// After a long pause a step creates no more than those of one second.
 	before := b.look(job).Done
 	pass(time.Hour)
 	_, _, err = r.turn(t.Context())
@@ -92,7 +92,7 @@ func TestAReplayWithoutARateWaitsForItsReceiver(t *testing.T) {
 	if v := b.look(job); v.Done != replayBacklog || v.Count != replayBacklog+1200 || !v.Running() {
 		t.Errorf("it is %+v", v)
 	}
-	// A paused webhook's are held, so that there is nothing to wait for.
+	// A paused webhook's deliveries are held back, so that there is nothing to wait for.
 	b.must(b.db.PauseWebhook(hook, "Ada", "", actor))
 	for range 5 {
 		_, _, err := r.turn(t.Context())
@@ -121,8 +121,8 @@ func TestAReplayOfADeletedWebhookFails(t *testing.T) {
 	}
 }
 
-// TestReplaysAreSentInOrderAcrossARestart replays many while the program is
-// stopped in between: each message arrives once more, in its device's order.
+// TestReplaysAreSentInOrderAcrossARestart replays many messages and restarts the program
+// meanwhile: each message arrives once more, in its device's order.
 func TestReplaysAreSentInOrderAcrossARestart(t *testing.T) {
 	b := newBench(t)
 	server := receive(t, nil)
@@ -131,7 +131,7 @@ func TestReplaysAreSentInOrderAcrossARestart(t *testing.T) {
 	b.ended(n, hook)
 	job := b.replay(0, hook)
 	r, pass := b.replayer()
-	for range 2 { // counts, and a step that is made small
+	for range 2 { // a step that counts, and a small one
 		list, err := b.db.RunningReplays(t.Context())
 		b.must(err)
 		if list[0].Counted {

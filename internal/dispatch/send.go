@@ -12,11 +12,11 @@ import (
 // send makes one attempt and hands its outcome to the store.
 func (q *queue) send(j job) {
 	o, began, sent, kept := q.attempt(j)
-	q.d.let(&j.Queued)
+	q.d.releasePayload(&j.Queued)
 	q.d.sent(q.key, sendBytes(j.Delivery))
-	if o == nil { // cut by our own stop: it stays pending
+	if o == nil { // cut because the program stops: the delivery stays pending
 		q.mu.Lock()
-		delete(q.held, j.Delivery.ID.Key())
+		delete(q.inMemory, j.Delivery.ID.Key())
 		q.mu.Unlock()
 		return
 	}
@@ -31,8 +31,8 @@ func (q *queue) send(j job) {
 	q.d.o.DB.Finish(o, func(err error) { q.stored(o, kept, err) })
 }
 
-// stored is called by the store when an outcome is on disk, or is not.
-// kept is the memory of its answer.
+// stored is called by the store when an outcome is on disk or could not be stored. kept is
+// the memory of its answer.
 func (q *queue) stored(o *iot.Outcome, kept int64, err error) {
 	defer q.d.outcomes.Done()
 	if err != nil {
@@ -48,7 +48,7 @@ func (q *queue) stored(o *iot.Outcome, kept int64, err error) {
 	q.d.resume()
 }
 
-// outcomeBytes is about what an outcome takes in memory until it is on disk.
+// outcomeBytes returns about how many bytes an outcome takes in memory.
 func outcomeBytes(o *iot.Outcome) int64 {
 	if o.Attempt == nil || o.Attempt.Response == nil {
 		return itemBytes
@@ -56,8 +56,8 @@ func outcomeBytes(o *iot.Outcome) int64 {
 	return itemBytes + int64(len(o.Attempt.Response.Body))
 }
 
-// attempt renders and sends a delivery. A nil outcome means that we were told to
-// stop; sent is false if nothing left the house. kept is the memory of the answer.
+// attempt renders and sends a delivery. A nil outcome means that the program stops. sent
+// is false if no request was made. kept is the memory of the answer.
 func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool, kept int64) {
 	if j.limiter != nil {
 		err := j.limiter.Wait(q.d.send)
@@ -93,7 +93,7 @@ func (q *queue) attempt(j job) (o *iot.Outcome, began time.Time, sent bool, kept
 	return q.judge(j, &r, &res), began, true, res.Taken
 }
 
-// waited lets the next worker take a delivery and wait for the limiter.
+// waited allows the next worker to take a delivery and wait for the limiter.
 func (q *queue) waited() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -101,7 +101,8 @@ func (q *queue) waited() {
 	q.startWorkers()
 }
 
-// misconfigured is the outcome where the settings cannot make a request.
+// misconfigured returns the outcome of a delivery whose request cannot be made from the
+// settings.
 func (q *queue) misconfigured(j job, at time.Time, err error) *iot.Outcome {
 	detail := err.Error()
 	if e, ok := errors.AsType[*iot.Error](err); ok {
@@ -148,9 +149,9 @@ func (q *queue) judge(j job, r *webhook.Request, res *egress.Result) *iot.Outcom
 	return o
 }
 
-// due is when a delivery is tried again after so many attempts, 0 if not any more. A
-// receiver that asks for a longer wait than the delivery has left gets one last try
-// when its time is over: it said that it will be well again.
+// due returns when a delivery is tried again after so many attempts, 0 if never. If a
+// receiver asks for a longer wait than the delivery has left, there is one last try when
+// the delivery's time is over.
 func (q *queue) due(v *iot.Delivery, attempts int, retryAfter, giveUp time.Duration) iot.Instant {
 	now := q.d.now()
 	if retryAfter > 0 {
@@ -167,12 +168,11 @@ func (q *queue) due(v *iot.Delivery, attempts int, retryAfter, giveUp time.Durat
 	return due
 }
 
-// lostAgain is how long an outcome that the disk would not take waits.
+// lostAgain is how long an outcome that the disk refused waits for a retry.
 const lostAgain = time.Second
 
-// keepLost keeps an outcome that could not be stored. Its delivery stays held,
-// so that it is not sent a second time, and nothing more is sent, until the disk is
-// well.
+// keepLost keeps an outcome that could not be stored. Its delivery stays in memory, so
+// that it is not sent twice. Nothing more is sent until the disk takes writes again.
 func (d *Dispatcher) keepLost(l lost) {
 	d.lostMu.Lock()
 	d.lost = append(d.lost, l)
@@ -187,7 +187,7 @@ func (d *Dispatcher) countLost() int {
 	return len(d.lost)
 }
 
-// storeLost tries to store such outcomes again.
+// storeLost retries storing the outcomes that the disk refused.
 func (d *Dispatcher) storeLost() {
 	d.lostMu.Lock()
 	list := d.lost
@@ -199,8 +199,7 @@ func (d *Dispatcher) storeLost() {
 	}
 }
 
-// resume lets all queues go on once the disk has taken an outcome and none is
-// kept.
+// resume continues all queues once the disk has taken an outcome and no lost one is left.
 func (d *Dispatcher) resume() {
 	if !d.holding.Load() {
 		return

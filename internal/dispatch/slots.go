@@ -7,18 +7,19 @@ import (
 	"thingpost/internal/iot"
 )
 
-// firstSlots is how many deliveries of a webhook may be in flight before
-// anything is known of its endpoint.
+// firstSlots is how many deliveries of a webhook may be in flight before its endpoint has
+// answered.
 const firstSlots = 4
 
-// busySeconds is how much waiting a webhook may do at once: an endpoint that
-// takes a second for an answer keeps at most 32 slots, one that takes 8 s four.
+// busySeconds bounds the time that a webhook's requests in flight wait, all together: an
+// endpoint that takes a second for an answer gets at most 32 slots, one that takes 8 s
+// gets four.
 const busySeconds = 32.0
 
 // While the machine is crowded, fast endpoints share crowdSlots requests in flight for
-// each processor, each endpoint at most crowdMost for each, and at least one.
-// An endpoint is fast if it has answered within fastAnswer: it would answer no faster for
-// having more requests in flight.
+// each processor. An endpoint gets at most crowdMost for each processor, and at least one.
+// It is fast if it has answered within fastAnswer: more requests in flight would not make
+// it answer faster.
 const (
 	crowdSlots = 15
 	crowdMost  = 3
@@ -31,21 +32,21 @@ func share(endpoints int) int {
 	return max(1, min(crowdMost*p, crowdSlots*p/max(endpoints, 1)))
 }
 
-// slots is how many deliveries of a webhook may be in flight, by how its
-// endpoint answers. As in TCP it doubles until something fails, is halved by a
-// failure, and from then on grows by one for each full round of successes: after
-// an outage the backlog comes back gradually.
+// slots is how many deliveries of a webhook may be in flight; its endpoint's answers
+// adapt it. As in TCP, each round of successes doubles it until a failure. A failure
+// halves it; from then on it grows by one for each full round of successes. So after an
+// outage the backlog is sent gradually.
 type slots struct {
-	size   float64
-	calm   float64       // below it grows fast
-	took   time.Duration // smoothed time of an answer
-	least  time.Duration // the shortest one, of late
-	halved time.Time     // failures of attempts begun before it say nothing new
+	size      float64
+	threshold float64       // of slow start: below it, size grows by one for each success
+	took      time.Duration // smoothed time of an answer
+	least     time.Duration // of recent answers, the shortest time
+	halved    time.Time     // failures of attempts begun earlier say nothing new
 }
 
-func newSlots() slots { return slots{size: firstSlots, calm: iot.MaxSlots} }
+func newSlots() slots { return slots{size: firstSlots, threshold: iot.MaxSlots} }
 
-// limit returns how many may be in flight; at least one, at most most.
+// limit returns how many may be in flight: at least one, at most most.
 func (s *slots) limit(most int) int {
 	n := s.size
 	if t := s.took.Seconds(); t > 0 {
@@ -54,12 +55,12 @@ func (s *slots) limit(most int) int {
 	return max(1, min(int(n), most))
 }
 
-// fast reports whether the endpoint answers so soon that more slots are of use only
-// while there are processors for them.
+// fast reports whether the endpoint answers so fast that more slots only help while
+// processors are free.
 func (s *slots) fast() bool { return s.least > 0 && s.least < fastAnswer }
 
-// answered notes an attempt that the endpoint took, or refused for the
-// message's own sake.
+// answered records an attempt that the endpoint accepted, or refused because of the
+// message.
 func (s *slots) answered(took time.Duration) {
 	if s.took == 0 {
 		s.took = took
@@ -71,7 +72,7 @@ func (s *slots) answered(took time.Duration) {
 	} else {
 		s.least += (took - s.least) / 512
 	}
-	if s.size < s.calm {
+	if s.size < s.threshold {
 		s.size++
 	} else {
 		s.size += 1 / s.size
@@ -79,13 +80,13 @@ func (s *slots) answered(took time.Duration) {
 	s.size = min(s.size, iot.MaxSlots)
 }
 
-// failed notes an attempt that the endpoint could not answer well. Those begun
-// before the last halving belong to the same trouble.
+// failed records an attempt that failed because of the endpoint. Failures of attempts
+// begun before the last halving have the same cause and are ignored.
 func (s *slots) failed(began, now time.Time) {
 	if began.Before(s.halved) {
 		return
 	}
 	s.halved = now
 	s.size = max(1, s.size/2)
-	s.calm = s.size
+	s.threshold = s.size
 }

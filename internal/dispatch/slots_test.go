@@ -51,7 +51,7 @@ func TestFastEndpointsShareACrowdedMachine(t *testing.T) {
 			t.Errorf("%s: %d in flight, want %d", c.name, got, c.want)
 		}
 	}
-	// Where projects share it, there are fewer for as long as it stays crowded.
+	// While projects share a crowded machine, there are fewer and fewer.
 	q := answering(fast)
 	d.active.Store(1)
 	d.o.Crowd.Saw(1)

@@ -6,9 +6,9 @@ import (
 	"thingpost/internal/iot"
 )
 
-// Told has the downlink addresses that a webhook of another system sends with a
+// Addresses are the downlink addresses that a webhook of another system sends with a
 // message, to push and to replace, and the key for both.
-type Told struct {
+type Addresses struct {
 	Push, Replace string
 	Key           iot.Secret
 	Protobuf      bool // it takes Protocol Buffers instead of JSON
@@ -18,13 +18,13 @@ type Told struct {
 // writes only changes. A change is one of settings: forbidden without the right to
 // change them. Errors also: invalid if the addresses belong to different applications
 // or have another form than that system's; not_found if there is no such device.
-func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, t Told) error {
-	base, device, ok := iot.UpstreamOf(t.Push)
-	if !ok || t.Replace != base+"/devices/"+device+"/down/replace" {
+func (q *Queue) Learn(ctx context.Context, p *iot.Project, rights iot.Rights, a Addresses) error {
+	base, device, ok := iot.UpstreamOf(a.Push)
+	if !ok || a.Replace != base+"/devices/"+device+"/down/replace" {
 		return iot.NewError(iot.Invalid, "X-Downlink-Push and X-Downlink-Replace must be addresses of one device that end in /down/push and "+
 			"/down/replace.")
 	}
-	u := iot.Upstream{URL: base, Key: t.Key, Protobuf: t.Protobuf}
+	u := iot.Upstream{URL: base, Key: a.Key, Protobuf: a.Protobuf}
 	if err := u.Check(); err != nil {
 		return err
 	}

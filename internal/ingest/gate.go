@@ -10,9 +10,9 @@ import (
 	"thingpost/internal/crowd"
 )
 
-// gateMost is how many pieces of one project may be stored at once for each processor, where
-// projects share a machine that is just busy. More would get it nothing: the others wait
-// for it. On a crowded machine there are fewer, but gateLeast in any case: so a project
+// gateMost is how many pieces of one project may be stored at once for each processor,
+// when projects share a machine that is just busy. More pieces would only make the others
+// wait. On a crowded machine a project may store fewer, but always gateLeast: a project
 // that sends little never waits here.
 const (
 	gateMost  = 4
@@ -20,7 +20,7 @@ const (
 	gateWait  = 10 * time.Second
 )
 
-// gate bounds how many pieces a project stores at once, where projects share a crowded
+// gate bounds how many pieces a project stores at once while projects share a crowded
 // machine. It is safe for concurrent use.
 type gate struct {
 	meter *crowd.Meter
@@ -31,7 +31,8 @@ type gate struct {
 	inside map[int64]*inside
 }
 
-// inside is what a project has in work, and who waits, the first one first.
+// inside is the number of pieces that a project stores now, and the callers that wait,
+// in order of arrival.
 type inside struct {
 	count   int
 	waiting []chan struct{}
@@ -41,11 +42,11 @@ func newGate(meter *crowd.Meter) *gate {
 	return &gate{meter: meter, most: gateMost * runtime.GOMAXPROCS(0), wait: gateWait, inside: map[int64]*inside{}}
 }
 
-// bound returns how many pieces of a project may be stored at once; 0: as many as come.
+// bound returns how many pieces of a project may be stored at once; 0 is no bound.
 func (g *gate) bound() int { return g.meter.Bound(g.most, gateLeast) }
 
-// enter returns when a piece of a project may be stored, at the latest after gateWait. leave
-// must be called after it, unless ctx has ended.
+// enter returns when a piece of a project may be stored, after gateWait at the latest. The
+// caller must then call leave, unless enter failed because ctx ended.
 func (g *gate) enter(ctx context.Context, project int64) error {
 	g.mu.Lock()
 	g.meter.Saw(project)

@@ -130,9 +130,9 @@ func (i *Ingest) registerEndDevice(ctx context.Context, s Sender, h lorawan.Head
 // Identifiers set by people stay.
 func (i *Ingest) learn(ctx context.Context, d *iot.Device, s Sender, h lorawan.Head) (*iot.Device, error) {
 	var u iot.DeviceUpdate
-	missing := func(has string, given *string, into **string) {
-		if has == "" && *given != "" {
-			*into = given
+	missing := func(has string, sent *string, into **string) {
+		if has == "" && *sent != "" {
+			*into = sent
 		}
 	}
 	missing(d.DevEUI, &h.DevEUI, &u.DevEUI)

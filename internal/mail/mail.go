@@ -14,11 +14,11 @@ import (
 type Options struct {
 	Server *Server
 	From   *netmail.Address
-	// Open reports whether the invitation of a token can still be accepted: a mail is
-	// not sent otherwise.
+	// Open reports whether the invitation of a token can still be accepted. If not, no
+	// mail is sent.
 	Open func(ctx context.Context, token iot.Secret) bool
-	// Done is told what became of each mail: "" if the server has accepted it, or else why
-	// it was not sent, for people. It is called by several goroutines.
+	// Done gets the result of each mail: "" if the server has accepted it, else why it
+	// was not sent, for people. Several goroutines call it.
 	Done func(id iot.ID, failure string)
 	Now  func() time.Time
 	Log  *slog.Logger
@@ -26,7 +26,7 @@ type Options struct {
 	After func(time.Duration) <-chan time.Time
 	// Timeout bounds an attempt; default 30 s.
 	Timeout time.Duration
-	// Grace is how long what waits may take after Run was told to stop; default 5 s.
+	// Grace is how long waiting mails may take after Run's ctx has ended; default 5 s.
 	Grace time.Duration
 }
 
@@ -35,8 +35,8 @@ const (
 	maxSending = 4   // connections at a time
 )
 
-// retries are the waits before further attempts. The last is long enough for servers
-// that defer what comes from a stranger (greylisting), mostly for five minutes.
+// retries are the waits before further attempts. The last is long enough for servers that
+// defer mail from unknown senders (greylisting), mostly for five minutes.
 var retries = [...]time.Duration{5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 
 // Mailer mails invitations in the background. It is safe for concurrent use.
@@ -52,7 +52,7 @@ type Mailer struct {
 	mails   sync.WaitGroup
 }
 
-// New returns a mailer, which works at once. Run ends it.
+// New returns a mailer, which works at once. It works until Run returns.
 func New(o Options) *Mailer {
 	if o.After == nil {
 		o.After = time.After
@@ -71,14 +71,14 @@ func New(o Options) *Mailer {
 // Texts for people: why a mail was not sent.
 const (
 	textFull    = "Too many mails are waiting to be sent."
-	textStopped = "The server was stopped before it was sent."
+	textStopped = "Thingpost was stopped before the mail was sent."
 	textForm    = "Mail cannot be sent to an address of this form."
-	textClosed  = "The invitation was not open any more."
+	textClosed  = "The invitation was no longer open."
 )
 
-// Mail takes over an invitation, which has its token, to be mailed with its link. It never
-// waits: Done is told later what became of it. A failure, for people, says why it was
-// not taken over: 200 are waiting, the server is stopping, or its address is none.
+// Mail accepts an invitation, with its token, to be mailed with its link. It never waits:
+// Done gets the result later. A failure says, for people, why the invitation was not
+// accepted: 200 mails are waiting, the program is stopping, or the address is invalid.
 func (m *Mailer) Mail(v *iot.Invitation, link string) (failure string) {
 	to, ok := recipient(v.Email)
 	if !ok {
@@ -108,8 +108,8 @@ func (m *Mailer) isStopped() bool {
 	}
 }
 
-// Run returns when ctx has ended, what was waiting has had the grace time to be sent, and
-// Done was told of all.
+// Run waits until ctx ends. Then it gives waiting mails the grace time to be sent, and
+// returns after Done was called for all.
 func (m *Mailer) Run(ctx context.Context) error {
 	<-ctx.Done()
 	m.mu.Lock()
@@ -151,8 +151,7 @@ func (m *Mailer) attempts(v *iot.Invitation, to *netmail.Address, link string) (
 	}
 }
 
-// attempt sends a mail once. It returns why that failed, and whether it may go better
-// later.
+// attempt sends a mail once. It returns why that failed, and whether a retry may succeed.
 func (m *Mailer) attempt(v *iot.Invitation, to *netmail.Address, link string) (failure string, again bool) {
 	ctx, cancel := context.WithTimeout(m.send, m.o.Timeout)
 	defer cancel()

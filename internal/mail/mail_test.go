@@ -76,7 +76,7 @@ func TestEveryWayToTheServer(t *testing.T) {
 	}
 }
 
-// TestNothingIsSentInClear is a server that offers no STARTTLS to whom it is asked of.
+// TestNothingIsSentInClear uses a server that offers no STARTTLS where it is required.
 func TestNothingIsSentInClear(t *testing.T) {
 	s := listen(t, true, false)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -136,7 +136,7 @@ func TestWhatTheMailSays(t *testing.T) {
 	}
 }
 
-// read takes a mail apart.
+// read parses a mail.
 func read(t *testing.T, g got) (*netmail.Message, string) {
 	t.Helper()
 	m, err := netmail.ReadMessage(strings.NewReader(g.text))
@@ -153,8 +153,8 @@ func read(t *testing.T, g got) (*netmail.Message, string) {
 	return m, strings.ReplaceAll(string(b), "\r\n", "\n")
 }
 
-// TestNamesAddNothing has names that would be headers, further lines or another
-// recipient, if they were not kept on their line.
+// TestNamesAddNothing uses names that would become headers, further lines or another
+// recipient if they were not kept on one line.
 func TestNamesAddNothing(t *testing.T) {
 	s := listen(t, false, false)
 	w := mailer(t, s, "smtp://")
@@ -221,13 +221,13 @@ func TestRefusalsAndRetries(t *testing.T) {
 				t.Errorf("%q after %d tries and %v, with %d mails", failure, s.tries(), w.waited(), len(s.mails()))
 			}
 			if strings.Contains(failure, "10.0.0.7") || !strings.Contains(w.log.String(), "10.0.0.7") {
-				t.Errorf("the server's words are told to people, or not to the log: %s", w.log)
+				t.Errorf("the server's words are shown to people, or missing in the log: %s", w.log)
 			}
 		})
 	}
 }
 
-// TestTheLinkIsNotLogged is a server that quotes it.
+// TestTheLinkIsNotLogged uses a server that quotes the link.
 func TestTheLinkIsNotLogged(t *testing.T) {
 	s := listen(t, false, false)
 	s.spam = true
@@ -261,7 +261,7 @@ func TestAServerThatIsAway(t *testing.T) {
 	}
 }
 
-// TestASilentServer accepts connections and says nothing.
+// TestASilentServer uses a server that accepts connections and says nothing.
 func TestASilentServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -315,8 +315,8 @@ func TestTheQueueIsBounded(t *testing.T) {
 	until(t, "there is room", func() bool { return w.m.Mail(w.invitation("one-more@veldhuis.example"), linkStart) == "" })
 }
 
-// TestStop stops a mailer with one mail that waits for a retry, one on its way, and one for
-// whom the server takes too long.
+// TestStop stops a mailer with one mail that waits for a retry, one that is being sent,
+// and one for which the server takes too long.
 func TestStop(t *testing.T) {
 	s := listen(t, false, false)
 	w := mailer(t, s, "smtp://")
@@ -340,7 +340,7 @@ func TestStop(t *testing.T) {
 	release()
 	<-ended
 	if failure := w.outcome(sent); failure != "" || len(s.mails()) != 1 {
-		t.Errorf("what was on its way: %q", failure)
+		t.Errorf("what was being sent: %q", failure)
 	}
 
 	release = s.holds()

@@ -14,10 +14,10 @@ import (
 	"thingpost/internal/iot"
 )
 
-// maxName is how much of a name that somebody chose stands in a mail, in characters.
+// maxName bounds the characters of a name in a mail.
 const maxName = 80
 
-// message is the mail of an invitation.
+// message returns the mail of an invitation.
 func message(from, to *netmail.Address, v *iot.Invitation, link string, now time.Time) *gomail.Msg {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	m.FromMailAddress(from)
@@ -45,7 +45,7 @@ To accept or decline, open this link:
 
 %s
 
-It works once, until %s UTC. Do not pass it on: whoever has it
+It works once, until %s UTC. Do not pass it on: anyone who has it
 can answer for you.
 
 If you do not know who invites you, ignore this mail. You join only what you
@@ -53,8 +53,9 @@ accept.
 `, line(v.InvitedBy), host, line(v.OrganizationName), v.Role, link, v.ExpiresAt.Time().Format("2 January 2006 15:04"))
 }
 
-// line makes one line of a name: what is not seen becomes a space, and what is too
-// long is cut. It begins no encoded word (RFC 2047), which a subject would be read as.
+// line makes one line of a name: invisible characters become spaces, and a long name is
+// truncated. The line contains no start of an encoded word (RFC 2047), which a mail
+// program would decode in a subject.
 func line(name string) string {
 	name = strings.ReplaceAll(name, "=?", "= ?")
 	name = strings.Join(strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }), " ")

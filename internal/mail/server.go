@@ -33,10 +33,10 @@ type Server struct {
 	roots *x509.CertPool // nil: the system's
 }
 
-// ParseServer reads smtp://user:password@host:587 or smtps://user:password@host:465.
-// User and password may be absent, and so may the port. smtp is encrypted by STARTTLS
-// unless the host is the loopback or ?tls=none is in the URL. An error says what the URL
-// must be, as the end of a sentence, and has nothing of the URL.
+// ParseServer reads smtp://user:password@host:587 or smtps://user:password@host:465. The
+// port is optional, and so are user and password together. smtp is encrypted by STARTTLS
+// unless the host is the loopback or the URL has ?tls=none. An error says what the URL
+// must be, as the end of a sentence, and contains nothing of the URL.
 func ParseServer(text iot.Secret) (*Server, error) {
 	u, err := url.Parse(text.Reveal())
 	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" {
@@ -86,8 +86,8 @@ func ParseFrom(text string) (*netmail.Address, error) {
 	return a, nil
 }
 
-// recipient returns an address to send to. It must be written just as it is understood,
-// so that nobody writes one address in many ways.
+// recipient returns an address to send to. ok is false unless the email is written exactly
+// as it is parsed, so that nobody can write one address in many ways.
 func recipient(email string) (to *netmail.Address, ok bool) {
 	a, err := netmail.ParseAddress(email)
 	if err != nil || a.Name != "" || a.Address != email || strings.HasSuffix(email, "]") {

@@ -42,7 +42,7 @@ type server struct {
 	inbox   []got
 	refuses []error // the next answers to a recipient; nil accepts
 	spam    bool    // refuses mails for their links, which it quotes
-	asked   int     // how many recipients it was told
+	asked   int     // number of recipients received
 	hold    chan struct{}
 	inside  int // sessions that wait for hold
 }
@@ -52,8 +52,8 @@ const (
 	password = "p@ss wörd:/?#"
 )
 
-// listen starts a server on the loopback. smtps speaks TLS from the first byte; with signIn
-// nobody sends without a password.
+// listen starts a server on the loopback. With smtps it speaks TLS from the first byte;
+// with signIn it requires a password.
 func listen(t *testing.T, smtps, signIn bool) *server {
 	t.Helper()
 	s := &server{t: t}
@@ -81,7 +81,7 @@ func listen(t *testing.T, smtps, signIn bool) *server {
 	go func() { defer close(ended); _ = srv.Serve(l) }()
 	t.Cleanup(func() {
 		_ = srv.Close()
-		_ = l.Close() // which a server that has not begun yet knows nothing of
+		_ = l.Close() // a server that has not begun yet does not close it
 		<-ended
 	})
 	return s
@@ -127,7 +127,7 @@ func (s *server) tries() int {
 	return s.asked
 }
 
-// holds makes recipients wait until the function is called.
+// holds makes the server delay its answers to recipients until the function is called.
 func (s *server) holds() (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,7 +209,7 @@ func (v *signingSession) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-// world is a mailer and what it tells.
+// world is a mailer and what it reports.
 type world struct {
 	t    *testing.T
 	m    *Mailer
@@ -240,7 +240,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// mailer returns one for a server's URL without its address, such as
+// mailer returns a mailer for a server's URL without its address, such as
 // "smtps://user:pass@".
 func mailer(t *testing.T, s *server, url string, set ...func(*Options)) *world {
 	t.Helper()
@@ -266,7 +266,7 @@ func mailerTo(t *testing.T, at *Server, set ...func(*Options)) *world {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if _, twice := w.done[id]; twice {
-				t.Errorf("%s is told twice", id)
+				t.Errorf("the result of %s is reported twice", id)
 			}
 			w.done[id] = failure
 		},
@@ -297,7 +297,7 @@ func mailerTo(t *testing.T, at *Server, set ...func(*Options)) *world {
 
 var ids = iot.NewIDs(1, 0, time.Now)
 
-// invitation returns one that nobody else has.
+// invitation returns a new invitation.
 func (w *world) invitation(email string) *iot.Invitation {
 	return &iot.Invitation{ID: ids.New(), OrganizationName: "Veldhuis Growers", Email: email, Role: iot.Editor,
 		InvitedBy: "marit@veldhuis.example", ExpiresAt: iot.At(time.Date(2026, 11, 28, 10, 4, 0, 0, time.UTC)), Token: iot.NewToken()}
@@ -305,7 +305,7 @@ func (w *world) invitation(email string) *iot.Invitation {
 
 const linkStart = "https://things.example/invitation?token="
 
-// mail has an invitation mailed, and returns what became of it.
+// mail mails an invitation and returns the result.
 func (w *world) mail(v *iot.Invitation) string {
 	w.t.Helper()
 	w.begin(v)
@@ -348,5 +348,5 @@ func until(t *testing.T, what string, ok func() bool) {
 		}
 		<-tick.C
 	}
-	t.Fatalf("it did not come to pass that %s", what)
+	t.Fatalf("timed out waiting until %s", what)
 }

@@ -17,12 +17,11 @@ import (
 	"thingpost/internal/iot"
 )
 
-// deliver hands a mail to the server, as long as ctx lasts. No step takes longer than
-// timeout.
+// deliver hands a mail to the server, until ctx ends. No step takes longer than timeout.
 func (s *Server) deliver(ctx context.Context, timeout time.Duration, m *gomail.Msg) error {
 	conf := &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}
-	// The connection is made here, because the library does not close it where it fails to
-	// sign in, nor when ctx ends.
+	// The connection is made here, because the library does not close it when the sign-in
+	// fails or ctx ends.
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(s.Host, strconv.Itoa(int(s.Port))))
 	if err != nil {
 		return err
@@ -41,7 +40,7 @@ func (s *Server) deliver(ctx context.Context, timeout time.Duration, m *gomail.M
 	}
 	err = c.DialAndSendWithContext(ctx, m)
 	if m.IsDelivered() {
-		return nil // what goes wrong after the server has accepted it does not matter
+		return nil // errors after the server has accepted the mail do not matter
 	}
 	return err
 }
@@ -50,11 +49,12 @@ func (s *Server) policy() gomail.TLSPolicy {
 	if s.Security == StartTLS {
 		return gomail.TLSMandatory
 	}
-	return gomail.NoTLS // STARTTLS, that is
+	return gomail.NoTLS // means: no STARTTLS
 }
 
-// signIn chooses how to sign in. Where nothing is encrypted, ways that hide the password
-// come first; in clear text it goes only where the operator's URL allows that.
+// signIn returns the options to sign in. Without encryption, methods that hide the
+// password come first. The password is sent in clear text only if the operator's URL
+// allows that.
 func (s *Server) signIn() []gomail.Option {
 	if s.User == "" {
 		return nil
@@ -66,18 +66,19 @@ func (s *Server) signIn() []gomail.Option {
 	return []gomail.Option{gomail.WithOpportunisticSMTPAuth(ways...), gomail.WithUsername(s.User), gomail.WithPassword(s.Password.Reveal())}
 }
 
-// fault is what a failed attempt is to people, to the log, and to the next attempt.
+// fault is why an attempt failed: text for people, detail for the log, and whether a retry
+// may succeed.
 type fault struct {
 	text, detail string
 	temporary    bool
 }
 
-// maxDetail bounds what a server says in the log.
+// maxDetail bounds the bytes of a server's words in the log.
 const maxDetail = 500
 
-// explain finds out what an error of deliver means. A reply of 4xx is temporary, and so is
-// a connection that fails (RFC 5321, 4.2.1 and 4.5.4.1); a certificate that does not hold,
-// or a server that offers no encryption, is not.
+// explain returns what an error of deliver means. A 4xx reply is temporary, and so is a
+// connection that fails (RFC 5321, 4.2.1 and 4.5.4.1). An invalid certificate, or a server
+// that offers no encryption, is not.
 func (s *Server) explain(err error, token iot.Secret) fault {
 	f := fault{text: "The mail server cannot be used. The log of this host says why.", detail: s.masked(err.Error(), token)}
 	if sent, ok := errors.AsType[*gomail.SendError](err); ok {
@@ -104,7 +105,7 @@ func (s *Server) explain(err error, token iot.Secret) fault {
 
 const textUnreachable = "The mail server does not answer."
 
-// masked hides the password, also as it was sent, and the token in what a server says.
+// masked hides the token and the password, also in its encoded forms, in a server's words.
 func (s *Server) masked(text string, token iot.Secret) string {
 	const hidden = iot.Mask
 	text = strings.ReplaceAll(text, token.Reveal(), hidden)

@@ -71,7 +71,7 @@ type templateReader struct {
 	remarks  []Remark
 	unusable bool
 	lines    map[string]int // of top-level keys, fields, headers and paths, by place
-	given    map[string]bool
+	present  map[string]bool
 }
 
 // say adds a remark. Control characters of the file do not reach a terminal.
@@ -95,9 +95,9 @@ func (r *templateReader) fault(line int, format string, args ...any) {
 
 // read reads the top-level keys.
 func (r *templateReader) read(root mapping) {
-	r.lines, r.given = map[string]int{}, map[string]bool{}
+	r.lines, r.present = map[string]int{}, map[string]bool{}
 	for _, e := range root {
-		r.lines[e.key], r.given[e.key] = e.line, true
+		r.lines[e.key], r.present[e.key] = e.line, true
 		t := r.t
 		switch e.key {
 		case "template-id":
@@ -116,7 +116,7 @@ func (r *templateReader) read(root mapping) {
 			t.URL = r.text(e)
 		case "baseurl":
 			r.warn(e.line, "baseurl is an old name of base-url.")
-			if !r.given["base-url"] {
+			if !r.present["base-url"] {
 				t.URL, r.lines["base-url"] = r.text(e), e.line
 			}
 		case "format":

@@ -31,7 +31,7 @@ type StoragePage struct {
 	DaysLeft              int64  // -1: for ever, or not known
 	LimitFirst            bool   // RetentionBytes is reached before the disk is full
 	Low                   bool   // something should be done
-	Trouble               string // why nothing can be stored just now; empty if all is well
+	Outage                string // why nothing can be stored just now; empty if all is well
 
 	HeldBy    string      // who holds the write-ahead log; empty if nobody does
 	HeldSince iot.Instant // when that was noticed
@@ -82,8 +82,8 @@ func (p StoragePage) walStat() ui.Stat {
 	return s
 }
 
-// heldText says what a held log means, and what to do.
-func (p StoragePage) heldText() string {
+// holdText says what it means that a reader keeps the log, and what to do.
+func (p StoragePage) holdText() string {
 	return "Thingpost cannot shrink it because of " + p.HeldBy + ", which has been reading the database since " +
 		p.HeldSince.Time().Format("2 January 15:04 UTC") + ". Until that read ends, each write makes the log larger. The log does not count " +
 		"towards the retention by size. Wait if it is a backup. Stop the program if it is another one."

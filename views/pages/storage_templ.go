@@ -109,8 +109,8 @@ func Storage(p StoragePage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				if p.Trouble != "" {
-					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "Messages cannot be stored.", Text: p.Trouble}).Render(ctx, templ_7745c5c3_Buffer)
+				if p.Outage != "" {
+					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Danger, Title: "Messages cannot be stored.", Text: p.Outage}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -125,7 +125,7 @@ func Storage(p StoragePage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if p.HeldBy != "" {
-					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "The write-ahead log cannot shrink.", Text: p.heldText()}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = ui.Alert(ui.AlertProps{Tone: ui.Warning, Title: "The write-ahead log cannot shrink.", Text: p.holdText()}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

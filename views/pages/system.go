@@ -32,7 +32,7 @@ type HostOption struct {
 	Name    string // "-listen", or a variable's name
 	Value   string // "set" or "not set" for a secret
 	Usage   string
-	Given   bool // not the default
+	Custom  bool // not the default
 }
 
 func (p SystemPage) stats() []ui.Stat {

@@ -450,7 +450,7 @@ func systemOptions(p SystemPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							if o.Given {
+							if o.Custom {
 								templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "set")
 								if templ_7745c5c3_Err != nil {
 									return templ_7745c5c3_Err
@@ -463,7 +463,7 @@ func systemOptions(p SystemPage) templ.Component {
 							}
 							return nil
 						})
-						templ_7745c5c3_Err = ui.Td(ui.TdProps{Muted: !o.Given, Phone: ui.PhoneEnd}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = ui.Td(ui.TdProps{Muted: !o.Custom, Phone: ui.PhoneEnd}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var21), templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

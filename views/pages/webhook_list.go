@@ -225,8 +225,8 @@ func pausedWords(w *iot.Webhook) []templ.Component {
 	return []templ.Component{words(who), ui.Stamp(w.PausedAt), words(why)}
 }
 
-// held says what becomes of messages while a webhook is paused.
-func (r WebhookRow) held() string {
+// pausedText says what happens to messages while a webhook is paused.
+func (r WebhookRow) pausedText() string {
 	const fresh = "ew messages stay in the log and are not queued for it."
 	if r.Backlog > 0 {
 		return ui.Plural(r.Backlog, "delivery waits", "deliveries wait") + " until it is resumed. N" + fresh

@@ -1035,7 +1035,7 @@ func webhookTrouble(p WebhooksPage, r WebhookRow) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = muted(r.held()).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = muted(r.pausedText()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
