@@ -21,8 +21,11 @@ type WALHold struct {
 }
 
 const (
-	// walLimit is the largest size that the log's file keeps while no reader uses it.
-	walLimit = 64 << 20
+	// walLimit is the size that the log's file is cut to once no reader keeps it.
+	walLimit = 32 << 20
+	// walCounted is how much of the log counts at most against a bound of the database's
+	// size: what it takes when no reader keeps it (checkpointPages of 4 KiB).
+	walCounted = 16 << 20
 	// holdBytes is how much of the log a reader must keep out of the database to be
 	// noticed: far more than is written while a page is read.
 	holdBytes = 8 << 20
@@ -37,6 +40,7 @@ type hold struct {
 	now    *WALHold
 	logged time.Time
 	backup iot.Instant // when the server's own backup in progress began; 0 if there is none
+	counts int64       // how much of the log counted when no reader kept it
 }
 
 // WALHold returns the hold on the write-ahead log, nil if there is none. It is noticed within
@@ -64,19 +68,22 @@ func (d *DB) walKept(ctx context.Context) (int64, error) {
 	return max(frames-moved, 0) * page, nil
 }
 
-// walCounts returns how much of the log counts against a bound of the database's size. A log
-// that a reader keeps does not count: it grows whatever is removed, so history would be
-// removed in vain.
+// walCounts returns how much of the log counts against a bound of the database's size. While
+// a reader keeps the log, as much counts as before: the log grows whatever is removed, so
+// history would be removed in vain.
 func (d *DB) walCounts(ctx context.Context, size Size, most int64) (int64, error) {
-	counts := min(size.WAL, walLimit, most/2)
-	if size.File-size.Free <= most-counts || size.WAL < holdBytes {
-		return counts, nil
+	counts := min(size.WAL, walCounted, most/2)
+	var kept int64
+	var err error
+	if size.File-size.Free > most-counts && size.WAL >= holdBytes {
+		kept, err = d.walKept(ctx)
 	}
-	kept, err := d.walKept(ctx)
-	if kept >= holdBytes {
-		return 0, err
+	d.hold.mu.Lock()
+	defer d.hold.mu.Unlock()
+	if kept < holdBytes {
+		d.hold.counts = counts
 	}
-	return counts, err
+	return min(d.hold.counts, most/2), err
 }
 
 // watchWAL looks whether a reader keeps the log. It logs when that begins, every hour while it

@@ -146,6 +146,41 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 	w.holds(t)
 }
 
+// TestALogThatWasHeldRemovesLittleHistory ends a long read of another process: the log's
+// file is still large, and counts no more than it does without such a reader.
+func TestALogThatWasHeldRemovesLittleHistory(t *testing.T) {
+	w, c := openAt(t)
+	payload := `"` + strings.Repeat("x", 20_000) + `"`
+	fill := func(times int) {
+		t.Helper()
+		for range times {
+			w.store(t, 50, payload, true, w.webhook)
+			c.forward(time.Second)
+		}
+	}
+	fill(20)
+	_, end := holder(t, w.Path())
+	fill(50)
+	end()
+	var busy, frames, moved int
+	must(t, w.raw(t).QueryRowContext(t.Context(), `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &frames, &moved))
+	before, err := w.Size(t.Context())
+	must(t, err)
+	if before.WAL < 40<<20 {
+		t.Fatalf("the log has %d bytes", before.WAL)
+	}
+	got, err := w.Prune(t.Context(), db.PruneOptions{MaxBytes: before.File + 1<<20})
+	must(t, err)
+	if got.Messages > 900 { // some 16 MiB
+		t.Errorf("%d messages were removed", got.Messages)
+	}
+	w.store(t, 1, payload, true, w.webhook) // begins the log anew, and truncates it
+	if size, err := w.Size(t.Context()); err != nil || size.WAL > 33<<20 {
+		t.Errorf("the log has %d bytes: %v", size.WAL, err)
+	}
+	w.holds(t)
+}
+
 // TestABackupOfOurOwnIsNamed makes this process hold the log.
 func TestABackupOfOurOwnIsNamed(t *testing.T) {
 	w, _ := openAt(t)

@@ -34,7 +34,7 @@ func ParseExportFormat(r *http.Request) (ExportFormat, error) {
 	default:
 		return "", iot.FieldError("format", "must be ndjson or csv.")
 	}
-	if accept := r.Header.Get("Accept"); strings.Contains(accept, "text/csv") {
+	if accept := r.Header.Get("Accept"); strings.Contains(strings.ToLower(accept), "text/csv") {
 		return CSV, nil
 	}
 	return NDJSON, nil

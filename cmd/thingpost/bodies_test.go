@@ -54,6 +54,8 @@ func bodyDoors(t *testing.T, url string) (_ []bodyDoor, count func() int) {
 		{"a simulated message", "POST", tts + "/devices/probe/up/simulate", project1, jsonMIM, up, 200, 400, 501, true},
 		{"the same, misspelt", "POST", "/v3/api/as/applications/doors/devices/probe/up/simulate", project1, jsonMIM, up, 200, 400, 501, true},
 		{"a downlink", "POST", device1 + "/downlinks", project1, jsonMIM, `{"payload":%s}`, 201, 413, 405, true},
+		{"a list of downlinks", "POST", device1 + "/downlinks", project1, jsonMIM, `[{"payload":%s}]`, 201, 413, 405, true},
+		{"named downlinks", "POST", device1 + "/downlinks", project1, jsonMIM, `{"downlinks":[{"payload":%s}]}`, 201, 413, 405, true},
 		{"downlinks by a webhook", "POST", tts + "/webhooks/hook/devices/probe/down/push", project1, jsonMIM,
 			`{"downlinks":[{"f_port":1,"decoded_payload":{"v":%s}}]}`, 200, 400, 405, true},
 		{"settings", "PATCH", project + "/webhooks/hook", project1, jsonMIM, `{"description":%s}`, 200, 413, 405, false},

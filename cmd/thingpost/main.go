@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -56,6 +57,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
+	case errors.As(err, &usage) && p.logsJSON(args):
+		slog.New(slog.NewJSONHandler(p.stderr, nil)).Error(usage.text)
+		return exitUsage
 	case errors.As(err, &usage):
 		p.complain(usage.text)
 		return exitUsage
@@ -64,6 +68,26 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	p.complain(sentence(err))
 	return exitFailed
+}
+
+// logsJSON reports whether a command line of serve, which cannot be read as a whole, asks
+// for a log in JSON: then its fault is a line of that log.
+func (p *program) logsJSON(args []string) bool {
+	if len(args) == 0 || args[0] != "serve" {
+		return false
+	}
+	format, _ := p.env("THINGPOST_LOG_FORMAT")
+	for i, arg := range args {
+		name, value, ok := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !strings.HasPrefix(arg, "-") || name != "log-format" {
+			continue
+		}
+		if !ok && i+1 < len(args) {
+			value = args[i+1]
+		}
+		format = value
+	}
+	return format == formatJSON
 }
 
 func (p *program) complain(text string) {

@@ -186,3 +186,41 @@ func TestStartThatFailsIsOfTheLogToo(t *testing.T) {
 		t.Errorf("the log has %s", p.stderr.String())
 	}
 }
+
+// TestAFailedStartIsOfTheLog gives options that cannot be read or do not fit.
+func TestAFailedStartIsOfTheLog(t *testing.T) {
+	run := func(env map[string]string, args ...string) (int, string) {
+		var stderr strings.Builder
+		p := &program{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &stderr, now: time.Now,
+			env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+		return p.run(t.Context(), args), stderr.String()
+	}
+	inJSON := map[string]string{"THINGPOST_LOG_FORMAT": "json"}
+	for _, c := range []struct {
+		env  map[string]string
+		args []string
+		says string
+		json bool
+	}{
+		{nil, []string{"serve", "-log-format", "json", "-nope"}, "-nope", true},
+		{nil, []string{"serve", "--log-format=json", "extra"}, "extra", true},
+		{inJSON, []string{"serve", "-memory", "3"}, "-memory", true},
+		{inJSON, []string{"serve", "-log-format", "text", "-memory", "3"}, "-memory", false},
+		{nil, []string{"serve", "-nope"}, "-nope", false},
+		{inJSON, []string{"check", "-nope"}, "-nope", false},
+	} {
+		code, text := run(c.env, c.args...)
+		if code != exitUsage || !strings.Contains(text, c.says) {
+			t.Errorf("%v: %d %s", c.args, code, text)
+		}
+		if !c.json {
+			if !strings.HasPrefix(text, "thingpost: ") {
+				t.Errorf("%v: %s", c.args, text)
+			}
+			continue
+		}
+		if line := parseLine(t, strings.TrimSuffix(text, "\n")); line["level"] != "ERROR" || strings.Count(text, "\n") != 1 {
+			t.Errorf("%v: %s", c.args, text)
+		}
+	}
+}

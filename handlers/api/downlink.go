@@ -66,6 +66,7 @@ func forwarded(body []byte) ([]downlink.Order, error) {
 }
 
 func oneOrMany[T any](body []byte) ([]T, error) {
+	body = iot.TrimMark(body)
 	switch v := gjson.ParseBytes(body); {
 	case v.IsArray():
 		var list []T

@@ -62,6 +62,9 @@ func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	if err != nil {
 		return err
 	}
+	if len(messages) == 0 {
+		return iot.NewError(iot.Invalid, "The list is empty. It needs at least one message.")
+	}
 	if len(messages) > maxMessages {
 		return iot.NewError(iot.TooLarge, "A request can have at most 10,000 messages.")
 	}
@@ -71,7 +74,7 @@ func (s *server) receiveMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	}
 	answer := make([]byte, 0, 32+48*len(results))
 	answer = append(answer, `{"messages":[`...)
-	stored := len(results) == 0 // an empty list has nothing to refuse
+	stored := false
 	for i, result := range results {
 		if i > 0 {
 			answer = append(answer, ',')

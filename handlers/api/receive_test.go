@@ -65,6 +65,20 @@ func TestRepeatedIDIsAcceptedOnce(t *testing.T) {
 	}
 }
 
+func TestAnEmptyListStoresNothing(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ body, contentType string }{{` [ ] `, ""}, {"\n\n", "application/x-ndjson"}} {
+		a := w.send("POST", base+"/messages", w.editor, c.body, func(r *http.Request) {
+			if c.contentType != "" {
+				r.Header.Set("Content-Type", c.contentType)
+			}
+		})
+		if a.status != 400 || !strings.Contains(a.fault(t).Message, "empty") {
+			t.Errorf("%q: %d %s", c.body, a.status, a.body)
+		}
+	}
+}
+
 func TestManyMessages(t *testing.T) {
 	w := newWorld(t)
 	const good, bad = `{"from":"soil-probe-07","payload":1}`, `{"from":"soil-probe-07"}`
@@ -80,7 +94,6 @@ func TestManyMessages(t *testing.T) {
 		"one of nobody":   {`{"from":"nobody-here","payload":1}`, "", []iot.Code{iot.NotFound}, "There is no device"},
 		"array":           {`[` + good + `, ` + bad + `,` + good + `]`, "", []iot.Code{"", iot.Invalid, ""}, ""},
 		"one in an array": {`[` + bad + `]`, "", []iot.Code{iot.Invalid}, "payload: is missing."},
-		"empty array":     {` [ ] `, "", nil, ""},
 		"lines":           {good + "\n\n" + `{"from":` + "\n" + good + "\r\n", "application/x-ndjson", []iot.Code{"", iot.Invalid, ""}, ""},
 		"bad lines": {bad + "\nnonsense\n", "application/ndjson", []iot.Code{iot.Invalid, iot.Invalid},
 			"None of the 2 messages was stored"},

@@ -33,11 +33,19 @@ func (r *Result) judge(req *http.Request, header http.Header, at time.Time) {
 	case r.Status == http.StatusBadRequest && req.URL.Scheme == "http" && wantsTLS(r.Body):
 		r.Class, r.Detail = iot.ErrHTTP4xx, fmt.Sprintf("The receiver answered 400 Bad Request: %s speaks https on this port; write https:// "+
 			"in the webhook's URL.", printable(req.URL.Host))
+	case r.Status >= 400 && r.Status < 500 && wantsCertificate(r.Status, r.Body):
+		r.Class, r.Detail = iot.ErrTLS, fmt.Sprintf("The receiver answered %d: it wants a client certificate. %s.", r.Status, noneToSend)
 	case r.Status >= 400 && r.Status < 500:
 		r.Class, r.Detail = iot.ErrHTTP4xx, statusDetail(r.Status)
 	default: // 5xx; and statuses that make no sense for a POST, which are the server's fault too
 		r.Class, r.Detail = iot.ErrHTTP5xx, statusDetail(r.Status)
 	}
+}
+
+// wantsCertificate reports whether a web server says with an answer, instead of ending the
+// handshake, that it wants a client certificate. nginx does.
+func wantsCertificate(status int, body []byte) bool {
+	return status == 496 || bytes.Contains(body, []byte("No required SSL certificate was sent"))
 }
 
 // redirects reports whether clients follow the Location of such an answer. 304 is about

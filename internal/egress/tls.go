@@ -12,6 +12,10 @@ import (
 	"time"
 )
 
+// noneToSend is what to do where a receiver wants a client certificate.
+const noneToSend = "Thingpost has none to send: make the receiver accept requests without one at this URL, and recognise ours by a " +
+	"secret header or the webhook's signature"
+
 // tlsDetail says why there is no secure connection to a URL's host, and what to do.
 // asked means that the receiver asked for a client certificate.
 func tlsDetail(err error, u *url.URL, asked bool) string {
@@ -26,8 +30,6 @@ func tlsDetail(err error, u *url.URL, asked bool) string {
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		alert, remote = printable(strings.TrimPrefix(e.Err.Error(), "tls: ")), true
 	}
-	const noneToSend = "Thingpost has none to send: make the receiver accept requests without one at this URL, and recognise ours by a " +
-		"secret header or the webhook's signature"
 	switch {
 	case alert == "certificate required",
 		asked && (alert == "bad certificate" || alert == "handshake failure" || alert == "access denied" || alert == "unknown certificate"):

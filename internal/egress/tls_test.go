@@ -279,5 +279,14 @@ func TestHTTPOnAPortForHTTPS(t *testing.T) {
 	}
 }
 
+// TestAWebServerWantsACertificate has the answer of nginx, which completes the handshake.
+func TestAWebServerWantsACertificate(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<center>No required SSL certificate was sent</center>\r\n<hr><center>nginx</center>")
+	})
+	wantFailure(t, newClient(t, Options{}).Do(t.Context(), post(s.URL)), iot.ErrTLS, "answered 400: it wants a client certificate", "has none to send")
+}
+
 // quiet is the log of servers whose clients do not come through.
 var quiet = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)

@@ -96,6 +96,9 @@ func (m *received) take(f *iot.Faults, name string, value gjson.Result, body []b
 	switch {
 	case value.Type == gjson.Number && (name == "devicetimestamp" || name == "timestamp"):
 		text = value.Raw // seconds or milliseconds since 1970; see iot.UnixTime
+	case value.Type != gjson.String && name == "devicetimestamp":
+		f.Add(name, "must be a text or a number.")
+		return false
 	case value.Type != gjson.String:
 		f.Add(name, "must be a text.")
 		return false

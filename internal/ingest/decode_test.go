@@ -39,7 +39,7 @@ func TestDecodeNamesEveryFault(t *testing.T) {
 		"long id":         {`{"payload":1,"id":"` + long + `"}`, []string{"id"}, "at most 254 characters"},
 		"long timestamp":  {`{"payload":1,"devicetimestamp":"` + long + `"}`, []string{"devicetimestamp"}, "at most 254"},
 		"long number":     {`{"payload":1,"devicetimestamp":` + strings.Repeat("1", 255) + `}`, []string{"devicetimestamp"}, "at most 254"},
-		"no number":       {`{"payload":1,"devicetimestamp":true}`, []string{"devicetimestamp"}, "must be a text"},
+		"no number":       {`{"payload":1,"devicetimestamp":true}`, []string{"devicetimestamp"}, "must be a text or a number"},
 		"unknown type":    {`{"payload":1,"type":"other"}`, []string{"type"}, "user or iottly"},
 		"LoRaWAN's type":  {`{"payload":1,"type":"uplink_message"}`, []string{"type"}, "user or iottly"},
 		"all at once":     {`{"type":1,"nope":2,"id":[]}`, []string{"id", "nope", "payload", "type"}, ""},
