@@ -47,7 +47,7 @@ func (d *DB) Accept(list ...*Accept) error {
 	if d.writer == nil {
 		return errReadOnly
 	}
-	it := item{accept: list, project: list[0].Message.ProjectID}
+	it := item{accept: list, project: list[0].Message.ProjectKey}
 	for _, a := range list {
 		it.load.add(load{rows: a.Rows(), bytes: a.Bytes()})
 	}
@@ -118,14 +118,14 @@ func (w *writer) accept(t *Tx, batch []item) error {
 func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 	m := a.Message
 	a.Stale, a.Repeated = false, iot.ID{}
-	if _, raised := t.raised[m.ProjectID]; raised || w.versions[m.ProjectID] != a.Version {
+	if _, raised := t.raised[m.ProjectKey]; raised || w.versions[m.ProjectKey] != a.Version {
 		a.Stale = true
 		return nil
 	}
 	if w.deviceStale(t, a.Device) {
 		if a.Silence != nil {
 			var there bool
-			if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE id = $1 AND deleted_at = 0)`, m.DeviceID).Scan(&there); err != nil {
+			if err := t.row(`SELECT EXISTS (SELECT 1 FROM devices WHERE id = $1 AND deleted_at = 0)`, m.DeviceKey).Scan(&there); err != nil {
 				return err
 			}
 			if a.Silence.Old, a.Silence.Gone = false, !there; !there {
@@ -136,7 +136,7 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 		return nil
 	}
 	if m.SenderID != "" {
-		k := sent{m.DeviceID, m.SenderID}
+		k := sent{m.DeviceKey, m.SenderID}
 		// Measured by the id's time, not by the clock: ids continue to grow when the
 		// clock is set back, and so does the window.
 		first, err := w.repeated(t, k, inBatch[k], iot.KeyTime(m.ID.Key()))
@@ -156,23 +156,23 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 		}
 	}
 	w.addMessage(t, a)
-	t.changed(m.ProjectID, iot.MessagesChanged)
-	if m.DeviceID == 0 || a.Silence != nil {
+	t.changed(m.ProjectKey, iot.MessagesChanged)
+	if m.DeviceKey == 0 || a.Silence != nil {
 		return nil // the message does not come from a device
 	}
-	t.addMessages(hourOf(m.ProjectID, m.ReceivedAt), 1)
+	t.addMessages(hourOf(m.ProjectKey, m.ReceivedAt), 1)
 	w.saw(m)
 	if t.days == nil {
 		t.days = map[hourKey]int64{}
 	}
-	t.days[dayOf(m.DeviceID, m.ReceivedAt)]++
+	t.days[dayOf(m.DeviceKey, m.ReceivedAt)]++
 	return nil
 }
 
 // saw records that a message's device was seen.
 func (w *writer) saw(m *iot.Message) {
-	if m.ReceivedAt.After(w.putOff.seen[m.DeviceID]) {
-		w.putOff.seen[m.DeviceID] = m.ReceivedAt
+	if m.ReceivedAt.After(w.putOff.seen[m.DeviceKey]) {
+		w.putOff.seen[m.DeviceKey] = m.ReceivedAt
 	}
 }
 
@@ -199,7 +199,7 @@ func (w *writer) addMessage(t *Tx, a *Accept) {
 			payload, fields, transient = []byte{}, nil, erased
 		}
 	}
-	w.stmts.messages.add(m.ID.Key(), m.ProjectID, m.DeviceID, string(m.Type), m.Channel, senderID, fields, payload, int64(m.ReceivedAt),
+	w.stmts.messages.add(m.ID.Key(), m.ProjectKey, m.DeviceKey, string(m.Type), m.Channel, senderID, fields, payload, int64(m.ReceivedAt),
 		transient)
 	for i, d := range a.Deliveries {
 		w.addDelivery(t, d, a.InOrder[i])
@@ -208,7 +208,7 @@ func (w *writer) addMessage(t *Tx, a *Accept) {
 		}
 	}
 	if len(a.Deliveries) > 0 {
-		t.changed(m.ProjectID, iot.DeliveriesChanged)
+		t.changed(m.ProjectKey, iot.DeliveriesChanged)
 	}
 }
 
@@ -222,9 +222,9 @@ func (w *writer) addDelivery(t *Tx, d *iot.Delivery, inOrder bool) {
 	if inOrder {
 		order = 1
 	}
-	w.stmts.deliveries.add(d.ProjectID, d.ID.Key(), d.MessageID.Key(), d.WebhookID, d.DeviceID, string(d.Type), d.Channel,
+	w.stmts.deliveries.add(d.ProjectKey, d.ID.Key(), d.MessageID.Key(), d.WebhookKey, d.DeviceKey, string(d.Type), d.Channel,
 		string(d.Status), string(d.Trigger), order, d.SizeBytes, int64(d.DueAt), int64(d.CreatedAt), detail, int64(d.EndedAt))
-	c := t.count(d.WebhookID)
+	c := t.count(d.WebhookKey)
 	c.made++
 	*c.of(d.Status)++
 }

@@ -165,7 +165,7 @@ func TestAcceptMatchedOnOlderSettingsIsStale(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w := open(t)
 			k := *key
-			k.ProjectID = w.project.Key
+			k.ProjectKey = w.project.Key
 			must(t, w.CreateAPIKey(&k, "secret", actor))
 			a := w.accepted(w.version(t), `1`, w.webhook)
 			must(t, change(w))
@@ -184,7 +184,7 @@ func TestAcceptMatchedOnOlderSettingsIsStale(t *testing.T) {
 // when so many have changed that the store forgets which.
 func TestAChangedDeviceIsStaleAlone(t *testing.T) {
 	w := open(t)
-	other := &iot.Device{ProjectID: w.project.Key, ID: "probe-beside"}
+	other := &iot.Device{ProjectKey: w.project.Key, ID: "probe-beside"}
 	must(t, w.CreateDevice(other, "key-beside", actor))
 	read := func(name string) *iot.Device {
 		d, err := w.Device(t.Context(), w.project.Key, name)
@@ -193,7 +193,7 @@ func TestAChangedDeviceIsStaleAlone(t *testing.T) {
 	}
 	stale := func(d *iot.Device) bool {
 		a := w.accepted(w.version(t), `1`, w.webhook)
-		a.Device, a.Message.DeviceID = d, d.Key
+		a.Device, a.Message.DeviceKey = d, d.Key
 		must(t, w.Accept(a))
 		return a.Stale
 	}
@@ -231,11 +231,11 @@ func TestAcceptBesideAChangeOfSettingsIsStale(t *testing.T) {
 
 func TestRepeatedSenderIDIsAcceptedOnce(t *testing.T) {
 	w, c := openAt(t)
-	other := &iot.Device{ProjectID: w.project.Key, ID: "other-probe"}
+	other := &iot.Device{ProjectKey: w.project.Key, ID: "other-probe"}
 	must(t, w.CreateDevice(other, "another-key", actor))
 	send := func(d *iot.Device, id string) *db.Accept {
 		a := w.accepted(w.version(t), `1`, w.webhook)
-		a.Message.SenderID, a.Message.DeviceID, a.Message.ReceivedAt = id, d.Key, iot.At(c.now())
+		a.Message.SenderID, a.Message.DeviceKey, a.Message.ReceivedAt = id, d.Key, iot.At(c.now())
 		return a
 	}
 	first, same, another, elsewhere, none := send(w.device, "a"), send(w.device, "a"), send(w.device, "b"), send(other, "a"),
@@ -283,9 +283,9 @@ func TestAFailingChangeFailsNoOther(t *testing.T) {
 	taken := w.device
 	var failed, made, noted error
 	g.together(t, w,
-		func() { made = w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "before"}, "k1", actor) },
+		func() { made = w.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "before"}, "k1", actor) },
 		func() {
-			failed = w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "dup", UUID: taken.UUID}, "k2", actor)
+			failed = w.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "dup", UUID: taken.UUID}, "k2", actor)
 		},
 		func() { noted = w.NoteSignIn(w.account.Key, "") },
 		func() { must(t, w.Accept(a)) })

@@ -12,8 +12,8 @@ func msDuration(ms int64) time.Duration { return time.Duration(ms) * time.Millis
 
 // audit records who changed what, for a project and its organization, in the transaction
 // of the change. Project 0 is for changes of the instance.
-func (t *Tx) audit(projectID int64, actor, action, subject, detail string) error {
-	_, err := t.db.writer.stmts.audit.ExecContext(t.ctx, t.db.NewID().Key(), projectID, projectID, actor, action, subject, detail)
+func (t *Tx) audit(projectKey int64, actor, action, subject, detail string) error {
+	_, err := t.db.writer.stmts.audit.ExecContext(t.ctx, t.db.NewID().Key(), projectKey, projectKey, actor, action, subject, detail)
 	return err
 }
 
@@ -30,12 +30,12 @@ func (t *Tx) auditOrganization(organization int64, actor, action, subject, detai
 // AuditFilter selects entries of the audit log, newest first. Without a project and an
 // organization it selects among all entries of the instance.
 type AuditFilter struct {
-	ProjectID      int64
-	OrganizationID int64  // with all of its projects
-	Actor          string // part of the actor's name, in any case
-	Noun           string // what the action is about: "webhook"
-	Before         iot.ID
-	Limit          int
+	ProjectKey      int64
+	OrganizationKey int64  // with all of its projects
+	Actor           string // part of the actor's name, in any case
+	Noun            string // what the action is about: "webhook"
+	Before          iot.ID
+	Limit           int
 }
 
 // AuditPage is a page of the audit log; its fields are as in DeliveryPage.
@@ -48,10 +48,10 @@ type AuditPage struct {
 func (f AuditFilter) base() (where string, args []any) {
 	args = []any{keyBefore(f.Before)}
 	switch {
-	case f.ProjectID != 0:
-		return `a.project_id = $2 AND a.id < $1`, append(args, f.ProjectID)
-	case f.OrganizationID != 0:
-		return `a.organization_id = $2 AND a.id < $1`, append(args, f.OrganizationID)
+	case f.ProjectKey != 0:
+		return `a.project_id = $2 AND a.id < $1`, append(args, f.ProjectKey)
+	case f.OrganizationKey != 0:
+		return `a.organization_id = $2 AND a.id < $1`, append(args, f.OrganizationKey)
 	}
 	return `a.id < $1`, args
 }
@@ -98,7 +98,7 @@ func (d *DB) Audit(ctx context.Context, f AuditFilter) (AuditPage, error) {
 	for rows.Next() {
 		var e iot.AuditEntry
 		var key int64
-		if err := rows.Scan(&key, &e.ProjectID, &e.Project, &e.Actor, &e.Action, &e.Subject, &e.Detail); err != nil {
+		if err := rows.Scan(&key, &e.ProjectKey, &e.Project, &e.Actor, &e.Action, &e.Subject, &e.Detail); err != nil {
 			return p, translate("list audit", err)
 		}
 		e.ID, e.At = d.ids.Of(key), iot.KeyTime(key)

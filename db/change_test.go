@@ -13,15 +13,15 @@ import (
 func TestChangesAreRefusedByTheirCodes(t *testing.T) {
 	w := open(t, func(o *db.Options) { o.Limits.Webhooks = 2 })
 	p := w.project
-	gone := &iot.Device{ProjectID: p.Key, ID: "gone-probe"}
+	gone := &iot.Device{ProjectKey: p.Key, ID: "gone-probe"}
 	must(t, w.CreateDevice(gone, "gone-key", actor))
 	must(t, w.DeleteDevice(gone, actor))
 	empty := &iot.Project{Name: "Second", OrganizationKey: p.OrganizationKey}
 	must(t, w.CreateProject(empty, actor))
-	profile := func(id string) *iot.Profile { return &iot.Profile{ProjectID: p.Key, ID: id, Name: "Profile"} }
+	profile := func(id string) *iot.Profile { return &iot.Profile{ProjectKey: p.Key, ID: id, Name: "Profile"} }
 	hook := func(project int64, id string) *iot.Webhook {
 		h := w.webhook.Clone()
-		h.ProjectID, h.ID = project, id
+		h.ProjectKey, h.ID = project, id
 		return h
 	}
 	standard, err := w.Profile(t.Context(), p.Key, iot.DefaultProfile)
@@ -31,11 +31,11 @@ func TestChangesAreRefusedByTheirCodes(t *testing.T) {
 	must(t, w.UpdateDevice(w.device, iot.DeviceUpdate{Profile: &used.ID}, actor))
 	long, none, bad := strings.Repeat("x", 1025), "", "no such thing"
 	device := func(change func(d *iot.Device)) error {
-		d := &iot.Device{ProjectID: p.Key, ID: "a-new-probe"}
+		d := &iot.Device{ProjectKey: p.Key, ID: "a-new-probe"}
 		change(d)
 		return w.CreateDevice(d, "a-new-key", actor)
 	}
-	key := &iot.APIKey{ID: strings.Repeat("A", 39), ProjectID: p.Key, Name: "key", Rights: iot.SendMessages}
+	key := &iot.APIKey{ID: strings.Repeat("A", 39), ProjectKey: p.Key, Name: "key", Rights: iot.SendMessages}
 	must(t, w.CreateAPIKey(key, "secret", actor))
 	for what, c := range map[string]struct {
 		err   error
@@ -49,7 +49,7 @@ func TestChangesAreRefusedByTheirCodes(t *testing.T) {
 		"device, uuid is none":    {device(func(d *iot.Device) { d.UUID = "x" }), iot.Invalid, "uuid"},
 		"device, no such profile": {device(func(d *iot.Device) { d.Profile = "absent" }), iot.Invalid, "profile"},
 		"device, bad eui":         {device(func(d *iot.Device) { d.DevEUI = "xyz" }), iot.Invalid, "dev_eui"},
-		"device, key taken": {w.CreateDevice(&iot.Device{ProjectID: p.Key, ID: "twin-key"}, "device-key-of-soil-probe-07", actor),
+		"device, key taken": {w.CreateDevice(&iot.Device{ProjectKey: p.Key, ID: "twin-key"}, "device-key-of-soil-probe-07", actor),
 			iot.Conflict, ""},
 		"device, update deleted": {w.UpdateDevice(gone, iot.DeviceUpdate{Name: &none}, actor), iot.NotFound, ""},
 		"device, update name":    {w.UpdateDevice(w.device, iot.DeviceUpdate{Name: &long}, actor), iot.Invalid, "name"},
@@ -66,16 +66,16 @@ func TestChangesAreRefusedByTheirCodes(t *testing.T) {
 		"webhook, resume absent":  {w.ResumeWebhook(&iot.Webhook{Key: 99}, actor), iot.NotFound, ""},
 		"webhook, delete absent":  {w.DeleteWebhook(&iot.Webhook{Key: 99}, actor), iot.NotFound, ""},
 		"profile, id taken":       {w.CreateProfile(profile(iot.DefaultProfile), actor), iot.Conflict, "id"},
-		"profile, no name":        {w.CreateProfile(&iot.Profile{ProjectID: p.Key}, actor), iot.Invalid, "name"},
+		"profile, no name":        {w.CreateProfile(&iot.Profile{ProjectKey: p.Key}, actor), iot.Invalid, "name"},
 		"profile, delete default": {w.DeleteProfile(standard, actor), iot.Conflict, ""},
 		"profile, delete used":    {w.DeleteProfile(used, actor), iot.Conflict, ""},
-		"profile, update absent":  {w.UpdateProfile(&iot.Profile{Key: 99, ProjectID: p.Key}, iot.ProfileUpdate{}, actor), iot.NotFound, ""},
+		"profile, update absent":  {w.UpdateProfile(&iot.Profile{Key: 99, ProjectKey: p.Key}, iot.ProfileUpdate{}, actor), iot.NotFound, ""},
 		"project, id taken": {w.CreateProject(&iot.Project{ID: p.ID, Name: "x", OrganizationKey: p.OrganizationKey}, actor), iot.Conflict,
 			"id"},
 		"project, no name":     {w.CreateProject(&iot.Project{OrganizationKey: p.OrganizationKey}, actor), iot.Invalid, "name"},
 		"project, update name": {w.UpdateProject(p, iot.ProjectUpdate{Name: &none}, actor), iot.Invalid, "name"},
-		"key, no rights":       {w.CreateAPIKey(&iot.APIKey{ProjectID: p.Key, Name: "k"}, "s", actor), iot.Invalid, "rights"},
-		"key, expired": {w.CreateAPIKey(&iot.APIKey{ProjectID: p.Key, Name: "k", Rights: 1, ExpiresAt: 5}, "s", actor), iot.Invalid,
+		"key, no rights":       {w.CreateAPIKey(&iot.APIKey{ProjectKey: p.Key, Name: "k"}, "s", actor), iot.Invalid, "rights"},
+		"key, expired": {w.CreateAPIKey(&iot.APIKey{ProjectKey: p.Key, Name: "k", Rights: 1, ExpiresAt: 5}, "s", actor), iot.Invalid,
 			"expires_at"},
 		"key, of another project":   {w.DeleteAPIKey(empty.Key, key.ID, actor), iot.NotFound, ""},
 		"account, email taken":      {w.CreateAccount(&iot.Account{Email: strings.ToUpper(actor)}, actor), iot.Conflict, "email"},
@@ -108,7 +108,7 @@ func TestSlugsOfDeletedThingsAreFree(t *testing.T) {
 	if _, err := w.DeviceByKey(t.Context(), "device-key-of-soil-probe-07"); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a deleted device's key: %v", err)
 	}
-	again := &iot.Device{ProjectID: w.project.Key, ID: d.ID, UUID: d.UUID}
+	again := &iot.Device{ProjectKey: w.project.Key, ID: d.ID, UUID: d.UUID}
 	must(t, w.CreateDevice(again, "device-key-of-soil-probe-07", actor))
 	if again.Key == d.Key {
 		t.Error("a new device has a deleted one's key, and so its messages")
@@ -175,12 +175,12 @@ func TestPendingDeliveriesTakeTheOrderOfTheirWebhook(t *testing.T) {
 func TestSessionsTokensAndKeysEnd(t *testing.T) {
 	w, c := openAt(t)
 	now := iot.At(c.now())
-	must(t, w.SaveSession("s", db.Session{AccountID: w.account.Key, Data: "d", ExpiresAt: now.Add(time.Hour)}))
-	must(t, w.SaveSession("mine", db.Session{AccountID: w.account.Key, Data: "d", ExpiresAt: now.Add(time.Hour)}))
+	must(t, w.SaveSession("s", db.Session{AccountKey: w.account.Key, Data: "d", ExpiresAt: now.Add(time.Hour)}))
+	must(t, w.SaveSession("mine", db.Session{AccountKey: w.account.Key, Data: "d", ExpiresAt: now.Add(time.Hour)}))
 	_, err := w.CreateToken("t", w.account.Key, time.Hour)
 	must(t, err)
 	id, secret, _ := iot.NewAPIKey()
-	must(t, w.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: w.project.Key, Name: "k", Rights: iot.AllKeyRights, ExpiresAt: now.Add(time.Hour)},
+	must(t, w.CreateAPIKey(&iot.APIKey{ID: id, ProjectKey: w.project.Key, Name: "k", Rights: iot.AllKeyRights, ExpiresAt: now.Add(time.Hour)},
 		secret, actor))
 	codes := func() [3]iot.Code {
 		_, err1 := w.Session(t.Context(), "s")

@@ -31,11 +31,11 @@ type waits struct {
 // longest returns for their number of attempts: their due time is from before the clock
 // was set back. They then wait as long as wait returns. BringIn works in steps and returns
 // how many deliveries it changed.
-func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(attempts int) time.Duration) (n int, err error) {
+func (d *DB) BringIn(ctx context.Context, webhookKey int64, longest, wait func(attempts int) time.Duration) (n int, err error) {
 	now := iot.At(d.now())
 	after := waits{due: now}
 	for {
-		list, err := d.waiting(ctx, webhookID, after)
+		list, err := d.waiting(ctx, webhookKey, after)
 		if err != nil {
 			return n, translate("look for deliveries due too late", err)
 		}
@@ -46,7 +46,7 @@ func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(at
 				values = append(values, [3]int64{v.project, v.id, int64(now.Add(wait(v.attempts)))})
 			}
 		}
-		if err := d.setDue(webhookID, values); err != nil {
+		if err := d.setDue(webhookKey, values); err != nil {
 			return n, err
 		}
 		n += len(values)
@@ -58,8 +58,8 @@ func (d *DB) BringIn(ctx context.Context, webhookID int64, longest, wait func(at
 
 // waiting returns a step of a webhook's pending deliveries that are due after a certain
 // one, in the order of their due times.
-func (d *DB) waiting(ctx context.Context, webhookID int64, after waits) ([]waits, error) {
-	rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookID, int64(after.due), after.project, after.id, bringInStep)
+func (d *DB) waiting(ctx context.Context, webhookKey int64, after waits) ([]waits, error) {
+	rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookKey, int64(after.due), after.project, after.id, bringInStep)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (d *DB) waiting(ctx context.Context, webhookID int64, after waits) ([]waits
 
 // setDue changes when pending deliveries of a webhook are due. Each value is a project, a
 // key and an instant.
-func (d *DB) setDue(webhookID int64, values [][3]int64) error {
+func (d *DB) setDue(webhookKey int64, values [][3]int64) error {
 	if len(values) == 0 {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (d *DB) setDue(webhookID int64, values [][3]int64) error {
 		return err
 	}
 	return d.write("make deliveries due sooner", func(t *Tx) error {
-		t.reload(webhookID)
+		t.reload(webhookKey)
 		_, err := t.exec(`UPDATE deliveries SET due_at = x.value ->> 2 FROM json_each($1) x
 			WHERE project_id = x.value ->> 0 AND deliveries.id = x.value ->> 1 AND status = 'pending'`, string(text))
 		return err

@@ -34,7 +34,7 @@ const commandColumns = `c.id, c.project_id, c.about, c.state, c.count, c.done, c
 func (d *DB) scanCommand(row interface{ Scan(...any) error }) (RunningCommand, error) {
 	var c RunningCommand
 	var key int64
-	err := row.Scan(&key, &c.ProjectID, &c.About, &c.State, &c.Count, &c.Done, &c.PassedOver, &c.Error, &c.CreatedBy, &c.CreatedAt,
+	err := row.Scan(&key, &c.ProjectKey, &c.About, &c.State, &c.Count, &c.Done, &c.PassedOver, &c.Error, &c.CreatedBy, &c.CreatedAt,
 		&c.ChangedAt, &c.EndedAt,
 		&c.Chosen, &c.Cursor, &c.Last)
 	c.ID = d.ids.Of(key)
@@ -46,7 +46,7 @@ func (d *DB) scanCommand(row interface{ Scan(...any) error }) (RunningCommand, e
 // describes it in words. limit_reached if ten are running already; not_found.
 func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (*RunningCommand, error) {
 	now := iot.At(d.now())
-	c := &RunningCommand{Chosen: chosen, Command: iot.Command{Job: iot.Job{ID: d.NewID(), ProjectID: p.Key, About: about,
+	c := &RunningCommand{Chosen: chosen, Command: iot.Command{Job: iot.Job{ID: d.NewID(), ProjectKey: p.Key, About: about,
 		State: iot.JobRunning, CreatedBy: actor, CreatedAt: now, ChangedAt: now}}}
 	err := d.write("begin a command", func(t *Tx) error {
 		if err := t.row(`SELECT device_count FROM projects WHERE id = $1 AND deleted_at = 0`, p.Key).Scan(&c.Count); err != nil {
@@ -82,7 +82,7 @@ func (d *DB) CreateCommand(p *iot.Project, chosen []byte, about, actor string) (
 // commands.
 func (t *Tx) commandChanged(c *RunningCommand) {
 	t.commit.Commands = append(t.commit.Commands, c.ID.Key())
-	t.changed(c.ProjectID, iot.DownlinksChanged)
+	t.changed(c.ProjectKey, iot.DownlinksChanged)
 }
 
 const runningCommandsQuery = `SELECT ` + commandColumns + `WHERE c.state = 'running' AND c.id > 0 ORDER BY c.id`
@@ -94,8 +94,8 @@ func (d *DB) RunningCommands(ctx context.Context) ([]RunningCommand, error) {
 
 // Commands returns a project's commands, newest first: at most limit, made before the id
 // (zero: from the newest).
-func (d *DB) Commands(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.Command, error) {
-	found, err := d.commands(ctx, `SELECT `+commandColumns+`WHERE c.project_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3`, projectID,
+func (d *DB) Commands(ctx context.Context, projectKey int64, before iot.ID, limit int) ([]iot.Command, error) {
+	found, err := d.commands(ctx, `SELECT `+commandColumns+`WHERE c.project_id = $1 AND c.id < $2 ORDER BY c.id DESC LIMIT $3`, projectKey,
 		keyBefore(before), limit)
 	list := make([]iot.Command, len(found))
 	for i := range found {
@@ -121,9 +121,9 @@ func (d *DB) commands(ctx context.Context, query string, args ...any) (list []Ru
 }
 
 // Command returns a command of a project; not_found.
-func (d *DB) Command(ctx context.Context, projectID int64, id iot.ID) (*iot.Command, error) {
+func (d *DB) Command(ctx context.Context, projectKey int64, id iot.ID) (*iot.Command, error) {
 	c, err := d.scanCommand(d.reader.QueryRowContext(ctx, `SELECT `+commandColumns+`WHERE c.id = $1 AND c.project_id = $2`, id.Key(),
-		projectID))
+		projectKey))
 	if err == nil && c.ID != id {
 		return nil, notFound("command")
 	}
@@ -185,8 +185,8 @@ func (d *DB) FailCommand(c *RunningCommand, why string) error {
 
 // StopCommand ends a command before it is done; what it has queued stays. Conflict if it
 // has ended already; not_found.
-func (d *DB) StopCommand(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Command, error) {
-	c, err := d.Command(ctx, projectID, id)
+func (d *DB) StopCommand(ctx context.Context, projectKey int64, id iot.ID, actor string) (*iot.Command, error) {
+	c, err := d.Command(ctx, projectKey, id)
 	if err != nil {
 		return nil, err
 	}
@@ -198,12 +198,12 @@ func (d *DB) StopCommand(ctx context.Context, projectID int64, id iot.ID, actor 
 		if err != nil {
 			return err
 		}
-		return t.audit(projectID, actor, "command.stop", id.String(), "")
+		return t.audit(projectKey, actor, "command.stop", id.String(), "")
 	})
 	if err != nil {
 		return nil, err
 	}
-	return d.Command(ctx, projectID, id)
+	return d.Command(ctx, projectKey, id)
 }
 
 func (t *Tx) endCommand(c *RunningCommand, state iot.JobState, why string) (ended bool, err error) {

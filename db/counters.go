@@ -78,14 +78,14 @@ func (h *hour) took(bucket int, n int64) {
 	h.durations[bucket] += n
 }
 
-func (t *Tx) count(webhookID int64) *counts {
+func (t *Tx) count(webhookKey int64) *counts {
 	if t.counts == nil {
 		t.counts = map[int64]*counts{}
 	}
-	c := t.counts[webhookID]
+	c := t.counts[webhookKey]
 	if c == nil {
 		c = &counts{}
-		t.counts[webhookID] = c
+		t.counts[webhookKey] = c
 	}
 	return c
 }

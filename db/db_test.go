@@ -92,7 +92,7 @@ func open(t testing.TB, options ...func(*db.Options)) *world {
 	must(t, d.SetUp(w.account, org))
 	w.project = &iot.Project{Name: "Greenhouse North", OrganizationKey: org.Key, AutoRegister: true}
 	must(t, d.CreateProject(w.project, actor))
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "soil-probe-07"}
 	must(t, d.CreateDevice(w.device, "device-key-of-soil-probe-07", actor))
 	w.webhook = w.newWebhook(t, "ERP goods-in")
 	return w
@@ -100,7 +100,7 @@ func open(t testing.TB, options ...func(*db.Options)) *world {
 
 func (w *world) newWebhook(t tester, description string) *iot.Webhook {
 	t.Helper()
-	h := &iot.Webhook{ProjectID: w.project.Key, Description: description, URL: "https://erp.example/hook", Format: iot.Envelope,
+	h := &iot.Webhook{ProjectKey: w.project.Key, Description: description, URL: "https://erp.example/hook", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
 	must(t, w.CreateWebhook(h, actor))
 	return h
@@ -125,16 +125,16 @@ func (w *world) version(t tester) int64 {
 // accepted returns a message with a pending delivery to each webhook.
 func (w *world) accepted(version int64, payload string, hooks ...*iot.Webhook) *db.Accept {
 	now := iot.Instant(1_800_000_000_000)
-	m := &iot.Message{ID: w.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User,
+	m := &iot.Message{ID: w.NewID(), ProjectKey: w.project.Key, DeviceKey: w.device.Key, Device: w.device.ID, Type: iot.User,
 		Payload: []byte(payload), ReceivedAt: now}
 	a := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: version}
 	if d, err := w.DeviceOfKey(context.Background(), w.device.Key); err == nil {
 		a.Device = d // as it is now
 	}
 	for _, h := range hooks {
-		a.Deliveries = append(a.Deliveries, &iot.Delivery{ID: w.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: h.Key,
-			DeviceID: m.DeviceID,
-			Type:     m.Type, Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(payload)), DueAt: now, CreatedAt: now})
+		a.Deliveries = append(a.Deliveries, &iot.Delivery{ID: w.NewID(), MessageID: m.ID, ProjectKey: m.ProjectKey, WebhookKey: h.Key,
+			DeviceKey: m.DeviceKey,
+			Type:      m.Type, Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(payload)), DueAt: now, CreatedAt: now})
 		a.InOrder = append(a.InOrder, h.Settings.InOrder)
 	}
 	return a

@@ -12,11 +12,11 @@ import (
 
 // DeliveryFilter selects deliveries of a project, newest first. Empty fields select all.
 type DeliveryFilter struct {
-	ProjectID  int64             `json:"project"`
+	ProjectKey int64             `json:"project"`
 	Statuses   []iot.Status      `json:"statuses,omitempty"`
 	Retrying   bool              `json:"retrying,omitempty"` // pending after a failed attempt
-	WebhookID  int64             `json:"webhook,omitempty"`
-	DeviceID   int64             `json:"device,omitempty"`
+	WebhookKey int64             `json:"webhook,omitempty"`
+	DeviceKey  int64             `json:"device,omitempty"`
 	MessageID  iot.ID            `json:"message,omitzero"`
 	Types      []iot.MessageType `json:"types,omitempty"`
 	Codes      []CodeRange       `json:"codes,omitempty"`
@@ -58,7 +58,7 @@ type partial struct{ index, condition string }
 
 // partial returns the index that contains exactly what a filter by state selects.
 func (f DeliveryFilter) partial() (p partial, ok bool) {
-	if !f.MessageID.IsZero() || f.DeviceID != 0 || len(f.Types)+len(f.Codes)+len(f.Errors) > 0 || f.MinAttempt > 0 || f.MinMS > 0 {
+	if !f.MessageID.IsZero() || f.DeviceKey != 0 || len(f.Types)+len(f.Codes)+len(f.Errors) > 0 || f.MinAttempt > 0 || f.MinMS > 0 {
 		return p, false
 	}
 	switch {
@@ -77,7 +77,7 @@ func (f DeliveryFilter) partial() (p partial, ok bool) {
 // of the filter is examined for lookBack/share rows; 0 if there is no rest.
 func (f DeliveryFilter) base() (from string, where []string, args []any, share int) {
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
-	where = []string{"v.project_id = " + arg(f.ProjectID)}
+	where = []string{"v.project_id = " + arg(f.ProjectKey)}
 	rest := len(f.Statuses)+len(f.Types)+len(f.Codes)+len(f.Errors) > 0 || f.Retrying || f.MinAttempt > 0 || f.MinMS > 0
 	share = scattered
 	p, exact := f.partial()
@@ -85,18 +85,18 @@ func (f DeliveryFilter) base() (from string, where []string, args []any, share i
 	case !f.MessageID.IsZero():
 		from = "deliveries v INDEXED BY deliveries_message"
 		where = append(where, "v.message_id = "+arg(f.MessageID.Key()))
-		rest = rest || f.WebhookID != 0 || f.DeviceID != 0
-	case f.WebhookID != 0 && exact:
+		rest = rest || f.WebhookKey != 0 || f.DeviceKey != 0
+	case f.WebhookKey != 0 && exact:
 		from = "deliveries v INDEXED BY " + p.index
-		where = append(where, "v.webhook_id = "+arg(f.WebhookID), p.condition)
+		where = append(where, "v.webhook_id = "+arg(f.WebhookKey), p.condition)
 		rest = false
-	case f.WebhookID != 0:
+	case f.WebhookKey != 0:
 		from = "deliveries v INDEXED BY deliveries_webhook"
-		where = append(where, "v.webhook_id = "+arg(f.WebhookID))
-		rest = rest || f.DeviceID != 0
-	case f.DeviceID != 0:
+		where = append(where, "v.webhook_id = "+arg(f.WebhookKey))
+		rest = rest || f.DeviceKey != 0
+	case f.DeviceKey != 0:
 		from = "deliveries v INDEXED BY deliveries_device"
-		where = append(where, "v.device_id = "+arg(f.DeviceID))
+		where = append(where, "v.device_id = "+arg(f.DeviceKey))
 	case len(f.Errors) > 0 || f.Retrying || len(f.Statuses) == 1 && f.Statuses[0] == iot.Failed:
 		from = "deliveries v INDEXED BY deliveries_error"
 		where = append(where, "v.error IS NOT NULL")
@@ -156,7 +156,7 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 	}
 	// Conditions that base has already are left out: repeated, they would read each row
 	// of the table where the index alone suffices.
-	if _, exact := f.partial(); f.WebhookID != 0 && exact && f.MessageID.IsZero() {
+	if _, exact := f.partial(); f.WebhookKey != 0 && exact && f.MessageID.IsZero() {
 		return strings.Join(where, " AND "), args
 	}
 	among("v.status", len(f.Statuses), func(i int) any { return string(f.Statuses[i]) })
@@ -165,11 +165,11 @@ func (f DeliveryFilter) all(where []string, args []any) (string, []any) {
 	if f.Retrying {
 		where = append(where, "v.status = 'pending' AND v.attempt_count > 0")
 	}
-	if f.WebhookID != 0 {
-		where = append(where, "v.webhook_id = "+arg(f.WebhookID))
+	if f.WebhookKey != 0 {
+		where = append(where, "v.webhook_id = "+arg(f.WebhookKey))
 	}
-	if f.DeviceID != 0 {
-		where = append(where, "v.device_id = "+arg(f.DeviceID))
+	if f.DeviceKey != 0 {
+		where = append(where, "v.device_id = "+arg(f.DeviceKey))
 	}
 	var codes []string
 	for _, c := range f.Codes {
@@ -231,7 +231,7 @@ func (f DeliveryFilter) pageOfWebhooks(p partial, hooks []int64) (query string, 
 		LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id
 		WHERE v.project_id = $3 AND v.id IN (SELECT id FROM (` + ids + `) ORDER BY id DESC LIMIT ` + strconv.Itoa(f.Limit+1) +
 			`) ORDER BY v.id DESC LIMIT ` + strconv.Itoa(f.Limit+1),
-		append(args, f.ProjectID)
+		append(args, f.ProjectKey)
 }
 
 // maxUnited bounds the webhooks, including deleted ones, whose partial indexes one query
@@ -242,10 +242,10 @@ const maxUnited = 50
 // the filter is not by state alone or there are too many webhooks.
 func (f DeliveryFilter) webhooksOf(ctx context.Context, tx *sql.Tx) (p partial, hooks []int64, err error) {
 	p, ok := f.partial()
-	if !ok || f.WebhookID != 0 {
+	if !ok || f.WebhookKey != 0 {
 		return p, nil, nil
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT id FROM webhooks WHERE project_id = $1 LIMIT $2`, f.ProjectID, maxUnited+1)
+	rows, err := tx.QueryContext(ctx, `SELECT id FROM webhooks WHERE project_id = $1 LIMIT $2`, f.ProjectKey, maxUnited+1)
 	if err != nil {
 		return p, nil, err
 	}
@@ -376,9 +376,9 @@ const deliveryNames = `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliver
 	LEFT JOIN webhooks w ON w.id = v.webhook_id LEFT JOIN devices d ON d.id = v.device_id`
 
 // Delivery returns a delivery of a project; not_found.
-func (d *DB) Delivery(ctx context.Context, projectID int64, id iot.ID) (*iot.Delivery, error) {
+func (d *DB) Delivery(ctx context.Context, projectKey int64, id iot.ID) (*iot.Delivery, error) {
 	v, err := d.scanDelivery(d.reader.QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.project_id = $1 AND v.id = $2`,
-		projectID, id.Key()))
+		projectKey, id.Key()))
 	if err == nil && v.ID != id {
 		return nil, notFound("delivery")
 	}
@@ -386,9 +386,9 @@ func (d *DB) Delivery(ctx context.Context, projectID int64, id iot.ID) (*iot.Del
 }
 
 // DeliveriesOf returns a message's deliveries, the oldest first.
-func (d *DB) DeliveriesOf(ctx context.Context, projectID int64, message iot.ID) ([]iot.Delivery, error) {
+func (d *DB) DeliveriesOf(ctx context.Context, projectKey int64, message iot.ID) ([]iot.Delivery, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+deliveryColumns+deliveryNames+
-		` WHERE v.message_id = $1 AND v.project_id = $2 ORDER BY v.id LIMIT 1000`, message.Key(), projectID)
+		` WHERE v.message_id = $1 AND v.project_id = $2 ORDER BY v.id LIMIT 1000`, message.Key(), projectKey)
 	if err != nil {
 		return nil, translate("list deliveries", err)
 	}

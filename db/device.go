@@ -19,8 +19,8 @@ const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 
 func scanDevice(row interface{ Scan(...any) error }, more ...any) (*iot.Device, error) {
 	var v iot.Device
-	into := append([]any{&v.Key, &v.ProjectID, &v.ProfileID, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr,
-		&v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamID, &v.Kind, &v.Metadata}, more...)
+	into := append([]any{&v.Key, &v.ProjectKey, &v.ProfileKey, &v.ID, &v.UUID, &v.Name, &v.Profile, &v.DevEUI, &v.JoinEUI, &v.DevAddr,
+		&v.CreatedAt, &v.UpdatedAt, &v.LastSeenAt, &v.ExpectedIntervalMS, &v.SilentAt, &v.UpstreamKey, &v.Kind, &v.Metadata}, more...)
 	return &v, row.Scan(into...)
 }
 
@@ -75,25 +75,25 @@ func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Dev
 
 // Device returns a device of a project by its ID, else its UUID, else its DevEUI, in any
 // case. Of several devices with a DevEUI it returns the oldest. The error is not_found.
-func (d *DB) Device(ctx context.Context, projectID int64, name string) (*iot.Device, error) {
+func (d *DB) Device(ctx context.Context, projectKey int64, name string) (*iot.Device, error) {
 	if iot.LooksLikeUUID(name) { // no ID has this form
-		return d.oneDevice(ctx, d.lookUps.byUUID, projectID, strings.ToLower(name))
+		return d.oneDevice(ctx, d.lookUps.byUUID, projectKey, strings.ToLower(name))
 	}
-	v, err := d.oneDevice(ctx, d.lookUps.bySlug, projectID, name)
+	v, err := d.oneDevice(ctx, d.lookUps.bySlug, projectKey, name)
 	if iot.CodeOf(err) == iot.NotFound && iot.LooksLikeEUI(name) {
-		return d.oneDevice(ctx, d.lookUps.byEUI, projectID, strings.ToUpper(name))
+		return d.oneDevice(ctx, d.lookUps.byEUI, projectKey, strings.ToUpper(name))
 	}
 	return v, err
 }
 
 // DeviceFilter selects devices of a project for a list, ordered by their IDs in any case.
 type DeviceFilter struct {
-	ProjectID int64
-	Search    string // part of an ID, name, UUID or EUI, in any case
-	After     string // IDs after this one
-	Until     string // IDs up to this one; "" is no bound
-	Silent    bool   // only those that are silent
-	Limit     int
+	ProjectKey int64
+	Search     string // part of an ID, name, UUID or EUI, in any case
+	After      string // IDs after this one
+	Until      string // IDs up to this one; "" is no bound
+	Silent     bool   // only those that are silent
+	Limit      int
 }
 
 // query returns the query of a page and its arguments.
@@ -103,7 +103,7 @@ func (f DeviceFilter) query() (query string, args []any) {
 		from = ` FROM devices d INDEXED BY devices_silent JOIN profiles f ON f.id = d.profile_id WHERE d.silent_at > 0 AND `
 	}
 	query = `SELECT ` + deviceColumns + from + `d.project_id = $1 AND d.deleted_at = 0 AND d.slug > $2 COLLATE NOCASE`
-	args = []any{f.ProjectID, f.After, f.Limit}
+	args = []any{f.ProjectKey, f.After, f.Limit}
 	if f.Search != "" {
 		query += ` AND (instr(lower(d.slug), $4) OR instr(lower(d.name), $4) OR instr(d.uuid, $4) OR instr(lower(d.dev_eui), $4))`
 		args = append(args, strings.ToLower(f.Search))
@@ -120,10 +120,10 @@ const DeviceLookBack = 10_000
 
 // DeviceBound returns the ID up to which a page of a search examines devices, starting
 // after a slug; "" if the page reaches the end.
-func (d *DB) DeviceBound(ctx context.Context, projectID int64, after string) (slug string, err error) {
+func (d *DB) DeviceBound(ctx context.Context, projectKey int64, after string) (slug string, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND slug > $2 COLLATE NOCASE `+
 		`ORDER BY slug COLLATE NOCASE LIMIT 1 OFFSET $3`,
-		projectID, after, DeviceLookBack).Scan(&slug)
+		projectKey, after, DeviceLookBack).Scan(&slug)
 	if isNoRow(err) {
 		return "", nil
 	}
@@ -152,12 +152,12 @@ func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) 
 }
 
 // CountDevices returns how many devices a project has.
-func (d *DB) CountDevices(ctx context.Context, projectID int64) (n int, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT device_count FROM projects WHERE id = $1`, projectID).Scan(&n)
+func (d *DB) CountDevices(ctx context.Context, projectKey int64) (n int, err error) {
+	err = d.reader.QueryRowContext(ctx, `SELECT device_count FROM projects WHERE id = $1`, projectKey).Scan(&n)
 	return n, translate("count devices", err)
 }
 
-// CreateDevice adds a device to its project (ProjectID) with a key. An empty ID is made
+// CreateDevice adds a device to its project (ProjectKey) with a key. An empty ID is made
 // from the name, an empty UUID is generated, and an empty Profile means the default one.
 // Errors: invalid, conflict (ID, UUID or key), limit_reached (iot.MaxDevices).
 func (d *DB) CreateDevice(v *iot.Device, key iot.Secret, actor string) error {
@@ -200,14 +200,14 @@ const (
 func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	s := &t.db.writer.stmts
 	var n int
-	if err := s.countDevice.QueryRowContext(t.ctx, v.ProjectID).Scan(&n); err != nil {
+	if err := s.countDevice.QueryRowContext(t.ctx, v.ProjectKey).Scan(&n); err != nil {
 		return orNotFound("project", err)
 	}
 	if n > iot.MaxDevices {
 		return iot.NewError(iot.LimitReached, "A project can have at most "+strconv.Itoa(iot.MaxDevices)+" devices.")
 	}
 	if err := pickSlug(&v.ID, v.Name, iot.CheckDeviceID,
-		func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectID) }); err != nil {
+		func(slug string) *sql.Row { return s.slugTaken.QueryRowContext(t.ctx, slug, v.ProjectKey) }); err != nil {
 		return err
 	}
 	if err := t.setProfile(v, v.Profile); err != nil {
@@ -222,7 +222,7 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 	if err := s.keyIsLater.QueryRowContext(t.ctx, hashOf(key), 0).Scan(&later); err != nil {
 		return err
 	}
-	r, err := s.addDevice.ExecContext(t.ctx, v.ProjectID, v.ProfileID, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
+	r, err := s.addDevice.ExecContext(t.ctx, v.ProjectKey, v.ProfileKey, v.ID, v.UUID, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr,
 		hashOf(key), t.db.sealer.seal([]byte(key.Reveal())), int64(v.CreatedAt), int64(v.UpdatedAt), v.ExpectedIntervalMS, v.Kind, v.Metadata,
 		later)
 	if isTaken(err) {
@@ -235,9 +235,9 @@ func (t *Tx) createDevice(v *iot.Device, key iot.Secret, actor string) error {
 		return err
 	}
 	v.AsOf = t.db.deviceChanges.Load() // the device has no older messages
-	t.changed(v.ProjectID, iot.DevicesChanged)
-	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Names: namesOf(v)})
-	return t.audit(v.ProjectID, actor, "device.create", v.ID, "")
+	t.changed(v.ProjectKey, iot.DevicesChanged)
+	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectKey: v.ProjectKey, Names: namesOf(v)})
+	return t.audit(v.ProjectKey, actor, "device.create", v.ID, "")
 }
 
 // namesOf returns the names by which a device is found.
@@ -252,14 +252,14 @@ func namesOf(v *iot.Device) []string {
 // deviceChanged makes what is cached of a device under its names stale. Only messages of
 // this device are matched again.
 func (t *Tx) deviceChanged(v *iot.Device) {
-	t.changed(v.ProjectID, iot.DevicesChanged)
-	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Key: v.Key, Names: namesOf(v)})
+	t.changed(v.ProjectKey, iot.DevicesChanged)
+	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectKey: v.ProjectKey, Key: v.Key, Names: namesOf(v)})
 }
 
 // deviceTaken returns the error for a device whose UUID or key another one already has.
 func (t *Tx) deviceTaken(v *iot.Device) error {
 	var one int
-	err := t.row(`SELECT 1 FROM devices WHERE project_id = $1 AND uuid = $2 AND deleted_at = 0`, v.ProjectID, v.UUID).Scan(&one)
+	err := t.row(`SELECT 1 FROM devices WHERE project_id = $1 AND uuid = $2 AND deleted_at = 0`, v.ProjectKey, v.UUID).Scan(&one)
 	if isNoRow(err) {
 		return errKeyTaken
 	}
@@ -276,11 +276,11 @@ func (t *Tx) setProfile(v *iot.Device, profile string) error {
 	}
 	var found *sql.Row
 	if iot.LooksLikeUUID(profile) {
-		found = t.row(`SELECT id, slug FROM profiles WHERE project_id = $1 AND uuid = $2`, v.ProjectID, strings.ToLower(profile))
+		found = t.row(`SELECT id, slug FROM profiles WHERE project_id = $1 AND uuid = $2`, v.ProjectKey, strings.ToLower(profile))
 	} else {
-		found = t.db.writer.stmts.profileOf.QueryRowContext(t.ctx, v.ProjectID, profile)
+		found = t.db.writer.stmts.profileOf.QueryRowContext(t.ctx, v.ProjectKey, profile)
 	}
-	err := found.Scan(&v.ProfileID, &v.Profile)
+	err := found.Scan(&v.ProfileKey, &v.Profile)
 	if isNoRow(err) {
 		return iot.FieldError("profile", "There is no such profile in this project.")
 	}
@@ -327,7 +327,7 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 		v.UpdatedAt = iot.At(t.db.now())
 		if err := t.execOne("device", `UPDATE devices SET name = $1, dev_eui = $2, join_eui = $3, dev_addr = $4, profile_id = $5,
 			updated_at = $6, expected_interval_ms = $7,
-			kind = $8, metadata = $9 WHERE id = $10 AND deleted_at = 0`, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileID, int64(v.UpdatedAt),
+			kind = $8, metadata = $9 WHERE id = $10 AND deleted_at = 0`, v.Name, v.DevEUI, v.JoinEUI, v.DevAddr, v.ProfileKey, int64(v.UpdatedAt),
 			v.ExpectedIntervalMS, v.Kind, v.Metadata, v.Key); err != nil {
 			return err
 		}
@@ -337,7 +337,7 @@ func (d *DB) UpdateDevice(v *iot.Device, u iot.DeviceUpdate, actor string) error
 			}
 		}
 		t.deviceChanged(v)
-		return t.audit(v.ProjectID, actor, "device.update", v.ID, "")
+		return t.audit(v.ProjectKey, actor, "device.update", v.ID, "")
 	})
 }
 
@@ -351,11 +351,11 @@ func (d *DB) DeleteDevice(v *iot.Device, actor string) error {
 		if err := t.dropQueue(`$1`, v.Key); err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE projects SET device_count = device_count - 1 WHERE id = $1`, v.ProjectID); err != nil {
+		if _, err := t.exec(`UPDATE projects SET device_count = device_count - 1 WHERE id = $1`, v.ProjectKey); err != nil {
 			return err
 		}
 		t.deviceChanged(v)
-		return t.audit(v.ProjectID, actor, "device.delete", v.ID, "")
+		return t.audit(v.ProjectKey, actor, "device.delete", v.ID, "")
 	})
 }
 
@@ -381,6 +381,6 @@ func (d *DB) NoteKeyRevealed(v *iot.Device, actor string) error {
 		if !exists {
 			return notFound("device")
 		}
-		return t.audit(v.ProjectID, actor, "device.reveal_key", v.ID, "")
+		return t.audit(v.ProjectKey, actor, "device.reveal_key", v.ID, "")
 	})
 }

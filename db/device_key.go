@@ -69,6 +69,7 @@ func (t *Tx) setDeviceKey(v *iot.Device, key iot.Secret, actor string) error {
 	} else if err != nil {
 		return err
 	}
-	t.commit.Devices = append(t.commit.Devices, iot.DeviceChange{ProjectID: v.ProjectID, Key: v.Key, Names: namesOf(v), OldKey: [32]byte(old)})
-	return t.audit(v.ProjectID, actor, "device.rotate_key", v.ID, "")
+	change := iot.DeviceChange{ProjectKey: v.ProjectKey, Key: v.Key, Names: namesOf(v), OldKey: [32]byte(old)}
+	t.commit.Devices = append(t.commit.Devices, change)
+	return t.audit(v.ProjectKey, actor, "device.rotate_key", v.ID, "")
 }

@@ -23,11 +23,11 @@ const (
 
 // DevicesByID returns the devices of a project with these ids, in any case; nil where there
 // is none.
-func (d *DB) DevicesByID(ctx context.Context, projectID int64, ids []string) ([]*iot.Device, error) {
+func (d *DB) DevicesByID(ctx context.Context, projectKey int64, ids []string) ([]*iot.Device, error) {
 	if len(ids) == 1 {
-		return orNil(d.oneDevice(ctx, d.lookUps.bySlug, projectID, ids[0]))
+		return orNil(d.oneDevice(ctx, d.lookUps.bySlug, projectKey, ids[0]))
 	}
-	return d.manyDevices(ctx, d.lookUps.manyBySlug, ids, projectID)
+	return d.manyDevices(ctx, d.lookUps.manyBySlug, ids, projectKey)
 }
 
 // DevicesByKey is DeviceByKey for several keys; nil where there is no device.

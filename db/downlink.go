@@ -46,7 +46,7 @@ func (d *DB) scanDownlink(row interface{ Scan(...any) error }) (*iot.Downlink, e
 	var id int64
 	var body string
 	var payload []byte
-	err := row.Scan(&id, &v.ProjectID, &v.DeviceID, &v.Position, &v.Status, &body, &payload, &v.Confirmed, &v.Attempt, &v.MaxAttempts,
+	err := row.Scan(&id, &v.ProjectKey, &v.DeviceKey, &v.Position, &v.Status, &body, &payload, &v.Confirmed, &v.Attempt, &v.MaxAttempts,
 		&v.Error,
 		&v.CreatedAt, &v.SentAt, &v.ChangedAt)
 	v.ID, v.Body, v.Payload = d.ids.Of(id), iot.MendText([]byte(body)), iot.MendText(payload)
@@ -121,12 +121,12 @@ func (t *Tx) pushDownlinks(list []*iot.Downlink, c *Cause) error {
 	line.drop()
 	now := iot.At(t.db.now())
 	for _, v := range list {
-		v.ProjectID, v.DeviceID, v.Device = c.Project.Key, c.Device.Key, c.Device.ID
+		v.ProjectKey, v.DeviceKey, v.Device = c.Project.Key, c.Device.Key, c.Device.ID
 		v.Status, v.Position, v.CreatedAt, v.ChangedAt = iot.DownlinkIsQueued, t.db.NewID().Key(), now, now
 		if c.Forward {
 			v.Status = iot.DownlinkIsForwarded
 		}
-		line.add(v.ID.Key(), v.ProjectID, v.DeviceID, v.Position, string(v.Status), string(v.Body), blob(v.Payload), flag(v.Confirmed),
+		line.add(v.ID.Key(), v.ProjectKey, v.DeviceKey, v.Position, string(v.Status), string(v.Body), blob(v.Payload), flag(v.Confirmed),
 			int64(v.MaxAttempts), int64(now), int64(now))
 	}
 	if err := line.flush(t.ctx); err != nil {
@@ -317,10 +317,10 @@ func (t *Tx) dropQueue(devices string, args ...any) error {
 // DownlinkFilter selects downlinks of a device: queued ones oldest first, those of another
 // state newest first.
 type DownlinkFilter struct {
-	DeviceID int64
-	Status   iot.DownlinkStatus
-	After    iot.ID // the Next of the previous page
-	Limit    int
+	DeviceKey int64
+	Status    iot.DownlinkStatus
+	After     iot.ID // the Next of the previous page
+	Limit     int
 }
 
 // DownlinkPage is a page of a list.

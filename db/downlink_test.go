@@ -54,9 +54,9 @@ func (w *world) take(t *testing.T) *iot.Downlink {
 
 func (w *world) events(t *testing.T) (types []iot.MessageType) {
 	t.Helper()
-	page, err := w.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 200})
+	page, err := w.Messages(t.Context(), db.MessageFilter{ProjectKey: w.project.Key, Limit: 200})
 	must(t, err)
-	deliveries, err := w.Deliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Limit: 200})
+	deliveries, err := w.Deliveries(t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Limit: 200})
 	must(t, err)
 	if len(deliveries.Items) != len(page.Items) {
 		t.Errorf("%d messages made %d deliveries", len(page.Items), len(deliveries.Items))
@@ -121,7 +121,7 @@ func TestDownlinkAnswersAreRefusedByTheirCodes(t *testing.T) {
 	w := open(t)
 	list := w.downlinks(1, false)
 	w.push(t, list...)
-	other := &iot.Device{ProjectID: w.project.Key, ID: "other-probe"}
+	other := &iot.Device{ProjectKey: w.project.Key, ID: "other-probe"}
 	must(t, w.CreateDevice(other, "other-key", actor))
 	ack := func(id iot.ID, change func(*db.Cause)) iot.Code {
 		c := w.cause(w.version(t))
@@ -252,7 +252,7 @@ func TestBackupHoldsQueues(t *testing.T) {
 	d, err := db.Open(t.Context(), db.Options{Folder: folder, KeyFile: filepath.Join(filepath.Dir(w.Path()), db.KeyFileName)})
 	must(t, err)
 	defer func() { must(t, d.Close()) }()
-	page, err := d.Downlinks(t.Context(), w.device, db.DownlinkFilter{DeviceID: w.device.Key, Status: iot.DownlinkIsQueued, Limit: 10})
+	page, err := d.Downlinks(t.Context(), w.device, db.DownlinkFilter{DeviceKey: w.device.Key, Status: iot.DownlinkIsQueued, Limit: 10})
 	must(t, err)
 	if len(page.Items) != 1 || string(page.Items[0].Body) != `{"f_port":1}` || !page.Items[0].Confirmed {
 		t.Errorf("restored %+v", page.Items)

@@ -14,7 +14,7 @@ const deliveryColumns = `v.id, v.message_id, v.project_id, v.webhook_id, v.devic
 	coalesce(v.error, ''), coalesce(v.error_detail, ''), v.duration_ms, v.size_bytes, v.due_at, v.created_at, v.ended_at`
 
 func (d *DB) deliveryInto(v *iot.Delivery, id, message *int64) []any {
-	return []any{id, message, &v.ProjectID, &v.WebhookID, &v.DeviceID, &v.Type, &v.Channel, &v.Status, &v.Trigger, &v.AttemptCount, &v.Code,
+	return []any{id, message, &v.ProjectKey, &v.WebhookKey, &v.DeviceKey, &v.Type, &v.Channel, &v.Status, &v.Trigger, &v.AttemptCount, &v.Code,
 		&v.Error, &v.ErrorDetail, &v.DurationMS, &v.SizeBytes, &v.DueAt, &v.CreatedAt, &v.EndedAt}
 }
 
@@ -22,7 +22,7 @@ const messageColumns = `m.id, m.project_id, m.device_id, m.type, m.channel, coal
 	m.received_at, m.transient`
 
 func messageInto(m *iot.Message, id *int64, transient *int64) []any {
-	return []any{id, &m.ProjectID, &m.DeviceID, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt,
+	return []any{id, &m.ProjectKey, &m.DeviceKey, &m.Type, &m.Channel, &m.SenderID, (*[]byte)(&m.Fields), (*[]byte)(&m.Payload), &m.ReceivedAt,
 		transient}
 }
 
@@ -33,10 +33,10 @@ func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 //
 // next is when the first delivery after those becomes due, 0 if there is none. It is not
 // after now if more are due than were returned.
-func (d *DB) Due(ctx context.Context, webhookID int64, from, now iot.Instant, limit int, bytes int64,
+func (d *DB) Due(ctx context.Context, webhookKey int64, from, now iot.Instant, limit int, bytes int64,
 	skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
-		keys, after, err := d.dueKeys(ctx, tx, webhookID, from, now, limit, skip)
+		keys, after, err := d.dueKeys(ctx, tx, webhookKey, from, now, limit, skip)
 		if err != nil {
 			return err
 		}
@@ -66,9 +66,9 @@ type deliveryKey struct {
 	at          iot.Instant // due
 }
 
-func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookID int64, from, now iot.Instant, limit int,
+func (d *DB) dueKeys(ctx context.Context, tx *sql.Tx, webhookKey int64, from, now iot.Instant, limit int,
 	skip func(iot.ID) bool) ([]deliveryKey, iot.Instant, error) {
-	rows, err := tx.QueryContext(ctx, dueQuery, webhookID, int64(from))
+	rows, err := tx.QueryContext(ctx, dueQuery, webhookKey, int64(from))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -96,11 +96,11 @@ const dueQuery = `SELECT project_id, id,
 
 // Head returns a device's first pending delivery to a webhook in order per device, whenever
 // it is due; nil if there is none.
-func (d *DB) Head(ctx context.Context, webhookID, deviceID int64) (*iot.Queued, error) {
+func (d *DB) Head(ctx context.Context, webhookKey, deviceKey int64) (*iot.Queued, error) {
 	var head *iot.Queued
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var k deliveryKey
-		err := tx.QueryRowContext(ctx, headQuery, webhookID, deviceID).Scan(&k.project, &k.id)
+		err := tx.QueryRowContext(ctx, headQuery, webhookKey, deviceKey).Scan(&k.project, &k.id)
 		if isNoRow(err) {
 			return nil
 		}
@@ -121,11 +121,11 @@ const headQuery = `SELECT project_id,
 
 // PendingDevices returns up to limit devices above a key with pending deliveries to a
 // webhook in order per device, ordered by key.
-func (d *DB) PendingDevices(ctx context.Context, webhookID, after int64, limit int) ([]int64, error) {
+func (d *DB) PendingDevices(ctx context.Context, webhookKey, after int64, limit int) ([]int64, error) {
 	var list []int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		for len(list) < limit {
-			err := tx.QueryRowContext(ctx, pendingDevicesQuery, webhookID, after).Scan(&after)
+			err := tx.QueryRowContext(ctx, pendingDevicesQuery, webhookKey, after).Scan(&after)
 			if isNoRow(err) {
 				return nil
 			}
@@ -189,15 +189,15 @@ func nameQueued(ctx context.Context, tx *sql.Tx, list []iot.Queued) error {
 	for i := range list {
 		q := &list[i]
 		var err error
-		if q.Device, err = remember(devices, q.Delivery.DeviceID, func(id int64) (*iot.Device, error) {
+		if q.Device, err = remember(devices, q.Delivery.DeviceKey, func(id int64) (*iot.Device, error) {
 			if id == 0 {
-				return iot.TestDevice(q.Delivery.ProjectID), nil
+				return iot.TestDevice(q.Delivery.ProjectKey), nil
 			}
 			return scanDevice(tx.QueryRowContext(ctx, `SELECT `+deviceColumns+fromDevices+` WHERE d.id = $1`, id))
 		}); err != nil {
 			return err
 		}
-		if q.Project, err = remember(projects, q.Delivery.ProjectID, func(id int64) (*iot.Project, error) {
+		if q.Project, err = remember(projects, q.Delivery.ProjectKey, func(id int64) (*iot.Project, error) {
 			return scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+fromProjects+` WHERE p.id = $1`, id))
 		}); err != nil {
 			return err
@@ -209,13 +209,13 @@ func nameQueued(ctx context.Context, tx *sql.Tx, list []iot.Queued) error {
 
 func (d *DB) scanQueued(row *sql.Rows) (iot.Queued, error) {
 	q := iot.Queued{Delivery: &iot.Delivery{}, Message: &iot.Message{}}
-	var id, message, messageID int64
+	var id, message, messageKey int64
 	var transient int64
-	if err := row.Scan(append(d.deliveryInto(q.Delivery, &id, &message), messageInto(q.Message, &messageID, &transient)...)...); err != nil {
+	if err := row.Scan(append(d.deliveryInto(q.Delivery, &id, &message), messageInto(q.Message, &messageKey, &transient)...)...); err != nil {
 		return q, err
 	}
 	q.Delivery.ID, q.Delivery.MessageID = d.ids.Of(id), d.ids.Of(message)
-	q.Message.ID, q.Message.Transient = d.ids.Of(messageID), transient != kept
+	q.Message.ID, q.Message.Transient = d.ids.Of(messageKey), transient != kept
 	q.Message.Mend()
 	return q, nil
 }

@@ -27,7 +27,7 @@ func (d *DB) scanEmbed(row interface{ Scan(...any) error }) (*iot.Embed, error) 
 	var e iot.Embed
 	var key int64
 	var origins string
-	if err := row.Scan(&key, &e.ProjectID, &e.WebhookID, &e.Webhook, &e.Name, &origins, &e.CreatedBy, &e.CreatedAt, &e.ExpiresAt,
+	if err := row.Scan(&key, &e.ProjectKey, &e.WebhookKey, &e.Webhook, &e.Name, &origins, &e.CreatedBy, &e.CreatedAt, &e.ExpiresAt,
 		&e.RevokedAt); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (d *DB) scanEmbed(row interface{ Scan(...any) error }) (*iot.Embed, error) 
 	return &e, nil
 }
 
-// CreateEmbed creates a link to the log of ProjectID, or of its WebhookID alone. It returns
+// CreateEmbed creates a link to the log of ProjectKey, or of its WebhookKey alone. It returns
 // the link's secret part, which is stored nowhere. It sets ID, CreatedBy and CreatedAt of
 // e. Invalid names the bad fields; not_found for a webhook that does not exist;
 // limit_reached for more than fifty links.
@@ -50,14 +50,14 @@ func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 	}
 	e.ID, e.CreatedBy, e.CreatedAt = d.NewID(), actor, now
 	err := d.write("create embedded log", func(t *Tx) error {
-		if e.WebhookID != 0 {
-			if err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, e.WebhookID,
-				e.ProjectID).Scan(&e.Webhook); err != nil {
+		if e.WebhookKey != 0 {
+			if err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, e.WebhookKey,
+				e.ProjectKey).Scan(&e.Webhook); err != nil {
 				return orNotFound("webhook", err)
 			}
 		}
 		var live int
-		if err := t.row(`SELECT count(*) FROM embeds WHERE project_id = $1 AND revoked_at = 0 AND expires_at > $2`, e.ProjectID,
+		if err := t.row(`SELECT count(*) FROM embeds WHERE project_id = $1 AND revoked_at = 0 AND expires_at > $2`, e.ProjectKey,
 			int64(now)).Scan(&live); err != nil {
 			return err
 		}
@@ -66,11 +66,11 @@ func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 		}
 		if _, err := t.exec(`INSERT INTO embeds (id, project_id, webhook_id, name, origins, created_by, created_at, expires_at) VALUES ($1,
 			$2, $3, $4, $5, $6, $7, $8)`,
-			e.ID.Key(), e.ProjectID, e.WebhookID, e.Name, strings.Join(e.Origins, " "), actor, int64(now), int64(e.ExpiresAt)); err != nil {
+			e.ID.Key(), e.ProjectKey, e.WebhookKey, e.Name, strings.Join(e.Origins, " "), actor, int64(now), int64(e.ExpiresAt)); err != nil {
 			return err
 		}
-		t.changed(e.ProjectID, iot.SettingsChanged)
-		return t.audit(e.ProjectID, actor, "embed.create", e.Name, strings.Join(e.Origins, ", "))
+		t.changed(e.ProjectKey, iot.SettingsChanged)
+		return t.audit(e.ProjectKey, actor, "embed.create", e.Name, strings.Join(e.Origins, ", "))
 	})
 	if err != nil {
 		return "", err
@@ -80,10 +80,10 @@ func (d *DB) CreateEmbed(e *iot.Embed, actor string) (iot.Secret, error) {
 
 // Embeds returns a project's links, newest first, without those that expired or were
 // revoked more than thirty days ago.
-func (d *DB) Embeds(ctx context.Context, projectID int64) ([]iot.Embed, error) {
+func (d *DB) Embeds(ctx context.Context, projectKey int64) ([]iot.Embed, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.project_id = $1 AND e.expires_at > $2 AND `+
 		`(e.revoked_at = 0 OR e.revoked_at > $2)
-		ORDER BY e.id DESC`, projectID, int64(iot.At(d.now()).Add(-embedKept)))
+		ORDER BY e.id DESC`, projectKey, int64(iot.At(d.now()).Add(-embedKept)))
 	if err != nil {
 		return nil, translate("list embedded logs", err)
 	}
@@ -103,9 +103,9 @@ func (d *DB) Embeds(ctx context.Context, projectID int64) ([]iot.Embed, error) {
 const embedKept = 30 * 24 * time.Hour
 
 // RevokeEmbed makes a link invalid; not_found, conflict if it was revoked already.
-func (d *DB) RevokeEmbed(ctx context.Context, projectID int64, id iot.ID, actor string) error {
+func (d *DB) RevokeEmbed(ctx context.Context, projectKey int64, id iot.ID, actor string) error {
 	e, err := d.scanEmbed(d.reader.QueryRowContext(ctx, `SELECT `+embedColumns+fromEmbeds+` WHERE e.id = $1 AND e.project_id = $2`, id.Key(),
-		projectID))
+		projectKey))
 	if err != nil {
 		return orNotFound("embedded log", err)
 	}
@@ -120,8 +120,8 @@ func (d *DB) RevokeEmbed(ctx context.Context, projectID int64, id iot.ID, actor 
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
 			return iot.NewError(iot.Conflict, "It was revoked already.")
 		}
-		t.changed(projectID, iot.SettingsChanged)
-		return t.audit(projectID, actor, "embed.revoke", e.Name, "")
+		t.changed(projectKey, iot.SettingsChanged)
+		return t.audit(projectKey, actor, "embed.revoke", e.Name, "")
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 	w, c := openAt(t)
 	link := func(webhook int64) (*iot.Embed, iot.Secret) {
-		e := &iot.Embed{ProjectID: w.project.Key, WebhookID: webhook, Name: "Portal",
+		e := &iot.Embed{ProjectKey: w.project.Key, WebhookKey: webhook, Name: "Portal",
 			Origins: []string{"https://portal.example", "http://localhost:8000"}, ExpiresAt: iot.At(c.now().Add(time.Hour))}
 		token, err := w.CreateEmbed(e, actor)
 		must(t, err)
@@ -50,7 +50,7 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 	if err := w.RevokeEmbed(t.Context(), w.project.Key+1, e.ID, actor); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("from another project: %v", err)
 	}
-	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 3})
+	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectKey: w.project.Key, Limit: 3})
 	must(t, err)
 	if log.Items[0].Action != "embed.revoke" || log.Items[0].Actor != "bob@example.org" || log.Items[1].Action != "embed.create" ||
 		log.Items[1].Subject != "Portal" {
@@ -82,7 +82,7 @@ func TestALinkToALogIsSignedAndEnds(t *testing.T) {
 func TestALinkOfWhatWasDeletedShowsNothing(t *testing.T) {
 	w, c := openAt(t)
 	end := iot.At(c.now().Add(time.Hour))
-	token, err := w.CreateEmbed(&iot.Embed{ProjectID: w.project.Key, WebhookID: w.webhook.Key, Name: "A",
+	token, err := w.CreateEmbed(&iot.Embed{ProjectKey: w.project.Key, WebhookKey: w.webhook.Key, Name: "A",
 		Origins: []string{"https://a.example"}, ExpiresAt: end}, actor)
 	must(t, err)
 	must(t, w.DeleteWebhook(w.webhook, actor))
@@ -94,12 +94,12 @@ func TestALinkOfWhatWasDeletedShowsNothing(t *testing.T) {
 		"origins":    {Name: "A", ExpiresAt: end},
 		"expires_at": {Name: "A", Origins: []string{"https://a.example"}, ExpiresAt: iot.At(c.now())},
 	} {
-		e.ProjectID = w.project.Key
+		e.ProjectKey = w.project.Key
 		if _, err := w.CreateEmbed(&e, actor); iot.CodeOf(err) != iot.Invalid || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	gone := &iot.Embed{ProjectID: w.project.Key, WebhookID: w.webhook.Key, Name: "A", Origins: []string{"https://a.example"}, ExpiresAt: end}
+	gone := &iot.Embed{ProjectKey: w.project.Key, WebhookKey: w.webhook.Key, Name: "A", Origins: []string{"https://a.example"}, ExpiresAt: end}
 	if _, err := w.CreateEmbed(gone, actor); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("to a deleted webhook: %v", err)
 	}

@@ -21,7 +21,7 @@ func (d *DB) Finish(o *iot.Outcome, done func(error)) {
 			l.bytes = int64(len(a.Response.Body))
 		}
 	}
-	d.submit(item{finish: o, project: o.Delivery.ProjectID, load: l, done: func(err error) { done(translate("store an outcome", err)) }})
+	d.submit(item{finish: o, project: o.Delivery.ProjectKey, load: l, done: func(err error) { done(translate("store an outcome", err)) }})
 }
 
 func (w *writer) finish(t *Tx, batch []item) error {
@@ -93,7 +93,7 @@ func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
 // finished stores what follows from an outcome; changed is false if the delivery was no
 // longer pending.
 func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
-	t.changed(o.Delivery.ProjectID, iot.DeliveriesChanged)
+	t.changed(o.Delivery.ProjectKey, iot.DeliveriesChanged)
 	if changed {
 		t.countFinished(o, w.endOf(o))
 	}
@@ -119,17 +119,17 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 func (t *Tx) pauseByItself(o *iot.Outcome) error {
 	v := o.Delivery
 	var slug string
-	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND kind = 'webhook' AND paused = 0 AND deleted_at = 0`, v.WebhookID).Scan(&slug)
+	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND kind = 'webhook' AND paused = 0 AND deleted_at = 0`, v.WebhookKey).Scan(&slug)
 	if isNoRow(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.pause(v.ProjectID, v.WebhookID, iot.PausedByThingpost, o.PauseReason, o.Attempt.At); err != nil {
+	if err := t.pause(v.ProjectKey, v.WebhookKey, iot.PausedByThingpost, o.PauseReason, o.Attempt.At); err != nil {
 		return err
 	}
-	return t.audit(v.ProjectID, iot.PausedByThingpost, "webhook.pause", slug, o.PauseReason)
+	return t.audit(v.ProjectKey, iot.PausedByThingpost, "webhook.pause", slug, o.PauseReason)
 }
 
 // endOf returns when an attempt ended; now if there was none.
@@ -165,15 +165,15 @@ func (w *writer) addFinished(o *iot.Outcome) {
 	if o.Status.Ended() {
 		endedAt = int64(w.endOf(o))
 	}
-	w.stmts.finished.add(d.ProjectID, d.ID.Key(), string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt)
+	w.stmts.finished.add(d.ProjectKey, d.ID.Key(), string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt)
 }
 
 // countFinished counts a delivery that was pending.
 func (t *Tx) countFinished(o *iot.Outcome, at iot.Instant) {
-	c := t.count(o.Delivery.WebhookID)
+	c := t.count(o.Delivery.WebhookKey)
 	c.pending--
 	*c.of(o.Status)++
-	h := t.hour(hourOf(o.Delivery.WebhookID, at))
+	h := t.hour(hourOf(o.Delivery.WebhookKey, at))
 	switch {
 	case o.Status == iot.Delivered:
 		h.delivered++
@@ -216,7 +216,7 @@ func (w *writer) addAttempt(a *iot.Attempt) {
 // noteHealth keeps a webhook's health. It is written only when it changes: a healthy
 // webhook costs nothing.
 func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
-	id := o.Delivery.WebhookID
+	id := o.Delivery.WebhookKey
 	h, known := w.health[id]
 	if !known {
 		err := t.row(`SELECT health, consecutive_failures, last_error, health_since FROM webhooks WHERE id = $1`, id).
@@ -258,7 +258,7 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 		return nil
 	}
 	if h.Status != before.Status {
-		t.changed(o.Delivery.ProjectID, iot.WebhooksChanged)
+		t.changed(o.Delivery.ProjectKey, iot.WebhooksChanged)
 	}
 	_, err := t.exec(`UPDATE webhooks SET health = $1, consecutive_failures = $2, last_error = $3, health_since = $4 WHERE id = $5`,
 		string(h.Status), h.ConsecutiveFailures, h.LastError, int64(h.Since), id)

@@ -122,7 +122,7 @@ func TestTransientMessagesGoWithTheirLastDelivery(t *testing.T) {
 	}
 	cancel := func(w *world, v *iot.Delivery) { must(t, w.CancelOne(t.Context(), w.project.Key, v.ID, actor)) }
 	remove := func(w *world, v *iot.Delivery) {
-		h, err := w.WebhookByKey(t.Context(), v.WebhookID)
+		h, err := w.WebhookByKey(t.Context(), v.WebhookKey)
 		must(t, err)
 		must(t, w.DeleteWebhook(h, actor))
 	}
@@ -203,7 +203,7 @@ func TestGonePausesTheWebhookOnce(t *testing.T) {
 	if !h.Paused || h.PausedBy != iot.PausedByThingpost || h.PausedReason != "The receiver answered 410 Gone." || h.PausedAt == 0 {
 		t.Errorf("the webhook is %+v", h)
 	}
-	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 50})
+	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectKey: w.project.Key, Limit: 50})
 	must(t, err)
 	n := 0
 	for _, e := range log.Items {

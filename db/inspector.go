@@ -10,12 +10,12 @@ const inspectorColumns = `i.project_id, i.token, i.status, i.delay_ms, i.receive
 
 func scanInspector(row interface{ Scan(...any) error }) (*iot.Inspector, error) {
 	var i iot.Inspector
-	return &i, row.Scan(&i.ProjectID, &i.Token, &i.Status, &i.DelayMS, &i.Received, &i.CreatedAt)
+	return &i, row.Scan(&i.ProjectKey, &i.Token, &i.Status, &i.DelayMS, &i.Received, &i.CreatedAt)
 }
 
 // Inspector returns a project's inspector; not_found if it has none yet.
-func (d *DB) Inspector(ctx context.Context, projectID int64) (*iot.Inspector, error) {
-	i, err := scanInspector(d.reader.QueryRowContext(ctx, `SELECT `+inspectorColumns+` FROM inspectors i WHERE i.project_id = $1`, projectID))
+func (d *DB) Inspector(ctx context.Context, projectKey int64) (*iot.Inspector, error) {
+	i, err := scanInspector(d.reader.QueryRowContext(ctx, `SELECT `+inspectorColumns+` FROM inspectors i WHERE i.project_id = $1`, projectKey))
 	return i, orNotFound("inspector", err)
 }
 
@@ -28,21 +28,21 @@ func (d *DB) InspectorByToken(ctx context.Context, token string) (*iot.Inspector
 }
 
 // CreateInspector creates a project's inspector, or returns the existing one.
-func (d *DB) CreateInspector(projectID int64, actor string) (*iot.Inspector, error) {
+func (d *DB) CreateInspector(projectKey int64, actor string) (*iot.Inspector, error) {
 	var made *iot.Inspector
 	err := d.write("create inspector", func(t *Tx) error {
-		i, err := scanInspector(t.row(`SELECT `+inspectorColumns+` FROM inspectors i WHERE i.project_id = $1`, projectID))
+		i, err := scanInspector(t.row(`SELECT `+inspectorColumns+` FROM inspectors i WHERE i.project_id = $1`, projectKey))
 		if err == nil || !isNoRow(err) {
 			made = i
 			return err
 		}
-		made = &iot.Inspector{ProjectID: projectID, Token: iot.NewInspectorToken(), Status: 200, CreatedAt: iot.At(d.now())}
+		made = &iot.Inspector{ProjectKey: projectKey, Token: iot.NewInspectorToken(), Status: 200, CreatedAt: iot.At(d.now())}
 		if _, err := t.exec(`INSERT INTO inspectors (project_id, token, status, created_at) VALUES ($1, $2, $3, $4)`,
-			projectID, made.Token, int64(made.Status), int64(made.CreatedAt)); err != nil {
+			projectKey, made.Token, int64(made.Status), int64(made.CreatedAt)); err != nil {
 			return err
 		}
-		t.changed(projectID, iot.InspectorChanged)
-		return t.audit(projectID, actor, "inspector.create", "inspector", "")
+		t.changed(projectKey, iot.InspectorChanged)
+		return t.audit(projectKey, actor, "inspector.create", "inspector", "")
 	})
 	return made, err
 }
@@ -60,22 +60,22 @@ func (d *DB) UpdateInspector(i *iot.Inspector, u iot.InspectorUpdate, actor stri
 			i.DelayMS = *u.DelayMS
 		}
 		if err := t.execOne("inspector", `UPDATE inspectors SET status = $1, delay_ms = $2 WHERE project_id = $3`, int64(i.Status), i.DelayMS,
-			i.ProjectID); err != nil {
+			i.ProjectKey); err != nil {
 			return err
 		}
-		t.changed(i.ProjectID, iot.InspectorChanged)
-		return t.audit(i.ProjectID, actor, "inspector.update", "inspector", "answers "+i.Status.Text()+" after "+i.Delay().String())
+		t.changed(i.ProjectKey, iot.InspectorChanged)
+		return t.audit(i.ProjectKey, actor, "inspector.update", "inspector", "answers "+i.Status.Text()+" after "+i.Delay().String())
 	})
 }
 
 // ClearInspector deletes the requests that an inspector got.
-func (d *DB) ClearInspector(projectID int64, actor string) error {
+func (d *DB) ClearInspector(projectKey int64, actor string) error {
 	return d.write("clear inspector", func(t *Tx) error {
-		if _, err := t.exec(`DELETE FROM inspections WHERE project_id = $1`, projectID); err != nil {
+		if _, err := t.exec(`DELETE FROM inspections WHERE project_id = $1`, projectKey); err != nil {
 			return err
 		}
-		t.changed(projectID, iot.InspectorChanged)
-		return t.audit(projectID, actor, "inspector.clear", "inspector", "")
+		t.changed(projectKey, iot.InspectorChanged)
+		return t.audit(projectKey, actor, "inspector.clear", "inspector", "")
 	})
 }
 
@@ -102,18 +102,18 @@ func (d *DB) AddInspection(x *iot.Inspection) error {
 		}
 		if _, err := t.exec(`INSERT INTO inspections (id, project_id, delivery_id, kept_bytes, size_bytes, status, delay_ms, remote, method,
 			path, query, headers, body)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, x.ID.Key(), x.ProjectID, delivery, kept, x.SizeBytes, int64(x.Status),
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, x.ID.Key(), x.ProjectKey, delivery, kept, x.SizeBytes, int64(x.Status),
 			x.DelayMS,
 			x.Remote, x.Method, x.Path, x.Query, headers, body); err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE inspectors SET received = received + 1 WHERE project_id = $1`, x.ProjectID); err != nil {
+		if _, err := t.exec(`UPDATE inspectors SET received = received + 1 WHERE project_id = $1`, x.ProjectKey); err != nil {
 			return err
 		}
-		if _, err := t.exec(keepInspections, x.ProjectID, iot.MaxInspections, iot.MaxInspectedBytes); err != nil {
+		if _, err := t.exec(keepInspections, x.ProjectKey, iot.MaxInspections, iot.MaxInspectedBytes); err != nil {
 			return err
 		}
-		t.changed(x.ProjectID, iot.InspectorChanged)
+		t.changed(x.ProjectKey, iot.InspectorChanged)
 		return nil
 	})
 }
@@ -123,7 +123,7 @@ const inspectionColumns = `id, project_id, delivery_id, size_bytes, status, dela
 func (d *DB) scanInspection(row interface{ Scan(...any) error }, more ...any) (*iot.Inspection, error) {
 	var x iot.Inspection
 	var key, delivery int64
-	err := row.Scan(append([]any{&key, &x.ProjectID, &delivery, &x.SizeBytes, &x.Status, &x.DelayMS, &x.Remote, &x.Method, &x.Path, &x.Query},
+	err := row.Scan(append([]any{&key, &x.ProjectKey, &delivery, &x.SizeBytes, &x.Status, &x.DelayMS, &x.Remote, &x.Method, &x.Path, &x.Query},
 		more...)...)
 	x.ID, x.At, x.DeliveryID = d.ids.Of(key), iot.KeyTime(key), d.ids.Of(delivery)
 	return &x, err
@@ -131,8 +131,8 @@ func (d *DB) scanInspection(row interface{ Scan(...any) error }, more ...any) (*
 
 // Inspections returns the requests that a project's inspector got, the newest first,
 // without headers and bodies.
-func (d *DB) Inspections(ctx context.Context, projectID int64) ([]iot.Inspection, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+inspectionColumns+` FROM inspections WHERE project_id = $1 ORDER BY id DESC`, projectID)
+func (d *DB) Inspections(ctx context.Context, projectKey int64) ([]iot.Inspection, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+inspectionColumns+` FROM inspections WHERE project_id = $1 ORDER BY id DESC`, projectKey)
 	if err != nil {
 		return nil, translate("list inspections", err)
 	}
@@ -149,12 +149,12 @@ func (d *DB) Inspections(ctx context.Context, projectID int64) ([]iot.Inspection
 }
 
 // Inspection returns a complete request; not_found, also if it was removed.
-func (d *DB) Inspection(ctx context.Context, projectID int64, id iot.ID) (*iot.Inspection, error) {
+func (d *DB) Inspection(ctx context.Context, projectKey int64, id iot.ID) (*iot.Inspection, error) {
 	var headers string
 	var body []byte
 	x, err := d.scanInspection(d.reader.QueryRowContext(ctx, `SELECT `+inspectionColumns+`, headers, body FROM inspections WHERE `+
 		`project_id = $1 AND id = $2`,
-		projectID, id.Key()), &headers, &body)
+		projectKey, id.Key()), &headers, &body)
 	if err != nil {
 		return nil, orNotFound("request", err)
 	}

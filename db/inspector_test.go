@@ -22,7 +22,7 @@ func TestInspectorKeepsTheLastRequestsWithinItsBounds(t *testing.T) {
 	var last iot.ID
 	add := func(n, size int) {
 		for range n {
-			x := &iot.Inspection{ProjectID: w.project.Key, Method: "POST", Status: 200, Body: bytes.Repeat([]byte("x"), size),
+			x := &iot.Inspection{ProjectKey: w.project.Key, Method: "POST", Status: 200, Body: bytes.Repeat([]byte("x"), size),
 				SizeBytes: int64(size),
 				Headers:   iot.HeaderLines{{Name: "Content-Type", Value: "text/plain"}}}
 			must(t, w.AddInspection(x))
@@ -71,7 +71,7 @@ func TestInspectorIsPrunedWithAgeAndProject(t *testing.T) {
 	w := open(t, func(o *db.Options) { o.Now = func() time.Time { return clock.Time() } })
 	i, err := w.CreateInspector(w.project.Key, actor)
 	must(t, err)
-	must(t, w.AddInspection(&iot.Inspection{ProjectID: w.project.Key, Method: "GET", Status: 200}))
+	must(t, w.AddInspection(&iot.Inspection{ProjectKey: w.project.Key, Method: "GET", Status: 200}))
 	list, err := w.Inspections(t.Context(), w.project.Key)
 	must(t, err)
 	if _, err := w.Inspection(t.Context(), w.project.Key+1, list[0].ID); iot.CodeOf(err) != iot.NotFound {

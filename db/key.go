@@ -13,7 +13,7 @@ const keyColumns = `id, project_id, name, rights, created_at, created_by, expire
 func scanKey(row interface{ Scan(...any) error }, more ...any) (*iot.APIKey, error) {
 	var k iot.APIKey
 	var rights string
-	into := append([]any{&k.ID, &k.ProjectID, &k.Name, &rights, &k.CreatedAt, &k.CreatedBy, &k.ExpiresAt, &k.UsedAt}, more...)
+	into := append([]any{&k.ID, &k.ProjectKey, &k.Name, &rights, &k.CreatedAt, &k.CreatedBy, &k.ExpiresAt, &k.UsedAt}, more...)
 	if err := row.Scan(into...); err != nil {
 		return nil, err
 	}
@@ -24,9 +24,9 @@ func scanKey(row interface{ Scan(...any) error }, more ...any) (*iot.APIKey, err
 }
 
 // APIKeys returns a project's keys, the newest first.
-func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error) {
+func (d *DB) APIKeys(ctx context.Context, projectKey int64) ([]iot.APIKey, error) {
 	rows, err := d.reader.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE project_id = $1 AND deleted_at = 0 ORDER BY `+
-		`created_at DESC, id`, projectID)
+		`created_at DESC, id`, projectKey)
 	if err != nil {
 		return nil, translate("list keys", err)
 	}
@@ -42,7 +42,7 @@ func (d *DB) APIKeys(ctx context.Context, projectID int64) ([]iot.APIKey, error)
 	return list, translate("list keys", rows.Err())
 }
 
-// CreateAPIKey stores a key of its project (ProjectID) under its ID; secret is its last
+// CreateAPIKey stores a key of its project (ProjectKey) under its ID; secret is its last
 // part, stored as a hash. It is for people; a key creates another by CreateAPIKeyBy.
 func (d *DB) CreateAPIKey(k *iot.APIKey, secret iot.Secret, actor string) error {
 	if err := d.checkKey(k); err != nil {
@@ -80,7 +80,7 @@ func (d *DB) UpdateAPIKeyBy(k, by *iot.APIKey) error {
 		if err != nil {
 			return err
 		}
-		was, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, k.ID, k.ProjectID))
+		was, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, k.ID, k.ProjectKey))
 		if err != nil {
 			return orNotFound("key", err)
 		}
@@ -94,7 +94,7 @@ func (d *DB) UpdateAPIKeyBy(k, by *iot.APIKey) error {
 // maker reads the present state of the key that makes a change. It may have fewer rights
 // than when its request began.
 func (t *Tx) maker(by *iot.APIKey) (*iot.APIKey, error) {
-	k, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, by.ID, by.ProjectID))
+	k, err := scanKey(t.row(`SELECT `+keyColumns+` FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, by.ID, by.ProjectKey))
 	if isNoRow(err) || err == nil && k.ExpiresAt != 0 && k.ExpiresAt <= iot.At(t.db.now()) {
 		return nil, iot.NewError(iot.Unauthorized, "This API key was revoked or has expired.")
 	}
@@ -113,13 +113,13 @@ func (d *DB) UpdateAPIKey(k *iot.APIKey, actor string) error {
 func (t *Tx) updateKey(k *iot.APIKey, actor string) error {
 	if err := t.execOne("key", `UPDATE api_keys SET name = $1, rights = $2,
 		expires_at = $3 WHERE project_id = $4 AND id = $5 AND deleted_at = 0`,
-		k.Name, k.Rights.String(), int64(k.ExpiresAt), k.ProjectID, k.ID); err != nil {
+		k.Name, k.Rights.String(), int64(k.ExpiresAt), k.ProjectKey, k.ID); err != nil {
 		return err
 	}
 	k.Names = k.Rights.Names()
-	t.changed(k.ProjectID, iot.SettingsChanged)
-	t.raise(k.ProjectID) // keys in memory are stale
-	return t.audit(k.ProjectID, actor, "key.update", k.Name, strings.Join(k.Names, ", "))
+	t.changed(k.ProjectKey, iot.SettingsChanged)
+	t.raise(k.ProjectKey) // keys in memory are stale
+	return t.audit(k.ProjectKey, actor, "key.update", k.Name, strings.Join(k.Names, ", "))
 }
 
 func (d *DB) checkKey(k *iot.APIKey) error {
@@ -134,11 +134,11 @@ func (t *Tx) createKey(k *iot.APIKey, secret iot.Secret, actor string) error {
 	k.CreatedAt, k.CreatedBy, k.Names = iot.At(t.db.now()), actor, k.Rights.Names()
 	if _, err := t.exec(`INSERT INTO api_keys (id, project_id, name, rights, hash, created_at, created_by, expires_at) VALUES ($1, $2, $3,
 		$4, $5, $6, $7, $8)`,
-		k.ID, k.ProjectID, k.Name, k.Rights.String(), hashOf(secret), int64(k.CreatedAt), k.CreatedBy, int64(k.ExpiresAt)); err != nil {
+		k.ID, k.ProjectKey, k.Name, k.Rights.String(), hashOf(secret), int64(k.CreatedAt), k.CreatedBy, int64(k.ExpiresAt)); err != nil {
 		return err
 	}
-	t.changed(k.ProjectID, iot.SettingsChanged)
-	return t.audit(k.ProjectID, actor, "key.create", k.Name, strings.Join(k.Names, ", "))
+	t.changed(k.ProjectKey, iot.SettingsChanged)
+	return t.audit(k.ProjectKey, actor, "key.create", k.Name, strings.Join(k.Names, ", "))
 }
 
 // APIKey returns the key with an id if the secret is the key's and the key has not expired;
@@ -165,17 +165,17 @@ func (d *DB) NoteKeyUsed(id string, at iot.Instant) {
 }
 
 // DeleteAPIKey revokes a key of a project; not_found.
-func (d *DB) DeleteAPIKey(projectID int64, id, actor string) error {
-	return d.write("delete key", func(t *Tx) error { return t.deleteKey(projectID, id, actor) })
+func (d *DB) DeleteAPIKey(projectKey int64, id, actor string) error {
+	return d.write("delete key", func(t *Tx) error { return t.deleteKey(projectKey, id, actor) })
 }
 
-func (t *Tx) deleteKey(projectID int64, id, actor string) error {
+func (t *Tx) deleteKey(projectKey int64, id, actor string) error {
 	var name string
 	if err := t.row(`UPDATE api_keys SET deleted_at = $1 WHERE project_id = $2 AND id = $3 AND deleted_at = 0 RETURNING name`,
-		int64(iot.At(t.db.now())), projectID, id).Scan(&name); err != nil {
+		int64(iot.At(t.db.now())), projectKey, id).Scan(&name); err != nil {
 		return orNotFound("key", err)
 	}
-	t.changed(projectID, iot.SettingsChanged)
-	t.raise(projectID) // keys in memory are stale
-	return t.audit(projectID, actor, "key.delete", name, "")
+	t.changed(projectKey, iot.SettingsChanged)
+	t.raise(projectKey) // keys in memory are stale
+	return t.audit(projectKey, actor, "key.delete", name, "")
 }

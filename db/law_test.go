@@ -105,7 +105,7 @@ func (l *ledger) finishSome(t *rapid.T) {
 
 func (l *ledger) cancelOne(t *rapid.T) {
 	v := l.pick(t)
-	err := l.CancelOne(t.Context(), v.ProjectID, v.ID, actor)
+	err := l.CancelOne(t.Context(), v.ProjectKey, v.ID, actor)
 	if l.status[v.ID] != iot.Pending {
 		if iot.CodeOf(err) != iot.Conflict {
 			t.Fatalf("cancelling one that is %s: %v", l.status[v.ID], err)
@@ -118,7 +118,7 @@ func (l *ledger) cancelOne(t *rapid.T) {
 
 func (l *ledger) cancelAll(t *rapid.T) {
 	h := rapid.SampledFrom(l.hooks).Draw(t, "webhook")
-	n, err := l.Cancel(t.Context(), db.DeliveryFilter{ProjectID: h.ProjectID, WebhookID: h.Key}, actor)
+	n, err := l.Cancel(t.Context(), db.DeliveryFilter{ProjectKey: h.ProjectKey, WebhookKey: h.Key}, actor)
 	must(t, err)
 	if want := l.cancelPending(h.Key); n != want {
 		t.Fatalf("cancelled %d, want %d", n, want)
@@ -127,7 +127,7 @@ func (l *ledger) cancelAll(t *rapid.T) {
 
 func (l *ledger) cancelPending(hook int64) (n int) {
 	for _, v := range l.all {
-		if v.WebhookID == hook && l.status[v.ID] == iot.Pending {
+		if v.WebhookKey == hook && l.status[v.ID] == iot.Pending {
 			l.status[v.ID] = iot.Cancelled
 			n++
 		}
@@ -137,9 +137,9 @@ func (l *ledger) cancelPending(hook int64) (n int) {
 
 func (l *ledger) retry(t *rapid.T) {
 	v := l.pick(t)
-	again, err := l.Retry(t.Context(), v.ProjectID, v.ID, actor)
+	again, err := l.Retry(t.Context(), v.ProjectKey, v.ID, actor)
 	switch {
-	case l.status[v.ID] != iot.Pending && l.deleted[v.WebhookID]:
+	case l.status[v.ID] != iot.Pending && l.deleted[v.WebhookKey]:
 		if iot.CodeOf(err) != iot.Conflict {
 			t.Fatalf("retry to a deleted webhook: %v", err)
 		}
@@ -154,10 +154,10 @@ func (l *ledger) retry(t *rapid.T) {
 
 func (l *ledger) replay(t *rapid.T) {
 	h := rapid.SampledFrom(l.hooks).Draw(t, "webhook")
-	f := db.DeliveryFilter{ProjectID: h.ProjectID, WebhookID: h.Key}
+	f := db.DeliveryFilter{ProjectKey: h.ProjectKey, WebhookKey: h.Key}
 	want := 0
 	for _, v := range l.all {
-		if v.WebhookID == h.Key && l.status[v.ID].Ended() && !l.deleted[h.Key] {
+		if v.WebhookKey == h.Key && l.status[v.ID].Ended() && !l.deleted[h.Key] {
 			want++
 		}
 	}
@@ -204,7 +204,7 @@ func (l *ledger) check(t *rapid.T) {
 		of := map[iot.Status]*int64{iot.Pending: &want.Pending, iot.Delivered: &want.Delivered, iot.Failed: &want.Failed,
 			iot.Skipped: &want.Skipped, iot.Cancelled: &want.Cancelled}
 		for _, v := range l.all {
-			if v.WebhookID == h.Key {
+			if v.WebhookKey == h.Key {
 				want.Made++
 				*of[l.status[v.ID]]++
 			}

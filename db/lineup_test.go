@@ -54,7 +54,7 @@ func TestSmallItemsGoBeforeLargeOnes(t *testing.T) {
 		writes = append(writes, piece())
 	}
 	theirs := w.accepted(settings.Version, `"theirs"`)
-	theirs.Message.ProjectID, theirs.Project = other.Key, other
+	theirs.Message.ProjectKey, theirs.Project = other.Key, other
 	ours := w.accepted(version, `"ours"`, w.webhook)
 	writes = append(writes, func() { must(t, w.Accept(theirs)) }, func() { must(t, w.Accept(ours)) })
 	before := len(w.commits())
@@ -66,7 +66,7 @@ func TestSmallItemsGoBeforeLargeOnes(t *testing.T) {
 	}
 	otherSeen := false
 	for _, e := range first.Events {
-		otherSeen = otherSeen || e.ProjectID == other.Key
+		otherSeen = otherSeen || e.ProjectKey == other.Key
 	}
 	if !has || !otherSeen {
 		t.Errorf("the first transaction after ten pieces were queued holds the sender's own message: %t, the other project's: %t", has, otherSeen)
@@ -90,13 +90,13 @@ func TestProjectsTakeTurns(t *testing.T) {
 		writes = append(writes, func() { must(t, w.Accept(a)) })
 	}
 	a := w.accepted(settings.Version, `"theirs"`)
-	a.Message.ProjectID, a.Project = other.Key, other
+	a.Message.ProjectKey, a.Project = other.Key, other
 	writes = append(writes, func() { must(t, w.Accept(a)) })
 	before := len(w.commits())
 	g.blocked(t, w, writes...)
 	otherSeen := false
 	for _, e := range w.commits()[before+1].Events {
-		otherSeen = otherSeen || e.ProjectID == other.Key
+		otherSeen = otherSeen || e.ProjectKey == other.Key
 	}
 	if !otherSeen {
 		t.Error("a project waits behind what another one has in line")

@@ -16,7 +16,7 @@ func openLog(t *testing.T) (w *world, byName map[string]*iot.Delivery, other *io
 	t.Helper()
 	w, c := openAt(t)
 	other = w.newWebhook(t, "Other one")
-	probe = &iot.Device{ProjectID: w.project.Key, ID: "other-probe"}
+	probe = &iot.Device{ProjectKey: w.project.Key, ID: "other-probe"}
 	must(t, w.CreateDevice(probe, "another-key", actor))
 	byName = map[string]*iot.Delivery{}
 	add := func(name string, h *iot.Webhook, change func(a *db.Accept), end func(v *iot.Delivery) *iot.Outcome) {
@@ -39,7 +39,7 @@ func openLog(t *testing.T) (w *world, byName map[string]*iot.Delivery, other *io
 	add("skipped", w.webhook, nil, func(v *iot.Delivery) *iot.Outcome { return &iot.Outcome{Delivery: v, Status: iot.Skipped} })
 	add("other", other, nil, good)
 	add("iottly", w.webhook, func(a *db.Accept) { a.Message.Type, a.Deliveries[0].Type = iot.Iottly, iot.Iottly }, good)
-	add("probe", w.webhook, func(a *db.Accept) { a.Message.DeviceID, a.Deliveries[0].DeviceID = probe.Key, probe.Key }, good)
+	add("probe", w.webhook, func(a *db.Accept) { a.Message.DeviceKey, a.Deliveries[0].DeviceKey = probe.Key, probe.Key }, good)
 	add("slow", w.webhook, nil, func(v *iot.Delivery) *iot.Outcome {
 		o := failed(v, iot.Failed)
 		o.Attempt.Response, o.Attempt.Error.Class, o.Attempt.DurationMS, o.Attempt.Number = nil, iot.ErrTimeout, 10_000, 7
@@ -60,14 +60,14 @@ func TestDeliveryFilters(t *testing.T) {
 		"a status":     {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}, []string{"slow", "failed"}},
 		"two statuses": {db.DeliveryFilter{Statuses: []iot.Status{iot.Skipped, iot.Pending}}, []string{"skipped", "pending", "retried"}},
 		"retrying":     {db.DeliveryFilter{Retrying: true}, []string{"retried"}},
-		"webhook":      {db.DeliveryFilter{WebhookID: other.Key}, []string{"other"}},
-		"webhook, status": {db.DeliveryFilter{WebhookID: w.webhook.Key, Statuses: []iot.Status{iot.Delivered}},
+		"webhook":      {db.DeliveryFilter{WebhookKey: other.Key}, []string{"other"}},
+		"webhook, status": {db.DeliveryFilter{WebhookKey: w.webhook.Key, Statuses: []iot.Status{iot.Delivered}},
 			[]string{"probe", "iottly", "good"}},
-		"device":           {db.DeliveryFilter{DeviceID: probe.Key}, []string{"probe"}},
-		"device, webhook":  {db.DeliveryFilter{DeviceID: probe.Key, WebhookID: other.Key}, nil},
+		"device":           {db.DeliveryFilter{DeviceKey: probe.Key}, []string{"probe"}},
+		"device, webhook":  {db.DeliveryFilter{DeviceKey: probe.Key, WebhookKey: other.Key}, nil},
 		"message":          {db.DeliveryFilter{MessageID: byName["iottly"].MessageID}, []string{"iottly"}},
-		"message, webhook": {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, WebhookID: other.Key}, nil},
-		"message, device":  {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, DeviceID: probe.Key}, nil},
+		"message, webhook": {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, WebhookKey: other.Key}, nil},
+		"message, device":  {db.DeliveryFilter{MessageID: byName["iottly"].MessageID, DeviceKey: probe.Key}, nil},
 		"type":             {db.DeliveryFilter{Types: []iot.MessageType{iot.Iottly}}, []string{"iottly"}},
 		"two types":        {db.DeliveryFilter{Types: []iot.MessageType{iot.Iottly, iot.User}}, all},
 		"code":             {db.DeliveryFilter{Codes: []db.CodeRange{{From: 500, To: 599}}}, []string{"retried", "failed"}},
@@ -86,17 +86,17 @@ func TestDeliveryFilters(t *testing.T) {
 		"attempts":          {db.DeliveryFilter{MinAttempt: 2}, []string{"slow"}},
 		"duration":          {db.DeliveryFilter{MinMS: 1000}, []string{"slow"}},
 		"before":            {db.DeliveryFilter{Before: byName["failed"].ID}, []string{"good"}},
-		"before, webhook":   {db.DeliveryFilter{Before: byName["pending"].ID, WebhookID: w.webhook.Key}, []string{"retried", "failed", "good"}},
-		"everything at once": {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}, WebhookID: w.webhook.Key, DeviceID: w.device.Key,
+		"before, webhook":   {db.DeliveryFilter{Before: byName["pending"].ID, WebhookKey: w.webhook.Key}, []string{"retried", "failed", "good"}},
+		"everything at once": {db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}, WebhookKey: w.webhook.Key, DeviceKey: w.device.Key,
 			Types: []iot.MessageType{iot.User}, Codes: []db.CodeRange{{From: 0, To: 0}}, Errors: []iot.ErrorClass{iot.ErrTimeout}, Since: hour(8),
 			Until: hour(9), MinAttempt: 7, MinMS: 10_000, MessageID: byName["slow"].MessageID}, []string{"slow"}},
-		"another project": {db.DeliveryFilter{ProjectID: w.project.Key + 1}, nil},
+		"another project": {db.DeliveryFilter{ProjectKey: w.project.Key + 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := c.filter
 			f.Limit = 50
-			if f.ProjectID == 0 {
-				f.ProjectID = w.project.Key
+			if f.ProjectKey == 0 {
+				f.ProjectKey = w.project.Key
 			}
 			page, err := w.Deliveries(t.Context(), f)
 			must(t, err)
@@ -122,7 +122,7 @@ func TestDeliveryFilters(t *testing.T) {
 func TestCountIsCapped(t *testing.T) {
 	w := open(t)
 	w.store(t, 6, `1`, false, w.webhook)
-	f := db.DeliveryFilter{ProjectID: w.project.Key}
+	f := db.DeliveryFilter{ProjectKey: w.project.Key}
 	for limit, capped := range map[int]bool{5: true, 7: false} {
 		n, got, err := w.CountDeliveries(t.Context(), f, limit)
 		if err != nil || got != capped || n != min(limit, 6) {
@@ -135,7 +135,7 @@ func TestPagesStayWhileNewRowsCome(t *testing.T) {
 	w := open(t)
 	w.store(t, 25, `1`, false, w.webhook)
 	deliveries := func(before iot.ID) (ids []iot.ID, next iot.ID) {
-		page, err := w.Deliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: w.webhook.Key, Before: before, Limit: 10})
+		page, err := w.Deliveries(t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, WebhookKey: w.webhook.Key, Before: before, Limit: 10})
 		must(t, err)
 		for _, v := range page.Items {
 			ids = append(ids, v.ID)
@@ -143,7 +143,7 @@ func TestPagesStayWhileNewRowsCome(t *testing.T) {
 		return ids, page.Next
 	}
 	messages := func(before iot.ID) (ids []iot.ID, next iot.ID) {
-		page, err := w.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Before: before, Limit: 10})
+		page, err := w.Messages(t.Context(), db.MessageFilter{ProjectKey: w.project.Key, Before: before, Limit: 10})
 		must(t, err)
 		for _, m := range page.Items {
 			ids = append(ids, m.ID)
@@ -210,13 +210,13 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 	}
 	must(t, tx.Commit())
 	lookDeliveries := func(ctx context.Context, before iot.ID) (int, iot.ID, iot.Instant) {
-		page, err := w.Deliveries(ctx, db.DeliveryFilter{ProjectID: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Before: before,
+		page, err := w.Deliveries(ctx, db.DeliveryFilter{ProjectKey: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Before: before,
 			Limit: 50})
 		must(t, err)
 		return len(page.Items), page.Next, page.LookedBackTo
 	}
 	lookMessages := func(ctx context.Context, before iot.ID) (int, iot.ID, iot.Instant) {
-		page, err := w.Messages(ctx, db.MessageFilter{ProjectID: w.project.Key, Type: iot.Iottly, Before: before, Limit: 50})
+		page, err := w.Messages(ctx, db.MessageFilter{ProjectKey: w.project.Key, Type: iot.Iottly, Before: before, Limit: 50})
 		must(t, err)
 		return len(page.Items), page.Next, page.LookedBackTo
 	}
@@ -240,7 +240,7 @@ func TestARareFilterSaysHowFarItLookedBack(t *testing.T) {
 		})
 	}
 	w.SetLookBack(lookBack)
-	n, capped, err := w.CountDeliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Types: []iot.MessageType{iot.Iottly}}, 10)
+	n, capped, err := w.CountDeliveries(t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Types: []iot.MessageType{iot.Iottly}}, 10)
 	if err != nil || n != 0 || !capped {
 		t.Errorf("counted %d, %v, %v; want none so far", n, capped, err)
 	}
@@ -263,7 +263,7 @@ func TestMessageFilters(t *testing.T) {
 		n      int
 	}{
 		"all":     {db.MessageFilter{}, channelled.Message.ID, 10},
-		"device":  {db.MessageFilter{DeviceID: probe.Key}, byName["probe"].MessageID, 1},
+		"device":  {db.MessageFilter{DeviceKey: probe.Key}, byName["probe"].MessageID, 1},
 		"type":    {db.MessageFilter{Type: iot.Iottly}, byName["iottly"].MessageID, 1},
 		"channel": {db.MessageFilter{Channel: "alarm"}, channelled.Message.ID, 1},
 		"since":   {db.MessageFilter{Since: iot.Instant(1_800_000_000_000).Add(8 * time.Hour)}, channelled.Message.ID, 2},
@@ -271,7 +271,7 @@ func TestMessageFilters(t *testing.T) {
 		"before":  {db.MessageFilter{Before: byName["failed"].MessageID}, byName["good"].MessageID, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.filter.ProjectID, c.filter.Limit = w.project.Key, 50
+			c.filter.ProjectKey, c.filter.Limit = w.project.Key, 50
 			page, err := w.Messages(t.Context(), c.filter)
 			must(t, err)
 			if len(page.Items) != c.n || page.Items[0].ID != c.want {
@@ -319,14 +319,14 @@ func TestDueWorkIsFoundByItsTime(t *testing.T) {
 func TestDeviceIDsAreComparedWithoutCase(t *testing.T) {
 	w := open(t)
 	for _, id := range []string{"b", "A", "C:1", "c.2", "24E124136B502217"} {
-		must(t, w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: id}, iot.NewDeviceKey(), actor))
+		must(t, w.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: id}, iot.NewDeviceKey(), actor))
 	}
-	if err := w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "B"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
+	if err := w.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "B"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
 		t.Errorf("an id in another case: %v", err)
 	}
 	var got []string
 	for after := ""; ; {
-		page, err := w.Devices(t.Context(), db.DeviceFilter{ProjectID: w.project.Key, After: after, Limit: 2})
+		page, err := w.Devices(t.Context(), db.DeviceFilter{ProjectKey: w.project.Key, After: after, Limit: 2})
 		must(t, err)
 		for _, d := range page {
 			got = append(got, d.ID)
@@ -339,7 +339,7 @@ func TestDeviceIDsAreComparedWithoutCase(t *testing.T) {
 	if want := []string{"24E124136B502217", "A", "b", "c.2", "C:1", "soil-probe-07"}; !slices.Equal(got, want) {
 		t.Errorf("the list is %v, want %v", got, want)
 	}
-	found, err := w.Devices(t.Context(), db.DeviceFilter{ProjectID: w.project.Key, Search: "c:", Until: "c:2", Limit: 9})
+	found, err := w.Devices(t.Context(), db.DeviceFilter{ProjectKey: w.project.Key, Search: "c:", Until: "c:2", Limit: 9})
 	if err != nil || len(found) != 1 || found[0].ID != "C:1" {
 		t.Errorf("found %v, %v", found, err)
 	}

@@ -159,7 +159,7 @@ func TestDevicesAreReadAtOnceAsOneByOne(t *testing.T) {
 	other := &iot.Project{Name: "Other", OrganizationKey: w.project.OrganizationKey}
 	must(t, w.CreateProject(other, actor))
 	add := func(p *iot.Project, id string) (*iot.Device, iot.Secret) {
-		d, key := &iot.Device{ProjectID: p.Key, ID: id}, iot.NewDeviceKey()
+		d, key := &iot.Device{ProjectKey: p.Key, ID: id}, iot.NewDeviceKey()
 		must(t, w.CreateDevices([]*iot.Device{d}, []iot.Secret{key}, actor))
 		return d, key
 	}

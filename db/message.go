@@ -18,16 +18,16 @@ func plural(n int, one, many string) string {
 
 // MessageFilter selects messages of a project, newest first.
 type MessageFilter struct {
-	ProjectID int64           `json:"project"`
-	DeviceID  int64           `json:"device,omitempty"`
-	Type      iot.MessageType `json:"type,omitempty"`
-	Channel   string          `json:"channel,omitempty"`
-	Nobody    bool            `json:"nobody,omitempty"` // no webhook has a delivery of it
-	Since     iot.Instant     `json:"since,omitzero"`
-	Until     iot.Instant     `json:"until,omitzero"`
-	Before    iot.ID          `json:"before,omitzero"`
-	After     iot.ID          `json:"after,omitzero"` // newer than this one
-	Limit     int             `json:"-"`
+	ProjectKey int64           `json:"project"`
+	DeviceKey  int64           `json:"device,omitempty"`
+	Type       iot.MessageType `json:"type,omitempty"`
+	Channel    string          `json:"channel,omitempty"`
+	Nobody     bool            `json:"nobody,omitempty"` // no webhook has a delivery of it
+	Since      iot.Instant     `json:"since,omitzero"`
+	Until      iot.Instant     `json:"until,omitzero"`
+	Before     iot.ID          `json:"before,omitzero"`
+	After      iot.ID          `json:"after,omitzero"` // newer than this one
+	Limit      int             `json:"-"`
 
 	within bounds
 }
@@ -44,10 +44,10 @@ type MessagePage struct {
 
 // base returns the part of the filter that an index answers in order.
 func (f MessageFilter) base() (from, where string, args []any) {
-	from, where, args = `messages m INDEXED BY messages_project`, `m.project_id = $1`, []any{f.ProjectID}
+	from, where, args = `messages m INDEXED BY messages_project`, `m.project_id = $1`, []any{f.ProjectKey}
 	where, args = where+` AND m.id < $2 AND m.id >= $3`, append(args, f.within.top(f.Before, f.Until), f.within.bottom(f.After, f.Since))
-	if f.DeviceID != 0 {
-		from, where, args = `messages m INDEXED BY messages_device`, where+` AND m.device_id = $4`, append(args, f.DeviceID)
+	if f.DeviceKey != 0 {
+		from, where, args = `messages m INDEXED BY messages_device`, where+` AND m.device_id = $4`, append(args, f.DeviceKey)
 	}
 	return from, where, args
 }
@@ -56,7 +56,7 @@ func (f MessageFilter) base() (from, where string, args []any) {
 // index, which does not have the project.
 func (f MessageFilter) floorQuery(lookBack int) (query string, args []any) {
 	from, where, args := f.base()
-	if f.DeviceID != 0 {
+	if f.DeviceKey != 0 {
 		where = strings.Replace(where, `m.project_id = $1`, `$1 > 0`, 1)
 	}
 	return `SELECT m.id FROM ` + from + ` WHERE ` + where + ` ORDER BY m.id DESC LIMIT 1 OFFSET ` + strconv.Itoa(lookBack/scattered), args
@@ -153,8 +153,8 @@ func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n i
 
 // MessagesAfter returns up to limit messages of a project that are newer than one, the
 // oldest first; for the zero id, from the oldest kept message on.
-func (d *DB) MessagesAfter(ctx context.Context, projectID int64, after iot.ID, limit int) ([]iot.Message, error) {
-	rows, err := d.reader.QueryContext(ctx, messagesAfterQuery, projectID, after.Key(), limit)
+func (d *DB) MessagesAfter(ctx context.Context, projectKey int64, after iot.ID, limit int) ([]iot.Message, error) {
+	rows, err := d.reader.QueryContext(ctx, messagesAfterQuery, projectKey, after.Key(), limit)
 	if err != nil {
 		return nil, translate("read new messages", err)
 	}
@@ -177,10 +177,10 @@ const messagesAfterQuery = `SELECT ` + messageColumns + `, coalesce(d.slug, '') 
 
 // Message returns a message of a project; not_found, also for one that was kept only until
 // its delivery.
-func (d *DB) Message(ctx context.Context, projectID int64, id iot.ID) (*iot.Message, error) {
+func (d *DB) Message(ctx context.Context, projectKey int64, id iot.ID) (*iot.Message, error) {
 	m, err := d.scanMessage(d.reader.QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug,
 		'') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
-		WHERE m.id = $1 AND m.project_id = $2 AND m.transient <> 2`, id.Key(), projectID))
+		WHERE m.id = $1 AND m.project_id = $2 AND m.transient <> 2`, id.Key(), projectKey))
 	if err == nil && m.ID != id {
 		return nil, notFound("message")
 	}

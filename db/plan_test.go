@@ -48,9 +48,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 	w := open(t)
 	w.raw(t)
 	id := w.NewID()
-	deliveries := func(f db.DeliveryFilter) []string { f.ProjectID, f.Limit, f.Since = 1, 50, 5; return f.Queries() }
-	messages := func(f db.MessageFilter) []string { f.ProjectID, f.Limit = 1, 50; return f.Queries() }
-	replay := func(f db.DeliveryFilter) []string { f.ProjectID = 1; return db.ReplaySpec{Deliveries: &f}.Queries() }
+	deliveries := func(f db.DeliveryFilter) []string { f.ProjectKey, f.Limit, f.Since = 1, 50, 5; return f.Queries() }
+	messages := func(f db.MessageFilter) []string { f.ProjectKey, f.Limit = 1, 50; return f.Queries() }
+	replay := func(f db.DeliveryFilter) []string { f.ProjectKey = 1; return db.ReplaySpec{Deliveries: &f}.Queries() }
 	for name, c := range map[string]struct {
 		queries []string
 		want    string // the step that finds the rows
@@ -81,19 +81,19 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"log of project":   {deliveries(db.DeliveryFilter{}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
 		"log by type": {deliveries(db.DeliveryFilter{Types: []iot.MessageType{iot.User}}),
 			"v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
-		"log of webhook": {deliveries(db.DeliveryFilter{WebhookID: 1}),
+		"log of webhook": {deliveries(db.DeliveryFilter{WebhookKey: 1}),
 			"v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
-		"log of webhook, rare": {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Skipped}}),
+		"log of webhook, rare": {deliveries(db.DeliveryFilter{WebhookKey: 1, Statuses: []iot.Status{iot.Skipped}}),
 			"v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
-		"failed of webhook": {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Failed}}),
+		"failed of webhook": {deliveries(db.DeliveryFilter{WebhookKey: 1, Statuses: []iot.Status{iot.Failed}}),
 			"v USING INDEX deliveries_failed (webhook_id=? AND id>? AND id<?)"},
-		"pending of webhook": {deliveries(db.DeliveryFilter{WebhookID: 1, Statuses: []iot.Status{iot.Pending}}),
+		"pending of webhook": {deliveries(db.DeliveryFilter{WebhookKey: 1, Statuses: []iot.Status{iot.Pending}}),
 			"v USING INDEX deliveries_pending (webhook_id=? AND id>? AND id<?)"},
-		"retries of webhook": {deliveries(db.DeliveryFilter{WebhookID: 1, Retrying: true}),
+		"retries of webhook": {deliveries(db.DeliveryFilter{WebhookKey: 1, Retrying: true}),
 			"v USING INDEX deliveries_retrying (webhook_id=? AND id>? AND id<?)"},
 		"next due":       {[]string{db.NextDueQuery}, "deliveries USING COVERING INDEX deliveries_due (webhook_id=?)"},
 		"oldest pending": {[]string{db.OldestQuery}, "deliveries USING COVERING INDEX deliveries_pending (webhook_id=?)"},
-		"log of device":  {deliveries(db.DeliveryFilter{DeviceID: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
+		"log of device":  {deliveries(db.DeliveryFilter{DeviceKey: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
 		"log of message": {deliveries(db.DeliveryFilter{MessageID: id}),
 			"v USING INDEX deliveries_message (message_id=? AND project_id=? AND id>? AND id<?)"},
 		"log of errors": {deliveries(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}),
@@ -110,13 +110,13 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"replay of project":   {replay(db.DeliveryFilter{}), "v USING PRIMARY KEY (project_id=? AND id>? AND id<?)"},
 		"replay of failed": {replay(db.DeliveryFilter{Statuses: []iot.Status{iot.Failed}}),
 			"v USING INDEX deliveries_error (project_id=? AND id>? AND id<?)"},
-		"replay of webhook": {replay(db.DeliveryFilter{WebhookID: 1}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
-		"replay of device":  {replay(db.DeliveryFilter{DeviceID: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
+		"replay of webhook": {replay(db.DeliveryFilter{WebhookKey: 1}), "v USING INDEX deliveries_webhook (webhook_id=? AND id>? AND id<?)"},
+		"replay of device":  {replay(db.DeliveryFilter{DeviceKey: 1}), "v USING INDEX deliveries_device (device_id=? AND id>? AND id<?)"},
 		"replay of message": {replay(db.DeliveryFilter{MessageID: id}), "v USING INDEX deliveries_message (message_id=? AND project_id=? AND " +
 			"id>? AND id<?)"},
-		"replay of messages": {db.ReplaySpec{Messages: &db.MessageFilter{ProjectID: 1}, WebhookID: 1, Missing: true}.Queries(),
+		"replay of messages": {db.ReplaySpec{Messages: &db.MessageFilter{ProjectKey: 1}, WebhookKey: 1, Missing: true}.Queries(),
 			"m USING INDEX messages_project (project_id=? AND id>? AND id<?)"},
-		"messages of device": {messages(db.MessageFilter{DeviceID: 1}), "m USING INDEX messages_device (device_id=? AND id>? AND id<?)"},
+		"messages of device": {messages(db.MessageFilter{DeviceKey: 1}), "m USING INDEX messages_device (device_id=? AND id>? AND id<?)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, query := range c.queries {
@@ -148,7 +148,7 @@ func TestLogsOfStatesUseTheirIndexes(t *testing.T) {
 		"deliveries_pending":  {Statuses: []iot.Status{iot.Pending}},
 		"deliveries_retrying": {Retrying: true},
 	} {
-		f.ProjectID, f.Limit = 1, 50
+		f.ProjectKey, f.Limit = 1, 50
 		text := strings.Join(w.plan(t, f.QueryOfWebhooks(1, 2)), "\n")
 		if n := strings.Count(text, "deliveries USING COVERING INDEX "+index+" (webhook_id=? AND id>? AND id<?)"); n != 2 {
 			t.Errorf("%d looks into %s:\n%s", n, index, text)

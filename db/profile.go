@@ -15,7 +15,7 @@ const profileColumns = `id, project_id, slug, uuid, name, webhook, write, conten
 func scanProfile(row interface{ Scan(...any) error }) (*iot.Profile, error) {
 	var p iot.Profile
 	var transformer string
-	if err := row.Scan(&p.Key, &p.ProjectID, &p.ID, &p.UUID, &p.Name, &p.Webhook, &p.Write, &p.ContentType, &transformer, &p.Rules, &p.SMTPID,
+	if err := row.Scan(&p.Key, &p.ProjectKey, &p.ID, &p.UUID, &p.Name, &p.Webhook, &p.Write, &p.ContentType, &transformer, &p.Rules, &p.SMTPID,
 		&p.Metadata,
 		&p.ExpectedIntervalMS, &p.CreatedAt, &p.UpdatedAt); err != nil {
 		return nil, err
@@ -30,8 +30,8 @@ func scanProfile(row interface{ Scan(...any) error }) (*iot.Profile, error) {
 }
 
 // Profiles returns a project's profiles, the oldest first.
-func (d *DB) Profiles(ctx context.Context, projectID int64) ([]iot.Profile, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles WHERE project_id = $1 ORDER BY id`, projectID)
+func (d *DB) Profiles(ctx context.Context, projectKey int64) ([]iot.Profile, error) {
+	rows, err := d.reader.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles WHERE project_id = $1 ORDER BY id`, projectKey)
 	if err != nil {
 		return nil, translate("list profiles", err)
 	}
@@ -50,13 +50,13 @@ func (d *DB) Profiles(ctx context.Context, projectID int64) ([]iot.Profile, erro
 const profileQuery = `SELECT ` + profileColumns + ` FROM profiles WHERE project_id = $1 AND `
 
 // Profile returns a profile of a project by slug or UUID; not_found.
-func (d *DB) Profile(ctx context.Context, projectID int64, name string) (*iot.Profile, error) {
+func (d *DB) Profile(ctx context.Context, projectKey int64, name string) (*iot.Profile, error) {
 	query, name := byName(name, profileQuery+`slug = $2`, profileQuery+`uuid = $2`)
-	p, err := scanProfile(d.reader.QueryRowContext(ctx, query, projectID, name))
+	p, err := scanProfile(d.reader.QueryRowContext(ctx, query, projectKey, name))
 	return p, orNotFound("profile", err)
 }
 
-// CreateProfile adds a profile to its project (ProjectID). An empty ID is made from the
+// CreateProfile adds a profile to its project (ProjectKey). An empty ID is made from the
 // name, and an empty UUID is generated. Conflict if the ID or UUID is taken.
 func (d *DB) CreateProfile(p *iot.Profile, actor string) error {
 	return d.CreateProfiles([]*iot.Profile{p}, actor)
@@ -75,15 +75,15 @@ func (d *DB) CreateProfiles(list []*iot.Profile, actor string) error {
 	}
 	return d.write("create profiles", func(t *Tx) error {
 		for _, p := range list {
-			if err := t.pickSlug(&p.ID, p.Name, `SELECT 1 FROM profiles WHERE slug = $1 AND project_id = $2`, p.ProjectID); err != nil {
+			if err := t.pickSlug(&p.ID, p.Name, `SELECT 1 FROM profiles WHERE slug = $1 AND project_id = $2`, p.ProjectKey); err != nil {
 				return err
 			}
 			if err := t.createProfile(p); err != nil {
 				return err
 			}
-			t.changed(p.ProjectID, iot.SettingsChanged)
-			t.raise(p.ProjectID) // settings in memory lack the profile, which its devices' messages need
-			if err := t.audit(p.ProjectID, actor, "profile.create", p.ID, ""); err != nil {
+			t.changed(p.ProjectKey, iot.SettingsChanged)
+			t.raise(p.ProjectKey) // settings in memory lack the profile, which its devices' messages need
+			if err := t.audit(p.ProjectKey, actor, "profile.create", p.ID, ""); err != nil {
 				return err
 			}
 		}
@@ -104,7 +104,7 @@ func (t *Tx) createProfile(p *iot.Profile) error {
 	r, err := t.exec(`INSERT INTO profiles (project_id, slug, uuid, name, webhook, write, content_type, transformer, rules, smtp_id,
 		metadata, created_at, updated_at,
 		expected_interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)`,
-		p.ProjectID, p.ID, p.UUID, p.Name, p.Webhook, p.Write, string(p.ContentType), string(transformer), p.Rules, p.SMTPID, p.Metadata,
+		p.ProjectKey, p.ID, p.UUID, p.Name, p.Webhook, p.Write, string(p.ContentType), string(transformer), p.Rules, p.SMTPID, p.Metadata,
 		int64(p.CreatedAt),
 		p.ExpectedIntervalMS)
 	if err != nil {
@@ -166,9 +166,9 @@ func (d *DB) UpdateProfile(p *iot.Profile, u iot.ProfileUpdate, actor string) er
 				return err
 			}
 		}
-		t.changed(p.ProjectID, iot.SettingsChanged)
-		t.raise(p.ProjectID)
-		return t.audit(p.ProjectID, actor, "profile.update", p.ID, strings.Join(detail, ", "))
+		t.changed(p.ProjectKey, iot.SettingsChanged)
+		t.raise(p.ProjectKey)
+		return t.audit(p.ProjectKey, actor, "profile.update", p.ID, strings.Join(detail, ", "))
 	})
 }
 
@@ -188,14 +188,14 @@ func (d *DB) DeleteProfile(p *iot.Profile, actor string) error {
 		}
 		// Deleted devices refer to the profile too; they are pruned later.
 		if _, err := t.exec(`UPDATE devices SET profile_id = (SELECT id FROM profiles WHERE project_id = $1 AND slug = $2) WHERE profile_id = $3`,
-			p.ProjectID, iot.DefaultProfile, p.Key); err != nil {
+			p.ProjectKey, iot.DefaultProfile, p.Key); err != nil {
 			return err
 		}
 		if err := t.execOne("profile", `DELETE FROM profiles WHERE id = $1`, p.Key); err != nil {
 			return err
 		}
-		t.changed(p.ProjectID, iot.SettingsChanged)
-		t.raise(p.ProjectID)
-		return t.audit(p.ProjectID, actor, "profile.delete", p.ID, "")
+		t.changed(p.ProjectKey, iot.SettingsChanged)
+		t.raise(p.ProjectKey)
+		return t.audit(p.ProjectKey, actor, "profile.delete", p.ID, "")
 	})
 }

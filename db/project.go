@@ -104,7 +104,7 @@ func (t *Tx) createProject(p *iot.Project, actor string) error {
 	if err := t.row(`SELECT slug FROM organizations WHERE id = $1`, p.OrganizationKey).Scan(&p.Organization); err != nil {
 		return orNotFound("organization", err)
 	}
-	profile := iot.Profile{ProjectID: p.Key, ID: iot.DefaultProfile, Name: "Default", Webhook: true, Write: true}
+	profile := iot.Profile{ProjectKey: p.Key, ID: iot.DefaultProfile, Name: "Default", Webhook: true, Write: true}
 	if err := t.createProfile(&profile); err != nil {
 		return err
 	}

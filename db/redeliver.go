@@ -14,15 +14,15 @@ const step = 256
 // Retry sends a delivery again: a pending one now, an ended one as a new
 // delivery, which is returned. Conflict if its webhook was deleted or its
 // message is no longer kept; not_found.
-func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Delivery, error) {
-	v, err := d.Delivery(ctx, projectID, id)
+func (d *DB) Retry(ctx context.Context, projectKey int64, id iot.ID, actor string) (*iot.Delivery, error) {
+	v, err := d.Delivery(ctx, projectKey, id)
 	if err != nil {
 		return nil, err
 	}
 	again := *v
 	err = d.write("retry", func(t *Tx) error {
 		r, err := t.exec(`UPDATE deliveries SET due_at = $1 WHERE project_id = $2 AND id = $3 AND status = 'pending'`, int64(iot.At(d.now())),
-			projectID, id.Key())
+			projectKey, id.Key())
 		if err != nil {
 			return err
 		}
@@ -31,26 +31,26 @@ func (d *DB) Retry(ctx context.Context, projectID int64, id iot.ID, actor string
 			return err
 		}
 		if n > 0 {
-			t.reload(v.WebhookID)
-			t.changed(projectID, iot.DeliveriesChanged)
-			return t.audit(projectID, actor, "delivery.retry", id.String(), "now")
+			t.reload(v.WebhookKey)
+			t.changed(projectKey, iot.DeliveriesChanged)
+			return t.audit(projectKey, actor, "delivery.retry", id.String(), "now")
 		}
 		return t.sendOne(&again, iot.TriggerRetry, actor)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return d.Delivery(ctx, projectID, again.ID)
+	return d.Delivery(ctx, projectKey, again.ID)
 }
 
 // Send creates a delivery of a message to a webhook of its project, whether or not the
 // webhook wants it. Conflict if the webhook was deleted or the message is no longer kept.
-func (d *DB) Send(ctx context.Context, projectID int64, message iot.ID, webhookID int64, actor string) (*iot.Delivery, error) {
-	v := iot.Delivery{ProjectID: projectID, MessageID: message, WebhookID: webhookID}
+func (d *DB) Send(ctx context.Context, projectKey int64, message iot.ID, webhookKey int64, actor string) (*iot.Delivery, error) {
+	v := iot.Delivery{ProjectKey: projectKey, MessageID: message, WebhookKey: webhookKey}
 	if err := d.write("send", func(t *Tx) error { return t.sendOne(&v, iot.TriggerReplay, actor) }); err != nil {
 		return nil, err
 	}
-	return d.Delivery(ctx, projectID, v.ID)
+	return d.Delivery(ctx, projectKey, v.ID)
 }
 
 func (t *Tx) sendOne(v *iot.Delivery, trigger iot.Trigger, actor string) error {
@@ -61,7 +61,7 @@ func (t *Tx) sendOne(v *iot.Delivery, trigger iot.Trigger, actor string) error {
 	if !made {
 		return iot.NewError(iot.Conflict, "It cannot be sent again: its message is no longer kept, or the webhook was deleted.")
 	}
-	return t.audit(v.ProjectID, actor, "delivery."+string(trigger), v.ID.String(), "")
+	return t.audit(v.ProjectKey, actor, "delivery."+string(trigger), v.ID.String(), "")
 }
 
 // sendAgain creates a new pending delivery like v, and sets v's ID. made is false if the
@@ -76,18 +76,18 @@ func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err err
 		FROM messages m,
 		webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0
 		RETURNING device_id`,
-		v.ProjectID, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookID).Scan(&v.DeviceID)
+		v.ProjectKey, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookKey).Scan(&v.DeviceKey)
 	if isNoRow(err) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	c := t.count(v.WebhookID)
+	c := t.count(v.WebhookKey)
 	c.made++
 	c.pending++
-	t.due(iot.Due{WebhookID: v.WebhookID, DeviceID: v.DeviceID, At: iot.Instant(now)})
-	t.changed(v.ProjectID, iot.DeliveriesChanged)
+	t.due(iot.Due{WebhookKey: v.WebhookKey, DeviceKey: v.DeviceKey, At: iot.Instant(now)})
+	t.changed(v.ProjectKey, iot.DeliveriesChanged)
 	return true, nil
 }
 
@@ -144,13 +144,13 @@ func (d *DB) Cancel(ctx context.Context, f DeliveryFilter, actor string) (cancel
 		f.Before = page.Next
 	}
 	return cancelled, d.write("cancel", func(t *Tx) error {
-		return t.audit(f.ProjectID, actor, "delivery.cancel", plural(cancelled, "delivery", "deliveries"), "")
+		return t.audit(f.ProjectKey, actor, "delivery.cancel", plural(cancelled, "delivery", "deliveries"), "")
 	})
 }
 
 // CancelOne ends a pending delivery; conflict if it has ended already.
-func (d *DB) CancelOne(ctx context.Context, projectID int64, id iot.ID, actor string) error {
-	v, err := d.Delivery(ctx, projectID, id)
+func (d *DB) CancelOne(ctx context.Context, projectKey int64, id iot.ID, actor string) error {
+	v, err := d.Delivery(ctx, projectKey, id)
 	if err != nil {
 		return err
 	}
@@ -162,14 +162,14 @@ func (d *DB) CancelOne(ctx context.Context, projectID int64, id iot.ID, actor st
 		if !ok {
 			return iot.NewError(iot.Conflict, "It has ended already.")
 		}
-		return t.audit(projectID, actor, "delivery.cancel", id.String(), "")
+		return t.audit(projectKey, actor, "delivery.cancel", id.String(), "")
 	})
 }
 
 func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
 	now := iot.At(t.db.now())
 	r, err := t.exec(`UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL, error_detail = $2
-		WHERE project_id = $3 AND id = $4 AND status = 'pending'`, int64(now), why, v.ProjectID, v.ID.Key())
+		WHERE project_id = $3 AND id = $4 AND status = 'pending'`, int64(now), why, v.ProjectKey, v.ID.Key())
 	if err != nil {
 		return false, err
 	}
@@ -179,11 +179,11 @@ func (t *Tx) cancel(v *iot.Delivery, why string) (bool, error) {
 	if _, err := t.exec(eraseWhere+`id = $1`, v.MessageID.Key()); err != nil {
 		return false, err
 	}
-	c := t.count(v.WebhookID)
+	c := t.count(v.WebhookKey)
 	c.pending--
 	c.cancelled++
-	t.reload(v.WebhookID)
-	t.changed(v.ProjectID, iot.DeliveriesChanged)
+	t.reload(v.WebhookKey)
+	t.changed(v.ProjectKey, iot.DeliveriesChanged)
 	return true, nil
 }
 
@@ -225,11 +225,11 @@ func (d *DB) CancelDeleted() (n int, err error) {
 }
 
 // cancelPending cancels a step of a webhook's pending deliveries.
-func (t *Tx) cancelPending(projectID, webhookID int64, why string) (int, error) {
+func (t *Tx) cancelPending(projectKey, webhookKey int64, why string) (int, error) {
 	rows, err := t.conn.QueryContext(t.ctx, `UPDATE deliveries SET status = 'cancelled', due_at = 0, ended_at = $1, error = NULL,
 		error_detail = $2 WHERE project_id = $3 AND id IN (
 		SELECT id FROM deliveries WHERE webhook_id = $4 AND status = 'pending' ORDER BY due_at LIMIT $5) RETURNING message_id`,
-		int64(iot.At(t.db.now())), why, projectID, webhookID, step)
+		int64(iot.At(t.db.now())), why, projectKey, webhookKey, step)
 	if err != nil {
 		return 0, err
 	}
@@ -253,9 +253,9 @@ func (t *Tx) cancelPending(projectID, webhookID int64, why string) (int, error) 
 		return 0, err
 	}
 	n := int64(len(messages))
-	c := t.count(webhookID)
+	c := t.count(webhookKey)
 	c.pending -= n
 	c.cancelled += n
-	t.changed(projectID, iot.DeliveriesChanged)
+	t.changed(projectKey, iot.DeliveriesChanged)
 	return int(n), nil
 }

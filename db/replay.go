@@ -17,9 +17,9 @@ const MaxReplays = 10
 type ReplaySpec struct {
 	// Deliveries selects among ended deliveries; each goes to its own webhook.
 	Deliveries *DeliveryFilter `json:"deliveries,omitempty"`
-	// Messages go to WebhookID.
-	Messages  *MessageFilter `json:"messages,omitempty"`
-	WebhookID int64          `json:"webhook,omitempty"`
+	// Messages go to WebhookKey.
+	Messages   *MessageFilter `json:"messages,omitempty"`
+	WebhookKey int64          `json:"webhook,omitempty"`
 	// Missing leaves out messages that already have a delivery to the webhook.
 	Missing bool `json:"missing,omitempty"`
 	// Wanted leaves out messages that the webhook's rules do not want.
@@ -39,9 +39,9 @@ func (d *DB) replayRows() int { return min(ReplayWindow, d.lookBack) }
 // project returns the project of the replay's filter.
 func (s ReplaySpec) project() int64 {
 	if s.Deliveries != nil {
-		return s.Deliveries.ProjectID
+		return s.Deliveries.ProjectKey
 	}
-	return s.Messages.ProjectID
+	return s.Messages.ProjectKey
 }
 
 // source says which filter is set.
@@ -55,9 +55,9 @@ func (s ReplaySpec) source() iot.ReplaySource {
 // hook returns the one webhook that gets everything; 0 if each delivery goes to its own.
 func (s ReplaySpec) hook() int64 {
 	if s.Deliveries != nil {
-		return s.Deliveries.WebhookID
+		return s.Deliveries.WebhookKey
 	}
-	return s.WebhookID
+	return s.WebhookKey
 }
 
 // Until bounds the selection to what is older than an id, unless it is bounded already: so
@@ -115,7 +115,7 @@ func (s ReplaySpec) windowQuery(after, edge int64, limit int) (query string, arg
 	from, where, args := f.base()
 	arg := func(v any) string { args = append(args, v); return "$" + strconv.Itoa(len(args)) }
 	where += f.rest(arg)
-	hook := arg(s.WebhookID)
+	hook := arg(s.WebhookKey)
 	if s.Missing {
 		where += ` AND NOT EXISTS (SELECT 1 FROM deliveries v INDEXED BY deliveries_message WHERE v.message_id = m.id AND v.webhook_id = ` +
 			hook + `)`
@@ -148,17 +148,17 @@ func (d *DB) window(ctx context.Context, s ReplaySpec, wants Wants, after int64,
 		defer func() { _ = list.Close() }()
 		n := 0
 		for list.Next() {
-			v := iot.Delivery{ProjectID: s.project()}
+			v := iot.Delivery{ProjectKey: s.project()}
 			var key, message int64
 			var profile iot.Profile
-			if err := list.Scan(&key, &message, &v.WebhookID, &v.DeviceID, &v.Type, &v.Channel, &profile.Webhook); err != nil {
+			if err := list.Scan(&key, &message, &v.WebhookKey, &v.DeviceKey, &v.Type, &v.Channel, &profile.Webhook); err != nil {
 				return err
 			}
 			n++
 			win.cursor = key
 			v.MessageID = d.ids.Of(message)
 			if s.Wanted && s.Messages != nil &&
-				!wants(&iot.Message{ID: v.MessageID, ProjectID: v.ProjectID, DeviceID: v.DeviceID, Type: v.Type, Channel: v.Channel}, &profile) {
+				!wants(&iot.Message{ID: v.MessageID, ProjectKey: v.ProjectKey, DeviceKey: v.DeviceKey, Type: v.Type, Channel: v.Channel}, &profile) {
 				continue
 			}
 			win.list = append(win.list, v)
@@ -202,7 +202,7 @@ const replayColumns = `r.id, r.project_id, r.webhook_id, coalesce(w.slug, ''), r
 const fromReplays = ` FROM replays r LEFT JOIN webhooks w ON w.id = r.webhook_id`
 
 func (d *DB) replayInto(r *iot.Replay, id *int64) []any {
-	return []any{id, &r.ProjectID, &r.WebhookID, &r.Webhook, &r.Source, &r.About, &r.State, &r.Rate, &r.Count, &r.Counted, &r.Done,
+	return []any{id, &r.ProjectKey, &r.WebhookKey, &r.Webhook, &r.Source, &r.About, &r.State, &r.Rate, &r.Count, &r.Counted, &r.Done,
 		&r.PassedOver, &r.Error,
 		&r.CreatedBy, &r.CreatedAt, &r.ChangedAt, &r.EndedAt}
 }
@@ -229,11 +229,11 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 		return err
 	}
 	now := iot.At(d.now())
-	*r = iot.Replay{Job: iot.Job{ID: id, ProjectID: s.project(), About: about, State: iot.JobRunning, Count: r.Count, CreatedBy: actor,
-		CreatedAt: now, ChangedAt: now}, WebhookID: s.hook(), Source: s.source(), Rate: r.Rate, Counted: r.Counted}
+	*r = iot.Replay{Job: iot.Job{ID: id, ProjectKey: s.project(), About: about, State: iot.JobRunning, Count: r.Count, CreatedBy: actor,
+		CreatedAt: now, ChangedAt: now}, WebhookKey: s.hook(), Source: s.source(), Rate: r.Rate, Counted: r.Counted}
 	err = d.write("begin a replay", func(t *Tx) error {
 		var running int
-		if err := t.row(`SELECT count(*) FROM replays WHERE state = 'running' AND project_id = $1`, r.ProjectID).Scan(&running); err != nil {
+		if err := t.row(`SELECT count(*) FROM replays WHERE state = 'running' AND project_id = $1`, r.ProjectKey).Scan(&running); err != nil {
 			return err
 		}
 		if running >= MaxReplays {
@@ -241,41 +241,41 @@ func (d *DB) CreateReplay(ctx context.Context, r *iot.Replay, s ReplaySpec, acto
 		}
 		if _, err := t.exec(`DELETE FROM replays WHERE project_id = $1 AND state <> 'running' AND id <= (SELECT id FROM replays WHERE `+
 			`project_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)`,
-			r.ProjectID, keptReplays-1); err != nil {
+			r.ProjectKey, keptReplays-1); err != nil {
 			return err
 		}
 		if _, err := t.exec(`INSERT INTO replays (id, project_id, webhook_id, source, chosen, about, state, rate, count, counted, created_by,
 			created_at, changed_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)`, id.Key(), r.ProjectID, r.WebhookID, string(r.Source), string(chosen),
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)`, id.Key(), r.ProjectKey, r.WebhookKey, string(r.Source), string(chosen),
 			about,
 			string(r.State), r.Rate, r.Count, r.Counted, actor, int64(now)); err != nil {
 			return err
 		}
-		t.replayChanged(r.ProjectID, id)
-		return t.audit(r.ProjectID, actor, "delivery.replay", id.String(), about)
+		t.replayChanged(r.ProjectKey, id)
+		return t.audit(r.ProjectKey, actor, "delivery.replay", id.String(), about)
 	})
 	if err != nil {
 		return err
 	}
-	if r.WebhookID != 0 {
-		err = d.reader.QueryRowContext(ctx, `SELECT slug FROM webhooks WHERE id = $1`, r.WebhookID).Scan(&r.Webhook)
+	if r.WebhookKey != 0 {
+		err = d.reader.QueryRowContext(ctx, `SELECT slug FROM webhooks WHERE id = $1`, r.WebhookKey).Scan(&r.Webhook)
 	}
 	return translate("begin a replay", err)
 }
 
 // replayChanged announces a change to open pages, and to the goroutine that continues
 // replays.
-func (t *Tx) replayChanged(projectID int64, id iot.ID) {
+func (t *Tx) replayChanged(projectKey int64, id iot.ID) {
 	t.commit.Replays = append(t.commit.Replays, id.Key())
-	t.changed(projectID, iot.ReplaysChanged)
+	t.changed(projectKey, iot.ReplaysChanged)
 }
 
 // Replay returns a replay of a project; not_found.
-func (d *DB) Replay(ctx context.Context, projectID int64, id iot.ID) (*iot.Replay, error) {
+func (d *DB) Replay(ctx context.Context, projectKey int64, id iot.ID) (*iot.Replay, error) {
 	var r iot.Replay
 	var key int64
 	err := d.reader.QueryRowContext(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.id = $1 AND r.project_id = $2`, id.Key(),
-		projectID).Scan(d.replayInto(&r, &key)...)
+		projectKey).Scan(d.replayInto(&r, &key)...)
 	if r.ID = d.ids.Of(key); err == nil && r.ID != id {
 		return nil, notFound("replay")
 	}
@@ -284,16 +284,16 @@ func (d *DB) Replay(ctx context.Context, projectID int64, id iot.ID) (*iot.Repla
 
 // Replays returns a project's replays, newest first: at most limit, made before the id
 // (zero: from the newest).
-func (d *DB) Replays(ctx context.Context, projectID int64, before iot.ID, limit int) ([]iot.Replay, error) {
-	return d.replays(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.project_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3`, projectID,
+func (d *DB) Replays(ctx context.Context, projectKey int64, before iot.ID, limit int) ([]iot.Replay, error) {
+	return d.replays(ctx, `SELECT `+replayColumns+fromReplays+` WHERE r.project_id = $1 AND r.id < $2 ORDER BY r.id DESC LIMIT $3`, projectKey,
 		keyBefore(before), limit)
 }
 
 const runningQuery = fromReplays + ` WHERE r.state = 'running'`
 
 // Running returns a project's running replays, the oldest first.
-func (d *DB) Running(ctx context.Context, projectID int64) ([]iot.Replay, error) {
-	return d.replays(ctx, `SELECT `+replayColumns+runningQuery+` AND r.project_id = $1 ORDER BY r.id`, projectID)
+func (d *DB) Running(ctx context.Context, projectKey int64) ([]iot.Replay, error) {
+	return d.replays(ctx, `SELECT `+replayColumns+runningQuery+` AND r.project_id = $1 ORDER BY r.id`, projectKey)
 }
 
 func (d *DB) replays(ctx context.Context, query string, args ...any) ([]iot.Replay, error) {
@@ -317,8 +317,8 @@ func (d *DB) replays(ctx context.Context, query string, args ...any) ([]iot.Repl
 
 // StopReplay ends a replay before it is done; the deliveries that it has created stay.
 // Conflict if it has ended already.
-func (d *DB) StopReplay(ctx context.Context, projectID int64, id iot.ID, actor string) (*iot.Replay, error) {
-	if _, err := d.Replay(ctx, projectID, id); err != nil {
+func (d *DB) StopReplay(ctx context.Context, projectKey int64, id iot.ID, actor string) (*iot.Replay, error) {
+	if _, err := d.Replay(ctx, projectKey, id); err != nil {
 		return nil, err
 	}
 	err := d.write("stop a replay", func(t *Tx) error {
@@ -329,13 +329,13 @@ func (d *DB) StopReplay(ctx context.Context, projectID int64, id iot.ID, actor s
 		if !ended {
 			return iot.NewError(iot.Conflict, "It has ended already.")
 		}
-		t.replayChanged(projectID, id)
-		return t.audit(projectID, actor, "replay.stop", id.String(), "")
+		t.replayChanged(projectKey, id)
+		return t.audit(projectKey, actor, "replay.stop", id.String(), "")
 	})
 	if err != nil {
 		return nil, err
 	}
-	return d.Replay(ctx, projectID, id)
+	return d.Replay(ctx, projectKey, id)
 }
 
 func (t *Tx) endReplay(id iot.ID, state iot.JobState, why string) (bool, error) {

@@ -117,7 +117,7 @@ func (d *DB) ReplayStep(ctx context.Context, r *RunningReplay, wants Wants, most
 				return err
 			}
 		}
-		t.changed(r.ProjectID, iot.ReplaysChanged)
+		t.changed(r.ProjectKey, iot.ReplaysChanged)
 		return nil
 	})
 	if iot.CodeOf(err) == iot.Conflict {
@@ -144,7 +144,7 @@ func orStopped(err error) error {
 func (d *DB) ReplayBacklog(ctx context.Context, r *RunningReplay) (pending int64, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT coalesce(max(c.pending), 0) FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
 		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND (w.health <> 'failing' OR w.consecutive_failures = 0) AND ($2 = 0 `+
-		`OR w.id = $2)`, r.ProjectID, r.WebhookID).Scan(&pending)
+		`OR w.id = $2)`, r.ProjectKey, r.WebhookKey).Scan(&pending)
 	return pending, translate("count pending deliveries", err)
 }
 
@@ -153,8 +153,8 @@ func (d *DB) aboutReplay(ctx context.Context, s ReplaySpec) (string, error) {
 	w := aboutWords{d: d, ctx: ctx}
 	if f := s.Deliveries; f != nil {
 		w.list("status", texts(f.Statuses))
-		w.slug("webhook", "webhooks", f.WebhookID)
-		w.slug("device", "devices", f.DeviceID)
+		w.slug("webhook", "webhooks", f.WebhookKey)
+		w.slug("device", "devices", f.DeviceKey)
 		w.add("message", f.MessageID.String())
 		w.list("type", texts(f.Types))
 		var codes []string
@@ -177,7 +177,7 @@ func (d *DB) aboutReplay(ctx context.Context, s ReplaySpec) (string, error) {
 		return w.text("all deliveries that have ended"), w.err
 	}
 	f := s.Messages
-	w.slug("device", "devices", f.DeviceID)
+	w.slug("device", "devices", f.DeviceKey)
 	w.add("type", string(f.Type))
 	w.add("channel", f.Channel)
 	if f.Nobody {

@@ -51,7 +51,7 @@ func (w *world) running(t tester, id iot.ID) *db.RunningReplay {
 // replayed returns what replays have made, in the order of their messages.
 func (w *world) replayed(t tester) (list []iot.Delivery) {
 	t.Helper()
-	page, err := w.Deliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Limit: 1000})
+	page, err := w.Deliveries(t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Limit: 1000})
 	must(t, err)
 	for _, v := range slices.Backward(page.Items) {
 		if v.Trigger == iot.TriggerReplay {
@@ -81,7 +81,7 @@ func TestAReplayGoesOnAfterARestart(t *testing.T) {
 	other := w.newWebhook(t, "Other one")
 	want := w.store(t, 10, `1`, true, w.webhook)
 	w.store(t, 10, `2`, true, other)
-	s := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: w.webhook.Key,
+	s := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key, WebhookKey: w.webhook.Key,
 		Statuses: []iot.Status{iot.Delivered, iot.Pending}}}
 	n, more, err := w.CountReplay(t.Context(), s, nil, 0)
 	if err != nil || n != 10 || more {
@@ -124,7 +124,7 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 	w := open(t)
 	w.store(t, 10, `1`, true, w.webhook)
 	r := &iot.Replay{}
-	must(t, w.CreateReplay(t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key}}, actor))
+	must(t, w.CreateReplay(t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key}}, actor))
 	job := w.running(t, r.ID)
 	_, _, err := w.ReplayStep(t.Context(), job, nil, 4)
 	must(t, err)
@@ -144,7 +144,7 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 	if _, err := w.StopReplay(t.Context(), w.project.Key, w.NewID(), actor); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a stop of another: %v", err)
 	}
-	page, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 2})
+	page, err := w.Audit(t.Context(), db.AuditFilter{ProjectKey: w.project.Key, Limit: 2})
 	must(t, err)
 	log := page.Items
 	if log[0].Action != "replay.stop" || log[0].Actor != "bob@example.org" || log[1].Action != "delivery.replay" ||
@@ -153,7 +153,7 @@ func TestAStoppedReplayMakesNoMore(t *testing.T) {
 	}
 	announced := 0
 	for _, c := range w.commits() {
-		if slices.Contains(c.Replays, r.ID.Key()) && slices.Contains(c.Events, iot.Event{ProjectID: w.project.Key, Name: iot.ReplaysChanged}) {
+		if slices.Contains(c.Replays, r.ID.Key()) && slices.Contains(c.Events, iot.Event{ProjectKey: w.project.Key, Name: iot.ReplaysChanged}) {
 			announced++
 		}
 	}
@@ -179,7 +179,7 @@ func TestMessagesGoToAWebhook(t *testing.T) {
 	missed := w.store(t, 4, `2`, false)
 	other := w.newWebhook(t, "Other one")
 	elsewhere := w.store(t, 2, `3`, true, other)
-	f := &db.MessageFilter{ProjectID: w.project.Key}
+	f := &db.MessageFilter{ProjectKey: w.project.Key}
 	nobody := *f
 	nobody.Nobody = true
 	odd := func(m *iot.Message, p *iot.Profile) bool { return p.Webhook && m.ID == missed[1].Message.ID }
@@ -188,17 +188,17 @@ func TestMessagesGoToAWebhook(t *testing.T) {
 		wants db.Wants
 		want  []iot.ID
 	}{
-		"all":     {db.ReplaySpec{Messages: f, WebhookID: w.webhook.Key}, every, messageIDs(slices.Concat(got, missed, elsewhere))},
-		"missing": {db.ReplaySpec{Messages: f, WebhookID: w.webhook.Key, Missing: true}, every, messageIDs(slices.Concat(missed, elsewhere))},
-		"nobody":  {db.ReplaySpec{Messages: &nobody, WebhookID: w.webhook.Key}, every, messageIDs(missed)},
-		"wanted":  {db.ReplaySpec{Messages: f, WebhookID: w.webhook.Key, Wanted: true}, odd, messageIDs(missed[1:2])},
+		"all":     {db.ReplaySpec{Messages: f, WebhookKey: w.webhook.Key}, every, messageIDs(slices.Concat(got, missed, elsewhere))},
+		"missing": {db.ReplaySpec{Messages: f, WebhookKey: w.webhook.Key, Missing: true}, every, messageIDs(slices.Concat(missed, elsewhere))},
+		"nobody":  {db.ReplaySpec{Messages: &nobody, WebhookKey: w.webhook.Key}, every, messageIDs(missed)},
+		"wanted":  {db.ReplaySpec{Messages: f, WebhookKey: w.webhook.Key, Wanted: true}, odd, messageIDs(missed[1:2])},
 	} {
 		if n, more, err := w.CountReplay(t.Context(), c.spec, c.wants, 0); err != nil || n != len(c.want) || more {
 			t.Errorf("%s: counted %d, %v, %v; want %d", name, n, more, err, len(c.want))
 		}
 	}
 	r := &iot.Replay{}
-	must(t, w.CreateReplay(t.Context(), r, db.ReplaySpec{Messages: f, WebhookID: w.webhook.Key, Missing: true, Wanted: true}, actor))
+	must(t, w.CreateReplay(t.Context(), r, db.ReplaySpec{Messages: f, WebhookKey: w.webhook.Key, Missing: true, Wanted: true}, actor))
 	for ended := false; !ended; {
 		var err error
 		_, ended, err = w.ReplayStep(t.Context(), w.running(t, r.ID), every, 2)
@@ -208,7 +208,7 @@ func TestMessagesGoToAWebhook(t *testing.T) {
 	if want := messageIDs(slices.Concat(missed, elsewhere)); !slices.Equal(idsOf(made), want) {
 		t.Errorf("it sent %v, want %v", idsOf(made), want)
 	}
-	if made[0].WebhookID != w.webhook.Key || made[0].DeviceID != w.device.Key || made[0].Status != iot.Pending {
+	if made[0].WebhookKey != w.webhook.Key || made[0].DeviceKey != w.device.Key || made[0].Status != iot.Pending {
 		t.Errorf("it made %+v", made[0])
 	}
 	if r.About != "not sent to this webhook before; wanted by its rules" || r.Source != iot.FromMessages || r.Webhook != w.webhook.ID {
@@ -218,14 +218,14 @@ func TestMessagesGoToAWebhook(t *testing.T) {
 
 func TestAReplayIsRefused(t *testing.T) {
 	w := open(t)
-	all := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key}}
+	all := db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key}}
 	for _, c := range []struct {
 		code iot.Code
 		rate int
 		spec db.ReplaySpec
 	}{
 		{iot.Invalid, -1, all},
-		{iot.NotFound, 0, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, WebhookID: 99}}},
+		{iot.NotFound, 0, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key, WebhookKey: 99}}},
 	} {
 		if err := w.CreateReplay(t.Context(), &iot.Replay{Rate: c.rate}, c.spec, actor); iot.CodeOf(err) != c.code {
 			t.Errorf("%v, want %s", err, c.code)
@@ -245,7 +245,7 @@ func TestAReplayIsRefused(t *testing.T) {
 func TestAReplayThatCannotGoOnFails(t *testing.T) {
 	w := open(t)
 	r := &iot.Replay{}
-	must(t, w.CreateReplay(t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key}}, actor))
+	must(t, w.CreateReplay(t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key}}, actor))
 	_, err := w.raw(t).ExecContext(t.Context(), `UPDATE replays SET chosen = '{"deliveries":7}'`)
 	must(t, err)
 	if list, err := w.RunningReplays(t.Context()); err != nil || len(list) > 0 {
@@ -260,7 +260,7 @@ func TestAReplayThatCannotGoOnFails(t *testing.T) {
 func TestOldReplaysAreForgotten(t *testing.T) {
 	w, c := openAt(t)
 	for range db.KeptReplays + 3 {
-		w.replayAll(t, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key}}, 1)
+		w.replayAll(t, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key}}, 1)
 		c.forward(time.Second)
 	}
 	list, err := w.Replays(t.Context(), w.project.Key, iot.ID{}, 1000)

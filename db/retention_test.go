@@ -203,8 +203,8 @@ func TestPruneRemovesDeletedThingsWhenNothingNamesThem(t *testing.T) {
 
 func TestPruneRemovesWhatHasExpired(t *testing.T) {
 	w, c := openAt(t)
-	must(t, w.SaveSession("old", db.Session{AccountID: w.account.Key, ExpiresAt: iot.At(c.now()).Add(time.Hour)}))
-	must(t, w.SaveSession("new", db.Session{AccountID: w.account.Key, ExpiresAt: iot.At(c.now()).Add(900 * 24 * time.Hour)}))
+	must(t, w.SaveSession("old", db.Session{AccountKey: w.account.Key, ExpiresAt: iot.At(c.now()).Add(time.Hour)}))
+	must(t, w.SaveSession("new", db.Session{AccountKey: w.account.Key, ExpiresAt: iot.At(c.now()).Add(900 * 24 * time.Hour)}))
 	_, err := w.CreateToken("token", w.account.Key, time.Hour)
 	must(t, err)
 	w.store(t, 3, `1`, true, w.webhook)

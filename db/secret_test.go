@@ -16,7 +16,7 @@ import (
 func TestNoSecretIsStoredInClear(t *testing.T) {
 	w := open(t)
 	canary := func(name string) iot.Secret { return iot.Secret("canary-" + name + "-0123456789abcdef") }
-	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Secrets", URL: "https://erp.example/hook", Format: iot.Envelope,
+	h := &iot.Webhook{ProjectKey: w.project.Key, Description: "Secrets", URL: "https://erp.example/hook", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(),
 		Headers: []iot.Header{{Name: "X-Known-Name", Value: canary("header"), Secret: true},
 			{Name: "X-Plain", Value: canary("plain-header")}},
@@ -27,12 +27,13 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	h.SigningSecrets = append([]iot.Secret{canary("rotated")}, h.SigningSecrets...)
 	must(t, w.UpdateWebhook(h, actor, "rotated"))
 	must(t, w.SetDeviceKey(w.device, canary("device"), actor))
-	must(t, w.CreateAPIKey(&iot.APIKey{ID: strings.Repeat("A", 39), ProjectID: w.project.Key, Name: "k", Rights: iot.SendMessages},
+	must(t, w.CreateAPIKey(&iot.APIKey{ID: strings.Repeat("A", 39), ProjectKey: w.project.Key, Name: "k", Rights: iot.SendMessages},
 		canary("api-key"), actor))
 	hash, err := iot.NewPasswords().Hash(t.Context(), canary("password"), "")
 	must(t, err)
 	must(t, w.SetPassword(w.account.Key, hash, nil, actor))
-	must(t, w.SaveSession(canary("session"), db.Session{AccountID: w.account.Key, Data: "data", ExpiresAt: iot.At(time.Now()).Add(time.Hour)}))
+	must(t, w.SaveSession(canary("session"), db.Session{AccountKey: w.account.Key, Data: "data",
+		ExpiresAt: iot.At(time.Now()).Add(time.Hour)}))
 	_, err = w.CreateToken(canary("token"), w.account.Key, time.Hour)
 	must(t, err)
 
@@ -51,7 +52,7 @@ func TestNoSecretIsStoredInClear(t *testing.T) {
 	if a, err := w.TokenAccount(t.Context(), canary("token")); err != nil || a.Key != w.account.Key {
 		t.Errorf("the token opens nothing: %v", err)
 	}
-	if s, err := w.Session(t.Context(), canary("session")); err != nil || s.AccountID != w.account.Key {
+	if s, err := w.Session(t.Context(), canary("session")); err != nil || s.AccountKey != w.account.Key {
 		t.Errorf("the session is not found: %v", err)
 	}
 	look := func(when string) {

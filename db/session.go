@@ -8,11 +8,11 @@ import (
 )
 
 // Session is a row of the dashboard's sessions. Data is encoded by the session store.
-// AccountID is 0 before sign-in.
+// AccountKey is 0 before sign-in.
 type Session struct {
-	AccountID int64
-	Data      string
-	ExpiresAt iot.Instant
+	AccountKey int64
+	Data       string
+	ExpiresAt  iot.Instant
 }
 
 // Session returns the session with a secret id; not_found if there is none or it has
@@ -20,7 +20,7 @@ type Session struct {
 func (d *DB) Session(ctx context.Context, id iot.Secret) (*Session, error) {
 	var s Session
 	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(account_id, 0), data, expires_at FROM sessions WHERE hash = $1 AND expires_at > $2`,
-		hashOf(id), int64(iot.At(d.now()))).Scan(&s.AccountID, &s.Data, &s.ExpiresAt)
+		hashOf(id), int64(iot.At(d.now()))).Scan(&s.AccountKey, &s.Data, &s.ExpiresAt)
 	if err != nil {
 		return nil, orNotFound("session", err)
 	}
@@ -30,8 +30,8 @@ func (d *DB) Session(ctx context.Context, id iot.Secret) (*Session, error) {
 // SaveSession stores a session under its secret id.
 func (d *DB) SaveSession(id iot.Secret, s Session) error {
 	var account any
-	if s.AccountID != 0 {
-		account = s.AccountID
+	if s.AccountKey != 0 {
+		account = s.AccountKey
 	}
 	return d.write("save session", func(t *Tx) error {
 		now := int64(iot.At(t.db.now()))

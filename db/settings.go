@@ -13,9 +13,9 @@ type ProjectSettings struct {
 	Project  *iot.Project
 	Version  int64
 	Webhooks []*iot.Webhook // upstreams too
-	// UpstreamID is the key of the upstream of devices without one of their own.
-	UpstreamID int64
-	Profiles   map[int64]*iot.Profile // by key
+	// UpstreamKey is the key of the upstream of devices without one of their own.
+	UpstreamKey int64
+	Profiles    map[int64]*iot.Profile // by key
 }
 
 // ProjectSettings reads a project's settings; not_found if it is deleted.
@@ -24,7 +24,7 @@ func (d *DB) ProjectSettings(ctx context.Context, key int64) (*ProjectSettings, 
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var err error
 		if s.Project, err = scanProject(tx.QueryRowContext(ctx, `SELECT `+projectColumns+`, p.version, p.upstream_id`+fromProjects+
-			` WHERE p.id = $1 AND p.deleted_at = 0`, key), &s.Version, &s.UpstreamID); err != nil {
+			` WHERE p.id = $1 AND p.deleted_at = 0`, key), &s.Version, &s.UpstreamKey); err != nil {
 			return orNotFound("project", err)
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT `+profileColumns+` FROM profiles WHERE project_id = $1`, key)

@@ -33,7 +33,7 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 	s.Old, s.Gone = false, false
 	var seen, silent iot.Instant
 	var interval int64
-	if err := t.row(turnQuery, m.DeviceID).Scan(&seen, &silent, &interval); isNoRow(err) {
+	if err := t.row(turnQuery, m.DeviceKey).Scan(&seen, &silent, &interval); isNoRow(err) {
 		s.Gone = true
 		return nil
 	} else if err != nil {
@@ -44,7 +44,7 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 		s.Old, at = silent == 0, 0
 	} else {
 		s.Gone = interval == 0
-		if last := w.putOff.seen[m.DeviceID]; last != 0 && last.After(seen) {
+		if last := w.putOff.seen[m.DeviceKey]; last != 0 && last.After(seen) {
 			seen = last
 		}
 		s.Old = silent != 0 || seen > s.LastSeenAt
@@ -52,15 +52,15 @@ func (w *writer) turn(t *Tx, a *Accept) error {
 	if s.Old || s.Gone {
 		return nil
 	}
-	t.changed(m.ProjectID, iot.DevicesChanged)
-	_, err := t.exec(`UPDATE devices SET silent_at = $1 WHERE id = $2`, int64(at), m.DeviceID)
+	t.changed(m.ProjectKey, iot.DevicesChanged)
+	_, err := t.exec(`UPDATE devices SET silent_at = $1 WHERE id = $2`, int64(at), m.DeviceKey)
 	return err
 }
 
 // expectDevice applies a change of a device's interval or profile. A device that is not
 // expected is not silent.
 func (t *Tx) expectDevice(v *iot.Device) error {
-	t.commit.Intervals = append(t.commit.Intervals, v.ProjectID)
+	t.commit.Intervals = append(t.commit.Intervals, v.ProjectKey)
 	return t.row(`UPDATE devices SET silent_at = CASE WHEN expected_interval_ms > 0 OR (SELECT expected_interval_ms FROM profiles WHERE id `+
 		`= profile_id) > 0 THEN silent_at ELSE 0 END
 		WHERE id = $1 RETURNING silent_at`, v.Key).Scan(&v.SilentAt)
@@ -68,20 +68,20 @@ func (t *Tx) expectDevice(v *iot.Device) error {
 
 // expectProfile stores a profile's changed interval.
 func (t *Tx) expectProfile(p *iot.Profile) error {
-	t.commit.Intervals = append(t.commit.Intervals, p.ProjectID)
+	t.commit.Intervals = append(t.commit.Intervals, p.ProjectKey)
 	if _, err := t.exec(`UPDATE profiles SET expected_interval_ms = $1 WHERE id = $2`, p.ExpectedIntervalMS, p.Key); err != nil ||
 		p.ExpectedIntervalMS > 0 {
 		return err
 	}
-	t.changed(p.ProjectID, iot.DevicesChanged)
+	t.changed(p.ProjectKey, iot.DevicesChanged)
 	_, err := t.exec(`UPDATE devices SET silent_at = 0 WHERE project_id = $1 AND profile_id = $2 AND silent_at > 0 AND deleted_at = 0 AND `+
-		`expected_interval_ms = 0`, p.ProjectID, p.Key)
+		`expected_interval_ms = 0`, p.ProjectKey, p.Key)
 	return err
 }
 
 // Watched is a device that is expected at an interval and has sent at least once.
 type Watched struct {
-	Key, ProjectID       int64
+	Key, ProjectKey      int64
 	ExpectedIntervalMS   int64 // its own, or its profile's
 	LastSeenAt, SilentAt iot.Instant
 }
@@ -100,12 +100,12 @@ const (
 
 // Watched calls each with every device to watch of a project (0: of all projects). It reads
 // in steps; a device that changes meanwhile may be passed in its old or its new state.
-func (d *DB) Watched(ctx context.Context, projectID int64, each func(Watched)) error {
-	projects, err := d.keys(ctx, `SELECT id FROM projects WHERE deleted_at = 0 AND ($1 = 0 OR id = $1)`, projectID)
+func (d *DB) Watched(ctx context.Context, projectKey int64, each func(Watched)) error {
+	projects, err := d.keys(ctx, `SELECT id FROM projects WHERE deleted_at = 0 AND ($1 = 0 OR id = $1)`, projectKey)
 	if err != nil {
 		return err
 	}
-	profiles, err := d.keys(ctx, `SELECT id FROM profiles WHERE expected_interval_ms > 0 AND ($1 = 0 OR project_id = $1)`, projectID)
+	profiles, err := d.keys(ctx, `SELECT id FROM profiles WHERE expected_interval_ms > 0 AND ($1 = 0 OR project_id = $1)`, projectKey)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (d *DB) watchedPage(ctx context.Context, query string, of, after int64) (li
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var v Watched
-		if err := rows.Scan(&v.Key, &v.ProjectID, &v.ExpectedIntervalMS, &v.LastSeenAt, &v.SilentAt); err != nil {
+		if err := rows.Scan(&v.Key, &v.ProjectKey, &v.ExpectedIntervalMS, &v.LastSeenAt, &v.SilentAt); err != nil {
 			return nil, err
 		}
 		list = append(list, v)
@@ -162,9 +162,9 @@ func (d *DB) DeviceOfKey(ctx context.Context, key int64) (*iot.Device, error) {
 }
 
 // CountSilent returns how many of a project's devices are silent, up to a limit.
-func (d *DB) CountSilent(ctx context.Context, projectID int64, limit int) (n int, err error) {
+func (d *DB) CountSilent(ctx context.Context, projectKey int64, limit int) (n int, err error) {
 	err = d.reader.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM devices WHERE project_id = $1 AND silent_at > 0 AND `+
-		`deleted_at = 0 LIMIT $2)`, projectID, limit).Scan(&n)
+		`deleted_at = 0 LIMIT $2)`, projectKey, limit).Scan(&n)
 	return n, translate("count silent devices", err)
 }
 

@@ -55,7 +55,8 @@ func TestSilenceIsToldOnceAndOnlyIfItIsNews(t *testing.T) {
 			if v := w.again(t); v.SilentAt != a.Message.ReceivedAt || v.LastSeenAt > seen {
 				t.Errorf("the silent device is %+v", v)
 			}
-			if list, err := w.Devices(t.Context(), db.DeviceFilter{ProjectID: w.project.Key, Silent: true, Limit: 9}); err != nil || len(list) != 1 {
+			list, err := w.Devices(t.Context(), db.DeviceFilter{ProjectKey: w.project.Key, Silent: true, Limit: 9})
+			if err != nil || len(list) != 1 {
 				t.Errorf("silent devices: %v, %v", list, err)
 			}
 		}
@@ -74,7 +75,7 @@ func TestWhomNobodyExpectsIsNotSilent(t *testing.T) {
 	every, never := int64(60_000), int64(0)
 	profile, err := w.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
 	must(t, err)
-	other := &iot.Profile{ProjectID: w.project.Key, Name: "Bench"}
+	other := &iot.Profile{ProjectKey: w.project.Key, Name: "Bench"}
 	must(t, w.CreateProfile(other, actor))
 	for name, end := range map[string]func(){
 		"profile expects nothing": func() { must(t, w.UpdateProfile(profile, iot.ProfileUpdate{ExpectedIntervalMS: &never}, actor)) },
@@ -100,13 +101,13 @@ func TestWatchedAreThoseExpectedThatHaveSent(t *testing.T) {
 	own, profiles := int64(20_000), int64(60_000)
 	profile, err := w.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
 	must(t, err)
-	mute := &iot.Device{ProjectID: w.project.Key, ID: "never-sent", ExpectedIntervalMS: own}
+	mute := &iot.Device{ProjectKey: w.project.Key, ID: "never-sent", ExpectedIntervalMS: own}
 	must(t, w.CreateDevice(mute, "k1", actor))
-	loud := &iot.Device{ProjectID: w.project.Key, ID: "own-interval", ExpectedIntervalMS: own}
+	loud := &iot.Device{ProjectKey: w.project.Key, ID: "own-interval", ExpectedIntervalMS: own}
 	must(t, w.CreateDevice(loud, "k2", actor))
 	for _, d := range []*iot.Device{w.device, loud} {
 		a := w.accepted(w.version(t), `1`)
-		a.Message.DeviceID, a.Device = d.Key, d
+		a.Message.DeviceKey, a.Device = d.Key, d
 		must(t, w.Accept(a))
 	}
 	must(t, w.Close())
@@ -141,9 +142,9 @@ func TestDevicesAreCountedAsTheyComeAndGo(t *testing.T) {
 		}
 	}
 	count(1)
-	v := &iot.Device{ProjectID: w.project.Key, ID: "door-sensor"}
+	v := &iot.Device{ProjectKey: w.project.Key, ID: "door-sensor"}
 	must(t, w.CreateDevice(v, "k1", actor))
-	if err := w.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "door-sensor"}, "k2", actor); iot.CodeOf(err) != iot.Conflict {
+	if err := w.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "door-sensor"}, "k2", actor); iot.CodeOf(err) != iot.Conflict {
 		t.Errorf("a taken id: %v", err)
 	}
 	count(2)

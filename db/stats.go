@@ -45,12 +45,12 @@ const (
 )
 
 // WebhookStats returns the figures of each webhook of a project, by its key.
-func (d *DB) WebhookStats(ctx context.Context, projectID int64) (map[int64]*Stats, error) {
+func (d *DB) WebhookStats(ctx context.Context, projectKey int64) (map[int64]*Stats, error) {
 	stats := map[int64]*Stats{}
 	from := d.firstHour()
 	rows, err := d.reader.QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
 		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`,
-		projectID)
+		projectKey)
 	if err != nil {
 		return nil, translate("read webhook figures", err)
 	}
@@ -77,29 +77,29 @@ func (d *DB) WebhookStats(ctx context.Context, projectID int64) (map[int64]*Stat
 }
 
 // ProjectStats returns the figures of a project, of its deleted webhooks too.
-func (d *DB) ProjectStats(ctx context.Context, projectID int64) (*Stats, error) {
+func (d *DB) ProjectStats(ctx context.Context, projectKey int64) (*Stats, error) {
 	from := d.firstHour()
 	s := &Stats{Hours: emptyHours(from)}
 	c := &s.Counters
 	const ofProject = `webhook_id IN (SELECT id FROM webhooks WHERE project_id = $1)`
 	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
 		coalesce(sum(failed), 0),
-		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters WHERE `+ofProject, projectID).
+		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters WHERE `+ofProject, projectKey).
 		Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled); err != nil {
 		return nil, translate("read project figures", err)
 	}
 	var oldest int64
 	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(nullif(due, 0)), 0), coalesce(min(nullif(oldest, 0)), 0) FROM (
-		SELECT `+pendingColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectID).Scan(
+		SELECT `+pendingColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectKey).Scan(
 		&s.NextDueAt, &oldest); err != nil {
 		return nil, translate("read project figures", err)
 	}
 	s.OldestPendingAt = iot.KeyTime(oldest)
-	if err := d.fillStats(ctx, s, ofProject, projectID, from); err != nil {
+	if err := d.fillStats(ctx, s, ofProject, projectKey, from); err != nil {
 		return nil, err
 	}
 	rows, err := d.reader.QueryContext(ctx,
-		`SELECT hour_at, messages FROM project_hours WHERE project_id = $1 AND hour_at >= $2`, projectID, int64(from))
+		`SELECT hour_at, messages FROM project_hours WHERE project_id = $1 AND hour_at >= $2`, projectKey, int64(from))
 	if err != nil {
 		return nil, translate("read project figures", err)
 	}

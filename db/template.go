@@ -101,7 +101,7 @@ func (d *DB) createWebhookWithKey(w *iot.Webhook, actor string, by *iot.APIKey) 
 		if err := t.createWebhook(w, actor); err != nil {
 			return err
 		}
-		k := &iot.APIKey{ID: id, ProjectID: w.ProjectID, Name: madeKeyName(w), Rights: iot.SendDownlinks}
+		k := &iot.APIKey{ID: id, ProjectKey: w.ProjectKey, Name: madeKeyName(w), Rights: iot.SendDownlinks}
 		if by != nil {
 			maker, err := t.maker(by)
 			if err != nil {
@@ -126,7 +126,8 @@ func (t *Tx) revokeMadeKey(w *iot.Webhook, actor string) error {
 		return nil
 	}
 	var hash []byte
-	k, err := scanKey(t.row(`SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, id, w.ProjectID),
+	k, err := scanKey(t.row(`SELECT `+keyColumns+`, hash FROM api_keys WHERE id = $1 AND project_id = $2 AND deleted_at = 0`, id,
+		w.ProjectKey),
 		&hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
@@ -137,17 +138,17 @@ func (t *Tx) revokeMadeKey(w *iot.Webhook, actor string) error {
 	if subtle.ConstantTimeCompare(hash, hashOf(secret)) != 1 || k.Name != madeKeyName(w) || k.Rights != iot.SendDownlinks {
 		return nil
 	}
-	shared, err := t.handsOut(w.ProjectID, w.DownlinkKey)
+	shared, err := t.handsOut(w.ProjectKey, w.DownlinkKey)
 	if err != nil || shared {
 		return err
 	}
-	return t.deleteKey(w.ProjectID, id, actor)
+	return t.deleteKey(w.ProjectKey, id, actor)
 }
 
 // handsOut reports whether a webhook of a project has a downlink key.
-func (t *Tx) handsOut(projectID int64, key iot.Secret) (bool, error) {
+func (t *Tx) handsOut(projectKey int64, key iot.Secret) (bool, error) {
 	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0`,
-		projectID)
+		projectKey)
 	if err != nil {
 		return false, err
 	}

@@ -10,7 +10,7 @@ import (
 func TestWebhookAndItsKeyAreMadeTogether(t *testing.T) {
 	w := open(t)
 	hook := func(id string) *iot.Webhook {
-		return &iot.Webhook{ProjectID: w.project.Key, ID: id, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope,
+		return &iot.Webhook{ProjectKey: w.project.Key, ID: id, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope,
 			MessageTypes: iot.Routes{iot.User: {}},
 			Settings:     iot.DefaultSettings(), Template: "some"}
 	}
@@ -24,7 +24,7 @@ func TestWebhookAndItsKeyAreMadeTogether(t *testing.T) {
 	}
 	k, err := w.APIKey(t.Context(), id, secret)
 	must(t, err)
-	if k.Rights != iot.SendDownlinks || k.ProjectID != w.project.Key || k.Name != h.ID+" downlink API key" {
+	if k.Rights != iot.SendDownlinks || k.ProjectKey != w.project.Key || k.Name != h.ID+" downlink API key" {
 		t.Errorf("the key is %+v", k)
 	}
 	// A webhook that cannot be stored leaves no key behind.
@@ -42,7 +42,7 @@ func TestWebhookAndItsKeyAreMadeTogether(t *testing.T) {
 func TestWebhookTakesItsKeyWithIt(t *testing.T) {
 	w := open(t)
 	hook := func() *iot.Webhook {
-		return &iot.Webhook{ProjectID: w.project.Key, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope,
+		return &iot.Webhook{ProjectKey: w.project.Key, Description: "Made of a template", URL: "https://h/", Format: iot.Envelope,
 			MessageTypes: iot.Routes{iot.User: {}},
 			Settings:     iot.DefaultSettings(), Template: "some"}
 	}
@@ -57,7 +57,7 @@ func TestWebhookTakesItsKeyWithIt(t *testing.T) {
 	if left := keys(); len(left) != 0 {
 		t.Fatalf("left is %q", left[0].Name)
 	}
-	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 1})
+	log, err := w.Audit(t.Context(), db.AuditFilter{ProjectKey: w.project.Key, Limit: 1})
 	must(t, err)
 	if e := log.Items[0]; e.Action != "key.delete" || e.Subject != first.ID+" downlink API key" || e.Actor != actor {
 		t.Errorf("the audit log says %+v", e)

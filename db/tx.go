@@ -48,30 +48,30 @@ func (t *Tx) execOne(what, query string, args ...any) error {
 }
 
 // raise raises a project's version, so that its messages are matched again.
-func (t *Tx) raise(projectID int64) {
+func (t *Tx) raise(projectKey int64) {
 	if t.raised == nil {
 		t.raised = map[int64]int64{}
 	}
-	t.raised[projectID] = 0
+	t.raised[projectKey] = 0
 }
 
 // changed records a changed section of a project's pages.
-func (t *Tx) changed(projectID int64, name iot.EventName) {
-	e := iot.Event{ProjectID: projectID, Name: name}
+func (t *Tx) changed(projectKey int64, name iot.EventName) {
+	e := iot.Event{ProjectKey: projectKey, Name: name}
 	if !slices.Contains(t.commit.Events, e) {
 		t.commit.Events = append(t.commit.Events, e)
 	}
 }
 
 // reload makes the dispatcher read a webhook and its pending deliveries again.
-func (t *Tx) reload(webhookID int64) {
-	t.commit.Webhooks = append(t.commit.Webhooks, webhookID)
-	t.forget = append(t.forget, webhookID)
+func (t *Tx) reload(webhookKey int64) {
+	t.commit.Webhooks = append(t.commit.Webhooks, webhookKey)
+	t.forget = append(t.forget, webhookKey)
 }
 
 // due announces new pending deliveries of a webhook to the dispatcher.
 func (t *Tx) due(v iot.Due) {
-	key := [2]int64{v.WebhookID, v.DeviceID}
+	key := [2]int64{v.WebhookKey, v.DeviceKey}
 	if i, known := t.dues[key]; known {
 		t.commit.Due[i].At = min(t.commit.Due[i].At, v.At)
 		return
@@ -103,7 +103,7 @@ func (t *Tx) merge(o *Tx) {
 		t.due(due)
 	}
 	for _, e := range o.commit.Events {
-		t.changed(e.ProjectID, e.Name)
+		t.changed(e.ProjectKey, e.Name)
 	}
 	t.forget = append(t.forget, o.forget...)
 	for id := range o.raised {

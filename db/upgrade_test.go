@@ -70,7 +70,7 @@ func goesOn(t *testing.T, version int64) {
 	if v, err := d.Device(t.Context(), 1, "PROBE-2"); err != nil || v.ID != "probe-2" || v.LastSeenAt != 0 {
 		t.Errorf("in another case it is %+v, %v", v, err)
 	}
-	if err := d.CreateDevice(&iot.Device{ProjectID: 1, ID: "Probe-1"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
+	if err := d.CreateDevice(&iot.Device{ProjectKey: 1, ID: "Probe-1"}, iot.NewDeviceKey(), actor); iot.CodeOf(err) != iot.Conflict {
 		t.Errorf("an id that is there in another case: %v", err)
 	}
 	if w.webhook, err = d.Webhook(t.Context(), 1, "erp"); err != nil || w.webhook.Kind != iot.KindWebhook ||
@@ -86,7 +86,7 @@ func goesOn(t *testing.T, version int64) {
 	}
 	w.finish(t, delivered(due[0]))
 	w.store(t, 1, `{"n":2}`, false, w.webhook)
-	must(t, d.CreateDevice(&iot.Device{ProjectID: 1, ID: "probe-3"}, iot.NewDeviceKey(), actor))
+	must(t, d.CreateDevice(&iot.Device{ProjectKey: 1, ID: "probe-3"}, iot.NewDeviceKey(), actor))
 	if n := w.number(t, `SELECT device_count FROM projects`); n != 3 {
 		t.Errorf("it counts %d devices", n)
 	}

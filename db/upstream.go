@@ -43,10 +43,10 @@ func (d *DB) SetUpstream(p *iot.Project, device *iot.Device, u iot.Upstream, act
 }
 
 // upstream returns the key of an upstream's hidden webhook, which it creates or updates.
-func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, error) {
-	want := u.Webhook(projectID)
+func (t *Tx) upstream(projectKey int64, u iot.Upstream, actor string) (int64, error) {
+	want := u.Webhook(projectKey)
 	rows, err := t.conn.QueryContext(t.ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0 AND `+
-		`w.kind = 'upstream'`, projectID)
+		`w.kind = 'upstream'`, projectKey)
 	if err != nil {
 		return 0, err
 	}
@@ -83,7 +83,7 @@ func (t *Tx) upstream(projectID int64, u iot.Upstream, actor string) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	t.webhookChanged(projectID, have.Key)
+	t.webhookChanged(projectKey, have.Key)
 	return have.Key, t.execOne("webhook",
 		`UPDATE webhooks SET headers = $1, format = $2, updated_at = $3, version = version + 1 WHERE id = $4`,
 		values[5], values[6], int64(want.UpdatedAt), have.Key)

@@ -30,9 +30,9 @@ func (d *DB) scanWebhook(row interface{ Scan(...any) error }) (*iot.Webhook, err
 		headersSealed, keySealed, sigSealed []byte
 		hiddenSealed, fieldsSealed          []byte
 	)
-	err := row.Scan(&w.Key, &w.ProjectID, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly,
+	err := row.Scan(&w.Key, &w.ProjectKey, &w.Version, &w.ID, &w.UUID, &w.Description, &w.URL, &types, &w.Channel, &w.PayloadOnly,
 		&headersSealed,
-		&w.Format, &mask, &w.DeviceID, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
+		&w.Format, &mask, &w.DeviceKey, &w.Device, &w.Template, &keySealed, &w.Signed, &sigSealed, &w.OldSecretUntil, &settings,
 		&w.Paused, &w.PausedBy, &w.PausedReason, &w.PausedAt, &w.Health.Status, &w.Health.ConsecutiveFailures, &w.Health.LastError,
 		&w.Health.Since,
 		&w.CreatedAt, &w.UpdatedAt, &hiddenSealed, &fieldsSealed, &w.Kind, &w.Origin, &w.Metadata)
@@ -98,15 +98,15 @@ func (d *DB) webhookValues(w *iot.Webhook) ([]any, error) {
 	}
 	hidden, fields, err := d.sealTemplate(w)
 	return []any{w.Description, w.URL, string(texts[0]), w.Channel, w.PayloadOnly, d.sealer.seal(texts[3]), string(w.Format), string(texts[1]),
-		w.DeviceID,
+		w.DeviceKey,
 		w.Template, d.sealer.seal([]byte(w.DownlinkKey.Reveal())), w.Signed, d.sealer.seal(texts[4]), int64(w.OldSecretUntil), string(texts[2]),
 		int64(w.UpdatedAt),
 		hidden, fields, w.Paused, w.PausedBy, w.PausedReason, int64(w.PausedAt), w.Metadata}, err
 }
 
 // Webhooks returns a project's webhooks, the oldest first.
-func (d *DB) Webhooks(ctx context.Context, projectID int64) ([]*iot.Webhook, error) {
-	return d.listWebhooks(ctx, `w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`, projectID)
+func (d *DB) Webhooks(ctx context.Context, projectKey int64) ([]*iot.Webhook, error) {
+	return d.listWebhooks(ctx, `w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`, projectKey)
 }
 
 // AllWebhooks returns the webhooks of all projects, including upstreams.
@@ -135,9 +135,9 @@ const webhookQuery = `SELECT ` + webhookColumns + ` FROM webhooks w WHERE w.proj
 	`AND `
 
 // Webhook returns a webhook of a project by slug or UUID; not_found.
-func (d *DB) Webhook(ctx context.Context, projectID int64, name string) (*iot.Webhook, error) {
+func (d *DB) Webhook(ctx context.Context, projectKey int64, name string) (*iot.Webhook, error) {
 	query, name := byName(name, webhookQuery+`w.slug = $2`, webhookQuery+`w.uuid = $2`)
-	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, query, projectID, name))
+	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, query, projectKey, name))
 	return w, orNotFound("webhook", err)
 }
 
@@ -148,7 +148,7 @@ func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) 
 	return w, orNotFound("webhook", err)
 }
 
-// CreateWebhook adds a checked webhook to its project (ProjectID). An empty ID is made from
+// CreateWebhook adds a checked webhook to its project (ProjectKey). An empty ID is made from
 // the description. Errors: invalid for a URL that Options.Refuses; conflict for a taken ID,
 // or if another webhook of the same origin has the description; limit_reached for more
 // webhooks than the host allows.
@@ -202,7 +202,7 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	d := t.db
 	var n int
 	if err := t.row(`SELECT count(*) FROM webhooks WHERE project_id = $1 AND deleted_at = 0 AND kind = 'webhook'`,
-		w.ProjectID).Scan(&n); err != nil {
+		w.ProjectKey).Scan(&n); err != nil {
 		return err
 	}
 	if n >= d.limits.Webhooks && w.Kind != iot.KindUpstream {
@@ -210,7 +210,7 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 			"or ask the operator to raise -max-webhooks.", n, d.limits.Webhooks))
 	}
 	if err := t.pickSlug(&w.ID, w.Description, `SELECT 1 FROM webhooks WHERE slug = $1 AND project_id = $2 AND deleted_at = 0`,
-		w.ProjectID); err != nil {
+		w.ProjectKey); err != nil {
 		return err
 	}
 	if err := t.nameIsFree(w); err != nil {
@@ -231,7 +231,7 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 		paused, paused_by, paused_reason, paused_at, metadata, project_id, slug, uuid, created_at, origin)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
 		$19, $20, $21, $22, $23, $24, $25, $26, $27, $28)`,
-		append(values, w.ProjectID, w.ID, w.UUID, int64(w.CreatedAt), w.Origin)...)
+		append(values, w.ProjectKey, w.ID, w.UUID, int64(w.CreatedAt), w.Origin)...)
 	if err != nil {
 		return slugTaken(err)
 	}
@@ -241,8 +241,8 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 	if _, err := t.exec(`INSERT INTO webhook_counters (webhook_id) VALUES ($1)`, w.Key); err != nil {
 		return err
 	}
-	t.webhookChanged(w.ProjectID, w.Key)
-	return t.audit(w.ProjectID, actor, "webhook.create", w.ID, "")
+	t.webhookChanged(w.ProjectKey, w.Key)
+	return t.audit(w.ProjectKey, actor, "webhook.create", w.ID, "")
 }
 
 // UpdateWebhook stores a webhook that was read, changed and checked. Conflict if it was
@@ -288,8 +288,8 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 			w.Key); err != nil {
 			return err
 		}
-		t.webhookChanged(w.ProjectID, w.Key)
-		return t.audit(w.ProjectID, actor, "webhook.update", w.ID, detail)
+		t.webhookChanged(w.ProjectKey, w.Key)
+		return t.audit(w.ProjectKey, actor, "webhook.update", w.ID, detail)
 	})
 	if err == nil {
 		w.Version = was + 1
@@ -305,16 +305,16 @@ func (d *DB) ForgetHealth(w *iot.Webhook, actor string) error {
 			return err
 		}
 		t.forget = append(t.forget, w.Key)
-		t.changed(w.ProjectID, iot.WebhooksChanged)
-		return t.audit(w.ProjectID, actor, "webhook.forget_health", w.ID, "")
+		t.changed(w.ProjectKey, iot.WebhooksChanged)
+		return t.audit(w.ProjectKey, actor, "webhook.forget_health", w.ID, "")
 	})
 }
 
 // webhookChanged announces a change to matching, the dispatcher and pages.
-func (t *Tx) webhookChanged(projectID, webhookID int64) {
-	t.reload(webhookID)
-	t.raise(projectID)
-	t.changed(projectID, iot.WebhooksChanged)
+func (t *Tx) webhookChanged(projectKey, webhookKey int64) {
+	t.reload(webhookKey)
+	t.raise(projectKey)
+	t.changed(projectKey, iot.WebhooksChanged)
 }
 
 // nameIsFree returns a conflict if another webhook made through the same device has the
@@ -325,7 +325,7 @@ func (t *Tx) nameIsFree(w *iot.Webhook) error {
 	}
 	var one int
 	err := t.row(`SELECT 1 FROM webhooks WHERE project_id = $1 AND deleted_at = 0 AND origin = $2 AND description = $3 AND id <> $4`,
-		w.ProjectID, w.Origin, w.Description, w.Key).Scan(&one)
+		w.ProjectKey, w.Origin, w.Description, w.Key).Scan(&one)
 	if isNoRow(err) {
 		return nil
 	}
@@ -337,15 +337,15 @@ func (t *Tx) nameIsFree(w *iot.Webhook) error {
 }
 
 func (t *Tx) findDevice(w *iot.Webhook) error {
-	w.DeviceID = 0
+	w.DeviceKey = 0
 	if w.Device == "" {
 		return nil
 	}
 	const query = `SELECT id, slug FROM devices WHERE project_id = $1 AND deleted_at = 0 AND `
 	by, name := byName(w.Device, query+`slug = $2 COLLATE NOCASE`, query+`uuid = $2`)
-	err := t.row(by, w.ProjectID, name).Scan(&w.DeviceID, &w.Device)
+	err := t.row(by, w.ProjectKey, name).Scan(&w.DeviceKey, &w.Device)
 	if isNoRow(err) && iot.LooksLikeEUI(name) {
-		err = t.row(query+`dev_eui = $2 AND dev_eui <> '' ORDER BY id LIMIT 1`, w.ProjectID, strings.ToUpper(name)).Scan(&w.DeviceID, &w.Device)
+		err = t.row(query+`dev_eui = $2 AND dev_eui <> '' ORDER BY id LIMIT 1`, w.ProjectKey, strings.ToUpper(name)).Scan(&w.DeviceKey, &w.Device)
 	}
 	if isNoRow(err) {
 		return iot.FieldError("device", "There is no such device in this project.")
@@ -364,18 +364,18 @@ func (d *DB) PauseWebhook(w *iot.Webhook, by, reason, actor string) error {
 		if paused {
 			return nil
 		}
-		if err := t.pause(w.ProjectID, w.Key, by, reason, iot.At(d.now())); err != nil {
+		if err := t.pause(w.ProjectKey, w.Key, by, reason, iot.At(d.now())); err != nil {
 			return err
 		}
-		return t.audit(w.ProjectID, actor, "webhook.pause", w.ID, reason)
+		return t.audit(w.ProjectKey, actor, "webhook.pause", w.ID, reason)
 	})
 }
 
-func (t *Tx) pause(projectID, webhookID int64, by, reason string, at iot.Instant) error {
+func (t *Tx) pause(projectKey, webhookKey int64, by, reason string, at iot.Instant) error {
 	_, err := t.exec(`UPDATE webhooks SET paused = 1, paused_by = $1, paused_reason = $2, paused_at = $3,
 		version = version + 1 WHERE id = $4 AND paused = 0`,
-		by, reason, int64(at), webhookID)
-	t.webhookChanged(projectID, webhookID)
+		by, reason, int64(at), webhookKey)
+	t.webhookChanged(projectKey, webhookKey)
 	return err
 }
 
@@ -386,8 +386,8 @@ func (d *DB) ResumeWebhook(w *iot.Webhook, actor string) error {
 			WHERE id = $1 AND deleted_at = 0`, w.Key); err != nil {
 			return err
 		}
-		t.webhookChanged(w.ProjectID, w.Key)
-		return t.audit(w.ProjectID, actor, "webhook.resume", w.ID, "")
+		t.webhookChanged(w.ProjectKey, w.Key)
+		return t.audit(w.ProjectKey, actor, "webhook.resume", w.ID, "")
 	})
 }
 
@@ -402,10 +402,10 @@ func (d *DB) DeleteWebhook(w *iot.Webhook, actor string) error {
 func (d *DB) DeleteWebhooks(list []*iot.Webhook, actor string) error {
 	err := d.write("delete webhooks", func(t *Tx) error {
 		for _, w := range list {
-			if err := t.deleteWebhook(w.ProjectID, w.Key); err != nil {
+			if err := t.deleteWebhook(w.ProjectKey, w.Key); err != nil {
 				return err
 			}
-			if err := t.audit(w.ProjectID, actor, "webhook.delete", w.ID, ""); err != nil {
+			if err := t.audit(w.ProjectKey, actor, "webhook.delete", w.ID, ""); err != nil {
 				return err
 			}
 			if err := t.revokeMadeKey(w, actor); err != nil {
@@ -421,21 +421,21 @@ func (d *DB) DeleteWebhooks(list []*iot.Webhook, actor string) error {
 	return err
 }
 
-func (t *Tx) deleteWebhook(projectID, key int64) error {
+func (t *Tx) deleteWebhook(projectKey, key int64) error {
 	now := iot.At(t.db.now())
 	if err := t.execOne("webhook", `UPDATE webhooks SET deleted_at = $1, version = version + 1 WHERE id = $2 AND deleted_at = 0`, int64(now),
 		key); err != nil {
 		return err
 	}
-	if _, err := t.cancelPending(projectID, key, "The webhook was deleted."); err != nil {
+	if _, err := t.cancelPending(projectKey, key, "The webhook was deleted."); err != nil {
 		return err
 	}
-	t.webhookChanged(projectID, key)
+	t.webhookChanged(projectKey, key)
 	return nil
 }
 
-func (t *Tx) webhookKeys(projectID int64) ([]int64, error) {
-	rows, err := t.conn.QueryContext(t.ctx, `SELECT id FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, projectID)
+func (t *Tx) webhookKeys(projectKey int64) ([]int64, error) {
+	rows, err := t.conn.QueryContext(t.ctx, `SELECT id FROM webhooks WHERE project_id = $1 AND deleted_at = 0`, projectKey)
 	if err != nil {
 		return nil, err
 	}

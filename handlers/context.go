@@ -39,5 +39,5 @@ type Hub interface {
 	// Subscribe returns a channel with the names of changes in a project. Its buffer is
 	// small: the channel is closed if the reader falls behind. stop closes it and must
 	// be called.
-	Subscribe(projectID int64) (events <-chan iot.EventName, stop func())
+	Subscribe(projectKey int64) (events <-chan iot.EventName, stop func())
 }

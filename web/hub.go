@@ -36,14 +36,14 @@ func (h *Hub) Publish(c iot.Commit) {
 	var slow map[*subscriber]int64
 	h.mu.RLock()
 	for _, e := range c.Events {
-		for s := range h.projects[e.ProjectID] {
+		for s := range h.projects[e.ProjectKey] {
 			select {
 			case s.events <- e.Name:
 			default:
 				if slow == nil {
 					slow = map[*subscriber]int64{}
 				}
-				slow[s] = e.ProjectID
+				slow[s] = e.ProjectKey
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func (h *Hub) Publish(c iot.Commit) {
 // ends the subscription, which must be called. The channel is closed when its reader
 // falls 64 events behind, when the hub is closed, or at once if a thousand pages are
 // open already.
-func (h *Hub) Subscribe(projectID int64) (events <-chan iot.EventName, stop func()) {
+func (h *Hub) Subscribe(projectKey int64) (events <-chan iot.EventName, stop func()) {
 	s := &subscriber{events: make(chan iot.EventName, eventsWaiting)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,25 +65,25 @@ func (h *Hub) Subscribe(projectID int64) (events <-chan iot.EventName, stop func
 		close(s.events)
 		return s.events, func() {}
 	}
-	if h.projects[projectID] == nil {
-		h.projects[projectID] = map[*subscriber]struct{}{}
+	if h.projects[projectKey] == nil {
+		h.projects[projectKey] = map[*subscriber]struct{}{}
 	}
-	h.projects[projectID][s] = struct{}{}
+	h.projects[projectKey][s] = struct{}{}
 	h.count++
-	return s.events, func() { h.drop(projectID, s) }
+	return s.events, func() { h.drop(projectKey, s) }
 }
 
 // drop ends a subscription; it may have ended already.
-func (h *Hub) drop(projectID int64, s *subscriber) {
+func (h *Hub) drop(projectKey int64, s *subscriber) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := h.projects[projectID]
+	all := h.projects[projectKey]
 	if _, ok := all[s]; !ok {
 		return
 	}
 	delete(all, s)
 	if len(all) == 0 {
-		delete(h.projects, projectID)
+		delete(h.projects, projectKey)
 	}
 	h.count--
 	close(s.events)

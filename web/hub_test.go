@@ -33,7 +33,7 @@ func (b *logBuffer) logger() *slog.Logger {
 
 // change is a commit that changed something in project 1.
 func change(name iot.EventName) iot.Commit {
-	return iot.Commit{Events: []iot.Event{{ProjectID: 1, Name: name}}}
+	return iot.Commit{Events: []iot.Event{{ProjectKey: 1, Name: name}}}
 }
 
 func TestHubTellsTheProjectsPagesOnly(t *testing.T) {

@@ -210,7 +210,7 @@ func (s *Sessions) Save(_ *http.Request, w http.ResponseWriter, session *session
 		session.ID = iot.NewToken().Reveal()
 	}
 	life := time.Duration(session.Options.MaxAge) * time.Second
-	if err := s.store(iot.Secret(session.ID), db.Session{AccountID: account, Data: base64.StdEncoding.EncodeToString(data),
+	if err := s.store(iot.Secret(session.ID), db.Session{AccountKey: account, Data: base64.StdEncoding.EncodeToString(data),
 		ExpiresAt: iot.At(s.now()).Add(life)}, session.IsNew); err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func (y *benchYard) deviceFolder(ctx context.Context, name string, n int) (f *de
 			return nil, err
 		}
 		keyID, secret, text := iot.NewAPIKey()
-		k := &iot.APIKey{ID: keyID, ProjectID: p.Key, Name: "Bench", Rights: rights}
+		k := &iot.APIKey{ID: keyID, ProjectKey: p.Key, Name: "Bench", Rights: rights}
 		if err := store.CreateAPIKey(k, secret, benchActor); err != nil {
 			return nil, err
 		}
@@ -121,7 +121,7 @@ func fillDevices(ctx context.Context, store *db.DB, p *iot.Project, n int) (keys
 		var secrets []iot.Secret
 		for range min(step, n-len(keys)) {
 			key := iot.NewDeviceKey()
-			list = append(list, &iot.Device{ProjectID: p.Key, ID: probeName(len(keys))})
+			list = append(list, &iot.Device{ProjectKey: p.Key, ID: probeName(len(keys))})
 			secrets, keys = append(secrets, key), append(keys, key.Reveal())
 		}
 		if err := store.CreateDevices(list, secrets, benchActor); err != nil {

@@ -80,7 +80,7 @@ func (p *program) furnish(ctx context.Context, folder, url string, key iot.Secre
 		if err := store.CreateProject(project, benchActor); err != nil {
 			return err
 		}
-		if err := store.CreateDevice(&iot.Device{ProjectID: project.Key, ID: "bench-device"}, key, benchActor); err != nil {
+		if err := store.CreateDevice(&iot.Device{ProjectKey: project.Key, ID: "bench-device"}, key, benchActor); err != nil {
 			return err
 		}
 		return store.CreateWebhook(benchWebhook(project, "fast", url), benchActor)
@@ -89,7 +89,7 @@ func (p *program) furnish(ctx context.Context, folder, url string, key iot.Secre
 }
 
 func benchWebhook(p *iot.Project, name, url string) *iot.Webhook {
-	return &iot.Webhook{ProjectID: p.Key, ID: name, Description: name, URL: url, Format: iot.Envelope,
+	return &iot.Webhook{ProjectKey: p.Key, ID: name, Description: name, URL: url, Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
 }
 
@@ -424,11 +424,11 @@ func fill(ctx context.Context, store *db.DB, now func() time.Time, n int) error 
 		for i := range list {
 			at := iot.At(now())
 			body := benchBody(at.Time())
-			m := &iot.Message{ID: store.NewID(), ProjectID: project.Key, DeviceID: device.Key, Device: device.ID, Type: iot.User,
+			m := &iot.Message{ID: store.NewID(), ProjectKey: project.Key, DeviceKey: device.Key, Device: device.ID, Type: iot.User,
 				Payload: body[len(`{"payload":`) : len(body)-1], ReceivedAt: at}
 			w := s.Webhooks[0]
 			list[i] = &db.Accept{Message: m, Device: device, Project: project, Version: s.Version, InOrder: []bool{false},
-				Deliveries: []*iot.Delivery{{ID: store.NewID(), MessageID: m.ID, ProjectID: project.Key, WebhookID: w.Key, DeviceID: device.Key,
+				Deliveries: []*iot.Delivery{{ID: store.NewID(), MessageID: m.ID, ProjectKey: project.Key, WebhookKey: w.Key, DeviceKey: device.Key,
 					Type:   m.Type,
 					Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(m.Payload)), DueAt: at, CreatedAt: at}}}
 		}

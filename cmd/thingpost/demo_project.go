@@ -58,7 +58,7 @@ func (d *demoProject) furnish(ctx context.Context) error {
 	}
 	for kind, n := range map[demoKind]int{soilProbe: 12, smokeAlarm: 3, gateway: 2} {
 		for i := range n {
-			v := demoDevice{Device: &iot.Device{ProjectID: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1),
+			v := demoDevice{Device: &iot.Device{ProjectKey: d.project.Key, ID: fmt.Sprintf("%s-%02d", kind, i+1),
 				ExpectedIntervalMS: demoExpected.Milliseconds()}, key: iot.NewDeviceKey(), kind: kind}
 			if err := d.app.db.CreateDevice(v.Device, v.key, demoActor); err != nil {
 				return err
@@ -67,7 +67,7 @@ func (d *demoProject) furnish(ctx context.Context) error {
 		}
 	}
 	for _, w := range d.webhooks() {
-		w.ProjectID, w.Format = d.project.Key, iot.Envelope
+		w.ProjectKey, w.Format = d.project.Key, iot.Envelope
 		if err := d.app.db.CreateWebhook(w, demoActor); err != nil {
 			return err
 		}

@@ -150,7 +150,7 @@ func (w *rolesWorld) token(a *iot.Account, lifetime time.Duration) string {
 func (w *rolesWorld) apiKey(p *iot.Project, rights iot.Rights, lifetime time.Duration) (text string, k *iot.APIKey) {
 	w.Helper()
 	id, secret, full := iot.NewAPIKey()
-	k = &iot.APIKey{ID: id, ProjectID: p.Key, Name: "a key", Rights: rights}
+	k = &iot.APIKey{ID: id, ProjectKey: p.Key, Name: "a key", Rights: rights}
 	if lifetime > 0 {
 		k.ExpiresAt = iot.At(w.app.now()).Add(lifetime)
 	}
@@ -197,7 +197,7 @@ func (w *rolesWorld) newPlace(o *iot.Organization, slug, canary string) *rolesPl
 
 func (w *rolesWorld) newDevice(p *rolesPlace, slug string, key iot.Secret) *iot.Device {
 	w.Helper()
-	v := &iot.Device{ProjectID: p.project.Key, ID: slug, Name: "Device " + p.canary}
+	v := &iot.Device{ProjectKey: p.project.Key, ID: slug, Name: "Device " + p.canary}
 	must(w.T, w.app.db.CreateDevice(v, key, rolesActor))
 	p.ids["device"], p.ids["device_id"] = v.ID, v.UUID
 	return v
@@ -205,7 +205,7 @@ func (w *rolesWorld) newDevice(p *rolesPlace, slug string, key iot.Secret) *iot.
 
 func (w *rolesWorld) newWebhook(p *rolesPlace, slug string) *iot.Webhook {
 	w.Helper()
-	h := &iot.Webhook{ProjectID: p.project.Key, ID: slug, Description: "Hook " + p.canary, URL: "https://erp.example/" + p.canary,
+	h := &iot.Webhook{ProjectKey: p.project.Key, ID: slug, Description: "Hook " + p.canary, URL: "https://erp.example/" + p.canary,
 		Format:       iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}, iot.UplinkMessage: {}}, Settings: iot.DefaultSettings()}
 	if p.webhook != nil {
@@ -221,7 +221,7 @@ func (w *rolesWorld) newWebhook(p *rolesPlace, slug string) *iot.Webhook {
 
 func (w *rolesWorld) newProfile(p *rolesPlace, slug string) {
 	w.Helper()
-	v := &iot.Profile{ProjectID: p.project.Key, ID: slug, Name: "Profile " + p.canary, Webhook: true, Write: true}
+	v := &iot.Profile{ProjectKey: p.project.Key, ID: slug, Name: "Profile " + p.canary, Webhook: true, Write: true}
 	must(w.T, w.app.db.CreateProfile(v, rolesActor))
 	p.ids["profile"], p.ids["profile_id"] = v.ID, v.UUID
 }
@@ -281,7 +281,7 @@ func (w *rolesWorld) newMessage(p *rolesPlace) {
 	list, err := w.app.db.DeliveriesOf(w.Context(), p.project.Key, results[0].ID)
 	must(w.T, err)
 	for i := range list {
-		if list[i].WebhookID == p.webhook.Key {
+		if list[i].WebhookKey == p.webhook.Key {
 			p.ids["delivery"] = list[i].ID.String()
 		}
 	}
@@ -303,7 +303,7 @@ func (w *rolesWorld) newFailure(p *rolesPlace) {
 
 func (w *rolesWorld) newEmbed(p *rolesPlace, lifetime time.Duration) iot.Secret {
 	w.Helper()
-	e := &iot.Embed{ProjectID: p.project.Key, Name: "Embed " + p.canary, Origins: []string{"https://portal.example"},
+	e := &iot.Embed{ProjectKey: p.project.Key, Name: "Embed " + p.canary, Origins: []string{"https://portal.example"},
 		ExpiresAt: iot.At(w.app.now()).Add(lifetime)}
 	text, err := w.app.db.CreateEmbed(e, rolesActor)
 	must(w.T, err)
@@ -315,7 +315,7 @@ func (w *rolesWorld) newReplay(p *rolesPlace) {
 	w.Helper()
 	w.stopReplays(p)
 	r := &iot.Replay{}
-	must(w.T, w.app.db.CreateReplay(w.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: p.project.Key}}, rolesActor))
+	must(w.T, w.app.db.CreateReplay(w.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: p.project.Key}}, rolesActor))
 	p.ids["replay"] = r.ID.String()
 }
 
@@ -325,7 +325,7 @@ func (w *rolesWorld) newCommand(p *rolesPlace) {
 	running, err := w.app.db.RunningCommands(w.Context())
 	must(w.T, err)
 	for _, c := range running {
-		if c.ProjectID == p.project.Key {
+		if c.ProjectKey == p.project.Key {
 			_, err := w.app.db.StopCommand(w.Context(), p.project.Key, c.ID, rolesActor)
 			must(w.T, err)
 		}
@@ -355,7 +355,7 @@ func (w *rolesWorld) newDownlink(p *rolesPlace, v *iot.Device) {
 
 func (w *rolesWorld) newInspection(p *rolesPlace) {
 	w.Helper()
-	must(w.T, w.app.db.AddInspection(&iot.Inspection{ID: w.app.db.NewID(), ProjectID: p.project.Key, At: iot.At(w.app.now()), Method: "POST",
+	must(w.T, w.app.db.AddInspection(&iot.Inspection{ID: w.app.db.NewID(), ProjectKey: p.project.Key, At: iot.At(w.app.now()), Method: "POST",
 		Body: []byte(p.canary), Status: 200}))
 }
 

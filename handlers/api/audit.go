@@ -17,7 +17,7 @@ func (s *server) listAudit(w http.ResponseWriter, r *http.Request, c *caller) er
 	if err != nil {
 		return err
 	}
-	found, err := s.DB.Audit(r.Context(), db.AuditFilter{ProjectID: c.project.Key, Before: before, Limit: page.Limit + 1})
+	found, err := s.DB.Audit(r.Context(), db.AuditFilter{ProjectKey: c.project.Key, Before: before, Limit: page.Limit + 1})
 	if err != nil {
 		return err
 	}

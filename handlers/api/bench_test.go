@@ -30,7 +30,7 @@ func BenchmarkReceive(b *testing.B) {
 	if err := d.CreateProject(p, email); err != nil {
 		b.Fatal(err)
 	}
-	if err := d.CreateDevice(&iot.Device{ProjectID: p.Key, ID: "soil-probe-07"}, "tpd_of-the-soil-probe", email); err != nil {
+	if err := d.CreateDevice(&iot.Device{ProjectKey: p.Key, ID: "soil-probe-07"}, "tpd_of-the-soil-probe", email); err != nil {
 		b.Fatal(err)
 	}
 	h := api.New(api.Options{DB: d, Ingest: ingest.New(d, ingest.Options{})})

@@ -21,7 +21,7 @@ func TestCommandsShowTheirProgress(t *testing.T) {
 	w := newWorld(t)
 	list, keys := make([]*iot.Device, 120), make([]iot.Secret, 120)
 	for i := range list {
-		list[i], keys[i] = &iot.Device{ProjectID: w.project.Key, ID: fmt.Sprintf("pump-%03d", i)}, iot.NewDeviceKey()
+		list[i], keys[i] = &iot.Device{ProjectKey: w.project.Key, ID: fmt.Sprintf("pump-%03d", i)}, iot.NewDeviceKey()
 	}
 	w.must(w.db.CreateDevices(list, keys, email))
 	first, err := w.queues.Command(t.Context(), w.project, downlink.Order{Payload: json.RawMessage(`{"open":true}`)}, email)

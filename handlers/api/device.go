@@ -21,7 +21,7 @@ func (s *server) listDevices(w http.ResponseWriter, r *http.Request, c *caller) 
 	if silent != "" && silent != "true" {
 		return iot.FieldError("silent", "must be true, or left out.")
 	}
-	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: c.project.Key, Search: q.Get("search"), Silent: silent != "",
+	all, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectKey: c.project.Key, Search: q.Get("search"), Silent: silent != "",
 		After: page.Cursor, Limit: page.Limit + 1})
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (s *server) createDevice(w http.ResponseWriter, r *http.Request, c *caller)
 	if body.ID == "" && body.Name == "" {
 		return iot.FieldError("id", "is missing. With a name the id can be left out: it is made from the name.")
 	}
-	d := &iot.Device{ProjectID: c.project.Key, ID: body.ID, UUID: body.UUID, Name: body.Name, Profile: body.Profile,
+	d := &iot.Device{ProjectKey: c.project.Key, ID: body.ID, UUID: body.UUID, Name: body.Name, Profile: body.Profile,
 		DevEUI: strings.ToUpper(body.DevEUI), JoinEUI: strings.ToUpper(body.JoinEUI), DevAddr: strings.ToUpper(body.DevAddr),
 		ExpectedIntervalMS: body.ExpectedIntervalMS}
 	key := iot.NewDeviceKey()

@@ -22,7 +22,7 @@ func TestADeviceKeyIsOfThePathsProject(t *testing.T) {
 		w.ok(202, "POST", api.Prefix+"/projects/"+w.other.UUID+"/devices/soil-probe-07/messages", key, `{"payload":2}`)
 	}
 	for _, p := range []*iot.Project{w.project, w.other} {
-		page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: p.Key, Limit: 9})
+		page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectKey: p.Key, Limit: 9})
 		w.must(err)
 		if len(page.Items) != 2 {
 			t.Errorf("%s has %d messages, want 2", p.ID, len(page.Items))

@@ -38,7 +38,7 @@ func (s *server) listDownlinks(w http.ResponseWriter, r *http.Request, c *caller
 	if err != nil {
 		return err
 	}
-	f := db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: page.Limit}
+	f := db.DownlinkFilter{DeviceKey: d.Key, Status: iot.DownlinkIsQueued, Limit: page.Limit}
 	if q.Has("status") {
 		f.Status = iot.DownlinkStatus(q.Get("status"))
 		if !slices.Contains(iot.DownlinkStatuses(), f.Status) {

@@ -176,7 +176,7 @@ func TestProjectNamesItsUpstream(t *testing.T) {
 	if a := w.ok(200, "GET", base+"/webhooks", w.owner, ""); strings.Contains(a.body, "upstream") {
 		t.Errorf("the webhooks are %s", a.body)
 	}
-	h, err := w.db.WebhookByKey(t.Context(), q.Delivery.WebhookID)
+	h, err := w.db.WebhookByKey(t.Context(), q.Delivery.WebhookKey)
 	w.must(err)
 	if v := h.Headers[0].Value.Reveal(); v != "Bearer "+key {
 		t.Errorf("the mask left %q", v)

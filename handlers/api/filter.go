@@ -90,7 +90,7 @@ func messageFilterOf(q url.Values) messageFilter {
 // parse is like that of deliveryFilter.
 func (f messageFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.MessageFilter, error) {
 	p := filterParser{s: s, project: project, prefix: prefix}
-	out := db.MessageFilter{ProjectID: project, DeviceID: p.device(ctx, string(f.Device)), Channel: string(f.Channel),
+	out := db.MessageFilter{ProjectKey: project, DeviceKey: p.device(ctx, string(f.Device)), Channel: string(f.Channel),
 		Nobody: f.Webhooks == "none",
 		Since:  p.instant("since", string(f.Since)), Until: p.instant("until", string(f.Until))}
 	p.faults.Check(f.Webhooks == "" || f.Webhooks == "none", prefix+"webhooks", "can only be none: messages without a delivery.")
@@ -106,15 +106,15 @@ func (f messageFilter) parse(ctx context.Context, s *server, project int64, pref
 func (f deliveryFilter) parse(ctx context.Context, s *server, project int64, prefix string) (db.DeliveryFilter, error) {
 	p := filterParser{s: s, project: project, prefix: prefix}
 	out := db.DeliveryFilter{
-		ProjectID: project,
-		Statuses:  among(&p, "status", string(f.Status), iot.Statuses()),
-		WebhookID: p.webhook(ctx, string(f.Webhook)),
-		DeviceID:  p.device(ctx, string(f.Device)),
-		Types:     p.types(string(f.Type)),
-		Codes:     p.codes(string(f.Code)),
-		Errors:    among(&p, "error", string(f.Error), iot.ErrorClasses()),
-		Since:     p.instant("since", string(f.Since)),
-		Until:     p.instant("until", string(f.Until)),
+		ProjectKey: project,
+		Statuses:   among(&p, "status", string(f.Status), iot.Statuses()),
+		WebhookKey: p.webhook(ctx, string(f.Webhook)),
+		DeviceKey:  p.device(ctx, string(f.Device)),
+		Types:      p.types(string(f.Type)),
+		Codes:      p.codes(string(f.Code)),
+		Errors:     among(&p, "error", string(f.Error), iot.ErrorClasses()),
+		Since:      p.instant("since", string(f.Since)),
+		Until:      p.instant("until", string(f.Until)),
 	}
 	if f.Message != "" {
 		id, ok := iot.ParseID(string(f.Message))

@@ -18,7 +18,7 @@ func TestStoredBytesThatAreNotUTF8(t *testing.T) {
 	w.message(`{"payload":"grün"}`)
 	s, err := w.db.ProjectSettings(t.Context(), w.project.Key)
 	w.must(err)
-	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: w.device.Key, Device: w.device.ID, Type: iot.User,
+	m := &iot.Message{ID: w.db.NewID(), ProjectKey: w.project.Key, DeviceKey: w.device.Key, Device: w.device.ID, Type: iot.User,
 		Channel: "fr\xfch", SenderID: "n\xba 7",
 		Fields: []byte("{\"to\":\"gr\xfcn\"}"), Payload: []byte("{\"a\":\"gr\xfcn\",\"\xe2\x82\":\"\xff\xfe\"}"), ReceivedAt: iot.At(w.clock())}
 	old := &db.Accept{Message: m, Device: w.device, Project: w.project, Version: s.Version}

@@ -74,7 +74,7 @@ func TestInvitations(t *testing.T) {
 	if _, err := w.db.Invitation(t.Context(), iot.Secret(token)); iot.CodeOf(err) != iot.NotFound {
 		t.Errorf("a revoked link: %v", err)
 	}
-	entries, err := w.db.Audit(t.Context(), db.AuditFilter{OrganizationID: w.project.OrganizationKey, Limit: 50})
+	entries, err := w.db.Audit(t.Context(), db.AuditFilter{OrganizationKey: w.project.OrganizationKey, Limit: 50})
 	w.must(err)
 	var actions []string
 	for _, e := range entries.Items {

@@ -37,7 +37,7 @@ func (s *server) createKey(w http.ResponseWriter, r *http.Request, c *caller) er
 		return err
 	}
 	id, secret, text := iot.NewAPIKey()
-	k := &iot.APIKey{ID: id, ProjectID: c.project.Key, Name: body.Name, Rights: rights, ExpiresAt: body.ExpiresAt}
+	k := &iot.APIKey{ID: id, ProjectKey: c.project.Key, Name: body.Name, Rights: rights, ExpiresAt: body.ExpiresAt}
 	if c.key != nil {
 		err = s.DB.CreateAPIKeyBy(k, secret, c.key)
 	} else if err = c.made().MayMake(k); err == nil {

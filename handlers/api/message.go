@@ -60,7 +60,7 @@ func (s *server) showMessage(w http.ResponseWriter, r *http.Request, c *caller) 
 	}
 	newest := map[int64]*iot.ID{}
 	for i := range deliveries {
-		newest[deliveries[i].WebhookID] = &deliveries[i].ID
+		newest[deliveries[i].WebhookKey] = &deliveries[i].ID
 	}
 	answer := messageAnswer{m, []webhookWhy{}}
 	for _, y := range list {

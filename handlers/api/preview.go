@@ -75,18 +75,18 @@ func (s *server) previewWebhook(w http.ResponseWriter, r *http.Request, c *calle
 
 // findDevice looks up the device of a webhook with unsaved changes.
 func (s *server) findDevice(r *http.Request, h *iot.Webhook) error {
-	h.DeviceID = 0
+	h.DeviceKey = 0
 	if h.Device == "" {
 		return nil
 	}
-	d, err := s.DB.Device(r.Context(), h.ProjectID, h.Device)
+	d, err := s.DB.Device(r.Context(), h.ProjectKey, h.Device)
 	if iot.CodeOf(err) == iot.NotFound {
 		return iot.FieldError("device", "There is no such device in this project.")
 	}
 	if err != nil {
 		return err
 	}
-	h.Device, h.DeviceID = d.ID, d.Key
+	h.Device, h.DeviceKey = d.ID, d.Key
 	return nil
 }
 
@@ -99,7 +99,7 @@ func (s *server) previewMessage(r *http.Request, c *caller, h *iot.Webhook, id *
 		}
 		return m, err
 	}
-	found, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectID: c.project.Key, Limit: 1})
+	found, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectKey: c.project.Key, Limit: 1})
 	if err != nil {
 		return nil, err
 	}

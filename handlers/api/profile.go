@@ -37,7 +37,7 @@ func (s *server) createProfile(w http.ResponseWriter, r *http.Request, c *caller
 	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
 		return err
 	}
-	p := &iot.Profile{ProjectID: c.project.Key, ID: body.ID, Name: body.Name, Webhook: true, Write: true,
+	p := &iot.Profile{ProjectKey: c.project.Key, ID: body.ID, Name: body.Name, Webhook: true, Write: true,
 		ContentType: body.ContentType, Transformer: body.Transformer, ExpectedIntervalMS: body.ExpectedIntervalMS}
 	if body.Webhook != nil {
 		p.Webhook = *body.Webhook

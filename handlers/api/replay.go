@@ -75,7 +75,7 @@ func (s *server) replayMessages(w http.ResponseWriter, r *http.Request, c *calle
 	if err != nil {
 		return err
 	}
-	spec := db.ReplaySpec{Messages: &f, WebhookID: h.Key, Missing: body.Missing, Wanted: body.Wanted}
+	spec := db.ReplaySpec{Messages: &f, WebhookKey: h.Key, Missing: body.Missing, Wanted: body.Wanted}
 	return s.startReplay(w, r, c, spec, webhook.Selector(h), body.Rate, body.DryRun)
 }
 

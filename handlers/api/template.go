@@ -51,7 +51,7 @@ func (s *server) createFromTemplate(w http.ResponseWriter, r *http.Request, c *c
 	if err != nil {
 		return err
 	}
-	h.ProjectID = c.project.Key
+	h.ProjectKey = c.project.Key
 	made, err := s.Webhooks.CreateFromTemplate(h, t, settings.Maker{Name: c.actor(), Rights: c.rights, Key: c.key})
 	if err != nil {
 		return err

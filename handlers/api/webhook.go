@@ -36,7 +36,7 @@ func (s *server) createWebhook(w http.ResponseWriter, r *http.Request, c *caller
 	if err := handlers.DecodeJSON(r, &body, handlers.MaxJSONBytes); err != nil {
 		return err
 	}
-	h := &iot.Webhook{ProjectID: c.project.Key, Settings: iot.DefaultSettings()}
+	h := &iot.Webhook{ProjectKey: c.project.Key, Settings: iot.DefaultSettings()}
 	if body.ID != nil {
 		h.ID = *body.ID
 	}

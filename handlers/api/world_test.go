@@ -74,10 +74,10 @@ func newWorld(t *testing.T) *world {
 	w.queues = queues
 	w.api = api.New(api.Options{DB: d, Ingest: in, Downlinks: queues, Passwords: w.passwords, Now: w.clock})
 	w.people()
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07", UUID: "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f01"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "soil-probe-07", UUID: "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f01"}
 	w.deviceKey, w.otherDeviceKey = "tpd_of-the-soil-probe", "tpd_of-another-device"
 	w.must(d.CreateDevice(w.device, iot.Secret(w.deviceKey), email))
-	w.must(d.CreateDevice(&iot.Device{ProjectID: w.other.Key, ID: "soil-probe-07"}, iot.Secret(w.otherDeviceKey), email))
+	w.must(d.CreateDevice(&iot.Device{ProjectKey: w.other.Key, ID: "soil-probe-07"}, iot.Secret(w.otherDeviceKey), email))
 	w.fullKey = w.key(w.project, iot.AllKeyRights)
 	w.otherKey = w.key(w.other, iot.AllKeyRights)
 	w.readDocument()
@@ -125,7 +125,7 @@ func (w *world) setPassword() {
 func (w *world) key(p *iot.Project, rights iot.Rights) string {
 	w.Helper()
 	id, secret, text := iot.NewAPIKey()
-	w.must(w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: p.Key, Name: "a key", Rights: rights}, secret, email))
+	w.must(w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectKey: p.Key, Name: "a key", Rights: rights}, secret, email))
 	return text.Reveal()
 }
 

@@ -15,7 +15,7 @@ const auditPerPage = 50
 
 // listAudit lists who changed what in the project, newest first.
 func (s *site) listAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.auditPage(w, r, v, db.AuditFilter{ProjectID: v.project.Key}, pages.AuditPage{Path: v.in().Audit, Here: v.in().Audit(),
+	return s.auditPage(w, r, v, db.AuditFilter{ProjectKey: v.project.Key}, pages.AuditPage{Path: v.in().Audit, Here: v.in().Audit(),
 		Lead: "Who changed what in this project, and when."})
 }
 
@@ -23,7 +23,7 @@ func (s *site) listAudit(w http.ResponseWriter, r *http.Request, v *visit) error
 // projects.
 func (s *site) listOrganizationAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
 	o := membersOf(v)
-	return s.auditPage(w, r, v, db.AuditFilter{OrganizationID: v.organization.Key},
+	return s.auditPage(w, r, v, db.AuditFilter{OrganizationKey: v.organization.Key},
 		pages.AuditPage{Path: o.Audit, Here: o.Audit(), WithProject: true,
 			Lead: "Who changed what in " + v.organization.Name + ": its members, and all of its projects."})
 }

@@ -16,7 +16,7 @@ func TestCommandsPage(t *testing.T) {
 	c.get(all).is(200).has("main", "No commands")
 	list, keys := make([]*iot.Device, 150), make([]iot.Secret, 150)
 	for i := range list {
-		list[i], keys[i] = &iot.Device{ProjectID: w.project.Key, ID: fmt.Sprintf("pump-%03d", i)}, iot.NewDeviceKey()
+		list[i], keys[i] = &iot.Device{ProjectKey: w.project.Key, ID: fmt.Sprintf("pump-%03d", i)}, iot.NewDeviceKey()
 	}
 	w.must(w.db.CreateDevices(list, keys, w.owner.Email))
 	queues := downlink.New(downlink.Options{DB: w.db, Ingest: w.ingest, Now: w.clock.Now})

@@ -163,7 +163,7 @@ func (s *site) fillDeliveryList(ctx context.Context, v *visit, p *pages.Deliveri
 	}
 	l := &p.List
 	l.Any, l.Pending = st.Counters.Made > 0, st.Counters.Pending > 0
-	if err := s.fillHours(ctx, v, p, st, f.WebhookID); err != nil {
+	if err := s.fillHours(ctx, v, p, st, f.WebhookKey); err != nil {
 		return err
 	}
 	if none {
@@ -185,16 +185,16 @@ func (s *site) fillDeliveryList(ctx context.Context, v *visit, p *pages.Deliveri
 }
 
 // fillHours reads the chart, from what is counted as attempts end.
-func (s *site) fillHours(ctx context.Context, v *visit, p *pages.DeliveriesPage, st *db.Stats, webhookID int64) error {
-	if !p.List.Any || !p.Query.Coarse() || p.Query.Webhook != "" && webhookID == 0 {
+func (s *site) fillHours(ctx context.Context, v *visit, p *pages.DeliveriesPage, st *db.Stats, webhookKey int64) error {
+	if !p.List.Any || !p.Query.Coarse() || p.Query.Webhook != "" && webhookKey == 0 {
 		return nil
 	}
-	if webhookID != 0 {
+	if webhookKey != 0 {
 		all, err := s.DB.WebhookStats(ctx, v.project.Key)
-		if err != nil || all[webhookID] == nil {
+		if err != nil || all[webhookKey] == nil {
 			return err
 		}
-		st, p.List.HoursOf = all[webhookID], p.Query.Webhook
+		st, p.List.HoursOf = all[webhookKey], p.Query.Webhook
 	}
 	p.List.Hours, p.List.Series = deliveryBars(st), deliverySeries()
 	return nil
@@ -235,7 +235,7 @@ func (s *site) fillTabs(ctx context.Context, p *pages.DeliveriesPage, f db.Deliv
 		filter db.DeliveryFilter
 	}{{&p.Tabs.All, f}, {&p.Tabs.Failed, failed}, {&p.Tabs.Retrying, retrying}, {&p.Tabs.Slow, slow}} {
 		var err error
-		if f.DeviceID != 0 || f.WebhookID != 0 { // whose deliveries lie scattered
+		if f.DeviceKey != 0 || f.WebhookKey != 0 { // whose deliveries lie scattered
 			n, more, err := s.DB.CountRoughly(ctx, view.filter, pages.MaxCounted/10)
 			*view.count = pages.Counted{N: int64(n), More: more}
 			if err != nil {

@@ -47,7 +47,7 @@ func (s *site) fillDelivery(r *http.Request, v *visit, p *pages.DeliveryDetail) 
 		return err
 	}
 	p.Earlier = max(d.AttemptCount-len(p.Attempts), 0)
-	if p.Webhook, err = s.DB.WebhookByKey(r.Context(), d.WebhookID); iot.CodeOf(err) == iot.NotFound {
+	if p.Webhook, err = s.DB.WebhookByKey(r.Context(), d.WebhookKey); iot.CodeOf(err) == iot.NotFound {
 		p.Webhook = nil
 	} else if err != nil {
 		return err

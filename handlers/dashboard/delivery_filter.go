@@ -188,7 +188,7 @@ func codeRanges(text string) (list []db.CodeRange, ok bool) {
 // deliveryFilter returns the store's filter of a query. none is set where it
 // names a webhook or device that does not exist: then nothing matches.
 func (s *site) deliveryFilter(ctx context.Context, v *visit, q pages.DeliveryQuery) (f db.DeliveryFilter, none bool, err error) {
-	f.ProjectID = v.project.Key
+	f.ProjectKey = v.project.Key
 	f.Since, f.Until = spanOf(q.Time, q.Since, q.Until, s.now())
 	f.Codes, _ = codeRanges(q.Codes)
 	f.MinAttempt, _ = strconv.Atoi(q.Attempt)
@@ -212,10 +212,10 @@ func (s *site) deliveryFilter(ctx context.Context, v *visit, q pages.DeliveryQue
 		} else if err != nil {
 			return f, false, err
 		}
-		f.WebhookID = h.Key
+		f.WebhookKey = h.Key
 	}
 	if q.Device != "" {
-		f.DeviceID, none, err = s.findDevice(ctx, v, q.Device)
+		f.DeviceKey, none, err = s.findDevice(ctx, v, q.Device)
 	}
 	return f, none, err
 }

@@ -92,7 +92,7 @@ func TestFilterOfAQuery(t *testing.T) {
 	v := &visit{project: w.project}
 	id := w.db.NewID()
 	at := iot.At(w.clock.Now())
-	base := db.DeliveryFilter{ProjectID: w.project.Key}
+	base := db.DeliveryFilter{ProjectKey: w.project.Key}
 	set := func(change func(*db.DeliveryFilter)) db.DeliveryFilter {
 		f := base
 		change(&f)
@@ -103,9 +103,9 @@ func TestFilterOfAQuery(t *testing.T) {
 		"status=failed&status=failed":   set(func(f *db.DeliveryFilter) { f.Statuses = []iot.Status{iot.Failed} }),
 		"status=retrying":               set(func(f *db.DeliveryFilter) { f.Retrying = true }),
 		"status=retrying&status=failed": set(func(f *db.DeliveryFilter) { f.Statuses = []iot.Status{iot.Failed} }),
-		"webhook=erp-goods-in":          set(func(f *db.DeliveryFilter) { f.WebhookID = w.webhook.Key }),
-		"webhook=" + w.webhook.UUID:     set(func(f *db.DeliveryFilter) { f.WebhookID = w.webhook.Key }),
-		"device=&device=soil-probe-07":  set(func(f *db.DeliveryFilter) { f.DeviceID = w.device.Key }),
+		"webhook=erp-goods-in":          set(func(f *db.DeliveryFilter) { f.WebhookKey = w.webhook.Key }),
+		"webhook=" + w.webhook.UUID:     set(func(f *db.DeliveryFilter) { f.WebhookKey = w.webhook.Key }),
+		"device=&device=soil-probe-07":  set(func(f *db.DeliveryFilter) { f.DeviceKey = w.device.Key }),
 		"message=" + id.String():        set(func(f *db.DeliveryFilter) { f.MessageID = id }),
 		"before=" + id.String():         set(func(f *db.DeliveryFilter) { f.Before = id }),
 		"code=5XX&code=404,300-307": set(func(f *db.DeliveryFilter) {

@@ -18,7 +18,7 @@ const deliveryLog = "/projects/greenhouse-north/deliveries"
 // deliveries returns the project's deliveries of some statuses, the newest first.
 func (w *world) deliveries(statuses ...iot.Status) []iot.Delivery {
 	w.t.Helper()
-	found, err := w.db.Deliveries(w.t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Statuses: statuses, Limit: 1000})
+	found, err := w.db.Deliveries(w.t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Statuses: statuses, Limit: 1000})
 	w.must(err)
 	return found.Items
 }
@@ -29,7 +29,7 @@ func (w *world) deliveryOf(message iot.ID, h *iot.Webhook) *iot.Delivery {
 	made, err := w.db.DeliveriesOf(w.t.Context(), w.project.Key, message)
 	w.must(err)
 	for i := range made {
-		if made[i].WebhookID == h.Key {
+		if made[i].WebhookKey == h.Key {
 			return &made[i]
 		}
 	}

@@ -22,7 +22,7 @@ const devicesPerPage = 50
 func (s *site) listDevices(w http.ResponseWriter, r *http.Request, v *visit) error {
 	q := r.URL.Query()
 	search, after := strings.TrimSpace(q.Get("q")), q.Get("after")
-	f := db.DeviceFilter{ProjectID: v.project.Key, Search: search, Silent: q.Get("silent") != "", After: after, Limit: devicesPerPage + 1}
+	f := db.DeviceFilter{ProjectKey: v.project.Key, Search: search, Silent: q.Get("silent") != "", After: after, Limit: devicesPerPage + 1}
 	var err error
 	if search != "" {
 		if f.Until, err = s.DB.DeviceBound(r.Context(), v.project.Key, after); err != nil {
@@ -103,7 +103,7 @@ func (s *site) createDevice(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	d := &iot.Device{ProjectID: v.project.Key, ID: f.Value("id"), UUID: f.Value("uuid"), Name: f.Value("name"), Profile: f.Value("profile"),
+	d := &iot.Device{ProjectKey: v.project.Key, ID: f.Value("id"), UUID: f.Value("uuid"), Name: f.Value("name"), Profile: f.Value("profile"),
 		DevEUI: strings.ToUpper(f.Value("dev_eui")), JoinEUI: strings.ToUpper(f.Value("join_eui")), DevAddr: strings.ToUpper(f.Value("dev_addr"))}
 	if err = checkDevice(d, f); err == nil {
 		err = s.DB.CreateDevice(d, iot.NewDeviceKey(), v.actor())
@@ -223,7 +223,7 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 	p := pages.DeviceTrafficProps{In: v.in(), Device: d, Now: s.now(), Limit: maxCounted}
 	yesterday := p.Now.Add(-24 * time.Hour)
 	count := func(f db.DeliveryFilter, into *int64) error {
-		f.ProjectID, f.DeviceID = project, d.Key
+		f.ProjectKey, f.DeviceKey = project, d.Key
 		n, _, err := s.DB.CountRoughly(ctx, f, maxCounted)
 		*into = int64(n)
 		return err
@@ -246,7 +246,7 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 	if err := count(db.DeliveryFilter{Statuses: []iot.Status{iot.Pending}}, &p.Pending); err != nil {
 		return p, err
 	}
-	messages, err := s.DB.Messages(ctx, db.MessageFilter{ProjectID: project, DeviceID: d.Key, Limit: recentRows})
+	messages, err := s.DB.Messages(ctx, db.MessageFilter{ProjectKey: project, DeviceKey: d.Key, Limit: recentRows})
 	if err != nil {
 		return p, err
 	}
@@ -257,11 +257,11 @@ func (s *site) deviceTraffic(r *http.Request, v *visit, d *iot.Device) (pages.De
 		}
 		hooks := map[int64]bool{}
 		for _, x := range made {
-			hooks[x.WebhookID] = true
+			hooks[x.WebhookKey] = true
 		}
 		p.Messages = append(p.Messages, pages.DeviceMessage{Message: m, Webhooks: len(hooks)})
 	}
-	deliveries, err := s.DB.Deliveries(ctx, db.DeliveryFilter{ProjectID: project, DeviceID: d.Key, Limit: recentRows})
+	deliveries, err := s.DB.Deliveries(ctx, db.DeliveryFilter{ProjectKey: project, DeviceKey: d.Key, Limit: recentRows})
 	p.Deliveries = deliveries.Items
 	if err != nil {
 		return p, err
@@ -393,7 +393,7 @@ func (s *site) confirmDeleteDevice(w http.ResponseWriter, r *http.Request, v *vi
 	if err != nil {
 		return err
 	}
-	n, capped, err := s.DB.CountDeliveries(r.Context(), db.DeliveryFilter{ProjectID: v.project.Key, DeviceID: d.Key,
+	n, capped, err := s.DB.CountDeliveries(r.Context(), db.DeliveryFilter{ProjectKey: v.project.Key, DeviceKey: d.Key,
 		Statuses: []iot.Status{iot.Pending}}, maxCounted)
 	if err != nil {
 		return err

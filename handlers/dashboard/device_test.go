@@ -16,7 +16,7 @@ func TestListDevices(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
 	for i := range devicesPerPage {
-		w.must(w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: fmt.Sprintf("door-%02d", i),
+		w.must(w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: fmt.Sprintf("door-%02d", i),
 			DevEUI: fmt.Sprintf("70B3D57ED00000%02X", i)}, iot.NewDeviceKey(), w.owner.Email))
 	}
 	p := c.get("/projects/greenhouse-north/devices").is(200)
@@ -169,7 +169,7 @@ func (w *world) silence(d *iot.Device, seen iot.Instant) {
 	s, err := w.db.ProjectSettings(w.t.Context(), w.project.Key)
 	w.must(err)
 	now := iot.At(w.clock.Now())
-	m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.Iottly,
+	m := &iot.Message{ID: w.db.NewID(), ProjectKey: w.project.Key, DeviceKey: d.Key, Device: d.ID, Type: iot.Iottly,
 		Payload: []byte(`{"connectionstatus":"silent"}`), ReceivedAt: now}
 	w.must(w.db.Accept(&db.Accept{Message: m, Device: d, Project: w.project, Version: s.Version, Silence: &db.Silence{LastSeenAt: seen}}))
 }

@@ -38,11 +38,11 @@ const lookedAtSent = 100
 // downlinkQueue reads the part of a device's queue that its page shows.
 func (s *site) downlinkQueue(r *http.Request, v *visit, d *iot.Device) (pages.QueueProps, error) {
 	p := pages.QueueProps{In: v.in(), Device: d, Now: s.now(), MayPush: v.may(iot.SendDownlinks)}
-	queued, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: shownDownlinks})
+	queued, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceKey: d.Key, Status: iot.DownlinkIsQueued, Limit: shownDownlinks})
 	if err != nil {
 		return p, err
 	}
-	sent, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsSent, Limit: lookedAtSent})
+	sent, err := s.DB.Downlinks(r.Context(), d, db.DownlinkFilter{DeviceKey: d.Key, Status: iot.DownlinkIsSent, Limit: lookedAtSent})
 	if err != nil {
 		return p, err
 	}

@@ -104,8 +104,8 @@ const embedPerPage = 25
 // embedLog shows the list, or the section of it that refreshes itself.
 func (s *site) embedLog(w http.ResponseWriter, r *http.Request, v *embedVisit) error {
 	given := r.URL.Query()
-	p := pages.EmbedPage{Path: v.path, Title: v.embed.Name, Now: s.now(), OneWebhook: v.embed.WebhookID != 0}
-	f := db.DeliveryFilter{ProjectID: v.embed.ProjectID, WebhookID: v.embed.WebhookID, Limit: embedPerPage}
+	p := pages.EmbedPage{Path: v.path, Title: v.embed.Name, Now: s.now(), OneWebhook: v.embed.WebhookKey != 0}
+	f := db.DeliveryFilter{ProjectKey: v.embed.ProjectKey, WebhookKey: v.embed.WebhookKey, Limit: embedPerPage}
 	if before, ok := iot.ParseID(given.Get(pages.ParamBefore)); ok {
 		f.Before, p.Before = before, before.String()
 	}
@@ -133,8 +133,8 @@ func (s *site) embedDelivery(w http.ResponseWriter, r *http.Request, v *embedVis
 	if !ok {
 		return absent
 	}
-	d, err := s.DB.Delivery(r.Context(), v.embed.ProjectID, id)
-	if iot.CodeOf(err) == iot.NotFound || err == nil && v.embed.WebhookID != 0 && d.WebhookID != v.embed.WebhookID {
+	d, err := s.DB.Delivery(r.Context(), v.embed.ProjectKey, id)
+	if iot.CodeOf(err) == iot.NotFound || err == nil && v.embed.WebhookKey != 0 && d.WebhookKey != v.embed.WebhookKey {
 		return absent
 	}
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *site) embedDelivery(w http.ResponseWriter, r *http.Request, v *embedVis
 // link holds.
 func (s *site) embedEvents(w http.ResponseWriter, r *http.Request, v *embedVisit) error {
 	return s.follow(w, r, follower{
-		project: v.embed.ProjectID,
+		project: v.embed.ProjectKey,
 		hears:   func(name iot.EventName) bool { return name == iot.DeliveriesChanged },
 		still: func() bool {
 			_, err := s.DB.EmbedByToken(r.Context(), v.path.Token)

@@ -67,7 +67,7 @@ func (s *site) createEmbed(w http.ResponseWriter, r *http.Request, v *visit) err
 }
 
 func (s *site) makeEmbed(r *http.Request, v *visit, f *handlers.Form) (iot.Secret, error) {
-	e := &iot.Embed{ProjectID: v.project.Key, Name: f.Value("name")}
+	e := &iot.Embed{ProjectKey: v.project.Key, Name: f.Value("name")}
 	var faults iot.Faults
 	checkText(&faults, "name", e.Name)
 	var ok bool
@@ -81,7 +81,7 @@ func (s *site) makeEmbed(r *http.Request, v *visit, f *handlers.Form) (iot.Secre
 			return "", err
 		}
 		if faults.Check(err == nil, pages.ParamWebhook, "Choose a webhook of this project."); err == nil {
-			e.WebhookID = h.Key
+			e.WebhookKey = h.Key
 		}
 	}
 	if err := faults.Err(); err != nil {

@@ -70,7 +70,7 @@ func TestAnEmbeddedLogReadsOnly(t *testing.T) {
 
 func TestAnEmbeddedLogOfAWebhookShowsNoOther(t *testing.T) {
 	w := openWorld(t)
-	other := &iot.Webhook{ProjectID: w.project.Key, Description: "Archive", URL: "https://archive.example", Format: iot.Envelope,
+	other := &iot.Webhook{ProjectKey: w.project.Key, Description: "Archive", URL: "https://archive.example", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings()}
 	w.must(w.db.CreateWebhook(other, w.owner.Email))
 	mine := w.deliveryOf(w.send(`{"payload":1}`), w.webhook)

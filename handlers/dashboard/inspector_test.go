@@ -59,11 +59,11 @@ func TestInspectorShowsWhatArrives(t *testing.T) {
 	c := w.as(w.owner)
 	c.post(inspectorPath).leadsTo(inspectorPath)
 	delivery := w.db.NewID()
-	first := &iot.Inspection{ProjectID: w.project.Key, DeliveryID: delivery, Method: "POST", Path: "/up", Query: "x=1", Status: 200,
+	first := &iot.Inspection{ProjectKey: w.project.Key, DeliveryID: delivery, Method: "POST", Path: "/up", Query: "x=1", Status: 200,
 		Body: []byte(`{"vwc":11.42}`), SizeBytes: 13,
 		Headers: iot.HeaderLines{{Name: "Authorization", Value: iot.Mask}, {Name: "Content-Type", Value: "application/json"}}}
 	w.must(w.db.AddInspection(first))
-	second := &iot.Inspection{ProjectID: w.project.Key, Remote: "192.0.2.9", Method: "GET", Status: 503, DelayMS: 5000,
+	second := &iot.Inspection{ProjectKey: w.project.Key, Remote: "192.0.2.9", Method: "GET", Status: 503, DelayMS: 5000,
 		Body: []byte{0xff, 0x00, 0x10}, SizeBytes: 3}
 	w.must(w.db.AddInspection(second))
 

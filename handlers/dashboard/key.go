@@ -72,7 +72,7 @@ func (s *site) makeKey(v *visit, f *handlers.Form) (iot.Secret, error) {
 		return "", err
 	}
 	id, secret, text := iot.NewAPIKey()
-	k := &iot.APIKey{ID: id, ProjectID: v.project.Key, Name: f.Value("name"), Rights: rights}
+	k := &iot.APIKey{ID: id, ProjectKey: v.project.Key, Name: f.Value("name"), Rights: rights}
 	if days > 0 {
 		k.ExpiresAt = s.now().Add(time.Duration(days) * 24 * time.Hour)
 	}

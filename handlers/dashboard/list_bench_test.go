@@ -114,7 +114,7 @@ func (w *world) listPages(b *testing.B, down int) []listPage {
 // before is the id of the delivery so far down the log.
 func (w *world) before(b *testing.B, down int) string {
 	b.Helper()
-	page, err := w.db.Deliveries(b.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Limit: down})
+	page, err := w.db.Deliveries(b.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Limit: down})
 	w.must(err)
 	return page.Next.String()
 }

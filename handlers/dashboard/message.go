@@ -144,7 +144,7 @@ func (s *site) fillMessages(ctx context.Context, v *visit, p *pages.MessagesPage
 		}
 	}
 	if p.Any = len(p.Rows) > 0; !p.Any {
-		first, err := s.DB.Messages(ctx, db.MessageFilter{ProjectID: v.project.Key, Limit: 1})
+		first, err := s.DB.Messages(ctx, db.MessageFilter{ProjectKey: v.project.Key, Limit: 1})
 		p.Any = len(first.Items) > 0
 		return err
 	}
@@ -153,11 +153,11 @@ func (s *site) fillMessages(ctx context.Context, v *visit, p *pages.MessagesPage
 
 // messageFilter returns the store's filter of a query, as deliveryFilter.
 func (s *site) messageFilter(ctx context.Context, v *visit, q pages.MessageQuery) (f db.MessageFilter, none bool, err error) {
-	f = db.MessageFilter{ProjectID: v.project.Key, Type: iot.MessageType(q.Type), Channel: q.Channel, Nobody: q.Nobody}
+	f = db.MessageFilter{ProjectKey: v.project.Key, Type: iot.MessageType(q.Type), Channel: q.Channel, Nobody: q.Nobody}
 	f.Since, f.Until = spanOf(q.Time, q.Since, q.Until, s.now())
 	f.Before, _ = iot.ParseID(q.Before)
 	if none = q.ID != ""; q.Device != "" && !none {
-		f.DeviceID, none, err = s.findDevice(ctx, v, q.Device)
+		f.DeviceKey, none, err = s.findDevice(ctx, v, q.Device)
 	}
 	return f, none, err
 }
@@ -180,7 +180,7 @@ func (s *site) fate(ctx context.Context, v *visit, m *iot.Message) (pages.Messag
 func fateOf(made []iot.Delivery) pages.MessageFate {
 	last := map[int64]iot.Status{}
 	for i := range made {
-		last[made[i].WebhookID] = made[i].Status
+		last[made[i].WebhookKey] = made[i].Status
 	}
 	var f pages.MessageFate
 	for _, status := range last {
@@ -260,10 +260,10 @@ func messageWebhooks(why []ingest.WebhookWhy, made []iot.Delivery) []pages.Messa
 		list = append(list, pages.MessageWebhook{Name: h.Webhook.Description, Webhook: h.Webhook, Wanted: h.Why.Wanted, Checks: checks(h.Why)})
 	}
 	for _, d := range slices.Backward(made) {
-		i, ok := at[d.WebhookID]
+		i, ok := at[d.WebhookKey]
 		if !ok {
 			i = len(list)
-			at[d.WebhookID] = i
+			at[d.WebhookKey] = i
 			list = append(list, pages.MessageWebhook{Name: d.Webhook})
 		}
 		list[i].Deliveries = append(list[i].Deliveries, d)

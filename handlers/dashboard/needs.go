@@ -203,7 +203,7 @@ func backlogNeed(v *visit, f overviewFigures) (n ui.NeedProps, ok bool) {
 
 // silentNeeds lists devices gone silent, and how many more there are.
 func (s *site) silentNeeds(r *http.Request, v *visit, now iot.Instant) ([]ui.NeedProps, error) {
-	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Silent: true, Limit: maxNeeds})
+	list, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectKey: v.project.Key, Silent: true, Limit: maxNeeds})
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (s *site) hasMessages(r *http.Request, v *visit, st *db.Stats) (bool, error
 	if st.Counters.Made > 0 || sumHours(st).Messages > 0 {
 		return true, nil
 	}
-	m, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectID: v.project.Key, Limit: 1})
+	m, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectKey: v.project.Key, Limit: 1})
 	return len(m.Items) > 0, err
 }
 
@@ -113,7 +113,7 @@ func firstKeySubject(v *visit) string { return "first-key " + v.project.UUID }
 // shows it once.
 func (s *site) makeFirstKey(v *visit) error {
 	id, secret, text := iot.NewAPIKey()
-	k := &iot.APIKey{ID: id, ProjectID: v.project.Key, Name: "First steps", Rights: firstKeyRights, ExpiresAt: s.now().Add(firstKeyLifetime)}
+	k := &iot.APIKey{ID: id, ProjectKey: v.project.Key, Name: "First steps", Rights: firstKeyRights, ExpiresAt: s.now().Add(firstKeyLifetime)}
 	if err := s.DB.CreateAPIKey(k, secret, v.actor()); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *site) createFirstKey(w http.ResponseWriter, r *http.Request, v *visit) 
 // firstState counts what a new project has.
 func (s *site) firstState(r *http.Request, v *visit) (pages.FirstStepsState, error) {
 	state := pages.FirstStepsState{In: v.in()}
-	devices, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectID: v.project.Key, Limit: 1})
+	devices, err := s.DB.Devices(r.Context(), db.DeviceFilter{ProjectKey: v.project.Key, Limit: 1})
 	if err != nil {
 		return state, err
 	}

@@ -52,7 +52,7 @@ func (s *site) createProfile(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	p := &iot.Profile{ProjectID: v.project.Key, ID: f.Value("id"), Name: f.Value("name"), Webhook: f.Checked("webhook"),
+	p := &iot.Profile{ProjectKey: v.project.Key, ID: f.Value("id"), Name: f.Value("name"), Webhook: f.Checked("webhook"),
 		Write: f.Checked("write")}
 	var faults iot.Faults
 	checkText(&faults, "name", p.Name)

@@ -61,7 +61,7 @@ func (s *site) previewProfile(w http.ResponseWriter, r *http.Request, v *visit) 
 // function that incoming messages go through.
 func (s *site) profilePreview(r *http.Request, v *visit, f *handlers.Form) (pages.ProfilePreview, error) {
 	p := pages.ProfilePreview{In: v.in()}
-	list, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectID: v.project.Key, Type: iot.User, Limit: previewMessages})
+	list, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectKey: v.project.Key, Type: iot.User, Limit: previewMessages})
 	if err != nil {
 		return p, err
 	}

@@ -83,7 +83,7 @@ func TestFirstStepsFollowAlong(t *testing.T) {
 	c := w.as(w.owner)
 	c.get("/projects/cold-store").is(200).has(".steps li[data-now] h2", "Add a device").has("#first-state", "Waiting for the first message").
 		has("#add-device", "$API_KEY").lacks("#first-key").has(`.app[data-events="/projects/cold-store/events"]`, "")
-	w.must(w.db.CreateDevice(&iot.Device{ProjectID: p.Key, ID: "door-1"}, iot.NewDeviceKey(), w.owner.Email))
+	w.must(w.db.CreateDevice(&iot.Device{ProjectKey: p.Key, ID: "door-1"}, iot.NewDeviceKey(), w.owner.Email))
 	c.get("/projects/cold-store").has(".steps li[data-now] h2", "Add a webhook").has(".steps li[data-done] h2",
 		"Add a device").has("#send-message", "/devices/door-1/messages")
 	c.post("/projects/cold-store/first-key").leadsTo("/projects/cold-store")
@@ -230,7 +230,7 @@ func TestOverviewSaysWhatEndsSoonAndWhatGrows(t *testing.T) {
 	c := w.as(w.owner)
 	for name, days := range map[string]int{"Old receiver": 6, "New receiver": 40} {
 		id, secret, _ := iot.NewAPIKey()
-		k := &iot.APIKey{ID: id, ProjectID: w.project.Key, Name: name, Rights: iot.ReadTraffic,
+		k := &iot.APIKey{ID: id, ProjectKey: w.project.Key, Name: name, Rights: iot.ReadTraffic,
 			ExpiresAt: iot.At(w.clock.Now()).Add(time.Duration(days) * 24 * time.Hour)}
 		w.must(w.db.CreateAPIKey(k, secret, w.owner.Email))
 	}

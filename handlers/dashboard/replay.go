@@ -175,7 +175,7 @@ func (s *site) sendAllPage(r *http.Request, v *visit, f *handlers.Form) (p pages
 		}
 		return p, spec, nil
 	}
-	spec = db.ReplaySpec{Messages: &filter, WebhookID: p.Chosen.Key, Missing: f.Checked(pages.ParamMissing),
+	spec = db.ReplaySpec{Messages: &filter, WebhookKey: p.Chosen.Key, Missing: f.Checked(pages.ParamMissing),
 		Wanted: f.Checked(pages.ParamWanted)}
 	return p, spec, nil
 }

@@ -38,7 +38,7 @@ func TestAReplayShowsItsProgressAndStops(t *testing.T) {
 	c.get(deliveryLog).lacks("#" + pages.RunningReplaysID + " .card")
 	job := &iot.Replay{Job: iot.Job{Count: 400}, Rate: 1, Counted: true}
 	w.must(w.db.CreateReplay(t.Context(), job,
-		db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: w.project.Key, Statuses: []iot.Status{iot.Failed}}}, w.owner.Email))
+		db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: w.project.Key, Statuses: []iot.Status{iot.Failed}}}, w.owner.Email))
 	list, err := w.db.RunningReplays(t.Context())
 	w.must(err)
 	w.clock.advance(10e9)

@@ -151,10 +151,10 @@ func (w *scaled) store(n int) pair {
 	for i := range list {
 		w.sent++
 		d := w.senders[w.sent%len(w.senders)]
-		m := &iot.Message{ID: w.db.NewID(), ProjectID: w.project.Key, DeviceID: d.Key, Device: d.ID, Type: iot.User, ReceivedAt: at,
+		m := &iot.Message{ID: w.db.NewID(), ProjectKey: w.project.Key, DeviceKey: d.Key, Device: d.ID, Type: iot.User, ReceivedAt: at,
 			Payload: fmt.Appendf(nil, `{"n":%d}`, w.sent)}
 		list[i] = &db.Accept{Message: m, Device: d, Project: w.project, Version: s.Version, InOrder: []bool{false},
-			Deliveries: []*iot.Delivery{{ID: w.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.webhook.Key, DeviceID: d.Key,
+			Deliveries: []*iot.Delivery{{ID: w.db.NewID(), MessageID: m.ID, ProjectKey: m.ProjectKey, WebhookKey: w.webhook.Key, DeviceKey: d.Key,
 				Type:   m.Type,
 				Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(m.Payload)), DueAt: at, CreatedAt: at}}}
 	}

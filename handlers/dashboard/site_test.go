@@ -109,9 +109,9 @@ func openWorld(t testing.TB, options ...func(*Options)) *world {
 	w.must(w.db.SetUp(w.owner, w.organization))
 	w.project = &iot.Project{Name: "Greenhouse North", OrganizationKey: w.organization.Key, AutoRegister: true}
 	w.must(w.db.CreateProject(w.project, w.owner.Email))
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07", Name: "Soil probe, bay 3 south"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "soil-probe-07", Name: "Soil probe, bay 3 south"}
 	w.must(w.db.CreateDevice(w.device, deviceSecret, w.owner.Email))
-	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP goods-in", URL: "https://erp.veldhuis.example/hook",
+	w.webhook = &iot.Webhook{ProjectKey: w.project.Key, Description: "ERP goods-in", URL: "https://erp.veldhuis.example/hook",
 		Format:       iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings(),
 		Headers: []iot.Header{{Name: "Authorization", Value: headerSecret, Secret: true}}}

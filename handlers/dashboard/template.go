@@ -108,7 +108,7 @@ func (s *site) instance(v *visit, t *iot.Template, f *handlers.Form) (*iot.Webho
 	if err != nil {
 		return nil, err
 	}
-	h.ProjectID, h.Description = v.project.Key, f.Value("description")
+	h.ProjectKey, h.Description = v.project.Key, f.Value("description")
 	draft, err := s.Webhooks.Draft(settings.Draft{Webhook: h})
 	return draft.Webhook, err
 }

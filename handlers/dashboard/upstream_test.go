@@ -40,9 +40,9 @@ func TestUpstreamOfAProject(t *testing.T) {
 	queues := downlink.New(downlink.Options{DB: w.db, Ingest: w.ingest, Now: w.clock.Now})
 	_, err := queues.Push(t.Context(), w.project, w.device, []downlink.Order{{FPort: 1, FRMPayload: []byte{1}}}, false)
 	w.must(err)
-	sent, err := w.db.Deliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Limit: 1})
+	sent, err := w.db.Deliveries(t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Limit: 1})
 	w.must(err)
-	if len(sent.Items) != 1 || sent.Items[0].WebhookID != stored().Key {
+	if len(sent.Items) != 1 || sent.Items[0].WebhookKey != stored().Key {
 		t.Fatalf("the deliveries are %+v", sent.Items)
 	}
 	c.get(deliveryLog+"/"+sent.Items[0].ID.String()).is(200).has("main", "Upstream").

@@ -80,7 +80,7 @@ func (s *site) webhookRow(r *http.Request, h *iot.Webhook, st *db.Stats) (pages.
 	if h.Health.Status != iot.Failing || h.Paused {
 		return row, nil
 	}
-	last, err := s.DB.Deliveries(r.Context(), db.DeliveryFilter{ProjectID: h.ProjectID, WebhookID: h.Key, Errors: iot.ErrorClasses(),
+	last, err := s.DB.Deliveries(r.Context(), db.DeliveryFilter{ProjectKey: h.ProjectKey, WebhookKey: h.Key, Errors: iot.ErrorClasses(),
 		Limit: 1})
 	if err != nil {
 		return row, err

@@ -24,7 +24,7 @@ func asError(err error) (*iot.Error, bool) { return errors.AsType[*iot.Error](er
 // blankWebhook is a new webhook as the form first shows it. Its format follows
 // from its message types.
 func blankWebhook(v *visit) *iot.Webhook {
-	return &iot.Webhook{ProjectID: v.project.Key, MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
+	return &iot.Webhook{ProjectKey: v.project.Key, MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
 }
 
 // newWebhook shows the form of a new webhook, empty or with the settings of
@@ -277,7 +277,7 @@ func (s *site) webhookPage(w http.ResponseWriter, r *http.Request, v *visit, sta
 // someDevices returns slugs of the project's devices to choose from, at most 100.
 func (s *site) someDevices(ctx context.Context, v *visit) ([]string, error) {
 	const most = 100
-	list, err := s.DB.Devices(ctx, db.DeviceFilter{ProjectID: v.project.Key, Limit: most})
+	list, err := s.DB.Devices(ctx, db.DeviceFilter{ProjectKey: v.project.Key, Limit: most})
 	slugs := make([]string, len(list))
 	for i := range list {
 		slugs[i] = list[i].ID

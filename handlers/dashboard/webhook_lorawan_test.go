@@ -54,7 +54,7 @@ func TestTheDownlinkKeyOfAWebhook(t *testing.T) {
 func TestWebhookOfATemplateSaysSo(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	h := &iot.Webhook{ProjectID: w.project.Key, Description: "Idle", URL: "https://h/", Format: iot.JSON, MessageTypes: iot.Routes{},
+	h := &iot.Webhook{ProjectKey: w.project.Key, Description: "Idle", URL: "https://h/", Format: iot.JSON, MessageTypes: iot.Routes{},
 		Settings: iot.DefaultSettings(), Template: "gone"}
 	w.must(w.db.CreateWebhook(h, w.owner.Email))
 	c.get(panel+"/idle").is(200).has("main", "from the template gone").has("main",

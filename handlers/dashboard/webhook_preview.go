@@ -59,7 +59,7 @@ func (s *site) preview(r *http.Request, v *visit, e webhookEdit) (pages.WebhookP
 // what is wrong with the form.
 func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form *handlers.Form, h *iot.Webhook,
 	fault error) (pages.WebhookPreview, error) {
-	list, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectID: v.project.Key, Limit: previewMessages})
+	list, err := s.DB.Messages(r.Context(), db.MessageFilter{ProjectKey: v.project.Key, Limit: previewMessages})
 	if err != nil {
 		return p, err
 	}
@@ -113,17 +113,17 @@ func (s *site) previewOf(r *http.Request, v *visit, p pages.WebhookPreview, form
 
 // resolveDevice finds the device that the form names, as saving does.
 func (s *site) resolveDevice(r *http.Request, h *iot.Webhook, p *pages.WebhookPreview) error {
-	h.DeviceID = 0
+	h.DeviceKey = 0
 	if h.Device == "" {
 		return nil
 	}
-	d, err := s.DB.Device(r.Context(), h.ProjectID, h.Device)
+	d, err := s.DB.Device(r.Context(), h.ProjectKey, h.Device)
 	if iot.CodeOf(err) == iot.NotFound {
 		p.Faults = append(p.Faults, "Device: There is no such device in this project.")
 		return nil
 	}
 	if err == nil {
-		h.DeviceID, h.Device = d.Key, d.ID
+		h.DeviceKey, h.Device = d.Key, d.ID
 	}
 	return err
 }

@@ -91,7 +91,7 @@ func (w *world) stored(id string) *iot.Webhook {
 // newWebhook adds a webhook of a description.
 func (w *world) newWebhook(description string, change ...func(*iot.Webhook)) *iot.Webhook {
 	w.t.Helper()
-	h := &iot.Webhook{ProjectID: w.project.Key, Description: description, URL: "https://receiver.example/in", Format: iot.Envelope,
+	h := &iot.Webhook{ProjectKey: w.project.Key, Description: description, URL: "https://receiver.example/in", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
 	for _, f := range change {
 		f(h)

@@ -141,7 +141,7 @@ func TestProfilesTreatWhatIsPublished(t *testing.T) {
 
 func TestCommandsAreDownlinks(t *testing.T) {
 	w := newWorld(t)
-	second := &iot.Device{ProjectID: w.project.Key, ID: "second"}
+	second := &iot.Device{ProjectKey: w.project.Key, ID: "second"}
 	w.must(w.db.CreateDevice(second, "tpd_second", email))
 	thing, group := "/things/"+w.device.UUID+"/commands", "/groups/"+w.project.UUID+"/commands"
 	if a := w.ok(202, "POST", "/http"+thing+"/valve/open", w.editor, `{"open":true}`); a.body != "" {
@@ -192,7 +192,7 @@ func TestGroupCommandIsAJob(t *testing.T) {
 	w := newWorld(t)
 	list, keys := make([]*iot.Device, 150), make([]iot.Secret, 150)
 	for i := range list {
-		list[i], keys[i] = &iot.Device{ProjectID: w.project.Key, Name: "Pump"}, iot.NewDeviceKey()
+		list[i], keys[i] = &iot.Device{ProjectKey: w.project.Key, Name: "Pump"}, iot.NewDeviceKey()
 	}
 	w.must(w.db.CreateDevices(list, keys, email))
 	a := w.ok(202, "POST", "/groups/"+w.project.UUID+"/commands/valve", w.editor, `{"open":true}`)

@@ -88,7 +88,7 @@ func (s *server) createProfiles(w http.ResponseWriter, r *http.Request, c *calle
 		if err := checkName(body.Name.value, iot.MaxThingName); err != nil {
 			return err
 		}
-		p := &iot.Profile{ProjectID: g.Key, UUID: body.ID, Name: body.Name.value, Webhook: true, Write: true,
+		p := &iot.Profile{ProjectKey: g.Key, UUID: body.ID, Name: body.Name.value, Webhook: true, Write: true,
 			Metadata: string(body.Metadata.value)}
 		if body.Config.value != nil {
 			body.Config.value.apply(p, true)

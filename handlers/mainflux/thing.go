@@ -81,7 +81,7 @@ func (s *server) createThings(w http.ResponseWriter, r *http.Request, c *caller)
 		if err := body.check(true); err != nil {
 			return err
 		}
-		devices[i] = &iot.Device{ProjectID: g.Key, UUID: body.ID, Name: body.Name.value, Profile: p.ID, Kind: body.Type.value,
+		devices[i] = &iot.Device{ProjectKey: g.Key, UUID: body.ID, Name: body.Name.value, Profile: p.ID, Kind: body.Type.value,
 			Metadata: string(body.Metadata.value)}
 		if keys[i] = iot.Secret(body.Key.value); keys[i] == "" {
 			keys[i] = iot.NewDeviceKey()

@@ -472,7 +472,7 @@ func TestKeysOfTwoTenants(t *testing.T) {
 		t.Errorf("the key names %s, want the one that had it first", got)
 	}
 	w.ok(202, "POST", "/messages", "", `{}`, func(r *http.Request) { r.Header.Set("Authorization", "Thing "+key) })
-	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.other.Key, Limit: 5})
+	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectKey: w.other.Key, Limit: 5})
 	w.must(err)
 	if len(page.Items) != 1 {
 		t.Errorf("the first's project has %d messages, want 1", len(page.Items))

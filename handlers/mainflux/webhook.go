@@ -55,7 +55,7 @@ func (s *server) createWebhooks(w http.ResponseWriter, r *http.Request, c *calle
 	}
 	drafts := make([]settings.Draft, len(list))
 	for i, body := range list {
-		drafts[i] = body.draft(d.ID, &iot.Webhook{ProjectID: p.Key, Settings: iot.DefaultSettings(), Origin: d.UUID, PayloadOnly: true,
+		drafts[i] = body.draft(d.ID, &iot.Webhook{ProjectKey: p.Key, Settings: iot.DefaultSettings(), Origin: d.UUID, PayloadOnly: true,
 			Format:       iot.Envelope,
 			MessageTypes: iot.Routes{iot.User: {}}})
 	}
@@ -172,7 +172,7 @@ func (s *server) listThingWebhooks(w http.ResponseWriter, r *http.Request, c *ca
 	if err != nil {
 		return err
 	}
-	return s.listWebhooks(w, r, p, func(h *iot.Webhook) bool { return h.Device == "" && h.DeviceID == 0 || h.DeviceID == d.Key })
+	return s.listWebhooks(w, r, p, func(h *iot.Webhook) bool { return h.Device == "" && h.DeviceKey == 0 || h.DeviceKey == d.Key })
 }
 
 func (s *server) listGroupWebhooks(w http.ResponseWriter, r *http.Request, c *caller) error {

@@ -86,7 +86,7 @@ func TestWebhookIsTheSameInThePanel(t *testing.T) {
 		t.Errorf("shown: %s", a.body)
 	}
 	// A webhook created elsewhere is listed too, and belongs to no thing.
-	elsewhere := &iot.Webhook{ProjectID: w.project.Key, Description: "From the panel", URL: "https://a.example",
+	elsewhere := &iot.Webhook{ProjectKey: w.project.Key, Description: "From the panel", URL: "https://a.example",
 		MessageTypes: iot.Routes{iot.Iottly: {}}, Settings: iot.DefaultSettings(), Format: iot.Envelope}
 	w.must(w.db.CreateWebhook(elsewhere, email))
 	var seen hook
@@ -112,7 +112,7 @@ func TestASixthWebhookIsRefused(t *testing.T) {
 
 func TestScope(t *testing.T) {
 	w := newWorld(t)
-	second := &iot.Device{ProjectID: w.project.Key, Name: "Second"}
+	second := &iot.Device{ProjectKey: w.project.Key, Name: "Second"}
 	w.must(w.db.CreateDevice(second, "tpd_second", email))
 	list := w.hooks(`[{"name":"all","url":"https://a.example"},{"name":"one","url":"https://a.example","scope":"thing"}]`)
 	if list[0].Scope != "group" || list[1].Scope != "thing" || list[1].ThingID != w.device.UUID {
@@ -312,7 +312,7 @@ func TestWhatMainfluxGetsWrong(t *testing.T) {
 		t.Errorf("headers are left: %v", h.Headers)
 	}
 	// The names of two things do not collide.
-	second := &iot.Device{ProjectID: w.project.Key, Name: "Second"}
+	second := &iot.Device{ProjectKey: w.project.Key, Name: "Second"}
 	w.must(w.db.CreateDevice(second, "tpd_second", email))
 	w.ok(201, "POST", "/things/"+second.UUID+"/webhooks", w.editor, `[{"name":"b","url":"https://a.example"}]`)
 }

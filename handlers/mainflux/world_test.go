@@ -71,9 +71,9 @@ func newWorld(t *testing.T, options ...func(*mainflux.Options)) *world {
 	w.people()
 	w.profile, err = d.Profile(t.Context(), w.project.Key, iot.DefaultProfile)
 	w.must(err)
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07", Name: "Soil probe", UUID: "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f01"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "soil-probe-07", Name: "Soil probe", UUID: "7d1c3c5e-9b0a-4a37-8d51-0b6f6f6f6f01"}
 	w.must(d.CreateDevice(w.device, thingKey, email))
-	w.otherDevice = &iot.Device{ProjectID: w.other.Key, ID: "soil-probe-07"}
+	w.otherDevice = &iot.Device{ProjectKey: w.other.Key, ID: "soil-probe-07"}
 	w.must(d.CreateDevice(w.otherDevice, "tpd_of-another", email))
 	return w
 }

@@ -54,7 +54,7 @@ func (s access) CreateAPIKey(ctx context.Context, q *wire.CreateApplicationAPIKe
 	}
 	id, secret, text := iot.NewAPIKey()
 	// The Things Stack allows keys without a name; our pages show keys by name.
-	k := &iot.APIKey{ID: id, ProjectID: p.Key, Name: cmp.Or(strings.TrimSpace(q.GetName()), "Key "+id[:8]), Rights: rights}
+	k := &iot.APIKey{ID: id, ProjectKey: p.Key, Name: cmp.Or(strings.TrimSpace(q.GetName()), "Key "+id[:8]), Rights: rights}
 	if q.GetExpiresAt() != nil {
 		k.ExpiresAt = iot.At(q.GetExpiresAt().AsTime())
 	}
@@ -148,7 +148,7 @@ func (s access) UpdateAPIKey(ctx context.Context, q *wire.UpdateApplicationAPIKe
 	}
 	if named("rights") {
 		if len(q.GetApiKey().GetRights()) == 0 {
-			return &wire.APIKey{}, s.DB.DeleteAPIKey(k.ProjectID, k.ID, by.Name)
+			return &wire.APIKey{}, s.DB.DeleteAPIKey(k.ProjectKey, k.ID, by.Name)
 		}
 		if e := checkKey(message, "", q.GetApiKey().GetRights()); e != nil {
 			return nil, e
@@ -185,7 +185,7 @@ func (s access) DeleteAPIKey(ctx context.Context, q *wire.DeleteApplicationAPIKe
 	if err != nil {
 		return nil, err
 	}
-	return &emptypb.Empty{}, s.DB.DeleteAPIKey(k.ProjectID, k.ID, by.Name)
+	return &emptypb.Empty{}, s.DB.DeleteAPIKey(k.ProjectKey, k.ID, by.Name)
 }
 
 // key returns a key of an application, and the caller's own.

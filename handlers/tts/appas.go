@@ -59,7 +59,7 @@ func (s appAs) DownlinkQueueList(ctx context.Context, ids *wire.EndDeviceIdentif
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.DB.Downlinks(ctx, d, db.DownlinkFilter{DeviceID: d.Key, Status: iot.DownlinkIsQueued, Limit: iot.MaxDownlinks})
+	page, err := s.DB.Downlinks(ctx, d, db.DownlinkFilter{DeviceKey: d.Key, Status: iot.DownlinkIsQueued, Limit: iot.MaxDownlinks})
 	if err != nil {
 		return nil, err
 	}

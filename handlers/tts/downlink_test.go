@@ -53,9 +53,9 @@ func newWorld(t *testing.T) *world {
 	w.must(d.SetUp(&iot.Account{Email: actor, PasswordHash: "x"}, org))
 	w.project = &iot.Project{ID: "app1", Name: "App", OrganizationKey: org.Key}
 	w.must(d.CreateProject(w.project, actor))
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "dev1"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "dev1"}
 	w.must(d.CreateDevice(w.device, "key", actor))
-	w.webhook = &iot.Webhook{ProjectID: w.project.Key, ID: "wh1", Description: "ERP", URL: "https://erp.example", Format: iot.JSON,
+	w.webhook = &iot.Webhook{ProjectKey: w.project.Key, ID: "wh1", Description: "ERP", URL: "https://erp.example", Format: iot.JSON,
 		MessageTypes: iot.Routes{iot.UplinkMessage: {}}, Settings: iot.DefaultSettings()}
 	w.must(d.CreateWebhook(w.webhook, actor))
 	w.full = w.key(iot.AllKeyRights)
@@ -77,7 +77,7 @@ func (w *world) key(rights iot.Rights) string {
 func (w *world) keyOf(p *iot.Project, rights iot.Rights) string {
 	w.Helper()
 	id, secret, text := iot.NewAPIKey()
-	w.must(w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: p.Key, Name: "a key", Rights: rights}, secret, actor))
+	w.must(w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectKey: p.Key, Name: "a key", Rights: rights}, secret, actor))
 	return "Bearer " + text.Reveal()
 }
 
@@ -277,7 +277,7 @@ func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 	w.must(w.db.SetUpstream(w.project, nil, iot.Upstream{URL: "https://tts.example/api/v3/as/applications/app1", Key: "NNSXS.A"}, actor))
 	heard := func(want ...string) {
 		t.Helper()
-		page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 10})
+		page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectKey: w.project.Key, Limit: 10})
 		w.must(err)
 		for _, m := range page.Items {
 			if m.Type == iot.DownlinkQueued && len(want) > 0 {
@@ -316,7 +316,7 @@ func TestWhatGoesOnToAnUpstreamIsJudgedThere(t *testing.T) {
 // refuse. An unknown device is refused by that system's rule.
 func TestDevicesWithOtherIDs(t *testing.T) {
 	w := newWorld(t)
-	w.must(w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "AA:BB.c_1", DevEUI: "24E124136B502217"}, "other-key", actor))
+	w.must(w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "AA:BB.c_1", DevEUI: "24E124136B502217"}, "other-key", actor))
 	const app = "/api/v3/as/applications/app1/"
 	w.call("POST", app+"devices/aa:bb.C_1/down/push", w.full, `{"downlinks":[{"f_port":1}]}`, 200, "{}")
 	w.call("POST", app+"webhooks/wh1/devices/AA:BB.c_1/down/push", w.full, `{"downlinks":[{"f_port":2}]}`, 200, "")

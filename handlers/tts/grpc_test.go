@@ -272,8 +272,8 @@ func TestSubscribeMissesNoneThatIsLate(t *testing.T) {
 		v, err := w.db.ProjectSettings(t.Context(), w.project.Key)
 		w.must(err)
 		w.must(w.db.Accept(&db.Accept{Project: w.project, Device: w.device, Version: v.Version,
-			Message: &iot.Message{ID: id, ProjectID: w.project.Key,
-				DeviceID: w.device.Key, Device: w.device.ID, Type: iot.UplinkMessage, Payload: []byte(payload), ReceivedAt: iot.At(o.Now())}}))
+			Message: &iot.Message{ID: id, ProjectKey: w.project.Key,
+				DeviceKey: w.device.Key, Device: w.device.ID, Type: iot.UplinkMessage, Payload: []byte(payload), ReceivedAt: iot.At(o.Now())}}))
 		events <- iot.MessagesChanged
 	}
 	receive := func(port uint32) {

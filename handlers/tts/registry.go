@@ -110,7 +110,7 @@ func (s registry) set(ctx context.Context, p *iot.Project, key *iot.APIKey, q *w
 	fresh := iot.CodeOf(err) == iot.NotFound
 	switch {
 	case fresh:
-		w = &iot.Webhook{ProjectID: p.Key, ID: id, Description: id, MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings()}
+		w = &iot.Webhook{ProjectKey: p.Key, ID: id, Description: id, MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings()}
 	case err != nil:
 		return nil, err
 	}

@@ -21,7 +21,7 @@ import (
 // newest returns the newest message of the project.
 func (w *world) newest() iot.Message {
 	w.Helper()
-	page, err := w.db.Messages(w.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 1})
+	page, err := w.db.Messages(w.Context(), db.MessageFilter{ProjectKey: w.project.Key, Limit: 1})
 	w.must(err)
 	if len(page.Items) == 0 {
 		w.Fatal("there is no message")

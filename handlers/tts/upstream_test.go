@@ -35,7 +35,7 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	must(d.SetUp(&iot.Account{Email: "ada@example.org", PasswordHash: "x"}, org))
 	p := &iot.Project{Name: "Greenhouse", OrganizationKey: org.Key}
 	must(d.CreateProject(p, "ada"))
-	v := &iot.Device{ProjectID: p.Key, ID: "valve-1"}
+	v := &iot.Device{ProjectKey: p.Key, ID: "valve-1"}
 	must(d.CreateDevice(v, "key", "ada"))
 	const base = "https://tts.example/api/v3/as/applications/app1/webhooks/wh1"
 	var log bytes.Buffer
@@ -92,7 +92,7 @@ func TestUpstreamIsLearnedFromHeaders(t *testing.T) {
 	if w := upstream(); w.Key != first.Key || w.Format != iot.Protobuf || w.Headers[0].Value != "Bearer another key" {
 		t.Errorf("changed to %+v", w)
 	}
-	entries, err := d.Audit(t.Context(), db.AuditFilter{ProjectID: p.Key, Limit: 50})
+	entries, err := d.Audit(t.Context(), db.AuditFilter{ProjectKey: p.Key, Limit: 50})
 	must(err)
 	n := 0
 	for _, e := range entries.Items {

@@ -101,10 +101,10 @@ func (d *Dispatcher) Changed(c iot.Commit) {
 		q.mu.Unlock()
 	}
 	for _, item := range c.Queued {
-		d.queue(item.Delivery.WebhookID).offer(item)
+		d.queue(item.Delivery.WebhookKey).offer(item)
 	}
 	for _, due := range c.Due {
-		d.queue(due.WebhookID).hint(due.DeviceID, due.At)
+		d.queue(due.WebhookKey).hint(due.DeviceKey, due.At)
 	}
 	if len(c.Webhooks)+len(c.Due) > 0 {
 		d.wake()

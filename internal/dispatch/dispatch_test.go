@@ -61,7 +61,7 @@ func newBenchWith(t *testing.T, client *egress.Client) *bench {
 	b.project = &iot.Project{Name: "Greenhouse", OrganizationKey: o.Key}
 	b.must(b.db.CreateProject(b.project, actor))
 	for i := range 3 {
-		v := &iot.Device{ProjectID: b.project.Key, ID: fmt.Sprintf("probe-%d", i)}
+		v := &iot.Device{ProjectKey: b.project.Key, ID: fmt.Sprintf("probe-%d", i)}
 		b.must(b.db.CreateDevice(v, iot.NewDeviceKey(), actor))
 		b.devices = append(b.devices, v)
 	}
@@ -110,7 +110,7 @@ func (b *bench) must(err error) {
 
 func (b *bench) webhook(url string, set ...func(*iot.Webhook)) *iot.Webhook {
 	b.t.Helper()
-	w := &iot.Webhook{ProjectID: b.project.Key, Description: "Hook", URL: url, Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}},
+	w := &iot.Webhook{ProjectKey: b.project.Key, Description: "Hook", URL: url, Format: iot.Envelope, MessageTypes: iot.Routes{iot.User: {}},
 		Settings: iot.DefaultSettings()}
 	for _, f := range set {
 		f(w)
@@ -134,11 +134,12 @@ func (b *bench) send(device, from, to int, hooks ...*iot.Webhook) (ids []iot.ID)
 			device = n % len(b.devices)
 		}
 		v := b.devices[device]
-		m := &iot.Message{ID: b.db.NewID(), ProjectID: b.project.Key, DeviceID: v.Key, Device: v.ID, Type: iot.User, ReceivedAt: iot.At(b.now()),
-			Payload: fmt.Appendf(nil, `{"device":%d,"n":%d%s}`, device, n, b.pad)}
+		m := &iot.Message{ID: b.db.NewID(), ProjectKey: b.project.Key, DeviceKey: v.Key, Device: v.ID, Type: iot.User,
+			ReceivedAt: iot.At(b.now()),
+			Payload:    fmt.Appendf(nil, `{"device":%d,"n":%d%s}`, device, n, b.pad)}
 		a := &db.Accept{Message: m, Device: v, Project: b.project, Version: s.Version}
 		for _, w := range hooks {
-			q := &iot.Delivery{ID: b.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.Key, DeviceID: v.Key, Device: v.ID,
+			q := &iot.Delivery{ID: b.db.NewID(), MessageID: m.ID, ProjectKey: m.ProjectKey, WebhookKey: w.Key, DeviceKey: v.Key, Device: v.ID,
 				Type:   m.Type,
 				Status: iot.Pending, Trigger: iot.TriggerMessage, SizeBytes: int64(len(m.Payload)), DueAt: m.ReceivedAt, CreatedAt: m.ReceivedAt}
 			a.Deliveries, a.InOrder = append(a.Deliveries, q), append(a.InOrder, w.Settings.InOrder)

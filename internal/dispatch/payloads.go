@@ -41,7 +41,7 @@ func (p *payloads) take(q *iot.Queued, must bool) bool {
 		q.Message = v.message
 		return true
 	}
-	v := &payload{message: q.Message, of: q.Delivery.WebhookID, size: payloadBytes(q.Message), users: 1}
+	v := &payload{message: q.Message, of: q.Delivery.WebhookKey, size: payloadBytes(q.Message), users: 1}
 	if must {
 		p.part.Force(v.of, v.size)
 	} else if !p.part.Try(v.of, v.size) {

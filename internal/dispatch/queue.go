@@ -134,7 +134,7 @@ func (q *queue) offer(item iot.Queued) {
 	q.shed()
 	switch {
 	case q.order != nil && !test && q.hook != nil:
-		if !q.order.offered(item.Delivery.DeviceID, q.room(&q.fresh) && q.keep(&q.fresh, &item)) {
+		if !q.order.offered(item.Delivery.DeviceKey, q.room(&q.fresh) && q.keep(&q.fresh, &item)) {
 			return
 		}
 		q.inMemory[item.Delivery.ID.Key()] = struct{}{}
@@ -362,7 +362,7 @@ func (q *queue) release(o *iot.Outcome, due iot.Instant) {
 		q.released[v.ID.Key()] = struct{}{}
 	}
 	if q.order != nil && v.Trigger != iot.TriggerTest {
-		q.order.ended(v.DeviceID, due)
+		q.order.ended(v.DeviceKey, due)
 		q.d.wake()
 		return
 	}

@@ -178,11 +178,11 @@ func (r *Replayer) step(ctx context.Context, v *db.RunningReplay, job *replayJob
 // replay to no single webhook. The error is not_found if the project or the webhook is
 // deleted.
 func (r *Replayer) selector(ctx context.Context, v *db.RunningReplay) (db.Wants, error) {
-	if v.WebhookID == 0 {
-		_, err := r.o.DB.ProjectSettings(ctx, v.ProjectID)
+	if v.WebhookKey == 0 {
+		_, err := r.o.DB.ProjectSettings(ctx, v.ProjectKey)
 		return nil, err
 	}
-	w, err := r.o.DB.WebhookByKey(ctx, v.WebhookID)
+	w, err := r.o.DB.WebhookByKey(ctx, v.WebhookKey)
 	if err != nil {
 		return nil, err
 	}

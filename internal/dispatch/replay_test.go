@@ -20,14 +20,14 @@ func (b *bench) replayer() (r *Replayer, pass func(time.Duration)) {
 func (b *bench) ended(n int, hook *iot.Webhook) {
 	b.t.Helper()
 	b.send(0, 0, n, hook)
-	_, err := b.db.Cancel(b.t.Context(), db.DeliveryFilter{ProjectID: b.project.Key}, actor)
+	_, err := b.db.Cancel(b.t.Context(), db.DeliveryFilter{ProjectKey: b.project.Key}, actor)
 	b.must(err)
 }
 
 func (b *bench) replay(rate int, hook *iot.Webhook) *iot.Replay {
 	b.t.Helper()
 	r := &iot.Replay{Rate: rate}
-	b.must(b.db.CreateReplay(b.t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectID: b.project.Key, WebhookID: hook.Key}},
+	b.must(b.db.CreateReplay(b.t.Context(), r, db.ReplaySpec{Deliveries: &db.DeliveryFilter{ProjectKey: b.project.Key, WebhookKey: hook.Key}},
 		actor))
 	return r
 }

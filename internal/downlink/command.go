@@ -88,7 +88,7 @@ func (q *Queue) step(ctx context.Context, c *db.RunningCommand) error {
 		return q.o.DB.FailCommand(c, "Its downlink cannot be read.")
 	}
 	for {
-		s, err := q.o.Ingest.Snapshot(ctx, c.ProjectID)
+		s, err := q.o.Ingest.Snapshot(ctx, c.ProjectKey)
 		if iot.CodeOf(err) == iot.NotFound {
 			return q.o.DB.FailCommand(c, "Its project was deleted.")
 		}
@@ -96,7 +96,7 @@ func (q *Queue) step(ctx context.Context, c *db.RunningCommand) error {
 			return err
 		}
 		// Read after the settings: a later change makes the step stale.
-		devices, err := q.o.DB.Devices(ctx, db.DeviceFilter{ProjectID: c.ProjectID, After: c.Cursor, Limit: commandStep})
+		devices, err := q.o.DB.Devices(ctx, db.DeviceFilter{ProjectKey: c.ProjectKey, After: c.Cursor, Limit: commandStep})
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func (w *world) devices(prefix string, n int) []*iot.Device {
 	w.Helper()
 	list, keys := make([]*iot.Device, n), make([]iot.Secret, n)
 	for i := range list {
-		list[i] = &iot.Device{ProjectID: w.project.Key, ID: fmt.Sprintf("%s-%03d", prefix, i)}
+		list[i] = &iot.Device{ProjectKey: w.project.Key, ID: fmt.Sprintf("%s-%03d", prefix, i)}
 		keys[i] = iot.NewDeviceKey()
 	}
 	w.must(w.db.CreateDevices(list, keys, actor))

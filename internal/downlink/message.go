@@ -127,7 +127,7 @@ func (c *composer) message(kind iot.MessageType, object json.RawMessage, correla
 	b = at.Time().AppendFormat(append(b, `,"received_at":"`...), "2006-01-02T15:04:05.000Z")
 	b = append(append(append(b, `","`...), kind...), `":`...)
 	b = append(append(b, object...), '}')
-	a := c.snapshot.Match(&iot.Message{ProjectID: d.ProjectID, DeviceID: d.Key, Device: d.ID, Type: kind, Payload: b, ReceivedAt: at}, d)
+	a := c.snapshot.Match(&iot.Message{ProjectKey: d.ProjectKey, DeviceKey: d.Key, Device: d.ID, Type: kind, Payload: b, ReceivedAt: at}, d)
 	if c.upstream != nil && (kind == iot.DownlinkQueued || kind == iot.DownlinkQueueInvalided) {
 		c.snapshot.Carry(a, c.upstream)
 	}

@@ -56,9 +56,9 @@ func newWorld(t *testing.T) *world {
 	w.must(d.SetUp(&iot.Account{Email: actor, PasswordHash: "x"}, org))
 	w.db, w.project = d, &iot.Project{Name: "Greenhouse", OrganizationKey: org.Key}
 	w.must(d.CreateProject(w.project, actor))
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "valve-1", DevEUI: "70B3D57ED0051A2B"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "valve-1", DevEUI: "70B3D57ED0051A2B"}
 	w.must(d.CreateDevice(w.device, "key", actor))
-	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope,
+	w.webhook = &iot.Webhook{ProjectKey: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope,
 		Settings: iot.DefaultSettings(),
 		MessageTypes: iot.Routes{iot.DownlinkQueued: {}, iot.DownlinkSent: {}, iot.DownlinkNack: {}, iot.DownlinkFailed: {},
 			iot.DownlinkQueueInvalided: {}}}

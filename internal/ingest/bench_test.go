@@ -29,7 +29,7 @@ func many(b *testing.B, devices int) (*db.DB, *iot.Project) {
 		var list []*iot.Device
 		var keys []iot.Secret
 		for j := i; j < min(devices, i+500); j++ {
-			list = append(list, &iot.Device{ProjectID: p.Key, ID: fmt.Sprint("probe-", j)})
+			list = append(list, &iot.Device{ProjectKey: p.Key, ID: fmt.Sprint("probe-", j)})
 			keys = append(keys, iot.NewDeviceKey())
 		}
 		if err := d.CreateDevices(list, keys, actor); err != nil {

@@ -91,7 +91,7 @@ func (c *cache) forgetDevice(d *iot.Device) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range []string{d.ID, d.UUID, d.DevEUI} {
-		key := nameOf(d.ProjectID, name)
+		key := nameOf(d.ProjectKey, name)
 		if have, _, ok := c.devices.get(key); ok && (have == nil || have.AsOf <= d.AsOf) {
 			c.changes++
 			c.devices.drop(key)
@@ -128,7 +128,7 @@ func (c *cache) changed(by iot.Commit) {
 	}
 	for _, d := range by.Devices {
 		for _, name := range d.Names {
-			c.devices.drop(nameOf(d.ProjectID, name))
+			c.devices.drop(nameOf(d.ProjectKey, name))
 		}
 		c.deviceKeys.drop(d.OldKey)
 	}
@@ -263,7 +263,7 @@ func (i *Ingest) Device(ctx context.Context, key iot.Secret) (*iot.Device, *iot.
 	d, err := i.deviceByKey(ctx, key)
 	if err == nil {
 		var s *settings
-		if s, err = i.settings(ctx, d.ProjectID); err == nil {
+		if s, err = i.settings(ctx, d.ProjectKey); err == nil {
 			return d, s.Project, nil
 		}
 	}
@@ -288,7 +288,7 @@ func (i *Ingest) DeviceIn(ctx context.Context, project string, key iot.Secret) (
 	if thereErr != nil {
 		return nil, nil, thereErr
 	}
-	s, err := i.settings(ctx, there.ProjectID)
+	s, err := i.settings(ctx, there.ProjectKey)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -309,7 +309,7 @@ func (i *Ingest) deviceByKey(ctx context.Context, key iot.Secret) (*iot.Device, 
 		err = errNoDevice
 	}
 	if err == nil {
-		name = deviceName{d.ProjectID, d.UUID}
+		name = deviceName{d.ProjectKey, d.UUID}
 		remember(c, &c.devices, name, d, changes)
 		remember(c, &c.deviceKeys, hash, name, changes)
 	}
@@ -351,7 +351,7 @@ func (i *Ingest) apiKey(ctx context.Context, text iot.Secret) (*keyEntry, *iot.P
 		}
 		e = &keyEntry{key: k}
 	}
-	s, err := i.settings(ctx, e.key.ProjectID)
+	s, err := i.settings(ctx, e.key.ProjectKey)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,9 +15,9 @@ func TestAChangeDropsOnlyWhatItConcerns(t *testing.T) {
 	w := open(t)
 	other := &iot.Project{Name: "Second", OrganizationKey: w.project.OrganizationKey, AutoRegister: true}
 	must(t, w.db.CreateProject(other, actor))
-	theirs := &iot.Device{ProjectID: other.Key, ID: "their-probe"}
+	theirs := &iot.Device{ProjectKey: other.Key, ID: "their-probe"}
 	must(t, w.db.CreateDevice(theirs, "their-key", actor))
-	beside := &iot.Device{ProjectID: w.project.Key, ID: "probe-beside"}
+	beside := &iot.Device{ProjectKey: w.project.Key, ID: "probe-beside"}
 	must(t, w.db.CreateDevice(beside, "key-beside", actor))
 	kept := func() []any {
 		t.Helper()
@@ -41,7 +41,7 @@ func TestAChangeDropsOnlyWhatItConcerns(t *testing.T) {
 		"webhook paused":  {func() error { return w.db.PauseWebhook(w.webhook, "Ada", "", actor) }, []int{0}},
 		"project changed": {func() error { return w.db.UpdateProject(w.project, iot.ProjectUpdate{Name: &name}, actor) }, []int{0}},
 		"device registered": {func() error {
-			return w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "a-new-probe"}, "a-new-key", actor)
+			return w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "a-new-probe"}, "a-new-key", actor)
 		}, nil},
 		"device changed": {func() error { return w.db.UpdateDevice(w.device, iot.DeviceUpdate{Name: &name}, actor) }, []int{4}},
 		"key rotated":    {func() error { return w.db.SetDeviceKey(w.device, "another-key", actor) }, []int{4}},
@@ -90,7 +90,7 @@ func TestAnArrayRegistersManyDevicesAtOnce(t *testing.T) {
 	}
 	// Another sender registers one of a step: the others are registered all the same.
 	w.deaf.Store(true)
-	must(t, w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "late-1"}, "late-key", actor))
+	must(t, w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "late-1"}, "late-key", actor))
 	results, err = w.Accept(t.Context(), s, []byte(`{"from":"late-0","payload":1}`), []byte(`{"from":"late-1","payload":1}`),
 		[]byte(`{"from":"late-2","payload":1}`))
 	must(t, err)

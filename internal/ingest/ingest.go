@@ -169,7 +169,7 @@ type incoming struct {
 }
 
 func (i *Ingest) incoming(p *iot.Project, d *iot.Device, r received) *incoming {
-	m := &iot.Message{ProjectID: p.Key, DeviceID: d.Key, Device: d.ID, Type: r.kind, SenderID: r.senderID, ReceivedAt: iot.At(i.now())}
+	m := &iot.Message{ProjectKey: p.Key, DeviceKey: d.Key, Device: d.ID, Type: r.kind, SenderID: r.senderID, ReceivedAt: iot.At(i.now())}
 	return &incoming{Accept: db.Accept{Message: m, Device: d, Project: p}, received: r}
 }
 
@@ -220,7 +220,7 @@ func (i *Ingest) refresh(ctx context.Context, p *iot.Project, stale []*incoming,
 		if err != nil {
 			return nil, err
 		}
-		in.Device, in.Message.DeviceID, in.Message.Device = d, d.Key, d.ID
+		in.Device, in.Message.DeviceKey, in.Message.Device = d, d.Key, d.ID
 		list = append(list, in)
 	}
 	return list, nil
@@ -293,7 +293,7 @@ func (i *Ingest) store(ctx context.Context, project *iot.Project, list []*incomi
 func (in *incoming) transform(p *settings) error {
 	m := in.Message
 	m.Payload, m.Fields = in.payload, in.fields
-	if t := p.transformers[in.Device.ProfileID]; m.Type == iot.User && (t != nil || in.binary) {
+	if t := p.transformers[in.Device.ProfileKey]; m.Type == iot.User && (t != nil || in.binary) {
 		made, err := t.apply(in.payload, in.binary, m.ReceivedAt.Time())
 		if err != nil {
 			return err
@@ -378,7 +378,7 @@ var errOtherDevice = iot.FieldError("from", "must be the device that the path na
 func (i *Ingest) match(p *settings, a *db.Accept) {
 	m := a.Message
 	m.ID = i.db.NewID()
-	profile := p.Profiles[a.Device.ProfileID]
+	profile := p.Profiles[a.Device.ProfileKey]
 	m.Transient = profile != nil && !profile.Write
 	a.Version = p.Version
 	a.Deliveries, a.InOrder = a.Deliveries[:0], a.InOrder[:0]
@@ -392,7 +392,7 @@ func (i *Ingest) match(p *settings, a *db.Accept) {
 }
 
 func (i *Ingest) delivery(m *iot.Message, w *iot.Webhook, trigger iot.Trigger) *iot.Delivery {
-	return &iot.Delivery{ID: i.db.NewID(), MessageID: m.ID, ProjectID: m.ProjectID, WebhookID: w.Key, DeviceID: m.DeviceID,
+	return &iot.Delivery{ID: i.db.NewID(), MessageID: m.ID, ProjectKey: m.ProjectKey, WebhookKey: w.Key, DeviceKey: m.DeviceKey,
 		Webhook: w.ID, Device: m.Device, Type: m.Type, Channel: m.Channel, Status: iot.Pending, Trigger: trigger,
 		SizeBytes: int64(len(m.Payload)), DueAt: m.ReceivedAt, CreatedAt: m.ReceivedAt}
 }

@@ -51,9 +51,9 @@ func open(t *testing.T) *world {
 	must(t, d.SetUp(&iot.Account{Email: actor, Name: "Ada", PasswordHash: "x"}, o))
 	w.project = &iot.Project{Name: "Greenhouse North", OrganizationKey: o.Key, AutoRegister: true}
 	must(t, d.CreateProject(w.project, actor))
-	w.device = &iot.Device{ProjectID: w.project.Key, ID: "soil-probe-07"}
+	w.device = &iot.Device{ProjectKey: w.project.Key, ID: "soil-probe-07"}
 	must(t, d.CreateDevice(w.device, "device-key-of-soil-probe-07", actor))
-	w.webhook = &iot.Webhook{ProjectID: w.project.Key, Description: "ERP goods-in", URL: "https://erp.example/hook", Format: iot.Envelope,
+	w.webhook = &iot.Webhook{ProjectKey: w.project.Key, Description: "ERP goods-in", URL: "https://erp.example/hook", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}
 	must(t, d.CreateWebhook(w.webhook, actor))
 	w.Ingest = New(d, Options{Now: now, Version: "test"})
@@ -109,7 +109,7 @@ func TestAcceptStoresGoodMessagesBesideBadOnes(t *testing.T) {
 
 func TestFromMustBeTheSender(t *testing.T) {
 	w := open(t)
-	other := &iot.Device{ProjectID: w.project.Key, ID: "other-probe"}
+	other := &iot.Device{ProjectKey: w.project.Key, ID: "other-probe"}
 	must(t, w.db.CreateDevice(other, "k", actor))
 	project := Sender{Project: w.project}
 	path := Sender{Project: w.project, Name: w.device.ID}
@@ -147,8 +147,8 @@ func TestFromMustBeTheSender(t *testing.T) {
 			if c.code != "" {
 				return
 			}
-			if m, err := w.db.Message(t.Context(), w.project.Key, r.ID); err != nil || m.DeviceID != c.device {
-				t.Errorf("it is from device %d, want %d (%v)", m.DeviceID, c.device, err)
+			if m, err := w.db.Message(t.Context(), w.project.Key, r.ID); err != nil || m.DeviceKey != c.device {
+				t.Errorf("it is from device %d, want %d (%v)", m.DeviceKey, c.device, err)
 			}
 		})
 	}
@@ -190,7 +190,7 @@ func TestUnknownDevicesAreRegisteredIfTheProjectAllowsIt(t *testing.T) {
 // without a right to register.
 func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 	w := open(t)
-	d := &iot.Device{ProjectID: w.project.Key, ID: "Sensor_12.a", DevEUI: "24E124136B502217"}
+	d := &iot.Device{ProjectKey: w.project.Key, ID: "Sensor_12.a", DevEUI: "24E124136B502217"}
 	must(t, w.db.CreateDevice(d, "key-of-sensor-12", actor))
 	s := Sender{Project: w.project, Register: true, Actor: actor}
 	from := func(want int64, names ...string) {
@@ -201,8 +201,8 @@ func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 				must(t, r.Err)
 				m, err := w.db.Message(t.Context(), w.project.Key, r.ID)
 				must(t, err)
-				if m.DeviceID != want {
-					t.Errorf("%s is device %d (%s), want %d", name, m.DeviceID, m.Device, want)
+				if m.DeviceKey != want {
+					t.Errorf("%s is device %d (%s), want %d", name, m.DeviceKey, m.Device, want)
 				}
 			}
 		}
@@ -222,7 +222,7 @@ func TestFromFindsADeviceByAnyOfItsNames(t *testing.T) {
 		t.Errorf("%d devices, %v", n, err)
 	}
 	// An ID takes precedence over a DevEUI, even if it was created later.
-	late := &iot.Device{ProjectID: w.project.Key, ID: "24e124136B502217"}
+	late := &iot.Device{ProjectKey: w.project.Key, ID: "24e124136B502217"}
 	must(t, w.db.CreateDevice(late, "late-key", actor))
 	from(late.Key, "24E124136B502217")
 	must(t, w.db.DeleteDevice(late, actor))
@@ -286,9 +286,9 @@ func TestAcceptMatchesAgainAfterAChangeItDidNotHearOf(t *testing.T) {
 			return w.db.CreateWebhook(h, actor)
 		}, "", 2},
 		"profile of the device": {func(w *world) error {
-			p := &iot.Profile{ProjectID: w.project.Key, ID: "quiet", Name: "Quiet", Webhook: off, Write: true}
+			p := &iot.Profile{ProjectKey: w.project.Key, ID: "quiet", Name: "Quiet", Webhook: off, Write: true}
 			must(t, w.db.CreateProfile(p, actor))
-			return w.db.UpdateDevice(&iot.Device{Key: w.device.Key, ProjectID: w.project.Key}, iot.DeviceUpdate{Profile: &p.ID}, actor)
+			return w.db.UpdateDevice(&iot.Device{Key: w.device.Key, ProjectKey: w.project.Key}, iot.DeviceUpdate{Profile: &p.ID}, actor)
 		}, "", 0},
 		"device deleted":  {func(w *world) error { return w.db.DeleteDevice(w.device, actor) }, iot.NotFound, 0},
 		"project deleted": {func(w *world) error { return w.db.DeleteProject(w.project, actor) }, iot.NotFound, 0},
@@ -330,7 +330,7 @@ func TestKeysAreRefusedAtOnceWhenTheyChange(t *testing.T) {
 	if got := device("rotated"); got != iot.Unauthorized {
 		t.Errorf("after the deletion: %q", got)
 	}
-	must(t, w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: "again"}, "unknown", actor))
+	must(t, w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: "again"}, "unknown", actor))
 	if got := device("unknown"); got != "" {
 		t.Errorf("a key that was unknown before: %q", got)
 	}
@@ -341,7 +341,7 @@ func TestKeysAreRefusedAtOnceWhenTheyChange(t *testing.T) {
 	}
 	create := func(expires iot.Instant) (string, iot.Secret) {
 		id, secret, text := iot.NewAPIKey()
-		must(t, w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: w.project.Key, Name: "key", Rights: iot.SendMessages, ExpiresAt: expires},
+		must(t, w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectKey: w.project.Key, Name: "key", Rights: iot.SendMessages, ExpiresAt: expires},
 			secret, actor))
 		return id, text
 	}
@@ -373,7 +373,7 @@ func TestKeysAreRefusedAtOnceWhenTheyChange(t *testing.T) {
 func TestTheUseOfAKeyIsNoted(t *testing.T) {
 	w := open(t)
 	id, secret, text := iot.NewAPIKey()
-	must(t, w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectID: w.project.Key, Name: "key", Rights: iot.SendMessages}, secret, actor))
+	must(t, w.db.CreateAPIKey(&iot.APIKey{ID: id, ProjectKey: w.project.Key, Name: "key", Rights: iot.SendMessages}, secret, actor))
 	used := func() iot.Instant {
 		_, _, err := w.APIKey(t.Context(), text)
 		must(t, err)
@@ -414,9 +414,9 @@ func TestAProfileMadeAmidTrafficTreatsItsDevices(t *testing.T) {
 	if r := w.one(t, w.sender(), `{"payload":1}`); len(w.deliveries(t, r.ID)) != 1 {
 		t.Fatal("the message before it is not delivered")
 	}
-	quiet := &iot.Profile{ProjectID: w.project.Key, Name: "Quiet", Write: true}
+	quiet := &iot.Profile{ProjectKey: w.project.Key, Name: "Quiet", Write: true}
 	must(t, w.db.CreateProfile(quiet, actor))
-	d := &iot.Device{ProjectID: w.project.Key, ID: "quiet-one", Profile: quiet.ID}
+	d := &iot.Device{ProjectKey: w.project.Key, ID: "quiet-one", Profile: quiet.ID}
 	must(t, w.db.CreateDevice(d, iot.NewDeviceKey(), actor))
 	r := w.one(t, Sender{Project: w.project, Device: d}, `{"payload":1}`)
 	if n := len(w.deliveries(t, r.ID)); n != 0 {
@@ -434,7 +434,7 @@ func TestTestQueuesForOneWebhookAlone(t *testing.T) {
 	must(t, err)
 	v, err := w.db.Delivery(t.Context(), w.project.Key, id)
 	must(t, err)
-	if v.Webhook != other.ID || v.Trigger != iot.TriggerTest || v.Status != iot.Pending || v.DeviceID != 0 ||
+	if v.Webhook != other.ID || v.Trigger != iot.TriggerTest || v.Status != iot.Pending || v.DeviceKey != 0 ||
 		len(w.deliveries(t, v.MessageID)) != 1 {
 		t.Errorf("the delivery is %+v", v)
 	}
@@ -518,10 +518,10 @@ func TestWhySaysItOfEachWebhook(t *testing.T) {
 		t.Errorf("paused: %q", got)
 	}
 	// A new device with the old one's ID does not explain the old one's messages.
-	quiet := &iot.Profile{ProjectID: w.project.Key, ID: "quiet", Name: "Quiet", Write: true}
+	quiet := &iot.Profile{ProjectKey: w.project.Key, ID: "quiet", Name: "Quiet", Write: true}
 	must(t, w.db.CreateProfile(quiet, actor))
 	must(t, w.db.DeleteDevice(w.device, actor))
-	must(t, w.db.CreateDevice(&iot.Device{ProjectID: w.project.Key, ID: w.device.ID, Profile: quiet.ID}, "k", actor))
+	must(t, w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: w.device.ID, Profile: quiet.ID}, "k", actor))
 	must(t, w.db.ResumeWebhook(w.webhook, actor))
 	if got := reasons(t.Context())[w.webhook.ID]; got != webhook.Wanted {
 		t.Errorf("by another device's profile: %q", got)

@@ -118,7 +118,7 @@ func (i *Ingest) registerEndDevice(ctx context.Context, s Sender, h lorawan.Head
 	if err := iot.CheckSlug("end_device_ids.device_id", name); err != nil {
 		return nil, err
 	}
-	d := &iot.Device{ProjectID: s.Project.Key, ID: name, Name: name, DevEUI: h.DevEUI, JoinEUI: h.JoinEUI, DevAddr: h.DevAddr}
+	d := &iot.Device{ProjectKey: s.Project.Key, ID: name, Name: name, DevEUI: h.DevEUI, JoinEUI: h.JoinEUI, DevAddr: h.DevAddr}
 	err := i.db.CreateDevice(d, iot.NewDeviceKey(), s.Actor)
 	if iot.CodeOf(err) == iot.Conflict {
 		return i.findEndDevice(ctx, s.Project, h) // another message has registered it meanwhile

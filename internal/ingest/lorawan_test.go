@@ -31,7 +31,7 @@ func TestAcceptUpStoresTheBytesOfEveryType(t *testing.T) {
 	for _, kind := range iot.MessageTypes() {
 		routes[kind] = iot.Route{}
 	}
-	all := &iot.Webhook{ProjectID: w.project.Key, Description: "All", URL: "https://all.example", Format: iot.JSON, MessageTypes: routes,
+	all := &iot.Webhook{ProjectKey: w.project.Key, Description: "All", URL: "https://all.example", Format: iot.JSON, MessageTypes: routes,
 		Settings: iot.DefaultSettings()}
 	must(t, w.db.CreateWebhook(all, actor))
 	files, err := filepath.Glob("../lorawan/testdata/*.json")

@@ -31,7 +31,7 @@ func (c *commits) hear(v iot.Commit) {
 	defer c.mu.Unlock()
 	c.rows = append(c.rows, len(v.Queued))
 	for _, q := range v.Queued {
-		if q.Delivery.DeviceID == c.device && c.others == 0 {
+		if q.Delivery.DeviceKey == c.device && c.others == 0 {
 			c.others = len(c.rows)
 		}
 	}
@@ -46,7 +46,7 @@ func TestAMessageWaitsForNoArray(t *testing.T) {
 				h.ID, h.Description = fmt.Sprint("hook-", n), "Hook"
 				must(t, w.db.CreateWebhook(h, actor))
 			}
-			other := &iot.Device{ProjectID: w.project.Key, ID: "other"}
+			other := &iot.Device{ProjectKey: w.project.Key, ID: "other"}
 			must(t, w.db.CreateDevice(other, "device-key-of-the-other", actor))
 			seen, began, once := &commits{device: other.Key}, make(chan struct{}), sync.Once{}
 			hear := func(c iot.Commit) {

@@ -30,7 +30,7 @@ func (i *Ingest) Why(ctx context.Context, p *iot.Project, m *iot.Message) ([]Web
 	}
 	list := []WebhookWhy{}
 	for _, h := range s.hooks {
-		list = append(list, WebhookWhy{h.Webhook, webhook.Match(h.Webhook, m, s.Profiles[d.ProfileID])})
+		list = append(list, WebhookWhy{h.Webhook, webhook.Match(h.Webhook, m, s.Profiles[d.ProfileKey])})
 	}
 	return list, nil
 }
@@ -56,7 +56,7 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 	if err != nil {
 		return Preview{}, err
 	}
-	v := Preview{Why: webhook.Match(w, m, s.Profiles[d.ProfileID])}
+	v := Preview{Why: webhook.Match(w, m, s.Profiles[d.ProfileKey])}
 	c, bad := webhook.Compile(w)
 	if bad != nil {
 		v.Err = bad
@@ -76,12 +76,12 @@ func (i *Ingest) Preview(ctx context.Context, p *iot.Project, w *iot.Webhook, m 
 // deviceOf returns a message's device. For a deleted device or a test it has only what
 // the message contains.
 func (i *Ingest) deviceOf(ctx context.Context, p *iot.Project, m *iot.Message) (*iot.Device, error) {
-	if m.DeviceID == 0 {
+	if m.DeviceKey == 0 {
 		return iot.TestDevice(p.Key), nil
 	}
 	d, err := i.device(ctx, p, m.Device)
-	if iot.CodeOf(err) == iot.NotFound || err == nil && d.Key != m.DeviceID { // another device has its ID now
-		return &iot.Device{Key: m.DeviceID, ProjectID: p.Key, ID: m.Device}, nil
+	if iot.CodeOf(err) == iot.NotFound || err == nil && d.Key != m.DeviceKey { // another device has its ID now
+		return &iot.Device{Key: m.DeviceKey, ProjectKey: p.Key, ID: m.Device}, nil
 	}
 	return d, err
 }
@@ -90,7 +90,7 @@ func (i *Ingest) deviceOf(ctx context.Context, p *iot.Project, m *iot.Message) (
 // a real one. It is not stored and has no id.
 func SampleMessage(p *iot.Project, w *iot.Webhook, now iot.Instant) *iot.Message {
 	d := iot.TestDevice(p.Key)
-	m := &iot.Message{ProjectID: p.Key, Device: d.ID, Type: iot.User, Channel: w.Channel, ReceivedAt: now}
+	m := &iot.Message{ProjectKey: p.Key, Device: d.ID, Type: iot.User, Channel: w.Channel, ReceivedAt: now}
 	if types := w.MessageTypes.Types(); len(types) > 0 {
 		m.Type = types[0]
 	}

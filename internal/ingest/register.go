@@ -63,7 +63,7 @@ func (i *Ingest) registerAll(ctx context.Context, s Sender, bodies [][]byte) err
 
 // newDevice returns a device to register under a name, its ID or UUID.
 func newDevice(p *iot.Project, name string) (*iot.Device, error) {
-	d := &iot.Device{ProjectID: p.Key}
+	d := &iot.Device{ProjectKey: p.Key}
 	if iot.LooksLikeUUID(name) {
 		d.UUID, d.Name = name, "Device "+name[:8]
 		return d, nil

@@ -138,7 +138,7 @@ func (i *Ingest) storeTransitions(ctx context.Context, list []transition) error 
 			if err != nil {
 				return err
 			}
-			p, err := i.settings(ctx, d.ProjectID)
+			p, err := i.settings(ctx, d.ProjectKey)
 			if iot.CodeOf(err) == iot.NotFound { // its project was deleted
 				i.watch.settled(v, &db.Silence{Gone: true})
 				continue
@@ -154,7 +154,7 @@ func (i *Ingest) storeTransitions(ctx context.Context, list []transition) error 
 		}
 		for n, a := range made {
 			if a.Stale {
-				i.cache.forgetSettings(a.Message.ProjectID, a.Version)
+				i.cache.forgetSettings(a.Message.ProjectKey, a.Version)
 				stale = append(stale, of[n])
 			} else {
 				i.watch.settled(of[n], a.Silence)
@@ -173,7 +173,7 @@ func (i *Ingest) silence(p *settings, d *iot.Device, v transition, at iot.Instan
 	}
 	seen, _ := json.Marshal(v.seenAt) // cannot fail
 	a := &db.Accept{Device: d, Project: p.Project, Silence: &db.Silence{Back: v.back, LastSeenAt: v.seenAt},
-		Message: &iot.Message{ProjectID: d.ProjectID, DeviceID: d.Key, Device: d.ID, Type: iot.Iottly, ReceivedAt: at,
+		Message: &iot.Message{ProjectKey: d.ProjectKey, DeviceKey: d.Key, Device: d.ID, Type: iot.Iottly, ReceivedAt: at,
 			Payload: []byte(`{"connectionstatus":"` + what + `","last_seen":` + string(seen) + `}`)}}
 	i.match(p, a)
 	return a
@@ -189,7 +189,7 @@ func (i *Ingest) back(p *settings, a *db.Accept) *db.Accept {
 	if !silent {
 		return nil
 	}
-	return i.silence(p, d, transition{d.Key, d.ProjectID, seenAt, true}, a.Message.ReceivedAt)
+	return i.silence(p, d, transition{d.Key, d.ProjectKey, seenAt, true}, a.Message.ReceivedAt)
 }
 
 // heard records the devices whose messages are being stored.
@@ -208,5 +208,5 @@ func (i *Ingest) heard(p *settings, list, returns []*db.Accept) {
 
 // expected is how often a device is expected to send.
 func expected(p *settings, d *iot.Device) time.Duration {
-	return d.ExpectedInterval(p.Profiles[d.ProfileID])
+	return d.ExpectedInterval(p.Profiles[d.ProfileKey])
 }

@@ -61,7 +61,7 @@ func (w *watching) pass(t *testing.T, d time.Duration) {
 // reported returns the messages about silence without their time, oldest first.
 func (w *watching) reported(t *testing.T) []string {
 	t.Helper()
-	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectID: w.project.Key, Limit: 100})
+	page, err := w.db.Messages(t.Context(), db.MessageFilter{ProjectKey: w.project.Key, Limit: 100})
 	must(t, err)
 	list := []string{}
 	for _, m := range slices.Backward(page.Items) {
@@ -114,7 +114,7 @@ func TestASilentDeviceIsReportedOnceAndSoIsItsReturn(t *testing.T) {
 	if got := w.reported(t)[0]; got != `{"connectionstatus":"silent","last_seen":"2027-01-15T09:00:00.000Z"}` {
 		t.Errorf("it says %s", got)
 	}
-	page, err := w.db.Deliveries(t.Context(), db.DeliveryFilter{ProjectID: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Limit: 9})
+	page, err := w.db.Deliveries(t.Context(), db.DeliveryFilter{ProjectKey: w.project.Key, Types: []iot.MessageType{iot.Iottly}, Limit: 9})
 	must(t, err)
 	if len(page.Items) != 1 || page.Items[0].Status != iot.Pending || page.Items[0].Device != w.device.ID {
 		t.Errorf("its deliveries are %+v", page.Items)
@@ -281,7 +281,7 @@ func TestWatchTakesEachWhenItIsDue(t *testing.T) {
 	for second := range 400 {
 		for key := int64(1); key <= devices; key++ {
 			if second < 200 && (second*7+int(key)*13)%31 == 0 {
-				w.hear(&iot.Message{DeviceID: key, ProjectID: 1, ReceivedAt: clock}, interval(key))
+				w.hear(&iot.Message{DeviceKey: key, ProjectKey: 1, ReceivedAt: clock}, interval(key))
 				last[key] = now
 				delete(takenAt, key)
 			}
@@ -314,11 +314,11 @@ func BenchmarkWatch(b *testing.B) {
 	w.tick(clock, 1)
 	const devices = 100_000
 	key := int64(0)
-	m := &iot.Message{ProjectID: 1}
+	m := &iot.Message{ProjectKey: 1}
 	for b.Loop() {
 		for range devices / 10 {
 			key = key%devices + 1
-			m.DeviceID, m.ReceivedAt = key, clock
+			m.DeviceKey, m.ReceivedAt = key, clock
 			w.hear(m, 10*time.Second)
 		}
 		clock = clock.Add(time.Second)

@@ -45,11 +45,11 @@ func (s *Snapshot) Upstream(d *iot.Device) *iot.Webhook {
 	if w := s.Own(d); w != nil {
 		return w
 	}
-	return s.s.upstreams[s.s.UpstreamID]
+	return s.s.upstreams[s.s.UpstreamKey]
 }
 
 // Own returns the device's own upstream; nil if it has none.
-func (s *Snapshot) Own(d *iot.Device) *iot.Webhook { return s.s.upstreams[d.UpstreamID] }
+func (s *Snapshot) Own(d *iot.Device) *iot.Webhook { return s.s.upstreams[d.UpstreamKey] }
 
 // Carry adds a delivery to a matched message, for a webhook that matching leaves out.
 func (s *Snapshot) Carry(a *db.Accept, w *iot.Webhook) {

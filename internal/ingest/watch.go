@@ -104,9 +104,9 @@ func (w *watch) silence(key int64) (seenAt iot.Instant, silent bool) {
 func (w *watch) hear(m *iot.Message, interval time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d := w.devices[m.DeviceID]
+	d := w.devices[m.DeviceKey]
 	if d == nil {
-		d = &watched{key: m.DeviceID, project: m.ProjectID, index: -1, round: w.round}
+		d = &watched{key: m.DeviceKey, project: m.ProjectKey, index: -1, round: w.round}
 		w.devices[d.key] = d
 	}
 	if d.silent {
@@ -235,7 +235,7 @@ func (w *watch) add(v db.Watched, start bool, until iot.Instant) {
 	limit := iot.SilentAfter(time.Duration(v.ExpectedIntervalMS) * time.Millisecond)
 	d := w.devices[v.Key]
 	if d == nil {
-		d = &watched{key: v.Key, project: v.ProjectID, limit: limit, heard: w.now, seenAt: v.LastSeenAt, index: -1}
+		d = &watched{key: v.Key, project: v.ProjectKey, limit: limit, heard: w.now, seenAt: v.LastSeenAt, index: -1}
 		w.devices[v.Key] = d
 		if quiet := until.Sub(v.LastSeenAt); start && until != 0 && quiet > 0 {
 			d.heard = max(w.now-quiet, w.now+settle-limit)

@@ -152,11 +152,11 @@ func (i *Inspector) receive(r *http.Request, remote string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	hide, err := i.secrets(r.Context(), to.ProjectID)
+	hide, err := i.secrets(r.Context(), to.ProjectKey)
 	if err != nil {
 		return answer{}, err
 	}
-	x := &iot.Inspection{ProjectID: to.ProjectID, DeliveryID: egress.Delivery(r.Context()), Remote: remote, Method: r.Method,
+	x := &iot.Inspection{ProjectKey: to.ProjectKey, DeliveryID: egress.Delivery(r.Context()), Remote: remote, Method: r.Method,
 		Path:  hide.text(path),
 		Query: hide.query(r.URL.RawQuery), Headers: hide.headers(lines(r)), Body: body, SizeBytes: size, Status: to.Status, DelayMS: to.DelayMS}
 	if err := i.o.DB.AddInspection(x); err != nil {

@@ -42,7 +42,7 @@ func open(t *testing.T) *world {
 	w.must(w.db.SetUp(&iot.Account{Email: "ada@example.org", PasswordHash: "x"}, o))
 	w.project = &iot.Project{Name: "North", OrganizationKey: o.Key}
 	w.must(w.db.CreateProject(w.project, "ada"))
-	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope,
+	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectKey: w.project.Key, Description: "ERP", URL: "https://erp.example", Format: iot.Envelope,
 		MessageTypes: iot.Routes{iot.User: {}},
 		Settings:     iot.DefaultSettings(), Headers: []iot.Header{{Name: "X-Site", Value: headerSecret, Secret: true}},
 		DownlinkKey: downlinkSecret}, "ada"))
@@ -241,7 +241,7 @@ func TestStoreThatIsGone(t *testing.T) {
 func TestSecretsOfATemplateAreMasked(t *testing.T) {
 	w := open(t)
 	const inPath, inHeader = "path-secret-5512", "field-secret-9081"
-	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectID: w.project.Key, Description: "Hidden", URL: "https://erp.example/" + iot.Mask,
+	w.must(w.db.CreateWebhook(&iot.Webhook{ProjectKey: w.project.Key, Description: "Hidden", URL: "https://erp.example/" + iot.Mask,
 		Format:       iot.Envelope,
 		MessageTypes: iot.Routes{}, Settings: iot.DefaultSettings(), Hidden: map[string][]iot.Secret{iot.HiddenURL: {inPath}},
 		TemplateFields: map[string]iot.TemplateValue{"token": {Value: inHeader, Secret: true}}}, "ada"))

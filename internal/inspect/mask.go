@@ -17,9 +17,9 @@ type secrets struct {
 
 // secrets returns the secrets of a project's webhooks: any of them, or a person who
 // tries one by hand, may have sent the request.
-func (i *Inspector) secrets(ctx context.Context, projectID int64) (secrets, error) {
+func (i *Inspector) secrets(ctx context.Context, projectKey int64) (secrets, error) {
 	s := secrets{names: map[string]bool{}}
-	hooks, err := i.o.DB.Webhooks(ctx, projectID)
+	hooks, err := i.o.DB.Webhooks(ctx, projectKey)
 	if err != nil {
 		return s, err
 	}

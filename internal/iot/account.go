@@ -258,23 +258,23 @@ func (v *Invitation) Link(host string) string {
 
 // Token lets a program act as an account for a limited time.
 type Token struct {
-	Key       int64   `json:"-"`
-	AccountID int64   `json:"-"`
-	CreatedAt Instant `json:"created_at"`
-	ExpiresAt Instant `json:"expires_at"`
+	Key        int64   `json:"-"`
+	AccountKey int64   `json:"-"`
+	CreatedAt  Instant `json:"created_at"`
+	ExpiresAt  Instant `json:"expires_at"`
 }
 
 // APIKey is a secret of a project. Its text is shown once and stored as a hash.
 type APIKey struct {
-	ID        string   `json:"id"` // the 39 characters between the dots of its text
-	ProjectID int64    `json:"-"`
-	Name      string   `json:"name"`
-	Rights    Rights   `json:"-"`
-	Names     []string `json:"rights"`
-	CreatedAt Instant  `json:"created_at"`
-	CreatedBy string   `json:"created_by"`
-	ExpiresAt Instant  `json:"expires_at"`
-	UsedAt    Instant  `json:"used_at"`
+	ID         string   `json:"id"` // the 39 characters between the dots of its text
+	ProjectKey int64    `json:"-"`
+	Name       string   `json:"name"`
+	Rights     Rights   `json:"-"`
+	Names      []string `json:"rights"`
+	CreatedAt  Instant  `json:"created_at"`
+	CreatedBy  string   `json:"created_by"`
+	ExpiresAt  Instant  `json:"expires_at"`
+	UsedAt     Instant  `json:"used_at"`
 }
 
 // Outlives reports whether k still works after o has expired.
@@ -316,10 +316,10 @@ func (k *APIKey) MayChange(was, to *APIKey) error {
 
 // AuditEntry is who changed what, and when.
 type AuditEntry struct {
-	ID        ID      `json:"id"`
-	ProjectID int64   `json:"-"`
-	At        Instant `json:"at"`
-	Project   string  `json:"-"` // slug; "" if it concerns no project
+	ID         ID      `json:"id"`
+	ProjectKey int64   `json:"-"`
+	At         Instant `json:"at"`
+	Project    string  `json:"-"` // slug; "" if it concerns no project
 	// Actor is an account's email, an API key's name, or "thingpost" for the program.
 	Actor string `json:"actor"`
 	// Action is a verb and a noun, such as "webhook.create".

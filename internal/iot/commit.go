@@ -30,23 +30,23 @@ type Commit struct {
 // DeviceChange means that what is in memory about a device, or about a name without a
 // device, is stale.
 type DeviceChange struct {
-	ProjectID int64
-	Key       int64    // 0 if it is new
-	Names     []string // its present and its previous names
-	OldKey    [32]byte // SHA-256 of the key that was replaced; zero if none was
+	ProjectKey int64
+	Key        int64    // 0 if it is new
+	Names      []string // its present and its previous names
+	OldKey     [32]byte // SHA-256 of the key that was replaced; zero if none was
 }
 
 // Due is the pending deliveries of a device to a webhook, and when the first of them is
 // due.
 type Due struct {
-	WebhookID, DeviceID int64
-	At                  Instant
+	WebhookKey, DeviceKey int64
+	At                    Instant
 }
 
 // Event names a section of a project's pages that changed.
 type Event struct {
-	ProjectID int64
-	Name      EventName
+	ProjectKey int64
+	Name       EventName
 }
 
 // EventName is the name under which pages subscribe to a change.

@@ -86,11 +86,11 @@ func (c StatusCode) Text() string {
 
 // Delivery is one message owed to one webhook.
 type Delivery struct {
-	ID        ID    `json:"id"`
-	MessageID ID    `json:"message"`
-	ProjectID int64 `json:"-"`
-	WebhookID int64 `json:"-"`
-	DeviceID  int64 `json:"-"`
+	ID         ID    `json:"id"`
+	MessageID  ID    `json:"message"`
+	ProjectKey int64 `json:"-"`
+	WebhookKey int64 `json:"-"`
+	DeviceKey  int64 `json:"-"`
 
 	Webhook string      `json:"webhook"` // slug
 	Device  string      `json:"device"`  // slug

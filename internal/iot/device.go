@@ -4,19 +4,19 @@ import "regexp"
 
 // Device sends messages and receives downlinks.
 type Device struct {
-	Key       int64 `json:"-"`
-	ProjectID int64 `json:"-"`
-	ProfileID int64 `json:"-"`
+	Key        int64 `json:"-"`
+	ProjectKey int64 `json:"-"`
+	ProfileKey int64 `json:"-"`
 	// AsOf counts the device changes that the store knew of when it read this device.
 	// Only the store uses it.
 	AsOf int64 `json:"-"`
 	// UpstreamID is the key of the hidden webhook that takes its downlinks; 0 if it has
 	// none of its own.
-	UpstreamID int64  `json:"-"`
-	ID         string `json:"id"` // see CheckDeviceID
-	UUID       string `json:"uuid"`
-	Name       string `json:"name"`
-	Profile    string `json:"profile"` // slug
+	UpstreamKey int64  `json:"-"`
+	ID          string `json:"id"` // see CheckDeviceID
+	UUID        string `json:"uuid"`
+	Name        string `json:"name"`
+	Profile     string `json:"profile"` // slug
 	// DevEUI and JoinEUI are 16, DevAddr 8 upper-case hex digits, or "".
 	DevEUI  string `json:"dev_eui"`
 	JoinEUI string `json:"join_eui"`
@@ -79,6 +79,6 @@ func (u DeviceUpdate) Check() error {
 }
 
 // TestDevice is the sender of a test message, which no device sent.
-func TestDevice(projectID int64) *Device {
-	return &Device{ProjectID: projectID, ID: "test-device", UUID: "00000000-0000-0000-0000-000000000000", Name: "Test"}
+func TestDevice(projectKey int64) *Device {
+	return &Device{ProjectKey: projectKey, ID: "test-device", UUID: "00000000-0000-0000-0000-000000000000", Name: "Test"}
 }

@@ -37,11 +37,11 @@ const (
 
 // Downlink is one message for a device.
 type Downlink struct {
-	ID        ID
-	ProjectID int64
-	DeviceID  int64
-	Device    string // slug
-	Status    DownlinkStatus
+	ID         ID
+	ProjectKey int64
+	DeviceKey  int64
+	Device     string // slug
+	Status     DownlinkStatus
 	// Position orders a device's queue. It is a key like an ID's.
 	Position int64
 	// Body is a JSON object: The Things Stack's ApplicationDownlink without

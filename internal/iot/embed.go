@@ -9,16 +9,16 @@ import (
 // Embed is a link by which another site shows the log of a project, or of one webhook,
 // in a frame. It is read-only.
 type Embed struct {
-	ID        ID
-	ProjectID int64
-	WebhookID int64  // 0: the whole project
-	Webhook   string // slug
-	Name      string
-	Origins   []string // of the sites that can show it
-	CreatedBy string
-	CreatedAt Instant
-	ExpiresAt Instant
-	RevokedAt Instant // 0: not revoked
+	ID         ID
+	ProjectKey int64
+	WebhookKey int64  // 0: the whole project
+	Webhook    string // slug
+	Name       string
+	Origins    []string // of the sites that can show it
+	CreatedBy  string
+	CreatedAt  Instant
+	ExpiresAt  Instant
+	RevokedAt  Instant // 0: not revoked
 }
 
 // MaxOrigins bounds the sites that can show one embedded log.

@@ -21,12 +21,12 @@ const InspectorPath = "/inspect/"
 // Inspector is a project's built-in receiver: a URL that shows received requests, and
 // answers as people set it.
 type Inspector struct {
-	ProjectID int64
-	Token     string // in the URL; anyone who knows it can send
-	Status    StatusCode
-	DelayMS   int64 // before it answers
-	Received  int64 // requests since it was created
-	CreatedAt Instant
+	ProjectKey int64
+	Token      string // in the URL; anyone who knows it can send
+	Status     StatusCode
+	DelayMS    int64 // before it answers
+	Received   int64 // requests since it was created
+	CreatedAt  Instant
 }
 
 // NewInspectorToken returns the unguessable part of an inspector's URL.
@@ -63,7 +63,7 @@ func (u InspectorUpdate) Check() error {
 // Inspection is one request to an inspector.
 type Inspection struct {
 	ID         ID
-	ProjectID  int64
+	ProjectKey int64
 	DeliveryID ID // of the delivery that sent it; zero if it came from outside
 	At         Instant
 	Remote     string // address of the sender; "" from inside

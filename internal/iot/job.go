@@ -17,12 +17,12 @@ func JobStates() []JobState { return []JobState{JobRunning, JobDone, JobStopped,
 // Job has the fields common to all jobs. A job is long work stored as a row: it runs in
 // steps and continues after a restart.
 type Job struct {
-	ID        ID       `json:"id"`
-	ProjectID int64    `json:"-"`
-	About     string   `json:"about"` // its subject, in words
-	State     JobState `json:"state"`
-	Count     int64    `json:"count"` // of the work at the start
-	Done      int64    `json:"done"`
+	ID         ID       `json:"id"`
+	ProjectKey int64    `json:"-"`
+	About      string   `json:"about"` // its subject, in words
+	State      JobState `json:"state"`
+	Count      int64    `json:"count"` // of the work at the start
+	Done       int64    `json:"done"`
 	// PassedOver counts work that could not be done: the message is no longer stored,
 	// the webhook is deleted, the queue is full.
 	PassedOver int64   `json:"passed_over"`

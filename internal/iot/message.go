@@ -74,10 +74,10 @@ const (
 
 // Message is one accepted message. It is never changed.
 type Message struct {
-	ID        ID     `json:"id"`
-	ProjectID int64  `json:"-"`
-	DeviceID  int64  `json:"-"`
-	Device    string `json:"device"` // slug
+	ID         ID     `json:"id"`
+	ProjectKey int64  `json:"-"`
+	DeviceKey  int64  `json:"-"`
+	Device     string `json:"device"` // slug
 
 	Type MessageType `json:"type"`
 	// Channel is the channel that webhooks filter by; see ChannelOf.

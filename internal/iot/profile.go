@@ -9,11 +9,11 @@ import (
 
 // Profile is how the messages of its devices are processed.
 type Profile struct {
-	Key       int64  `json:"-"`
-	ProjectID int64  `json:"-"`
-	ID        string `json:"id"` // slug
-	UUID      string `json:"uuid"`
-	Name      string `json:"name"`
+	Key        int64  `json:"-"`
+	ProjectKey int64  `json:"-"`
+	ID         string `json:"id"` // slug
+	UUID       string `json:"uuid"`
+	Name       string `json:"name"`
 	// Webhook is false if messages are stored, but matched with no webhook.
 	Webhook bool `json:"webhook"`
 	// Write is false if messages are stored only until they are delivered.

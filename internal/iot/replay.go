@@ -16,9 +16,9 @@ const MaxReplayRate = 10_000
 // created. About is the selection in words.
 type Replay struct {
 	Job
-	WebhookID int64        `json:"-"`
-	Source    ReplaySource `json:"source"`
-	Webhook   string       `json:"webhook"` // slug of the receiving webhook; "": each delivery's own
-	Rate      int          `json:"rate"`    // deliveries per second; 0 for no limit
-	Counted   bool         `json:"counted"` // false while there can be more than Count
+	WebhookKey int64        `json:"-"`
+	Source     ReplaySource `json:"source"`
+	Webhook    string       `json:"webhook"` // slug of the receiving webhook; "": each delivery's own
+	Rate       int          `json:"rate"`    // deliveries per second; 0 for no limit
+	Counted    bool         `json:"counted"` // false while there can be more than Count
 }

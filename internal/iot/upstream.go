@@ -64,8 +64,8 @@ func (u Upstream) Check() error {
 
 // Webhook returns the hidden webhook that forwards downlinks: queued ones to push, and
 // emptied queues to replace.
-func (u Upstream) Webhook(projectID int64) *Webhook {
-	w := &Webhook{ProjectID: projectID, Kind: KindUpstream, Description: "Upstream", URL: strings.TrimSuffix(u.URL, "/"), Format: JSON,
+func (u Upstream) Webhook(projectKey int64) *Webhook {
+	w := &Webhook{ProjectKey: projectKey, Kind: KindUpstream, Description: "Upstream", URL: strings.TrimSuffix(u.URL, "/"), Format: JSON,
 		FieldMask: []string{},
 		MessageTypes: Routes{DownlinkQueued: {Path: "/devices/{deviceID}/down/push"},
 			DownlinkQueueInvalided: {Path: "/devices/{deviceID}/down/replace"}},
@@ -79,6 +79,6 @@ func (u Upstream) Webhook(projectID int64) *Webhook {
 
 // SameUpstream reports whether a stored webhook belongs to the upstream.
 func (u Upstream) SameUpstream(w *Webhook) bool {
-	v := u.Webhook(w.ProjectID)
+	v := u.Webhook(w.ProjectKey)
 	return w.URL == v.URL && w.Format == v.Format && len(w.Headers) == 1 && w.Headers[0].Value == v.Headers[0].Value
 }

@@ -122,9 +122,9 @@ func (s Settings) GiveUpAfter() time.Duration {
 
 // Webhook is a configured destination of a project's messages.
 type Webhook struct {
-	Key       int64       `json:"-"`
-	ProjectID int64       `json:"-"`
-	Kind      WebhookKind `json:"-"` // "" means KindWebhook
+	Key        int64       `json:"-"`
+	ProjectKey int64       `json:"-"`
+	Kind       WebhookKind `json:"-"` // "" means KindWebhook
 	// Version rises with each change of what is sent or when.
 	Version int64 `json:"-"`
 
@@ -141,7 +141,7 @@ type Webhook struct {
 	Format       Format   `json:"format"`
 	FieldMask    []string `json:"field_mask"`
 	Device       string   `json:"device"` // slug; "" = all
-	DeviceID     int64    `json:"-"`
+	DeviceKey    int64    `json:"-"`
 	// Hidden has the secrets behind the masks in the URL and paths, in order, by
 	// HiddenURL and HiddenPath. A text replaced by one without masks loses its secrets
 	// when it is checked.

@@ -38,7 +38,7 @@ func must(t *testing.T, err error) {
 
 // draft is a new webhook that Apply can change.
 func (w world) draft(apply func(*iot.Webhook, *iot.Faults) error) settings.Draft {
-	return settings.Draft{Webhook: &iot.Webhook{ProjectID: w.project.Key, Description: "ERP", URL: "https://erp.example/in",
+	return settings.Draft{Webhook: &iot.Webhook{ProjectKey: w.project.Key, Description: "ERP", URL: "https://erp.example/in",
 		MessageTypes: iot.Routes{iot.User: {}}, Settings: iot.DefaultSettings()}, Own: true, Apply: apply}
 }
 
@@ -54,7 +54,7 @@ func withSecrets(h *iot.Webhook, _ *iot.Faults) error {
 
 func (w world) lastAudit(t *testing.T) iot.AuditEntry {
 	t.Helper()
-	page, err := w.Audit(t.Context(), db.AuditFilter{ProjectID: w.project.Key, Limit: 1})
+	page, err := w.Audit(t.Context(), db.AuditFilter{ProjectKey: w.project.Key, Limit: 1})
 	must(t, err)
 	return page.Items[0]
 }

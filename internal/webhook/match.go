@@ -49,8 +49,8 @@ type filter struct {
 func filterOf(w *iot.Webhook) filter {
 	f := filter{
 		channel:   w.Channel,
-		device:    w.DeviceID,
-		anyDevice: w.Device == "" && w.DeviceID == 0,
+		device:    w.DeviceKey,
+		anyDevice: w.Device == "" && w.DeviceKey == 0,
 		paused:    w.Paused,
 	}
 	for t := range w.MessageTypes {
@@ -102,7 +102,7 @@ func (f *filter) holds(rule Reason, m *iot.Message, p *iot.Profile) bool {
 	case ReasonChannel:
 		return f.channel == "" || f.channel == m.Channel
 	case ReasonDevice:
-		return f.anyDevice || f.device == m.DeviceID
+		return f.anyDevice || f.device == m.DeviceKey
 	case ReasonProfile:
 		return p == nil || p.Webhook
 	case Wanted:

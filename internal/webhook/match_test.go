@@ -20,7 +20,7 @@ func TestMatch(t *testing.T) {
 		{"all", func(*iot.Webhook, *iot.Message) {}, on, Wanted, ""},
 		{"no profile known", func(*iot.Webhook, *iot.Message) {}, nil, Wanted, ""},
 		{"channel", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "alarms" }, on, Wanted, ""},
-		{"device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceID = "dev1", 7 }, on, Wanted, ""},
+		{"device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceKey = "dev1", 7 }, on, Wanted, ""},
 		{"several types", func(w *iot.Webhook, m *iot.Message) {
 			w.MessageTypes, m.Type = iot.Routes{iot.User: {}, iot.ServiceData: {}}, iot.ServiceData
 		}, on, Wanted, ""},
@@ -40,7 +40,7 @@ func TestMatch(t *testing.T) {
 			"They differ in upper and lower case."},
 		{"another channel", func(w *iot.Webhook, m *iot.Message) { w.Channel, m.Channel = "alarms", "alarm" }, on, ReasonChannel,
 			"message's is “alarm”."},
-		{"another device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceID = "dev2", 8 }, on, ReasonDevice,
+		{"another device", func(w *iot.Webhook, _ *iot.Message) { w.Device, w.DeviceKey = "dev2", 8 }, on, ReasonDevice,
 			"only messages of the device “dev2”. “dev1” sent"},
 		{"a device that is gone", func(w *iot.Webhook, _ *iot.Message) { w.Device = "dev1" }, on, ReasonDevice, "only"},
 		{"profile", func(*iot.Webhook, *iot.Message) {}, off, ReasonProfile, "“quiet” sends no messages"},

@@ -21,7 +21,7 @@ func sampleWebhook() *iot.Webhook {
 
 func sampleMessage() *iot.Message {
 	return &iot.Message{
-		ID: iot.NewIDs(1, 0, testTime).Of(1 << 21), DeviceID: 7, Device: "dev1", Type: iot.User,
+		ID: iot.NewIDs(1, 0, testTime).Of(1 << 21), DeviceKey: 7, Device: "dev1", Type: iot.User,
 		Payload: json.RawMessage(`{"temperature":21.50}`), ReceivedAt: iot.At(testTime()),
 	}
 }

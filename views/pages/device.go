@@ -181,7 +181,7 @@ func (p DeviceList) expected(d *iot.Device) time.Duration {
 	if d.ExpectedIntervalMS > 0 {
 		return milliseconds(d.ExpectedIntervalMS)
 	}
-	return p.Expected[d.ProfileID]
+	return p.Expected[d.ProfileKey]
 }
 
 // DeviceStatus is the state of a device that is expected at an interval, or not

@@ -233,7 +233,7 @@ func embedStatus(e *iot.Embed, now iot.Instant) ui.StatusProps {
 
 func embedShows(e *iot.Embed) string {
 	switch {
-	case e.WebhookID == 0:
+	case e.WebhookKey == 0:
 		return "the whole project"
 	case e.Webhook == "":
 		return "a deleted webhook"

@@ -144,7 +144,7 @@ func messageSender(m *iot.Message) string {
 	switch {
 	case m.Device != "":
 		return m.Device
-	case m.DeviceID == 0:
+	case m.DeviceKey == 0:
 		return "test"
 	}
 	return "deleted device"

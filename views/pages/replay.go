@@ -153,7 +153,7 @@ func replayLeft(r *iot.Replay) (left time.Duration, ok bool) {
 // replayTarget is who gets what a replay sends.
 func replayTarget(r *iot.Replay) string {
 	switch {
-	case r.WebhookID == 0:
+	case r.WebhookKey == 0:
 		return "each to its own webhook"
 	case r.Webhook == "":
 		return "a deleted webhook"
