@@ -208,7 +208,7 @@ func (f DeliveryFilter) chosen(floor int64) (text string, args []any) {
 func (f DeliveryFilter) ofWebhooks(p partial, hooks []int64, limit int) (ids string, args []any) {
 	parts := make([]string, len(hooks))
 	for i, id := range hooks {
-		parts[i] = `SELECT * FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) +
+		parts[i] = `SELECT id FROM (SELECT id FROM deliveries INDEXED BY ` + p.index + ` WHERE webhook_id = ` + strconv.FormatInt(id, 10) +
 			` AND ` + p.condition +
 			` AND id < $1 AND id >= $2 ORDER BY id DESC LIMIT ` + strconv.Itoa(limit) + `)`
 	}

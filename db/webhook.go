@@ -185,16 +185,12 @@ func (d *DB) checkURL(url string) error {
 }
 
 // checkNewURL is checkURL for a webhook that is changed: an unchanged URL may stay.
-func (d *DB) checkNewURL(w *iot.Webhook) error {
-	if d.refuses == nil {
-		return nil
-	}
+func (t *Tx) checkNewURL(w *iot.Webhook) error {
 	var was string
-	if err := d.reader.QueryRowContext(context.Background(), `SELECT url FROM webhooks WHERE id = $1`, w.Key).Scan(&was); err == nil &&
-		was == w.URL {
+	if err := t.row(`SELECT url FROM webhooks WHERE id = $1`, w.Key).Scan(&was); err == nil && was == w.URL {
 		return nil
 	}
-	return d.checkURL(w.URL)
+	return t.db.checkURL(w.URL)
 }
 
 // createWebhook writes a new webhook, its counters and a line of the audit log.
@@ -248,11 +244,11 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 // UpdateWebhook stores a webhook that was read, changed and checked. Conflict if it was
 // changed since it was read, invalid for a new URL that Options.Refuses.
 func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
-	if err := d.checkNewURL(w); err != nil {
-		return err
-	}
 	was := w.Version
 	err := d.write("update webhook", func(t *Tx) error {
+		if err := t.checkNewURL(w); err != nil {
+			return err
+		}
 		if err := t.nameIsFree(w); err != nil {
 			return err
 		}
