@@ -57,10 +57,18 @@ func (w *crashWorld) wait(what string, ok func() bool) {
 	}
 }
 
+// left returns the folder to read what the stopped program has left on disk.
+func (w *crashWorld) left() string {
+	if w.onDisk != nil {
+		return w.onDisk()
+	}
+	return w.data
+}
+
 // check runs the program's own check.
 func (w *crashWorld) check() {
 	w.t.Helper()
-	mustRun(w.t, 0, "No faults found.", "check", "-data", w.data)
+	mustRun(w.t, 0, "No faults found.", "check", "-data", w.left())
 }
 
 func (w *crashWorld) arrivals() (n int64) {
@@ -81,7 +89,7 @@ func (w *crashWorld) repeats() (n int64) {
 func (w *crashWorld) compare() {
 	t := w.t
 	t.Helper()
-	d := rawDatabase(t, w.data)
+	d := rawDatabase(t, w.left())
 	defer func() { must(t, d.Close()) }()
 	var twice int64
 	must(t, d.QueryRowContext(t.Context(), `SELECT count(*) FROM (SELECT 1 FROM messages WHERE sender_id IS NOT NULL GROUP BY device_id, `+

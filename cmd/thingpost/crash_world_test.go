@@ -179,6 +179,7 @@ type crashWorld struct {
 	unanswered  atomic.Int64  // requests without an answer
 	large       chan struct{} // a large batch has just been sent
 	broken      func(error)   // called for interrupted answers; nil: they are expected
+	onDisk      func() string // where to read what the stopped program has left; data if nil
 
 	mu     sync.Mutex
 	faults []string

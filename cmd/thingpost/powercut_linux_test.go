@@ -42,7 +42,19 @@ func newPowerWorld(t *testing.T) *powerWorld {
 		}
 	})
 	w.mount()
+	folder := t.TempDir()
+	w.onDisk = func() string { return w.copied(folder) }
 	return w
+}
+
+// copied copies the data folder, which no program uses, to another and returns that. This
+// process serves the disk, so it must not map a file of it into memory, as SQLite does: a
+// page fault would wait for this process while it stops for its garbage collection.
+func (w *powerWorld) copied(folder string) string {
+	w.t.Helper()
+	must(w.t, os.RemoveAll(folder))
+	must(w.t, os.CopyFS(folder, os.DirFS(w.data)))
+	return folder
 }
 
 func (w *powerWorld) mount() {
