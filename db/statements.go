@@ -135,7 +135,8 @@ func (s *statements) close() error {
 	for _, d := range all {
 		err = errors.Join(err, d.stmt.Close())
 	}
-	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.retrying, s.lastFailed, s.erase,
+	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.retrying,
+		s.lastFailed, s.erase,
 		s.countDevice, s.slugTaken, s.profileOf, s.keyIsLater, s.addDevice, s.audit} {
 		err = errors.Join(err, st.Close())
 	}

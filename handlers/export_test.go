@@ -84,7 +84,8 @@ func TestHalfAnExportIsNoWholeOne(t *testing.T) {
 
 func TestTheFormatOfAnExport(t *testing.T) {
 	for _, c := range []struct{ query, accept, want string }{
-		{"", "", "ndjson"}, {"", "*/*", "ndjson"}, {"", "text/csv;q=0.9", "csv"}, {"", "TEXT/CSV", "csv"}, {"?format=csv", "application/x-ndjson", "csv"},
+		{"", "", "ndjson"}, {"", "*/*", "ndjson"}, {"", "text/csv;q=0.9", "csv"}, {"", "TEXT/CSV", "csv"},
+		{"?format=csv", "application/x-ndjson", "csv"},
 		{"?format=ndjson", "text/csv", "ndjson"}, {"?format=xlsx", "", ""},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/"+c.query, nil)

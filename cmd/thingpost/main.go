@@ -58,7 +58,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.As(err, &usage) && p.logsJSON(args):
-		slog.New(slog.NewJSONHandler(p.stderr, nil)).Error(usage.text)
+		slog.New(slog.NewJSONHandler(p.stderr, nil)).Error("the command line is wrong", slog.String("error", usage.text))
 		return exitUsage
 	case errors.As(err, &usage):
 		p.complain(usage.text)

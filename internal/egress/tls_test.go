@@ -285,7 +285,8 @@ func TestAWebServerWantsACertificate(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, "<center>No required SSL certificate was sent</center>\r\n<hr><center>nginx</center>")
 	})
-	wantFailure(t, newClient(t, Options{}).Do(t.Context(), post(s.URL)), iot.ErrTLS, "answered 400: it wants a client certificate", "has none to send")
+	wantFailure(t, newClient(t, Options{}).Do(t.Context(), post(s.URL)), iot.ErrTLS, "answered 400: it wants a client certificate",
+		"has none to send")
 }
 
 // quiet is the log of servers whose clients do not come through.
