@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
 )
 
@@ -49,7 +50,8 @@ func (w *writer) copyLog(wrote load) {
 		return
 	}
 	c.since = load{}
-	left, err := w.logLeft(`PRAGMA wal_checkpoint(NOOP)`)
+	left, err := logLeft(context.Background(), w.conn, `PRAGMA wal_checkpoint(NOOP)`)
+	c.pinned = min(c.pinned, left) // others copy too, and readers end
 	switch {
 	case err != nil:
 		w.log().Warn("look at the write-ahead log", slog.Any("error", err))
@@ -65,18 +67,26 @@ func (w *writer) copyLog(wrote load) {
 // completeLog copies the rest of the log after a checkpoint beside the writer.
 func (w *writer) completeLog() {
 	w.checkpoints.running = false
-	left, err := w.logLeft(`PRAGMA wal_checkpoint(PASSIVE)`)
+	w.checkpoint()
+}
+
+// checkpoint copies the log into the database on the writer's connection, as far as no
+// reader needs it.
+func (w *writer) checkpoint() {
+	left, err := logLeft(context.Background(), w.conn, `PRAGMA wal_checkpoint(PASSIVE)`)
 	if err != nil {
 		w.log().Warn("checkpoint", slog.Any("error", err))
 	}
 	w.checkpoints.pinned = left
 }
 
-// logLeft runs a checkpoint on the writer's connection and returns how many pages of the
-// log are not in the database afterwards.
-func (w *writer) logLeft(pragma string) (int64, error) {
+// logLeft runs a checkpoint and returns how many pages of the log are not in the database
+// afterwards.
+func logLeft(ctx context.Context, on interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, pragma string) (int64, error) {
 	var busy, pages, copied int64
-	err := w.conn.QueryRowContext(context.Background(), pragma).Scan(&busy, &pages, &copied)
+	err := on.QueryRowContext(ctx, pragma).Scan(&busy, &pages, &copied)
 	return max(pages-copied, 0), err
 }
 
@@ -84,12 +94,11 @@ func (w *writer) logLeft(pragma string) (int64, error) {
 func (d *DB) copyBeside(ended chan<- struct{}) {
 	defer func() { ended <- struct{}{} }()
 	for range checkpointTurns {
-		var busy, pages, copied int64
-		if err := d.reader.QueryRowContext(context.Background(), `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &pages, &copied); err != nil {
+		left, err := logLeft(context.Background(), d.reader, `PRAGMA wal_checkpoint(PASSIVE)`)
+		if err != nil {
 			d.log.Warn("checkpoint", slog.Any("error", err))
-			return
 		}
-		if pages-copied < fewPages {
+		if left < fewPages {
 			return
 		}
 	}

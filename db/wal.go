@@ -58,14 +58,15 @@ func (d *DB) WALHold() *WALHold {
 // walKept returns how many bytes of the log a reader keeps out of the database, after
 // everything else was copied there.
 func (d *DB) walKept(ctx context.Context) (int64, error) {
-	var busy, frames, moved, page int64
-	if err := d.reader.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &frames, &moved); err != nil {
+	left, err := logLeft(ctx, d.reader, `PRAGMA wal_checkpoint(PASSIVE)`)
+	if err != nil {
 		return 0, translate("look at the write-ahead log", err)
 	}
+	var page int64
 	if err := d.reader.QueryRowContext(ctx, `PRAGMA page_size`).Scan(&page); err != nil {
 		return 0, translate("look at the write-ahead log", err)
 	}
-	return max(frames-moved, 0) * page, nil
+	return left * page, nil
 }
 
 // walCounts returns how much of the log counts against a bound of the database's size. While

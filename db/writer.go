@@ -406,10 +406,3 @@ func (w *writer) rest() {
 	}
 	w.checkpoint()
 }
-
-// checkpoint copies the WAL into the database as far as no reader needs it.
-func (w *writer) checkpoint() {
-	if _, err := w.conn.ExecContext(context.Background(), `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
-		w.log().Warn("checkpoint", slog.Any("error", err))
-	}
-}
