@@ -1,19 +1,11 @@
 package db_test
 
-import (
-	"strings"
-	"testing"
-	"time"
-)
+import "testing"
 
 // The log is copied beside the writer, even if there is always something to write.
 func TestTheLogStaysSmallWithoutRest(t *testing.T) {
 	w, c := openAt(t)
-	payload := `"` + strings.Repeat("x", 20_000) + `"`
-	for range 120 { // some 120 MiB of log
-		w.store(t, 50, payload, true, w.webhook)
-		c.forward(time.Second)
-	}
+	w.fill(t, c, 120) // some 120 MiB of log
 	size, err := w.Size(t.Context())
 	must(t, err)
 	if size.WAL > 80<<20 {
@@ -29,21 +21,13 @@ func TestTheLogStaysSmallWithoutRest(t *testing.T) {
 // soon as before it.
 func TestTheLogStaysSmallAfterALongRead(t *testing.T) {
 	w, c := openAt(t)
-	payload := `"` + strings.Repeat("x", 20_000) + `"`
-	fill := func(times int) {
-		t.Helper()
-		for range times {
-			w.store(t, 50, payload, true, w.webhook)
-			c.forward(time.Second)
-		}
-	}
-	fill(5)
+	w.fill(t, c, 5)
 	_, end := holder(t, w.Path())
-	fill(130)
+	w.fill(t, c, 130)
 	end()
 	var busy, pages, copied int
 	must(t, w.raw(t).QueryRowContext(t.Context(), `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &copied))
-	fill(120)
+	w.fill(t, c, 120)
 	size, err := w.Size(t.Context())
 	must(t, err)
 	if size.WAL > 80<<20 {

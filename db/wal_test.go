@@ -59,25 +59,29 @@ func holder(t *testing.T, path string) (pid int, end func()) {
 	return 0, nil
 }
 
+// largePayload is of 20 KB.
+var largePayload = `"` + strings.Repeat("x", 20_000) + `"`
+
+// fill stores so many times 50 large messages: each time takes about a MiB of the log.
+func (w *world) fill(t *testing.T, c *clock, times int) {
+	t.Helper()
+	for range times {
+		w.store(t, 50, largePayload, true, w.webhook)
+		c.forward(time.Second)
+	}
+}
+
 // TestALogThatAnotherProcessHoldsRemovesNoHistory starts another process that reads in a
 // transaction while much is stored. The log grows beyond any bound, and the report names the
 // process.
 func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 	var log bytes.Buffer
 	w, c := openAt(t, func(o *db.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
-	payload := `"` + strings.Repeat("x", 20_000) + `"`
-	fill := func() {
-		t.Helper()
-		for range 20 {
-			w.store(t, 50, payload, true, w.webhook)
-			c.forward(time.Second)
-		}
-	}
-	fill()
+	w.fill(t, c, 20)
 	var busy, frames, moved int
 	must(t, w.raw(t).QueryRowContext(t.Context(), `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved))
 	pid, end := holder(t, w.Path())
-	fill()
+	w.fill(t, c, 20)
 	size, err := w.Size(t.Context())
 	must(t, err)
 	if size.WAL < 16<<20 {
@@ -139,7 +143,7 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 		t.Error("there is still a hold")
 	}
 	said("can shrink again", 1)
-	w.store(t, 1, payload, true, w.webhook) // begins the log anew, and truncates it
+	w.store(t, 1, largePayload, true, w.webhook) // begins the log anew, and truncates it
 	if size, err = w.Size(t.Context()); err != nil || size.WAL > 64<<20 {
 		t.Errorf("the log has %d bytes: %v", size.WAL, err)
 	}
@@ -150,17 +154,9 @@ func TestALogThatAnotherProcessHoldsRemovesNoHistory(t *testing.T) {
 // file is still large, and counts no more than it does without such a reader.
 func TestALogThatWasHeldRemovesLittleHistory(t *testing.T) {
 	w, c := openAt(t)
-	payload := `"` + strings.Repeat("x", 20_000) + `"`
-	fill := func(times int) {
-		t.Helper()
-		for range times {
-			w.store(t, 50, payload, true, w.webhook)
-			c.forward(time.Second)
-		}
-	}
-	fill(20)
+	w.fill(t, c, 20)
 	_, end := holder(t, w.Path())
-	fill(50)
+	w.fill(t, c, 50)
 	end()
 	var busy, frames, moved int
 	must(t, w.raw(t).QueryRowContext(t.Context(), `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &frames, &moved))
@@ -174,7 +170,7 @@ func TestALogThatWasHeldRemovesLittleHistory(t *testing.T) {
 	if got.Messages > 900 { // some 16 MiB
 		t.Errorf("%d messages were removed", got.Messages)
 	}
-	w.store(t, 1, payload, true, w.webhook) // begins the log anew, and truncates it
+	w.store(t, 1, largePayload, true, w.webhook) // begins the log anew, and truncates it
 	if size, err := w.Size(t.Context()); err != nil || size.WAL > 33<<20 {
 		t.Errorf("the log has %d bytes: %v", size.WAL, err)
 	}
