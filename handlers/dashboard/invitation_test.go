@@ -240,7 +240,7 @@ func TestInvitationIsMailed(t *testing.T) {
 			}})
 	})
 	c := w.as(w.owner)
-	c.get(membersPath).has("form button", "Create invitation").has("main", "They are mailed a link")
+	c.get(membersPath).has("form button", "Create invitation").has("main", "The person is mailed a link")
 	c.post(membersPath, "email", "bram@veldhuis.example", "role", "editor").leadsTo(membersPath)
 	// The section that asks again does not take the link from the page.
 	part := c.get(membersPath, "HX-Request", "true", "HX-Target", "invitations").is(200).has("#invitations", "The mail is being sent.")
@@ -267,7 +267,7 @@ func TestInvitationIsMailed(t *testing.T) {
 func TestInvitationIsHandedOnWithoutMail(t *testing.T) {
 	w := openWorld(t)
 	c := w.as(w.owner)
-	c.get(membersPath).has("main", "You get a link to hand on")
+	c.get(membersPath).has("main", "You get a link to pass on")
 	w.invite(c, "bram@veldhuis.example", iot.Editor)
 	if text := c.get(membersPath).Find("#invitations").Text(); !strings.Contains(text, "bram@veldhuis.example") ||
 		strings.Contains(strings.ToLower(text), "mailed") {

@@ -30,9 +30,9 @@ func (p MembersPage) asking() templ.Attributes {
 // howInvited says what the form does.
 func (p MembersPage) howInvited() string {
 	if p.Mails {
-		return "They are mailed a link, for seven days and one use. You see it too, once. They set their own password, or sign in, and accept."
+		return "The person is mailed a link. It works once and expires after seven days. You see it too, once."
 	}
-	return "You get a link to hand on, for seven days and one use. They set their own password, or sign in, and accept."
+	return "You get a link to pass on. It works once and expires after seven days. The person signs in or sets a password, and accepts."
 }
 
 func roleOptions(roles []iot.Role) []ui.Option {
