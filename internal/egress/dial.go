@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -138,7 +140,7 @@ func (d *dialer) open(ctx context.Context, x *exchange, network, address string)
 	x.dialing.Store(int32(phaseConnect))
 	conn, err := d.first(ctx, network, allowed)
 	if err == nil {
-		rec.conn = &patientConn{Conn: conn, ended: make(chan struct{})}
+		rec.conn = newPatientConn(conn)
 	}
 	rec.connect = x.elapsed() - resolved
 	if err != nil && len(refused) > 0 {
@@ -276,24 +278,51 @@ func (d *dialer) control(_ context.Context, network, address string, _ syscall.R
 // before it closed its connection.
 const lateAnswer = 250 * time.Millisecond
 
+// writeEnds is how long a read that found the end waits for the write in progress.
+const writeEnds = 50 * time.Millisecond
+
 // patientConn reports a failed write a moment later. net/http ends a request at once,
 // though an unread answer or TLS alert may say why.
+//
+// The kernel reports a reset once: to the write or to the read. A read after such a write
+// finds the end of the stream. patientConn reports the reset to both.
 type patientConn struct {
 	net.Conn
-	once  sync.Once
-	ended chan struct{} // nothing more will be read
+	once    sync.Once
+	ended   chan struct{} // nothing more will be read
+	writing chan struct{} // holds one element during a write
+	reset   atomic.Bool   // a write found that the receiver reset the connection
+}
+
+func newPatientConn(conn net.Conn) *patientConn {
+	return &patientConn{Conn: conn, ended: make(chan struct{}), writing: make(chan struct{}, 1)}
 }
 
 func (c *patientConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.EOF) && c.wasReset() {
+		err = &net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: syscall.ECONNRESET}
+	}
 	if err != nil {
 		c.once.Do(func() { close(c.ended) })
 	}
 	return n, err
 }
 
+// wasReset reports whether a write, also one that is just ending, found a reset.
+func (c *patientConn) wasReset() bool {
+	timer := time.NewTimer(writeEnds)
+	defer timer.Stop()
+	select {
+	case c.writing <- struct{}{}:
+		<-c.writing
+	case <-timer.C:
+	}
+	return c.reset.Load()
+}
+
 func (c *patientConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
+	n, err := c.write(p)
 	if err != nil && broken(err) {
 		timer := time.NewTimer(lateAnswer)
 		select {
@@ -301,6 +330,16 @@ func (c *patientConn) Write(p []byte) (int, error) {
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+	return n, err
+}
+
+func (c *patientConn) write(p []byte) (int, error) {
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
+	n, err := c.Conn.Write(p)
+	if errors.Is(err, syscall.ECONNRESET) {
+		c.reset.Store(true)
 	}
 	return n, err
 }

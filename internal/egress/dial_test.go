@@ -1,11 +1,13 @@
 package egress
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"thingpost/internal/iot"
@@ -83,5 +85,36 @@ func TestSeveralAddresses(t *testing.T) {
 	wantFailure(t, c.Do(t.Context(), post("http://10.0.0.1")), iot.ErrBlocked, "10.0.0.1 is in a private network, which is not reached")
 	if res := c.Do(t.Context(), post("http://0x7f.1:"+own.Port())); res.Class != iot.ErrBlocked || !strings.Contains(res.Detail, "127.0.0.1") {
 		t.Errorf("%+v", res)
+	}
+}
+
+// TestAResetIsReadAfterAWriteFoundIt has the kernel report a reset to a write, after which
+// a read of the bare connection finds the end of the stream.
+func TestAResetIsReadAfterAWriteFoundIt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	bare, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := newPatientConn(bare)
+	defer func() { _ = conn.Close() }()
+	peer, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = peer.(*net.TCPConn).SetLinger(0)
+	_ = peer.Close()
+	for err == nil {
+		_, err = conn.write([]byte("x"))
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("the write got %v", err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the read got %d bytes and %v", n, err)
 	}
 }
