@@ -1,6 +1,8 @@
 package db
 
 import (
+	"cmp"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -94,12 +96,9 @@ type sent struct {
 	id     string
 }
 
-// accept writes the messages of a batch and their deliveries.
+// accept checks the messages of a batch, and stages those that are to be stored.
 func (w *writer) accept(t *Tx, batch []item) error {
-	inBatch := map[sent]iot.ID{}
-	s := &w.stmts
-	s.messages.drop()
-	s.deliveries.drop()
+	inBatch := map[sent]int64{}
 	for _, it := range batch {
 		for _, a := range it.accept {
 			if err := w.acceptOne(t, a, inBatch); err != nil {
@@ -107,15 +106,12 @@ func (w *writer) accept(t *Tx, batch []item) error {
 			}
 		}
 	}
-	if err := s.messages.flush(t.ctx); err != nil {
-		return err
-	}
-	return s.deliveries.flush(t.ctx)
+	return nil
 }
 
-// acceptOne adds a message and its deliveries to the rows to insert. inBatch has the
-// sender ids of this batch so far.
-func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
+// acceptOne stages a message and its deliveries. inBatch has the sender ids of this batch so
+// far.
+func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]int64) error {
 	m := a.Message
 	a.Stale, a.Repeated = false, iot.ID{}
 	if _, raised := t.raised[m.ProjectKey]; raised || w.versions[m.ProjectKey] != a.Version {
@@ -145,35 +141,31 @@ func (w *writer) acceptOne(t *Tx, a *Accept, inBatch map[sent]iot.ID) error {
 		}
 		if !first.IsZero() {
 			a.Repeated = first
-			w.saw(m) // the device was seen, even if it sent nothing new
+			w.putOff.saw(m.DeviceKey, m.ReceivedAt) // the device was seen, even if it sent nothing new
 			return nil
 		}
-		inBatch[k] = m.ID
+		inBatch[k] = m.ID.Key()
 	}
 	if a.Silence != nil {
 		if err := w.turn(t, a); err != nil || a.Silence.Old || a.Silence.Gone {
 			return err
 		}
 	}
-	w.addMessage(t, a)
-	t.changed(m.ProjectKey, iot.MessagesChanged)
-	if m.DeviceKey == 0 || a.Silence != nil {
-		return nil // the message does not come from a device
+	if err := checkNew(a.Deliveries); err != nil {
+		return err
 	}
-	t.addMessages(hourOf(m.ProjectKey, m.ReceivedAt), 1)
-	w.saw(m)
+	// Not every message comes from a device.
+	fromDevice := m.DeviceKey != 0 && a.Silence == nil
+	w.staged = append(w.staged, t.queued(a, fromDevice))
+	if !fromDevice {
+		return nil
+	}
+	w.putOff.saw(m.DeviceKey, m.ReceivedAt)
 	if t.days == nil {
 		t.days = map[hourKey]int64{}
 	}
 	t.days[dayOf(m.DeviceKey, m.ReceivedAt)]++
 	return nil
-}
-
-// saw records that a message's device was seen.
-func (w *writer) saw(m *iot.Message) {
-	if m.ReceivedAt.After(w.putOff.seen[m.DeviceKey]) {
-		w.putOff.seen[m.DeviceKey] = m.ReceivedAt
-	}
 }
 
 // Values of the column transient.
@@ -183,12 +175,45 @@ const (
 	erased         int64 = 2
 )
 
-func (w *writer) addMessage(t *Tx, a *Accept) {
-	m := a.Message
-	var senderID, fields any
-	if m.SenderID != "" {
-		senderID = m.SenderID
+// checkNew reports what the tables would refuse. The journal takes everything, so nothing
+// else may be in it.
+func checkNew(list []*iot.Delivery) error {
+	for _, v := range list {
+		switch v.Status {
+		case iot.Pending, iot.Delivered, iot.Failed, iot.Skipped, iot.Cancelled:
+		default:
+			return fmt.Errorf("a delivery has the unknown status %q", v.Status)
+		}
+		switch v.Trigger {
+		case iot.TriggerMessage, iot.TriggerRetry, iot.TriggerReplay, iot.TriggerTest:
+		default:
+			return fmt.Errorf("a delivery has the unknown trigger %q", v.Trigger)
+		}
 	}
+	return nil
+}
+
+// queued announces a message and its pending deliveries, and returns their rows.
+func (t *Tx) queued(a *Accept, fromDevice bool) *accepted {
+	m := a.Message
+	t.changed(m.ProjectKey, iot.MessagesChanged)
+	rows := &accepted{Message: messageRow(a), FromDevice: fromDevice}
+	for i, d := range a.Deliveries {
+		rows.Deliveries = append(rows.Deliveries, deliveryRow(d, a.InOrder[i]))
+		if d.Status == iot.Pending {
+			t.commit.Queued = append(t.commit.Queued, iot.Queued{Delivery: d, Message: m, Device: a.Device, Project: a.Project})
+		}
+	}
+	if len(a.Deliveries) > 0 {
+		t.changed(m.ProjectKey, iot.DeliveriesChanged)
+	}
+	return rows
+}
+
+// messageRow returns a message's row, see acceptedColumns.
+func messageRow(a *Accept) []any {
+	m := a.Message
+	var fields any
 	if len(m.Fields) > 0 {
 		fields = []byte(m.Fields)
 	}
@@ -199,52 +224,30 @@ func (w *writer) addMessage(t *Tx, a *Accept) {
 			payload, fields, transient = []byte{}, nil, erased
 		}
 	}
-	w.stmts.messages.add(m.ID.Key(), m.ProjectKey, m.DeviceKey, string(m.Type), m.Channel, senderID, fields, payload, int64(m.ReceivedAt),
-		transient)
-	for i, d := range a.Deliveries {
-		w.addDelivery(t, d, a.InOrder[i])
-		if d.Status == iot.Pending {
-			t.commit.Queued = append(t.commit.Queued, iot.Queued{Delivery: d, Message: m, Device: a.Device, Project: a.Project})
-		}
-	}
-	if len(a.Deliveries) > 0 {
-		t.changed(m.ProjectKey, iot.DeliveriesChanged)
-	}
+	return []any{m.ID.Key(), m.ProjectKey, m.DeviceKey, string(m.Type), m.Channel, orNull(m.SenderID), fields, payload, int64(m.ReceivedAt),
+		transient}
 }
 
-// addDelivery adds a delivery to the rows to insert, and counts it.
-func (w *writer) addDelivery(t *Tx, d *iot.Delivery, inOrder bool) {
-	var detail any
-	if d.ErrorDetail != "" {
-		detail = d.ErrorDetail
-	}
-	var order int64
-	if inOrder {
-		order = 1
-	}
-	w.stmts.deliveries.add(d.ProjectKey, d.ID.Key(), d.MessageID.Key(), d.WebhookKey, d.DeviceKey, string(d.Type), d.Channel,
-		string(d.Status), string(d.Trigger), order, d.SizeBytes, int64(d.DueAt), int64(d.CreatedAt), detail, int64(d.EndedAt))
-	c := t.count(d.WebhookKey)
-	c.made++
-	*c.of(d.Status)++
+// deliveryRow returns a new delivery's row, see madeColumns.
+func deliveryRow(d *iot.Delivery, inOrder bool) []any {
+	return []any{d.ProjectKey, d.ID.Key(), d.MessageID.Key(), d.WebhookKey, d.DeviceKey, string(d.Type), d.Channel, string(d.Status),
+		string(d.Trigger), flag(inOrder), d.SizeBytes, int64(d.DueAt), int64(d.CreatedAt), int64(0), int64(0), nil, orNull(d.ErrorDetail), int64(0),
+		int64(d.EndedAt)}
 }
 
 // repeated returns the id of the earlier message with a device's sender id; zero if there
-// is none.
-func (w *writer) repeated(t *Tx, k sent, inBatch iot.ID, at iot.Instant) (iot.ID, error) {
-	if !inBatch.IsZero() {
-		return inBatch, nil
-	}
-	rows, err := w.stmts.repeated.QueryContext(t.ctx, k.device, k.id, iot.KeyAt(at.Add(-RepeatWindow)))
-	if err != nil {
-		return iot.ID{}, err
-	}
-	defer func() { _ = rows.Close() }()
-	var key int64
-	if rows.Next() {
-		if err := rows.Scan(&key); err != nil {
+// is none. inBatch is the key of one in the same batch, or 0.
+func (w *writer) repeated(t *Tx, k sent, inBatch int64, at iot.Instant) (iot.ID, error) {
+	since := iot.KeyAt(at.Add(-RepeatWindow))
+	key := cmp.Or(inBatch, w.ledger.senders[k])
+	if key < since {
+		err := w.stmts.repeated.QueryRowContext(t.ctx, k.device, k.id, since).Scan(&key)
+		if isNoRow(err) {
+			return iot.ID{}, nil
+		}
+		if err != nil {
 			return iot.ID{}, err
 		}
 	}
-	return w.db.ids.Of(key), rows.Err()
+	return w.db.ids.Of(key), nil
 }

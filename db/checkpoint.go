@@ -64,6 +64,17 @@ func (w *writer) copyLog(wrote load) {
 	}
 }
 
+// idlePages: a checkpoint begins when there was no work for a while and so many pages are
+// not copied. Fewer would be written twice each time.
+const idlePages = checkpointPages / 4
+
+// checkpointIf copies the log if so many of its pages are not copied.
+func (w *writer) checkpointIf(pages int64) {
+	if left, err := logLeft(context.Background(), w.conn, `PRAGMA wal_checkpoint(NOOP)`); err != nil || left >= pages {
+		w.checkpoint()
+	}
+}
+
 // completeLog copies the rest of the log after a checkpoint beside the writer.
 func (w *writer) completeLog() {
 	w.checkpoints.running = false

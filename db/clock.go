@@ -59,6 +59,9 @@ func (d *DB) BringIn(ctx context.Context, webhookKey int64, longest, wait func(a
 // waiting returns a step of a webhook's pending deliveries that are due after a certain
 // one, in the order of their due times.
 func (d *DB) waiting(ctx context.Context, webhookKey int64, after waits) ([]waits, error) {
+	if err := d.MoveJournal(ctx); err != nil {
+		return nil, err
+	}
 	rows, err := d.reader.QueryContext(ctx, bringInQuery, webhookKey, int64(after.due), after.project, after.id, bringInStep)
 	if err != nil {
 		return nil, err

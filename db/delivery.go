@@ -279,7 +279,7 @@ func (d *DB) floor(ctx context.Context, tx *sql.Tx, f DeliveryFilter, lookBack i
 // Deliveries returns a page of a project's deliveries, newest first.
 func (d *DB) Deliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, error) {
 	page := DeliveryPage{Items: []iot.Delivery{}}
-	err := d.inTx(ctx, func(tx *sql.Tx) error {
+	err := d.inTables(ctx, func(tx *sql.Tx) error {
 		part, hooks, err := f.webhooksOf(ctx, tx)
 		if err != nil {
 			return err
@@ -333,7 +333,7 @@ func (d *DB) CountRoughly(ctx context.Context, f DeliveryFilter, limit int) (n i
 
 func (d *DB) count(ctx context.Context, f DeliveryFilter, limit, lookBack int) (n int, capped bool, err error) {
 	var floor int64
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
+	err = d.inTables(ctx, func(tx *sql.Tx) error {
 		part, hooks, err := f.webhooksOf(ctx, tx)
 		if err != nil {
 			return err
@@ -377,7 +377,7 @@ const deliveryNames = `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliver
 
 // Delivery returns a delivery of a project; not_found.
 func (d *DB) Delivery(ctx context.Context, projectKey int64, id iot.ID) (*iot.Delivery, error) {
-	v, err := d.scanDelivery(d.reader.QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.project_id = $1 AND v.id = $2`,
+	v, err := d.scanDelivery(d.tables(ctx).QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.project_id = $1 AND v.id = $2`,
 		projectKey, id.Key()))
 	if err == nil && v.ID != id {
 		return nil, notFound("delivery")
@@ -387,7 +387,7 @@ func (d *DB) Delivery(ctx context.Context, projectKey int64, id iot.ID) (*iot.De
 
 // DeliveriesOf returns a message's deliveries, the oldest first.
 func (d *DB) DeliveriesOf(ctx context.Context, projectKey int64, message iot.ID) ([]iot.Delivery, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+deliveryColumns+deliveryNames+
+	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT `+deliveryColumns+deliveryNames+
 		` WHERE v.message_id = $1 AND v.project_id = $2 ORDER BY v.id LIMIT 1000`, message.Key(), projectKey)
 	if err != nil {
 		return nil, translate("list deliveries", err)
@@ -406,7 +406,7 @@ func (d *DB) DeliveriesOf(ctx context.Context, projectKey int64, message iot.ID)
 
 // Attempts returns a delivery's last attempts, at most so many, ordered by number.
 func (d *DB) Attempts(ctx context.Context, delivery iot.ID, last int) ([]iot.Attempt, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT number, at, duration_ms, timings, request, code, response_headers, response_body,
+	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT number, at, duration_ms, timings, request, code, response_headers, response_body,
 		truncated,
 		coalesce(error, ''), coalesce(error_detail, '') FROM attempts WHERE delivery_id = $1 ORDER BY number DESC LIMIT $2`, delivery.Key(), last)
 	if err != nil {

@@ -70,6 +70,7 @@ func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Dev
 		return nil, orNotFound("device", err)
 	}
 	v.AsOf = asOf
+	d.seenLater(v)
 	return v, nil
 }
 
@@ -146,6 +147,7 @@ func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) 
 			return nil, translate("list devices", err)
 		}
 		v.AsOf = asOf
+		d.seenLater(v)
 		list = append(list, *v)
 	}
 	return list, translate("list devices", rows.Err())

@@ -22,7 +22,7 @@ func (d *DB) DeviceDays(ctx context.Context, device int64, days int) ([]Day, err
 	today := iot.Instant(dayOf(device, iot.At(d.now())).at)
 	for i := range list {
 		list[i].At = today.Add(-time.Duration(days-1-i) * 24 * time.Hour)
-		err := d.reader.QueryRowContext(ctx, deviceDayQuery, int64(list[i].At), device).Scan(&list[i].Messages)
+		err := d.tables(ctx).QueryRowContext(ctx, deviceDayQuery, int64(list[i].At), device).Scan(&list[i].Messages)
 		if err != nil && !isNoRow(err) {
 			return nil, translate("read a device's days", err)
 		}

@@ -71,18 +71,11 @@ func (d *DB) changeQueue(doing string, rows int, c *Cause, fn func(*Tx) error) (
 
 // cause stores the messages about a change, with their deliveries.
 func (t *Tx) cause(c *Cause, kind iot.MessageType, about ...*iot.Downlink) error {
-	w := t.db.writer
-	w.stmts.messages.drop()
-	w.stmts.deliveries.drop()
+	var rows []*accepted
 	for _, a := range c.Messages(kind, about) {
-		w.addMessage(t, a)
-		t.changed(c.Project.Key, iot.MessagesChanged)
-		t.addMessages(hourOf(c.Project.Key, a.Message.ReceivedAt), 1)
+		rows = append(rows, t.queued(a, true))
 	}
-	if err := w.stmts.messages.flush(t.ctx); err != nil {
-		return err
-	}
-	return w.stmts.deliveries.flush(t.ctx)
+	return t.db.writer.putAccepted(t, rows)
 }
 
 // PushDownlinks puts downlinks (ID, Body, Payload, Confirmed, MaxAttempts) at the end of a
@@ -198,7 +191,7 @@ func (d *DB) TakeDownlink(c Cause) (v *iot.Downlink, stale bool, err error) {
 			v.ID.Key()); err != nil {
 			return err
 		}
-		t.heard(c.Device.Key, now)
+		t.db.writer.putOff.saw(c.Device.Key, now)
 		return t.cause(&c, iot.DownlinkSent, v)
 	})
 	if err != nil {
@@ -237,13 +230,6 @@ func (t *Tx) downlink(id iot.ID, c *Cause) (*iot.Downlink, error) {
 	return v, orNotFound("downlink", err)
 }
 
-// heard records that a device was seen.
-func (t *Tx) heard(device int64, at iot.Instant) {
-	if seen := t.db.writer.putOff.seen; seen[device] < at {
-		seen[device] = at
-	}
-}
-
 // AnswerDownlink stores a device's answer to a downlink that it has taken: iot.DownlinkAck,
 // iot.DownlinkNack or iot.DownlinkFailed, with a reason in words. It returns the changed
 // downlink. A refused downlink that must be confirmed returns to the end of the queue until
@@ -254,7 +240,7 @@ func (d *DB) AnswerDownlink(id iot.ID, answer iot.MessageType, reason string, c 
 		if v, err = t.downlink(id, &c); err != nil {
 			return err
 		}
-		t.heard(c.Device.Key, iot.At(d.now()))
+		t.db.writer.putOff.saw(c.Device.Key, iot.At(d.now()))
 		if v.Status == iot.DownlinkIsAcked && answer == iot.DownlinkAck || v.Status == iot.DownlinkIsFailed && answer == iot.DownlinkFailed {
 			return nil
 		}

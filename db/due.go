@@ -35,6 +35,9 @@ func messageInto(m *iot.Message, id *int64, transient *int64) []any {
 // after now if more are due than were returned.
 func (d *DB) Due(ctx context.Context, webhookKey int64, from, now iot.Instant, limit int, bytes int64,
 	skip func(iot.ID) bool) (list []iot.Queued, next iot.Instant, err error) {
+	if err := d.MoveJournal(ctx); err != nil {
+		return nil, 0, err
+	}
 	err = d.inTx(ctx, func(tx *sql.Tx) error {
 		keys, after, err := d.dueKeys(ctx, tx, webhookKey, from, now, limit, skip)
 		if err != nil {
@@ -97,6 +100,9 @@ const dueQuery = `SELECT project_id, id,
 // Head returns a device's first pending delivery to a webhook in order per device, whenever
 // it is due; nil if there is none.
 func (d *DB) Head(ctx context.Context, webhookKey, deviceKey int64) (*iot.Queued, error) {
+	if err := d.MoveJournal(ctx); err != nil {
+		return nil, err
+	}
 	var head *iot.Queued
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var k deliveryKey
@@ -122,6 +128,9 @@ const headQuery = `SELECT project_id,
 // PendingDevices returns up to limit devices above a key with pending deliveries to a
 // webhook in order per device, ordered by key.
 func (d *DB) PendingDevices(ctx context.Context, webhookKey, after int64, limit int) ([]int64, error) {
+	if err := d.MoveJournal(ctx); err != nil {
+		return nil, err
+	}
 	var list []int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		for len(list) < limit {

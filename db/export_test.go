@@ -122,6 +122,9 @@ func (d *DB) SetLookBack(rows int) { d.lookBack = rows }
 
 // CountOn counts a table's rows as the store itself sees them.
 func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, err error) {
+	if err := d.MoveJournal(ctx); err != nil {
+		return 0, err
+	}
 	err = d.reader.QueryRowContext(ctx, query, args...).Scan(&n)
 	return n, err
 }

@@ -9,10 +9,11 @@ import (
 )
 
 // Finish stores the outcome of an attempt: the attempt, the delivery's new state, the
-// webhook's health and counters. done is called once, when the outcome is on disk or could
-// not be written (storage_full, unavailable); then the delivery stays pending. A delivery
-// that has ended meanwhile (by a cancel, for example) stays unchanged; the attempt is
-// stored all the same.
+// webhook's health and counters. done is called once: when every later read finds the
+// outcome, or when it could not be written (storage_full, unavailable) and the delivery
+// stays pending. The outcome is on disk a second later at most; a crash before that makes
+// the delivery pending again. A delivery that has ended meanwhile (by a cancel, for example)
+// stays unchanged; the attempt is stored all the same.
 func (d *DB) Finish(o *iot.Outcome, done func(error)) {
 	l := load{rows: 1}
 	if a := o.Attempt; a != nil {
@@ -24,35 +25,42 @@ func (d *DB) Finish(o *iot.Outcome, done func(error)) {
 	d.submit(item{finish: o, project: o.Delivery.ProjectKey, load: l, done: func(err error) { done(translate("store an outcome", err)) }})
 }
 
-func (w *writer) finish(t *Tx, batch []item) error {
-	w.stmts.attempts.drop()
-	w.outcomes = w.outcomes[:0]
-	for _, it := range batch {
-		if o := it.finish; o != nil {
-			w.outcomes = append(w.outcomes, o)
-			if o.Attempt != nil {
-				w.addAttempt(o.Attempt)
-			}
-		}
+// newOutcome returns the form in which an outcome is stored.
+func (w *writer) newOutcome(o *iot.Outcome) *outcome {
+	d := o.Delivery
+	n := &outcome{ProjectKey: d.ProjectKey, DeliveryKey: d.ID.Key(), WebhookKey: d.WebhookKey, MessageKey: d.MessageID.Key(), Status: o.Status,
+		DueAt: int64(o.DueAt), Number: int64(d.AttemptCount), Detail: o.Detail, Transient: o.Transient, pause: o.PauseReason}
+	a := o.Attempt
+	if a == nil {
+		n.At = iot.At(w.db.now())
+		return n
 	}
-	if err := w.stmts.attempts.flush(t.ctx); err != nil {
-		return err
+	n.At, n.Number, n.DurationMS = a.At.Add(msDuration(a.DurationMS)), int64(a.Number), a.DurationMS
+	if a.Response != nil {
+		n.Code = int64(a.Response.Status)
 	}
-	rest := w.outcomes
+	if a.Error != nil {
+		n.Error, n.Detail = string(a.Error.Class), a.Error.Detail
+	}
+	n.Attempt = attemptRow(a)
+	return n
+}
+
+// finishDeliveries updates pending deliveries as outcomes say. If one has ended meanwhile, it
+// tries each alone to find out which.
+func (w *writer) finishDeliveries(t *Tx, list []*outcome) error {
 	for i, size := range w.stmts.finished.sizes {
-		for ; len(rest) >= size; rest = rest[size:] {
-			if err := w.finishDeliveries(t, rest[:size], w.stmts.finished.stmts[i]); err != nil {
+		for ; len(list) >= size; list = list[size:] {
+			if err := w.finishSome(t, list[:size], w.stmts.finished.stmts[i]); err != nil {
 				return err
 			}
 		}
 	}
-	clear(w.outcomes)
 	return nil
 }
 
-// finishDeliveries updates as many pending deliveries as the statement takes. If one has
-// ended meanwhile, it tries each alone to find out which.
-func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
+// finishSome updates as many deliveries as the statement takes.
+func (w *writer) finishSome(t *Tx, list []*outcome, st direct) error {
 	f := &w.stmts.finished
 	if len(list) > 1 {
 		if _, err := w.stmts.savepoint.exec(t.ctx, nil); err != nil {
@@ -61,7 +69,8 @@ func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
 	}
 	f.drop()
 	for _, o := range list {
-		w.addFinished(o)
+		f.add(o.ProjectKey, o.DeliveryKey, string(o.Status), o.DueAt, o.Number, o.Code, orNull(o.Error), orNull(o.Detail), o.DurationMS,
+			o.endedAt())
 	}
 	n, err := st.exec(t.ctx, f.values)
 	if err != nil {
@@ -80,7 +89,7 @@ func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
 	}
 	for i, o := range list {
 		if alone {
-			if err := w.finishDeliveries(t, list[i:i+1], f.stmts[len(f.stmts)-1]); err != nil {
+			if err := w.finishSome(t, list[i:i+1], f.stmts[len(f.stmts)-1]); err != nil {
 				return err
 			}
 		} else if err := w.finished(t, o, n > 0); err != nil {
@@ -92,15 +101,12 @@ func (w *writer) finishDeliveries(t *Tx, list []*iot.Outcome, st direct) error {
 
 // finished stores what follows from an outcome; changed is false if the delivery was no
 // longer pending.
-func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
-	t.changed(o.Delivery.ProjectKey, iot.DeliveriesChanged)
+func (w *writer) finished(t *Tx, o *outcome, changed bool) error {
 	if changed {
-		t.countFinished(o, w.endOf(o))
+		t.countFinished(o)
 	}
 	if changed && o.Transient && (o.Status == iot.Delivered || o.Status == iot.Skipped) {
-		if _, err := w.stmts.erase.ExecContext(t.ctx, o.Delivery.MessageID.Key()); err != nil {
-			return err
-		}
+		t.erase = append(t.erase, o.MessageKey)
 	}
 	if o.Attempt == nil {
 		return nil
@@ -108,7 +114,7 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 	if err := w.noteHealth(t, o); err != nil {
 		return err
 	}
-	if o.PauseReason != "" {
+	if o.pause != "" {
 		return t.pauseByItself(o)
 	}
 	return nil
@@ -116,69 +122,32 @@ func (w *writer) finished(t *Tx, o *iot.Outcome, changed bool) error {
 
 // pauseByItself pauses a webhook whose endpoint asked for it. It does not pause an
 // upstream, because nobody could find it to resume it.
-func (t *Tx) pauseByItself(o *iot.Outcome) error {
-	v := o.Delivery
+func (t *Tx) pauseByItself(o *outcome) error {
 	var slug string
-	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND kind = 'webhook' AND paused = 0 AND deleted_at = 0`, v.WebhookKey).Scan(&slug)
+	err := t.row(`SELECT slug FROM webhooks WHERE id = $1 AND kind = 'webhook' AND paused = 0 AND deleted_at = 0`, o.WebhookKey).Scan(&slug)
 	if isNoRow(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.pause(v.ProjectKey, v.WebhookKey, iot.PausedByThingpost, o.PauseReason, o.Attempt.At); err != nil {
+	if err := t.pause(o.ProjectKey, o.WebhookKey, iot.PausedByThingpost, o.pause, iot.Instant(asKey(o.Attempt[attemptAt]))); err != nil {
 		return err
 	}
-	return t.audit(v.ProjectKey, iot.PausedByThingpost, "webhook.pause", slug, o.PauseReason)
-}
-
-// endOf returns when an attempt ended; now if there was none.
-func (w *writer) endOf(o *iot.Outcome) iot.Instant {
-	if a := o.Attempt; a != nil {
-		return a.At.Add(msDuration(a.DurationMS))
-	}
-	return iot.At(w.db.now())
-}
-
-// addFinished adds an outcome's values to the statement.
-func (w *writer) addFinished(o *iot.Outcome) {
-	d := o.Delivery
-	var (
-		count        = int64(d.AttemptCount)
-		code         int64
-		class, words any
-		duration     int64
-		endedAt      int64
-	)
-	if o.Detail != "" {
-		words = o.Detail
-	}
-	if a := o.Attempt; a != nil {
-		count, duration = int64(a.Number), a.DurationMS
-		if a.Response != nil {
-			code = int64(a.Response.Status)
-		}
-		if a.Error != nil {
-			class, words = string(a.Error.Class), a.Error.Detail
-		}
-	}
-	if o.Status.Ended() {
-		endedAt = int64(w.endOf(o))
-	}
-	w.stmts.finished.add(d.ProjectKey, d.ID.Key(), string(o.Status), int64(o.DueAt), count, code, class, words, duration, endedAt)
+	return t.audit(o.ProjectKey, iot.PausedByThingpost, "webhook.pause", slug, o.pause)
 }
 
 // countFinished counts a delivery that was pending.
-func (t *Tx) countFinished(o *iot.Outcome, at iot.Instant) {
-	c := t.count(o.Delivery.WebhookKey)
+func (t *Tx) countFinished(o *outcome) {
+	c := t.count(o.WebhookKey)
 	c.pending--
 	*c.of(o.Status)++
-	h := t.hour(hourOf(o.Delivery.WebhookKey, at))
+	h := t.hour(hourOf(o.WebhookKey, o.At))
 	switch {
 	case o.Status == iot.Delivered:
 		h.delivered++
 		if o.Attempt != nil {
-			h.took(DurationBucket(o.Attempt.DurationMS), 1)
+			h.took(DurationBucket(o.DurationMS), 1)
 		}
 	case o.Status == iot.Failed:
 		h.failed++
@@ -187,36 +156,32 @@ func (t *Tx) countFinished(o *iot.Outcome, at iot.Instant) {
 	}
 }
 
-func (w *writer) addAttempt(a *iot.Attempt) {
+// attemptRow returns an attempt's row, see attemptColumns.
+func attemptRow(a *iot.Attempt) []any {
 	var (
-		code              int64
-		headers           string
-		body, class, word any
-		truncated         int64
+		code      int64
+		headers   string
+		body      any
+		truncated bool
+		class     iot.ErrorClass
 	)
 	if r := a.Response; r != nil {
-		code, headers = int64(r.Status), headerText(r.Headers)
+		code, headers, truncated = int64(r.Status), headerText(r.Headers), r.Truncated
 		if r.Body != "" {
 			body = []byte(r.Body)
 		}
-		if r.Truncated {
-			truncated = 1
-		}
 	}
 	if a.Error != nil {
-		class = string(a.Error.Class)
+		class = a.Error.Class
 	}
-	if text := outcomeText(a); text != "" {
-		word = text
-	}
-	w.stmts.attempts.add(a.DeliveryID.Key(), int64(a.Number), int64(a.At), a.DurationMS, timingsText(a), requestText(a.Request),
-		code, headers, body, truncated, class, word)
+	return []any{a.DeliveryID.Key(), int64(a.Number), int64(a.At), a.DurationMS, timingsText(a), requestText(a.Request), code, headers, body,
+		flag(truncated), orNull(string(class)), orNull(outcomeText(a))}
 }
 
 // noteHealth keeps a webhook's health. It is written only when it changes: a healthy
 // webhook costs nothing.
-func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
-	id := o.Delivery.WebhookKey
+func (w *writer) noteHealth(t *Tx, o *outcome) error {
+	id := o.WebhookKey
 	h, known := w.health[id]
 	if !known {
 		err := t.row(`SELECT health, consecutive_failures, last_error, health_since FROM webhooks WHERE id = $1`, id).
@@ -229,8 +194,7 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 		}
 	}
 	before := h
-	at := w.endOf(o)
-	good := o.Attempt.Error == nil
+	at, good := o.At, o.good()
 	var others bool
 	if good && h.Status == iot.Failing {
 		var err error
@@ -251,14 +215,14 @@ func (w *writer) noteHealth(t *Tx, o *iot.Outcome) error {
 		}
 		h.Status = iot.Failing
 		h.ConsecutiveFailures++
-		h.LastError = o.Attempt.Error.Detail
+		h.LastError = o.Detail
 	}
 	w.health[id] = h
 	if h == before {
 		return nil
 	}
 	if h.Status != before.Status {
-		t.changed(o.Delivery.ProjectKey, iot.WebhooksChanged)
+		t.changed(o.ProjectKey, iot.WebhooksChanged)
 	}
 	_, err := t.exec(`UPDATE webhooks SET health = $1, consecutive_failures = $2, last_error = $3, health_since = $4 WHERE id = $5`,
 		string(h.Status), h.ConsecutiveFailures, h.LastError, int64(h.Since), id)

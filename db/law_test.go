@@ -213,6 +213,7 @@ func (l *ledger) check(t *rapid.T) {
 		const sums = `count(*), count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'delivered'), count(*) FILTER ` +
 			`(WHERE status = 'failed'),
 			count(*) FILTER (WHERE status = 'skipped'), count(*) FILTER (WHERE status = 'cancelled')`
+		must(t, l.MoveJournal(t.Context()))
 		for what, query := range map[string]string{"counters": columns + ` FROM webhook_counters`, "rows": sums + ` FROM deliveries`} {
 			var got db.Counters
 			must(t, l.beside.QueryRowContext(t.Context(), `SELECT `+query+` WHERE webhook_id = $1`, h.Key).

@@ -96,7 +96,7 @@ func (f MessageFilter) rest(arg func(any) string) string {
 // kept only until their delivery.
 func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error) {
 	page := MessagePage{Items: []iot.Message{}}
-	err := d.inTx(ctx, func(tx *sql.Tx) error {
+	err := d.inTables(ctx, func(tx *sql.Tx) error {
 		var floor int64
 		query, args := f.floorQuery(d.lookBack)
 		if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
@@ -137,7 +137,7 @@ func (d *DB) Messages(ctx context.Context, f MessageFilter) (MessagePage, error)
 // CountMessages counts what a filter selects, up to a limit and among the newest LookBack
 // messages; capped says that there are or may be more.
 func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n int, capped bool, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
+	err = d.inTables(ctx, func(tx *sql.Tx) error {
 		var floor int64
 		query, args := f.floorQuery(d.lookBack)
 		if err := tx.QueryRowContext(ctx, query, args...).Scan(&floor); err != nil && !isNoRow(err) {
@@ -154,7 +154,7 @@ func (d *DB) CountMessages(ctx context.Context, f MessageFilter, limit int) (n i
 // MessagesAfter returns up to limit messages of a project that are newer than one, the
 // oldest first; for the zero id, from the oldest kept message on.
 func (d *DB) MessagesAfter(ctx context.Context, projectKey int64, after iot.ID, limit int) ([]iot.Message, error) {
-	rows, err := d.reader.QueryContext(ctx, messagesAfterQuery, projectKey, after.Key(), limit)
+	rows, err := d.tables(ctx).QueryContext(ctx, messagesAfterQuery, projectKey, after.Key(), limit)
 	if err != nil {
 		return nil, translate("read new messages", err)
 	}
@@ -178,7 +178,7 @@ const messagesAfterQuery = `SELECT ` + messageColumns + `, coalesce(d.slug, '') 
 // Message returns a message of a project; not_found, also for one that was kept only until
 // its delivery.
 func (d *DB) Message(ctx context.Context, projectKey int64, id iot.ID) (*iot.Message, error) {
-	m, err := d.scanMessage(d.reader.QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug,
+	m, err := d.scanMessage(d.tables(ctx).QueryRowContext(ctx, `SELECT `+messageColumns+`, coalesce(d.slug,
 		'') FROM messages m LEFT JOIN devices d ON d.id = m.device_id
 		WHERE m.id = $1 AND m.project_id = $2 AND m.transient <> 2`, id.Key(), projectKey))
 	if err == nil && m.ID != id {

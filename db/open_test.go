@@ -99,6 +99,7 @@ func TestAFolderThatCannotBeMadeIsNamed(t *testing.T) {
 func TestAReadOnlyStoreReadsAndChangesNothing(t *testing.T) {
 	w := open(t)
 	a := w.store(t, 1, `1`, false, w.webhook)[0]
+	must(t, w.MoveJournal(t.Context()))
 	ro, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path()), ReadOnly: true})
 	must(t, err)
 	defer func() { must(t, ro.Close()) }()

@@ -176,5 +176,5 @@ func (w *writer) tryDisk() {
 			return
 		}
 	}
-	w.write([]item{{fn: noteReady, done: func(error) {}}})
+	w.write([]item{{fn: noteReady, done: func(error) {}}}, maxRows)
 }

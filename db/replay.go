@@ -134,7 +134,7 @@ type replayWindow struct {
 
 // window reads the window after a cursor in one short transaction.
 func (d *DB) window(ctx context.Context, s ReplaySpec, wants Wants, after int64, rows, limit int) (win replayWindow, err error) {
-	err = d.inTx(ctx, func(tx *sql.Tx) error {
+	err = d.inTables(ctx, func(tx *sql.Tx) error {
 		var edge int64
 		query, args := s.edgeQuery(after, rows)
 		if err := tx.QueryRowContext(ctx, query, args...).Scan(&edge); err != nil && !isNoRow(err) {

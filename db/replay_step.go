@@ -142,7 +142,7 @@ func orStopped(err error) error {
 // without those that are paused or failing: a replay need not create more than these can
 // send.
 func (d *DB) ReplayBacklog(ctx context.Context, r *RunningReplay) (pending int64, err error) {
-	err = d.reader.QueryRowContext(ctx, `SELECT coalesce(max(c.pending), 0) FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
+	err = d.tables(ctx).QueryRowContext(ctx, `SELECT coalesce(max(c.pending), 0) FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
 		WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.paused = 0 AND (w.health <> 'failing' OR w.consecutive_failures = 0) AND ($2 = 0 `+
 		`OR w.id = $2)`, r.ProjectKey, r.WebhookKey).Scan(&pending)
 	return pending, translate("count pending deliveries", err)

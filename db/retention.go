@@ -143,7 +143,7 @@ func (d *DB) nextMessages(ctx context.Context, at *messagePage) ([]int64, error)
 		query += ` AND m.project_id = $5`
 		args = append(args, at.project)
 	}
-	rows, err := d.reader.QueryContext(ctx, query+` ORDER BY m.id LIMIT $4`, args...)
+	rows, err := d.tables(ctx).QueryContext(ctx, query+` ORDER BY m.id LIMIT $4`, args...)
 	if err != nil {
 		return nil, translate("look for old messages", err)
 	}
@@ -424,7 +424,7 @@ func (d *DB) cancelAllDeleted(ctx context.Context) error {
 	owing := true
 	for owing && ctx.Err() == nil {
 		// The writer is asked only if there is something to cancel.
-		if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
+		if err := d.tables(ctx).QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
 			WHERE w.deleted_at > 0 AND c.pending > 0)`).Scan(&owing); err != nil {
 			return translate("look for deleted webhooks", err)
 		}

@@ -54,7 +54,7 @@ func (w *world) store(t *testing.T, n int, payload string, end bool, hooks ...*i
 	return list
 }
 
-// raw opens the file beside the store, to read and to damage it.
+// raw opens the file beside the store, to read and to damage it. The journal is moved before.
 func (w *world) raw(t *testing.T) *sql.DB {
 	t.Helper()
 	if w.beside == nil {
@@ -63,6 +63,7 @@ func (w *world) raw(t *testing.T) *sql.DB {
 		t.Cleanup(func() { _ = d.Close() })
 		w.beside = d
 	}
+	must(t, w.MoveJournal(t.Context()))
 	return w.beside
 }
 
@@ -75,6 +76,7 @@ func (w *world) number(t *testing.T, query string) (n int64) {
 // holds fails the test unless every check of the store holds.
 func (w *world) holds(t *testing.T) {
 	t.Helper()
+	must(t, w.MoveJournal(t.Context()))
 	findings, err := w.Check(t.Context())
 	must(t, err)
 	for _, f := range findings {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"thingpost/internal/iot"
@@ -18,6 +19,7 @@ const seenStep = 512
 // It is written every idleAfter, in steps and in the order of keys, so that few pages
 // change. A crash loses what is not written.
 type putOff struct {
+	mu   sync.Mutex // guards seen against readers
 	seen map[int64]iot.Instant
 	days map[hourKey]int64
 	at   time.Time // when the last round began
@@ -30,11 +32,13 @@ type putOff struct {
 	adding  map[hourKey]int64
 }
 
-func newPutOff(now time.Time) putOff {
-	return putOff{seen: map[int64]iot.Instant{}, days: map[hourKey]int64{}, at: now}
+func newPutOff(now time.Time) *putOff {
+	return &putOff{seen: map[int64]iot.Instant{}, days: map[hourKey]int64{}, at: now}
 }
 
-func (p *putOff) empty() bool { return len(p.seen)+len(p.days) == 0 }
+func (p *putOff) size() int { return len(p.seen) + len(p.days) }
+
+func (p *putOff) empty() bool { return p.size() == 0 }
 
 // begin starts a round if it is time, or if there is no other work.
 func (p *putOff) begin(now time.Time, idle bool) {
@@ -48,7 +52,7 @@ func (p *putOff) begin(now time.Time, idle bool) {
 
 // writeSeen writes a step of what was deferred.
 func (w *writer) writeSeen(ctx context.Context) error {
-	p := &w.putOff
+	p := w.putOff
 	if len(p.devices)+len(p.counts) == 0 {
 		return nil
 	}
@@ -73,15 +77,47 @@ func (w *writer) writeSeen(ctx context.Context) error {
 // written drops what is on disk now.
 func (p *putOff) written() {
 	p.devices, p.counts = p.devices[min(len(p.devices), len(p.writing)):], p.counts[min(len(p.counts), len(p.adding)):]
+	p.mu.Lock()
 	for id, at := range p.writing {
 		if p.seen[id] == at {
 			delete(p.seen, id)
 		}
 	}
+	p.mu.Unlock()
 	for k, n := range p.adding {
 		if p.days[k] -= n; p.days[k] == 0 {
 			delete(p.days, k)
 		}
 	}
 	p.writing, p.adding = nil, nil
+}
+
+// saw records that a device was seen.
+func (p *putOff) saw(device int64, at iot.Instant) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen[device] = max(p.seen[device], at)
+}
+
+// seenLater replaces when a device was last seen if that is later than what is on disk. The
+// caller may be any goroutine.
+func (d *DB) seenLater(v *iot.Device) {
+	if d.writer == nil {
+		return
+	}
+	p := d.writer.putOff
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v.LastSeenAt = max(v.LastSeenAt, p.seen[v.Key])
+}
+
+// sawEntry notes again what a crash has lost with an entry of the journal.
+func (w *writer) sawEntry(e entry) {
+	if e.Accepted == nil || !e.Accepted.FromDevice {
+		return
+	}
+	m := e.Accepted.Message
+	device, at := asKey(m[messageDevice]), iot.Instant(asKey(m[messageReceived]))
+	w.putOff.saw(device, at)
+	w.putOff.days[dayOf(device, at)]++
 }

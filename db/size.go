@@ -37,7 +37,7 @@ func (d *DB) Size(ctx context.Context) (Size, error) {
 // deliveries are all pruned.
 func (d *DB) Totals(ctx context.Context) (Counters, error) {
 	var c Counters
-	err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
+	err := d.tables(ctx).QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
 		coalesce(sum(failed), 0),
 		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters`).Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed,
 		&c.Skipped, &c.Cancelled)

@@ -23,6 +23,7 @@ func TestASenderDoesNotWaitForEver(t *testing.T) {
 	})
 	w.store(t, 1, `"before"`, true, w.webhook)
 	version := w.version(t)
+	must(t, w.NoteSignIn(w.account.Key, "")) // the writer has nothing left to do
 	w.SetAcceptWait(20 * time.Millisecond)
 	hold = true
 	first := make(chan error, 1)

@@ -30,6 +30,7 @@ type statements struct {
 	counters, hours, durations, projectHours *sql.Stmt
 	repeated, retrying, lastFailed           *sql.Stmt
 	erase                                    *sql.Stmt
+	journal, trim                            *sql.Stmt
 
 	countDevice, slugTaken, profileOf, keyIsLater, addDevice, audit *sql.Stmt // to create a device
 }
@@ -103,14 +104,12 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.keyIsLater = prepare(keyIsLaterQuery)
 	s.addDevice = prepare(addDeviceQuery)
 	s.audit = prepare(auditQuery)
-	s.messages = newInserter("messages", straight, "id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload",
-		"received_at", "transient")
-	s.deliveries = newInserter("deliveries", straight, "project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel",
-		"status", "trigger", "in_order", "size_bytes", "due_at", "created_at", "error_detail", "ended_at")
+	s.messages = newInserter("messages", straight, acceptedColumns...)
+	s.deliveries = newInserter("deliveries", straight, madeColumns...)
 	s.downlinks = newInserter("downlinks", straight, "id", "project_id", "device_id", "position", "status", "body", "payload", "confirmed",
 		"max_attempts", "created_at", "changed_at")
-	s.attempts = newInserter("attempts", straight, "delivery_id", "number", "at", "duration_ms", "timings", "request", "code",
-		"response_headers", "response_body", "truncated", "error", "error_detail")
+	s.attempts = newInserter("attempts", straight, attemptColumns...)
+	s.journal, s.trim = prepare(`INSERT INTO journal (id, record) VALUES (?, ?)`), prepare(`DELETE FROM journal WHERE id < ?`)
 	return err
 }
 
@@ -136,7 +135,7 @@ func (s *statements) close() error {
 		err = errors.Join(err, d.stmt.Close())
 	}
 	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.retrying,
-		s.lastFailed, s.erase,
+		s.lastFailed, s.erase, s.journal, s.trim,
 		s.countDevice, s.slugTaken, s.profileOf, s.keyIsLater, s.addDevice, s.audit} {
 		err = errors.Join(err, st.Close())
 	}

@@ -48,7 +48,7 @@ const (
 func (d *DB) WebhookStats(ctx context.Context, projectKey int64) (map[int64]*Stats, error) {
 	stats := map[int64]*Stats{}
 	from := d.firstHour()
-	rows, err := d.reader.QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
+	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
 		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`,
 		projectKey)
 	if err != nil {
@@ -82,14 +82,14 @@ func (d *DB) ProjectStats(ctx context.Context, projectKey int64) (*Stats, error)
 	s := &Stats{Hours: emptyHours(from)}
 	c := &s.Counters
 	const ofProject = `webhook_id IN (SELECT id FROM webhooks WHERE project_id = $1)`
-	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
+	if err := d.tables(ctx).QueryRowContext(ctx, `SELECT coalesce(sum(made), 0), coalesce(sum(pending), 0), coalesce(sum(delivered), 0),
 		coalesce(sum(failed), 0),
 		coalesce(sum(skipped), 0), coalesce(sum(cancelled), 0) FROM webhook_counters WHERE `+ofProject, projectKey).
 		Scan(&c.Made, &c.Pending, &c.Delivered, &c.Failed, &c.Skipped, &c.Cancelled); err != nil {
 		return nil, translate("read project figures", err)
 	}
 	var oldest int64
-	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(nullif(due, 0)), 0), coalesce(min(nullif(oldest, 0)), 0) FROM (
+	if err := d.tables(ctx).QueryRowContext(ctx, `SELECT coalesce(min(nullif(due, 0)), 0), coalesce(min(nullif(oldest, 0)), 0) FROM (
 		SELECT `+pendingColumns+` FROM webhooks w WHERE w.project_id = $1 AND w.deleted_at = 0)`, projectKey).Scan(
 		&s.NextDueAt, &oldest); err != nil {
 		return nil, translate("read project figures", err)
@@ -98,7 +98,7 @@ func (d *DB) ProjectStats(ctx context.Context, projectKey int64) (*Stats, error)
 	if err := d.fillStats(ctx, s, ofProject, projectKey, from); err != nil {
 		return nil, err
 	}
-	rows, err := d.reader.QueryContext(ctx,
+	rows, err := d.tables(ctx).QueryContext(ctx,
 		`SELECT hour_at, messages FROM project_hours WHERE project_id = $1 AND hour_at >= $2`, projectKey, int64(from))
 	if err != nil {
 		return nil, translate("read project figures", err)
@@ -119,7 +119,7 @@ func (d *DB) ProjectStats(ctx context.Context, projectKey int64) (*Stats, error)
 
 // fillStats adds hours and percentiles of the webhooks that a condition selects.
 func (d *DB) fillStats(ctx context.Context, s *Stats, which string, id int64, from iot.Instant) error {
-	rows, err := d.reader.QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried), sum(grown) FROM webhook_hours
+	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT hour_at, sum(delivered), sum(failed), sum(retried), sum(grown) FROM webhook_hours
 	WHERE `+which+` AND hour_at >= $2 GROUP BY hour_at`, id, int64(from))
 	if err != nil {
 		return translate("read hours", err)
@@ -137,7 +137,7 @@ func (d *DB) fillStats(ctx context.Context, s *Stats, which string, id int64, fr
 	if err := rows.Err(); err != nil {
 		return translate("read hours", err)
 	}
-	buckets, err := d.reader.QueryContext(ctx,
+	buckets, err := d.tables(ctx).QueryContext(ctx,
 		`SELECT bucket, sum(count) FROM webhook_durations WHERE `+which+` AND hour_at >= $2 GROUP BY bucket ORDER BY bucket`, id, int64(from))
 	if err != nil {
 		return translate("read durations", err)

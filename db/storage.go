@@ -72,7 +72,7 @@ func (d *DB) StorageHours(ctx context.Context, since iot.Instant) ([]StorageHour
 // OldestMessage returns when the oldest kept message was received, 0 if there is none.
 func (d *DB) OldestMessage(ctx context.Context) (iot.Instant, error) {
 	var key int64
-	if err := d.reader.QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM messages`).Scan(&key); err != nil {
+	if err := d.tables(ctx).QueryRowContext(ctx, `SELECT coalesce(min(id), 0) FROM messages`).Scan(&key); err != nil {
 		return 0, translate("look for the oldest message", err)
 	}
 	return iot.KeyTime(key), nil

@@ -22,6 +22,7 @@ type Tx struct {
 	raised   map[int64]int64   // projects whose version rises, and the new version
 	devices  map[int64]bool    // devices that have changed, in the whole transaction
 	forget   []int64           // webhooks whose cached health is stale
+	erase    []int64           // transient messages that may have been delivered to all
 	whole    *Tx               // the view of the whole transaction, for an item's view
 	dues     map[[2]int64]int  // places in commit.Due, by webhook and device
 }

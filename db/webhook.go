@@ -115,7 +115,7 @@ func (d *DB) AllWebhooks(ctx context.Context) ([]*iot.Webhook, error) {
 }
 
 func (d *DB) listWebhooks(ctx context.Context, where string, args ...any) ([]*iot.Webhook, error) {
-	rows, err := d.reader.QueryContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE `+where+` ORDER BY w.id`, args...)
+	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE `+where+` ORDER BY w.id`, args...)
 	if err != nil {
 		return nil, translate("list webhooks", err)
 	}
@@ -137,13 +137,13 @@ const webhookQuery = `SELECT ` + webhookColumns + ` FROM webhooks w WHERE w.proj
 // Webhook returns a webhook of a project by slug or UUID; not_found.
 func (d *DB) Webhook(ctx context.Context, projectKey int64, name string) (*iot.Webhook, error) {
 	query, name := byName(name, webhookQuery+`w.slug = $2`, webhookQuery+`w.uuid = $2`)
-	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, query, projectKey, name))
+	w, err := d.scanWebhook(d.tables(ctx).QueryRowContext(ctx, query, projectKey, name))
 	return w, orNotFound("webhook", err)
 }
 
 // WebhookByKey returns a webhook by its key, unless it is deleted; not_found.
 func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) {
-	w, err := d.scanWebhook(d.reader.QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`,
+	w, err := d.scanWebhook(d.tables(ctx).QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`,
 		key))
 	return w, orNotFound("webhook", err)
 }

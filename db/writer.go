@@ -1,11 +1,13 @@
 package db
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,16 +25,16 @@ const (
 	enough    = 256
 )
 
-// idleAfter is how long the writer waits for work before it writes what it deferred
-// (devices last seen) and copies the WAL into the database.
+// idleAfter is how long the writer waits for work before it copies the WAL into the database.
 const idleAfter = 2 * time.Second
 
-// item is one write, all or nothing. Exactly one of fn, queue, accept and finish is set.
+// item is one write, all or nothing. Exactly one of fn, queue, accept, finish and move is set.
 type item struct {
 	fn     func(*Tx) error
 	queue  func(*Tx) error // a change of a device's downlink queue, which causes messages
 	accept []*Accept       // messages of one call, stored together
 	finish *iot.Outcome
+	move   bool // waits until the tables have all that was stored before
 	done   func(error)
 	// project is the project whose turn the item takes; 0 if it belongs to none.
 	project int64
@@ -52,17 +54,21 @@ type writer struct {
 	line     *lineup
 	onCommit func(iot.Commit)
 
-	ended chan struct{}
-	pause *time.Timer
-	wrote atomic.Uint64 // batches written or attempted
+	stopped chan struct{}
+	pause   *time.Timer
+	wrote   atomic.Uint64 // batches written or attempted
 
 	// Only the writer's goroutine uses the following.
 	versions map[int64]int64 // of projects
 	devices  map[int64]int64 // the number of each device's last change; see deviceStale
 	floor    int64           // changes up to this one are no longer in devices
 	health   map[int64]iot.Health
-	outcomes []*iot.Outcome // of the batch
-	putOff   putOff
+	ledger   *ledger
+	staged   []*accepted // messages of the transaction
+	ended    []*outcome  // outcomes of the transaction
+	putOff   *putOff
+	record   bytes.Buffer // what the transaction writes into the journal
+	worked   time.Time    // when the last item was written
 	// checkpoints of the log run beside the writer.
 	checkpoints checkpoints
 	short       bool      // the disk was full: messages are refused until there is a reserve again
@@ -74,7 +80,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 	if err != nil {
 		return err
 	}
-	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ended: make(chan struct{}),
+	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ledger: newLedger(), stopped: make(chan struct{}),
 		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{},
 		putOff: newPutOff(d.now()), pause: time.NewTimer(0), checkpoints: checkpoints{ended: make(chan struct{}, 1)}}
 	<-w.pause.C
@@ -94,6 +100,12 @@ func (w *writer) prepare(ctx context.Context) error {
 	}
 	if err := w.checkKey(ctx); err != nil {
 		return err
+	}
+	if err := w.stmts.prepare(ctx, w.conn); err != nil {
+		return err
+	}
+	if err := w.replay(ctx); err != nil {
+		return fmt.Errorf("move the journal into the tables: %w", err)
 	}
 	var salt, last int64
 	if err := w.conn.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'salt'`).Scan(&salt); err != nil {
@@ -121,10 +133,7 @@ func (w *writer) prepare(ctx context.Context) error {
 		}
 		w.versions[id] = version
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return w.stmts.prepare(ctx, w.conn)
+	return rows.Err()
 }
 
 // submit queues an item. The writer's goroutine calls done once, when the item is on disk
@@ -168,7 +177,7 @@ func (d *DB) writeMany(doing string, rows int, fn func(*Tx) error) error {
 
 func (w *writer) close() error {
 	first := w.line.close()
-	<-w.ended
+	<-w.stopped
 	if !first {
 		return nil
 	}
@@ -177,23 +186,23 @@ func (w *writer) close() error {
 	return errors.Join(w.db.reader.Close(), w.stmts.close(), w.conn.Close(), w.sqldb.Close())
 }
 
+// clock is the machine's own, for what does not depend on the injected one.
+func (w *writer) clock() time.Time { return time.Now() } //nolint:forbidigo // see above
+
 func (w *writer) run() {
-	defer close(w.ended)
-	idle := time.NewTimer(idleAfter)
-	defer idle.Stop()
+	defer close(w.stopped)
+	timer := time.NewTimer(idleAfter)
+	defer timer.Stop()
 	batch := make([]item, 0, maxItems)
 	busy, rested := false, false
 	var perRow pace
 	for {
 		outage := w.db.Outage() != nil
-		after := idle.C
-		switch {
-		case outage:
-			idle.Reset(diskAgain)
-		case rested:
-			after = nil // nothing is deferred: wait for work, without a timer
-		default:
-			idle.Reset(idleAfter)
+		due, waits := w.nextLook(outage, rested)
+		var after <-chan time.Time
+		if waits {
+			timer.Reset(due)
+			after = timer.C
 		}
 		some, open := w.line.wait(after)
 		if outage {
@@ -202,14 +211,17 @@ func (w *writer) run() {
 		switch {
 		case some:
 			rested = false
-			batch = w.collect(batch[:0], busy, perRow.rows())
+			var rows int
+			batch, rows = w.collect(batch[:0], busy, perRow.rows())
 			busy = len(batch) >= busyBatch
-			began := time.Now() //nolint:forbidigo // measures the machine's speed, whatever the injected clock shows
-			w.write(taken(batch))
+			began := w.clock()
+			w.write(taken(batch), rows)
 			wrote := loadOf(batch)
-			perRow = perRow.after(wrote.rows, time.Since(began)) //nolint:forbidigo // as above
+			perRow = perRow.after(wrote.rows, w.clock().Sub(began))
+			w.moveIdle()
 			w.copyLog(wrote)
 			clear(batch)
+			w.worked = w.clock()
 		case !open:
 			if w.checkpoints.running {
 				<-w.checkpoints.ended
@@ -217,22 +229,107 @@ func (w *writer) run() {
 			w.rest()
 			return
 		case !outage:
-			w.rest()
-			rested = true
+			rested = w.lookAgain(rested)
 		}
 	}
 }
 
-// collect takes what is queued. Under load it waits a moment for more, unless the
-// transaction is short.
-func (w *writer) collect(batch []item, busy bool, rows int) []item {
+// nextLook returns how long the writer may wait for work until it must look at what it
+// deferred; waits is false if nothing is deferred.
+func (w *writer) nextLook(outage, rested bool) (in time.Duration, waits bool) {
+	if outage {
+		return diskAgain, true
+	}
+	var at time.Time
+	soonest := func(t time.Time) {
+		if at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	l := w.ledger
+	if l.unsaved.Len() > 0 {
+		soonest(l.unsavedSince.Add(outcomeAge))
+	}
+	if !l.empty() {
+		soonest(l.since.Add(ledgerAge))
+	}
+	if !rested || l.empty() && !w.putOff.empty() {
+		soonest(w.worked.Add(idleAfter))
+	}
+	return max(at.Sub(w.clock()), 0), !at.IsZero()
+}
+
+// lookAgain writes what was deferred for long enough, and copies the log if there was no
+// work for a while. rested: that is done.
+func (w *writer) lookAgain(rested bool) bool {
+	l, now := w.ledger, w.clock()
+	idle := now.Sub(w.worked) >= idleAfter
+	switch {
+	case now.Sub(l.since) >= ledgerAge && !l.empty(), l.empty() && !w.putOff.empty() && idle:
+		w.moveAll()
+	case l.unsaved.Len() > 0 && now.Sub(l.unsavedSince) >= outcomeAge:
+		w.alone(0)
+	}
+	if idle && !rested {
+		w.checkpointIf(idlePages)
+	}
+	return rested || idle
+}
+
+// moveIdle moves a piece of the ledger if that is worth a transaction and nobody waits.
+func (w *writer) moveIdle() {
+	l := w.ledger
+	if l.rows < pieceRows && l.bytes < ledgerBytes/4 && !l.hurry || w.line.len() > 0 || w.db.Outage() != nil {
+		return
+	}
+	if l.hurry {
+		w.moveAll()
+		return
+	}
+	w.alone(pieceRows)
+}
+
+// moveAll moves the whole ledger, and writes what else was deferred.
+func (w *writer) moveAll() {
+	for !w.ledger.empty() || !w.putOff.empty() {
+		if !w.alone(maxRows) {
+			return
+		}
+	}
+}
+
+// alone runs a transaction without items, which moves so many rows of the ledger. With 0 it
+// only writes outcomes into the journal. It reports whether that went well.
+func (w *writer) alone(rows int) bool {
+	commit, err := w.transact(nil, nil, rows)
+	if err != nil {
+		w.failed(err, nil)
+		return false
+	}
+	w.stored()
+	w.announce(commit)
+	return true
+}
+
+func (w *writer) announce(commit iot.Commit) {
+	if !commit.Empty() {
+		w.onCommit(commit)
+	}
+}
+
+// collect takes what is queued, and returns how many rows the transaction may have. Under
+// load it waits a moment for more, unless the transaction is short.
+func (w *writer) collect(batch []item, busy bool, rows int) ([]item, int) {
 	var full load
 	for turn := 0; ; turn++ {
 		had := len(batch)
 		var short bool
 		batch, short = w.line.take(batch, &full, rows)
-		if !busy || short || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
-			return batch
+		if short {
+			return batch, rows
+		}
+		if !busy || turn == gathers || len(batch) >= enough || full.rows >= maxRows || turn > 0 && len(batch) == had {
+			return batch, maxRows
 		}
 		w.pause.Reset(gather)
 		<-w.pause.C
@@ -240,25 +337,30 @@ func (w *writer) collect(batch []item, busy bool, rows int) []item {
 }
 
 // write stores a batch in one transaction. If an item makes the transaction fail, each
-// item is tried alone, so that no item makes another one fail.
-func (w *writer) write(batch []item) {
+// item is tried alone, so that no item makes another one fail. rows bounds what is moved
+// along.
+func (w *writer) write(batch []item, rows int) {
 	defer w.wrote.Add(1)
-	if batch = w.refused(batch); len(batch) == 0 {
+	if batch = w.refused(batch); len(batch) == 0 || w.putOffOutcomes(batch) {
 		return
 	}
+	for w.ledger.rows > maxRows && needsTables(batch) && w.alone(maxRows) { //nolint:revive // moves all but the last piece
+	}
 	results := make([]error, len(batch))
-	commit, err := w.transact(batch, results)
+	commit, err := w.transact(batch, results, rows)
 	switch {
 	case err == nil:
 		w.stored()
-		w.onCommit(commit)
+		if !slices.ContainsFunc(batch, func(it item) bool { return it.move }) || !commit.Empty() {
+			w.onCommit(commit)
+		}
 	case len(batch) > 1 && !isDisk(err):
 		for i := range batch {
-			w.write(batch[i : i+1])
+			w.write(batch[i:i+1], rows)
 		}
 		return
 	case isFull(err) && w.runShort(err):
-		w.write(batch)
+		w.write(batch, rows)
 		return
 	default:
 		w.failed(err, batch)
@@ -268,6 +370,56 @@ func (w *writer) write(batch []item) {
 	}
 	for i, it := range batch {
 		it.done(results[i])
+	}
+}
+
+// needsTables reports whether a batch reads or changes what may still be in the ledger, or
+// has what the journal does not take.
+func needsTables(batch []item) bool {
+	return slices.ContainsFunc(batch, func(it item) bool {
+		if it.fn != nil || it.queue != nil || it.move || it.load.bytes >= directBytes {
+			return true
+		}
+		return it.finish != nil && it.finish.PauseReason != "" ||
+			slices.ContainsFunc(it.accept, func(a *Accept) bool { return a.Silence != nil })
+	})
+}
+
+// putOffOutcomes keeps the outcomes of a batch in memory if there is nothing else in it:
+// they are written into the journal with the next messages, or after outcomeAge. It reports
+// whether it did.
+func (w *writer) putOffOutcomes(batch []item) bool {
+	l := w.ledger
+	if needsTables(batch) || l.full() || l.unsaved.Len() >= unsavedBytes || w.short || w.db.Outage() != nil ||
+		slices.ContainsFunc(batch, func(it item) bool { return it.finish == nil }) {
+		return false
+	}
+	now := w.clock()
+	if l.unsaved.Len() == 0 {
+		l.unsavedSince = now
+	}
+	t := w.newTx(context.Background())
+	for _, it := range batch {
+		e := entry{Outcome: w.newOutcome(it.finish)}
+		if err := appendEntry(&l.unsaved, e); err != nil {
+			w.log().Error("keep an outcome", slog.Any("error", err)) // no value of it can fail
+		}
+		w.noteOutcome(t, e.Outcome)
+		l.add(e, 0, now)
+	}
+	w.announce(t.commit)
+	for _, it := range batch {
+		it.done(nil)
+	}
+	return true
+}
+
+// noteOutcome announces an outcome.
+func (w *writer) noteOutcome(t *Tx, o *outcome) {
+	t.changed(o.ProjectKey, iot.DeliveriesChanged)
+	h, known := w.health[o.WebhookKey]
+	if o.Attempt != nil && (!known || (h.Status == iot.Healthy) != o.good()) {
+		w.ledger.hurry = true
 	}
 }
 
@@ -282,9 +434,11 @@ func isDisk(err error) bool {
 	return false
 }
 
-// transact runs one transaction; with an empty batch it writes what was deferred.
-// results gets the error of each item; err is the error of the whole transaction.
-func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err error) {
+// transact runs one transaction. Messages and outcomes are written into the journal, or
+// into the tables if the batch needs those; then the ledger is moved before. Otherwise so
+// many rows of it are moved if it is full, or the batch is empty. results gets the error of
+// each item; err is the error of the whole transaction.
+func (w *writer) transact(batch []item, results []error, rows int) (commit iot.Commit, err error) {
 	ctx := context.Background()
 	if err := w.stmts.begin(ctx); err != nil {
 		return commit, fmt.Errorf("begin: %w", err)
@@ -297,8 +451,50 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 			}
 		}
 	}()
-	all := w.newTx(ctx)
-	// Settings change first: messages that a queue's change causes are matched on them.
+	all, l, direct := w.newTx(ctx), w.ledger, needsTables(batch)
+	var p piece
+	switch {
+	case direct:
+		p = l.all()
+	case len(batch) == 0 || l.full():
+		p = l.piece(rows)
+	}
+	if err := w.move(all, p); err != nil {
+		return commit, err
+	}
+	if err := w.change(all, batch, results); err != nil {
+		return commit, err
+	}
+	if err := w.stage(all, batch); err != nil {
+		return commit, err
+	}
+	saved := false
+	if direct {
+		if err := errors.Join(w.putAccepted(all, w.staged), w.putOutcomes(all, w.ended)); err != nil {
+			return commit, err
+		}
+	} else if saved, err = w.save(ctx, p); err != nil {
+		return commit, err
+	}
+	if direct || len(batch) == 0 && rows > 0 || p != (piece{}) {
+		w.putOff.begin(w.db.now(), p == l.all() && w.putOff.size() <= seenStep || len(batch) == 0)
+		if err := errors.Join(w.eraseDelivered(all), w.writeSeen(ctx)); err != nil {
+			return commit, err
+		}
+	}
+	if err := all.writeCounts(w); err != nil {
+		return commit, err
+	}
+	if err := w.stmts.commit(ctx); err != nil {
+		return commit, fmt.Errorf("commit: %w", err)
+	}
+	w.committed(all, p, saved)
+	return all.commit, nil
+}
+
+// change runs the changes of a batch. Settings change first: messages that a queue's change
+// causes are matched on them.
+func (w *writer) change(all *Tx, batch []item, results []error) (err error) {
 	for _, of := range []func(item) func(*Tx) error{func(it item) func(*Tx) error { return it.fn },
 		func(it item) func(*Tx) error { return it.queue }} {
 		for i, it := range batch {
@@ -306,26 +502,71 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 			if fn == nil {
 				continue
 			}
-			if results[i], err = w.runItem(ctx, all, fn); err != nil {
-				return commit, err
+			if results[i], err = w.runItem(all.ctx, all, fn); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
+}
+
+// stage collects the messages and the outcomes of a batch.
+func (w *writer) stage(all *Tx, batch []item) error {
+	clear(w.staged)
+	clear(w.ended)
+	w.staged, w.ended = w.staged[:0], w.ended[:0]
 	if err := w.accept(all, batch); err != nil {
-		return commit, err
+		return err
 	}
-	if err := w.finish(all, batch); err != nil {
-		return commit, err
+	for _, it := range batch {
+		if it.finish != nil {
+			o := w.newOutcome(it.finish)
+			w.ended = append(w.ended, o)
+			w.noteOutcome(all, o)
+		}
 	}
-	w.putOff.begin(w.db.now(), len(batch) == 0)
-	if err := w.writeSeen(ctx); err != nil {
-		return commit, err
+	return nil
+}
+
+// save writes what is staged into the journal, with the outcomes that are not there yet. p
+// is what the transaction moves. saved is false if there is nothing to write.
+func (w *writer) save(ctx context.Context, p piece) (saved bool, err error) {
+	l := w.ledger
+	w.record.Reset()
+	if p != l.all() {
+		w.record.Write(l.unsaved.Bytes())
 	}
-	if err := all.writeCounts(w); err != nil {
-		return commit, err
+	for _, a := range w.staged {
+		if err := appendEntry(&w.record, entry{Accepted: a}); err != nil {
+			return false, err
+		}
 	}
-	if err := w.stmts.commit(ctx); err != nil {
-		return commit, fmt.Errorf("commit: %w", err)
+	for _, o := range w.ended {
+		if err := appendEntry(&w.record, entry{Outcome: o}); err != nil {
+			return false, err
+		}
+	}
+	if w.record.Len() == 0 {
+		return false, nil
+	}
+	_, err = w.stmts.journal.ExecContext(ctx, l.last+1, w.record.Bytes())
+	return true, err
+}
+
+// committed takes over what a transaction has written.
+func (w *writer) committed(all *Tx, p piece, saved bool) {
+	l, now := w.ledger, w.clock()
+	if p != (piece{}) {
+		l.drop(p, now)
+	}
+	if saved {
+		l.saved()
+		for _, a := range w.staged {
+			l.add(entry{Accepted: a}, l.last, now)
+		}
+		for _, o := range w.ended {
+			l.add(entry{Outcome: o}, l.last, now)
+		}
 	}
 	w.putOff.written()
 	for k, n := range all.days {
@@ -339,7 +580,6 @@ func (w *writer) transact(batch []item, results []error) (commit iot.Commit, err
 	for _, id := range all.forget {
 		delete(w.health, id)
 	}
-	return all.commit, nil
 }
 
 // runItem runs one change in a savepoint. failed is the item's own error; err is an error
@@ -396,13 +636,8 @@ func (w *writer) newTx(ctx context.Context) *Tx {
 	return &Tx{ctx: ctx, db: w.db, conn: w.conn}
 }
 
-// rest writes what was deferred while there was work, and copies the WAL.
+// rest writes all that was deferred, and copies the WAL.
 func (w *writer) rest() {
-	for !w.putOff.empty() {
-		if _, err := w.transact(nil, nil); err != nil {
-			w.log().Warn("write devices last seen", slog.Any("error", err))
-			break
-		}
-	}
+	w.moveAll()
 	w.checkpoint()
 }

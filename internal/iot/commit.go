@@ -27,6 +27,12 @@ type Commit struct {
 	Events []Event
 }
 
+// Empty reports whether a transaction changed nothing that anybody needs to know.
+func (c *Commit) Empty() bool {
+	return len(c.Queued)+len(c.Webhooks)+len(c.Due)+len(c.Replays)+len(c.Commands)+len(c.Projects)+len(c.Devices)+len(c.Downlinks)+
+		len(c.Intervals)+len(c.Events) == 0
+}
+
 // DeviceChange means that what is in memory about a device, or about a name without a
 // device, is stale.
 type DeviceChange struct {

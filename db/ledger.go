@@ -1,0 +1,208 @@
+package db
+
+import (
+	"bytes"
+	"sync/atomic"
+	"time"
+)
+
+// Bounds of what is not in the tables yet.
+const (
+	// ledgerRows and ledgerBytes: with more, every transaction moves a piece of it.
+	ledgerRows  = 2 * maxRows
+	ledgerBytes = 4 << 20
+	// pieceRows: with so many, a piece is moved when nobody waits.
+	pieceRows = 256
+	// ledgerAge is how long an entry stays out of the tables if nobody asks for it.
+	ledgerAge = 15 * time.Second
+	// outcomeAge is how long an outcome waits for a transaction to go along with. A power
+	// cut repeats the deliveries whose outcomes are not on disk.
+	outcomeAge = time.Second
+	// unsavedBytes bounds such outcomes.
+	unsavedBytes = 256 << 10
+	// directBytes: a larger message or answer goes to the tables at once, because the
+	// journal would write it twice.
+	directBytes = 16 << 10
+	// entryBytes is about what an entry takes in memory beside its payload.
+	entryBytes = 1 << 10
+)
+
+// ledger is what the tables do not have yet: entries of the journal, and outcomes that are
+// not even there. Only the writer's goroutine uses it, except entries.
+type ledger struct {
+	accepted   []*accepted
+	outcomes   []*outcome          // of deliveries that are in the tables
+	deliveries map[int64]*accepted // by the deliveries' keys
+	senders    map[sent]int64      // messages' keys
+	rows       int
+	bytes      int64
+	since      time.Time // when the oldest entry came
+	hurry      bool      // a webhook's health changes, which pages should show at once
+
+	unsaved      bytes.Buffer // outcomes that are not in the journal
+	unsavedSince time.Time
+	last         int64 // the journal's newest row
+	oldest       int64 // no row of the journal is older
+
+	entries atomic.Int64 // for readers: how many entries there are
+}
+
+func newLedger() *ledger {
+	return &ledger{deliveries: map[int64]*accepted{}, senders: map[sent]int64{}, oldest: 1}
+}
+
+func (l *ledger) empty() bool { return len(l.accepted)+len(l.outcomes) == 0 }
+
+// full reports whether the ledger must become smaller before it grows.
+func (l *ledger) full() bool { return l.rows >= ledgerRows || l.bytes >= ledgerBytes }
+
+// add adds an entry that is in a row of the journal; 0 for an outcome that is in none.
+func (l *ledger) add(e entry, record int64, now time.Time) {
+	if l.empty() {
+		l.since = now
+	}
+	if o := e.Outcome; o != nil {
+		l.addOutcome(o, record)
+	} else {
+		l.addAccepted(e.Accepted, record)
+	}
+	l.entries.Store(int64(len(l.accepted) + len(l.outcomes)))
+}
+
+func (l *ledger) addAccepted(a *accepted, record int64) {
+	a.record = record
+	l.accepted = append(l.accepted, a)
+	l.rows += 1 + len(a.Deliveries)
+	l.bytes += a.bytes()
+	for _, row := range a.Deliveries {
+		l.deliveries[asKey(row[deliveryID])] = a
+	}
+	if id, ok := a.Message[messageSender].(string); ok {
+		l.senders[sent{asKey(a.Message[messageDevice]), id}] = asKey(a.Message[messageID])
+	}
+}
+
+func (l *ledger) addOutcome(o *outcome, record int64) {
+	o.record = record
+	l.rows++
+	if o.Attempt != nil {
+		l.rows++
+	}
+	l.bytes += o.bytes()
+	if a := l.deliveries[o.DeliveryKey]; a != nil {
+		a.outcomes = append(a.outcomes, o)
+		return
+	}
+	l.outcomes = append(l.outcomes, o)
+}
+
+// rowsOf returns how many rows an accepted message writes with what has become of it.
+func rowsOf(a *accepted) int { return 1 + len(a.Deliveries) + len(a.outcomes) }
+
+func (a *accepted) bytes() int64 {
+	n := int64(entryBytes * (1 + len(a.Deliveries)))
+	for _, v := range a.Message {
+		if b, ok := v.([]byte); ok {
+			n += int64(len(b))
+		}
+	}
+	return n
+}
+
+func (o *outcome) bytes() int64 {
+	n := int64(entryBytes)
+	for _, v := range o.Attempt {
+		if b, ok := v.([]byte); ok {
+			n += int64(len(b))
+		}
+	}
+	return n
+}
+
+// piece is the part of the ledger that one transaction moves: so many of the oldest
+// messages, with what has become of them, and of the oldest outcomes.
+type piece struct{ accepted, outcomes int }
+
+// piece returns a piece of about so many rows: at least one entry if there is one and rows is not 0.
+func (l *ledger) piece(rows int) (p piece) {
+	if rows == 0 {
+		return p
+	}
+	p.outcomes = min(len(l.outcomes), rows/2)
+	for n := 2 * p.outcomes; p.accepted < len(l.accepted) && (n < rows || p.accepted+p.outcomes == 0); p.accepted++ {
+		n += rowsOf(l.accepted[p.accepted])
+	}
+	return p
+}
+
+func (l *ledger) all() piece { return piece{len(l.accepted), len(l.outcomes)} }
+
+// saved notes that the outcomes that were not in the journal are in a new row of it.
+func (l *ledger) saved() {
+	l.last++
+	for i := len(l.outcomes) - 1; i >= 0 && l.outcomes[i].record == 0; i-- {
+		l.outcomes[i].record = l.last
+	}
+	l.unsaved.Reset()
+}
+
+// oldestAfter returns the oldest row of the journal that is needed once a piece is in the
+// tables.
+func (l *ledger) oldestAfter(p piece) int64 {
+	oldest := l.last + 1
+	if p.accepted < len(l.accepted) {
+		oldest = min(oldest, l.accepted[p.accepted].record)
+	}
+	if p.outcomes < len(l.outcomes) && l.outcomes[p.outcomes].record != 0 {
+		oldest = min(oldest, l.outcomes[p.outcomes].record)
+	}
+	return oldest
+}
+
+// drop removes a piece that is in the tables.
+func (l *ledger) drop(p piece, now time.Time) {
+	for _, a := range l.accepted[:p.accepted] {
+		l.rows -= 1 + len(a.Deliveries)
+		l.bytes -= a.bytes()
+		for _, row := range a.Deliveries {
+			delete(l.deliveries, asKey(row[deliveryID]))
+		}
+		if id, ok := a.Message[messageSender].(string); ok {
+			delete(l.senders, sent{asKey(a.Message[messageDevice]), id})
+		}
+		for _, o := range a.outcomes {
+			l.dropped(o)
+		}
+	}
+	for _, o := range l.outcomes[:p.outcomes] {
+		l.dropped(o)
+	}
+	l.oldest = l.oldestAfter(p)
+	l.accepted = dropFirst(l.accepted, p.accepted)
+	l.outcomes = dropFirst(l.outcomes, p.outcomes)
+	l.since = now
+	if l.empty() {
+		l.unsaved.Reset()
+		l.hurry = false
+	}
+	l.entries.Store(int64(len(l.accepted) + len(l.outcomes)))
+}
+
+func (l *ledger) dropped(o *outcome) {
+	l.rows--
+	if o.Attempt != nil {
+		l.rows--
+	}
+	l.bytes -= o.bytes()
+}
+
+// dropFirst removes the first elements of a list, and reuses its memory.
+func dropFirst[T any](list []*T, n int) []*T {
+	rest := copy(list, list[n:])
+	clear(list[rest:])
+	return list[:rest]
+}
+
+// asKey returns a key in a row. Rows come from the statements' own values, or were checked
+// when they were read from the journal.
+func asKey(v any) int64 { return v.(int64) } //nolint:forcetypeassert // see above

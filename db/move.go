@@ -1,0 +1,157 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"slices"
+	"time"
+
+	"thingpost/internal/iot"
+)
+
+// move writes a piece of the ledger into the tables.
+func (w *writer) move(t *Tx, p piece) error {
+	l := w.ledger
+	if err := w.putAccepted(t, l.accepted[:p.accepted]); err != nil {
+		return err
+	}
+	if err := w.putOutcomes(t, l.outcomes[:p.outcomes]); err != nil {
+		return err
+	}
+	oldest := l.oldestAfter(p)
+	if oldest <= l.oldest {
+		return nil
+	}
+	_, err := w.stmts.trim.ExecContext(t.ctx, oldest)
+	return err
+}
+
+// putAccepted inserts messages and their deliveries, the latter as their outcomes have left
+// them, and counts them. The list stays unchanged, because the transaction may fail.
+func (w *writer) putAccepted(t *Tx, list []*accepted) error {
+	s := &w.stmts
+	s.messages.drop()
+	s.deliveries.drop()
+	s.attempts.drop()
+	type ended struct {
+		o       *outcome
+		changed bool
+	}
+	var after []ended
+	for _, a := range list {
+		s.messages.add(a.Message...)
+		if a.FromDevice {
+			t.addMessages(hourOf(asKey(a.Message[messageProject]), iot.Instant(asKey(a.Message[messageReceived]))), 1)
+		}
+		for _, row := range a.Deliveries {
+			c := t.count(asKey(row[deliveryWebhook]))
+			c.made++
+			*c.of(iot.Status(row[deliveryStatus].(string)))++ //nolint:forcetypeassert // checked where it is read from disk
+			for i, o := range a.outcomesOf(row) {
+				if i == 0 {
+					row = slices.Clone(row)
+				}
+				changed := row[deliveryStatus] == string(iot.Pending)
+				if changed {
+					o.finish(row)
+				}
+				if o.Attempt != nil {
+					s.attempts.add(o.Attempt...)
+				}
+				after = append(after, ended{o, changed})
+			}
+			s.deliveries.add(row...)
+		}
+	}
+	for _, l := range []*line{&s.messages, &s.deliveries, &s.attempts} {
+		if err := l.flush(t.ctx); err != nil {
+			return err
+		}
+	}
+	for _, e := range after {
+		if err := w.finished(t, e.o, e.changed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outcomesOf returns what has become of a delivery, in order.
+func (a *accepted) outcomesOf(row []any) []*outcome {
+	if len(a.Deliveries) == 1 {
+		return a.outcomes
+	}
+	var list []*outcome
+	for _, o := range a.outcomes {
+		if o.DeliveryKey == asKey(row[deliveryID]) {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// putOutcomes stores attempts, and updates their deliveries, which are in the tables.
+func (w *writer) putOutcomes(t *Tx, list []*outcome) error {
+	w.stmts.attempts.drop()
+	for _, o := range list {
+		if o.Attempt != nil {
+			w.stmts.attempts.add(o.Attempt...)
+		}
+	}
+	if err := w.stmts.attempts.flush(t.ctx); err != nil {
+		return err
+	}
+	return w.finishDeliveries(t, list)
+}
+
+// eraseDelivered empties the transient messages that were delivered to all.
+func (w *writer) eraseDelivered(t *Tx) error {
+	for _, key := range t.erase {
+		if _, err := w.stmts.erase.ExecContext(t.ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MoveJournal returns when the tables have everything that was stored before the call.
+// Whatever reads messages, deliveries, attempts, counters, a webhook's health or the times
+// when devices were seen calls it first. It costs nothing if nothing waits.
+func (d *DB) MoveJournal(ctx context.Context) error {
+	if d.writer == nil || d.writer.ledger.entries.Load() == 0 {
+		return nil
+	}
+	done := make(chan error, 1)
+	d.submit(item{move: true, load: load{rows: 1}, done: func(err error) { done <- err }})
+	select {
+	case err := <-done:
+		return translate("move what was stored into the tables", err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tablesWait bounds how long a page waits for the journal to be moved. If the disk does not
+// answer, the page shows what the tables have.
+const tablesWait = 2 * time.Second
+
+// tables returns the readers' connections once the tables have everything, or the disk
+// fails. It is for pages and figures.
+func (d *DB) tables(ctx context.Context) *sql.DB {
+	if d.writer == nil || d.writer.ledger.entries.Load() == 0 || d.Outage() != nil {
+		return d.reader
+	}
+	ctx, cancel := context.WithTimeout(ctx, tablesWait)
+	defer cancel()
+	if err := d.MoveJournal(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn("pages may lack the last messages", slog.Any("error", err))
+	}
+	return d.reader
+}
+
+// inTables is inTx for pages and figures.
+func (d *DB) inTables(ctx context.Context, fn func(*sql.Tx) error) error {
+	d.tables(ctx)
+	return d.inTx(ctx, fn)
+}
