@@ -49,8 +49,9 @@ type Options struct {
 // Client sends requests to receivers. It keeps connections open for reuse, follows no
 // redirects, uses no proxy and decompresses nothing. It is safe for concurrent use.
 type Client struct {
-	transport *http.Transport
-	single    *http.Transport // one request per connection; see send
+	dialer    *dialer
+	pool      *pool           // for HTTP/1.1
+	http2     *http.Transport // for HTTP/2 alone; see overHTTP2
 	inspector http.RoundTripper
 	inspects  func(ctx context.Context, url string) bool
 	room      func(size int64) bool
@@ -66,12 +67,12 @@ func New(o Options) *Client {
 	if c.now == nil {
 		c.now = time.Now
 	}
-	d := newDialer(o.Policy, o.Resolver, tlsConfig(o.TLSConfig))
-	c.transport = &http.Transport{
+	c.dialer, c.pool = newDialer(o.Policy, o.Resolver, tlsConfig(o.TLSConfig)), newPool(c.now)
+	c.http2 = &http.Transport{
 		// The policy would check a proxy instead of the target.
 		Proxy:                  nil,
-		DialContext:            d.plain,
-		DialTLSContext:         d.secure,
+		DialContext:            c.dialer.plain, // never: only https is sent
+		DialTLSContext:         c.dialHTTP2,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		MaxIdleConns:           idleTotal,
@@ -87,8 +88,6 @@ func New(o Options) *Client {
 			PingTimeout:     10 * time.Second,
 		},
 	}
-	c.single = c.transport.Clone()
-	c.single.DisableKeepAlives = true
 	return c
 }
 
@@ -107,7 +106,10 @@ func tlsConfig(conf *tls.Config) *tls.Config {
 }
 
 // CloseIdle closes the connections that carry no request.
-func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
+func (c *Client) CloseIdle() {
+	c.pool.closeIdle()
+	c.http2.CloseIdleConnections()
+}
 
 // Request is what to send. Do does not change it. Body must not be changed afterwards:
 // it may be read for a moment after Do returns.
@@ -162,6 +164,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 	limited, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	x := &exchange{Context: limited, cancel: cancel, now: c.now, start: c.now(), delivery: r.Delivery}
+	defer func() { x.close() }()
 	res := Result{StartedAt: x.start.UTC()}
 	req, detail := newRequest(x, r)
 	if detail != "" {
@@ -169,12 +172,7 @@ func (c *Client) Do(ctx context.Context, r Request) Result {
 		res.Timings = x.timings()
 		return res
 	}
-	way := http.RoundTripper(c.transport)
-	if c.inspector != nil && c.inspects(x, r.URL) {
-		way = c.inspector
-		x.dialing.Store(int32(phaseWait)) // no dial follows
-	}
-	resp, last, err := c.send(way, x, req, r)
+	resp, last, err := c.send(x, req, r)
 	res.Resent = last.sentTwice() || last != x && x.wrote.Load() != 0
 	x = last
 	if resp != nil {
@@ -220,24 +218,10 @@ func (r *Result) cut() {
 	r.Class, r.Detail, r.Note = "", "", ""
 }
 
-// send sends a request. If its kept connection died it sends it once more, on a
-// connection of its own, as another exchange, which it returns.
-func (c *Client) send(way http.RoundTripper, x *exchange, req *http.Request, r Request) (*http.Response, *exchange, error) {
-	resp, err := way.RoundTrip(req)
-	if err == nil || !x.died(err) || x.Err() != nil {
-		return resp, x, err
-	}
-	x = &exchange{Context: x.Context, cancel: x.cancel, now: c.now, start: x.start, delivery: r.Delivery}
-	req, _ = newRequest(x, r) // the first request was valid
-	resp, err = c.single.RoundTrip(req)
-	return resp, x, err
-}
-
 // newRequest returns the request, or a sentence why there is none.
 func newRequest(x *exchange, r Request) (*http.Request, string) {
-	// The body must stay a bytes.Reader: only then does net/http know its length, and
-	// write head and body at once.
-	req, err := http.NewRequestWithContext(x.traced(), r.Method, r.URL, bytes.NewReader(r.Body))
+	// The body must stay a bytes.Reader: only then does net/http know its length.
+	req, err := http.NewRequestWithContext(x, r.Method, r.URL, bytes.NewReader(r.Body))
 	switch {
 	case err != nil:
 		return nil, "The URL or method cannot be sent: check the webhook's URL and what its variables became."

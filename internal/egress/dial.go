@@ -4,29 +4,26 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"thingpost/internal/iot"
 )
 
-// dialGrace is how much longer than its request a dial can take. The request's own
-// timeout comes first and knows the phase.
+// dialGrace is how much longer than its request a dial can take by its own deadline. The
+// request's timeout comes first and knows the phase.
 const dialGrace = time.Second
 
 // otherFamily is the head start of the preferred address family (IPv6 or IPv4, in the
 // system's order). After it the other family is tried too (RFC 8305).
 const otherFamily = 300 * time.Millisecond
 
-// dialer opens the transport's connections. It tries the allowed addresses of a name.
+// dialer opens connections. It tries the allowed addresses of a name.
 // Every address is checked again when it is dialled, so that no answer of a name server
 // and no spelling of an address avoids the check.
 type dialer struct {
@@ -93,11 +90,13 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	return conn, nil
 }
 
+var errNoExchange = errors.New("dial outside of an exchange")
+
 // dialContext bounds a dial by the timeout of the request that needs it.
 func dialContext(ctx context.Context) (context.Context, *exchange, context.CancelFunc, error) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if !ok {
-		return nil, nil, nil, errors.New("dial outside of an exchange")
+		return nil, nil, nil, errNoExchange
 	}
 	deadline, ok := x.Deadline()
 	if !ok {
@@ -272,81 +271,6 @@ func (d *dialer) control(_ context.Context, network, address string, _ syscall.R
 		return &iot.Error{Code: iot.Forbidden, Message: "The address cannot be read, so it is not dialled.", Err: errBlocked}
 	}
 	return d.policy.CheckPort(to)
-}
-
-// lateAnswer is how long to wait, after a write has failed, for what the receiver wrote
-// before it closed its connection.
-const lateAnswer = 250 * time.Millisecond
-
-// writeEnds is how long a read that found the end waits for the write in progress.
-const writeEnds = 50 * time.Millisecond
-
-// patientConn reports a failed write a moment later. net/http ends a request at once,
-// though an unread answer or TLS alert may say why.
-//
-// The kernel reports a reset once: to the write or to the read. A read after such a write
-// finds the end of the stream. patientConn reports the reset to both.
-type patientConn struct {
-	net.Conn
-	once    sync.Once
-	ended   chan struct{} // nothing more will be read
-	writing chan struct{} // holds one element during a write
-	reset   atomic.Bool   // a write found that the receiver reset the connection
-}
-
-func newPatientConn(conn net.Conn) *patientConn {
-	return &patientConn{Conn: conn, ended: make(chan struct{}), writing: make(chan struct{}, 1)}
-}
-
-func (c *patientConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if errors.Is(err, io.EOF) && c.wasReset() {
-		err = &net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: syscall.ECONNRESET}
-	}
-	if err != nil {
-		c.once.Do(func() { close(c.ended) })
-	}
-	return n, err
-}
-
-// wasReset reports whether a write, also one that is just ending, found a reset.
-func (c *patientConn) wasReset() bool {
-	timer := time.NewTimer(writeEnds)
-	defer timer.Stop()
-	select {
-	case c.writing <- struct{}{}:
-		<-c.writing
-	case <-timer.C:
-	}
-	return c.reset.Load()
-}
-
-func (c *patientConn) Write(p []byte) (int, error) {
-	n, err := c.write(p)
-	if err != nil && broken(err) {
-		timer := time.NewTimer(lateAnswer)
-		select {
-		case <-c.ended:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-	return n, err
-}
-
-func (c *patientConn) write(p []byte) (int, error) {
-	c.writing <- struct{}{}
-	defer func() { <-c.writing }()
-	n, err := c.Conn.Write(p)
-	if errors.Is(err, syscall.ECONNRESET) {
-		c.reset.Store(true)
-	}
-	return n, err
-}
-
-func (c *patientConn) Close() error {
-	c.once.Do(func() { close(c.ended) })
-	return c.Conn.Close()
 }
 
 // serverName is the name that the certificate must have.

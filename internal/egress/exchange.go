@@ -8,6 +8,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,8 @@ const (
 	phaseWait
 )
 
-// exchange is the context of one request, with its measurements. The transport dials in
-// goroutines that can outlive the request, so what they write is atomic.
+// exchange is the context of one request, with its measurements. net/http dials for HTTP/2
+// in goroutines that can outlive the request, so what they write is atomic.
 type exchange struct {
 	context.Context // ends at the timeout
 	cancel          context.CancelFunc
@@ -47,6 +48,10 @@ type exchange struct {
 	reused    bool     // it carried others before
 	connected time.Duration
 	trace     httptrace.ClientTrace
+
+	mu    sync.Mutex
+	given net.Conn // dialled by this exchange, and not used yet
+	over  bool     // the exchange is
 }
 
 // dialed is a connection with the time it took to open.
@@ -76,7 +81,38 @@ func Delivery(ctx context.Context) iot.ID {
 	return iot.ID{}
 }
 
-// traced returns the context to send with.
+// give leaves a connection to who takes it. When the exchange is over it is closed.
+func (x *exchange) give(conn net.Conn) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over || x.given != nil {
+		_ = conn.Close()
+		return
+	}
+	x.given = conn
+}
+
+// take returns the connection that was given, or nil.
+func (x *exchange) take() net.Conn {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	conn := x.given
+	x.given = nil
+	return conn
+}
+
+// close ends the exchange.
+func (x *exchange) close() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = true
+	if x.given != nil {
+		_ = x.given.Close()
+		x.given = nil
+	}
+}
+
+// traced returns the context to send with over HTTP/2.
 func (x *exchange) traced() context.Context {
 	x.trace.GotConn = x.gotConn
 	x.trace.WroteHeaders = x.wroteHeaders

@@ -252,12 +252,12 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and no final one; check what answers there.", at,
 			maxInterim)
 	}
-	// net/http has no types for these two.
+	// net/http has no types for its own of these two.
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "malformed HTTP response \"\\x15\\x03"):
 		return iot.ErrTLS, fmt.Sprintf("%s speaks TLS on this port; write https:// in the webhook's URL.", host)
-	case strings.Contains(text, "response headers exceeded"), strings.Contains(text, "response header list larger"):
+	case errors.Is(err, errHeaders), strings.Contains(text, "response header list larger"):
 		return iot.ErrConnect, fmt.Sprintf("%s answered with more than %d KiB of headers; check what answers there.", host, maxHeaderBytes>>10)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return iot.ErrConnect, fmt.Sprintf("%s refused the connection; check that the receiver is running and that the port is right.", at)

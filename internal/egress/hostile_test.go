@@ -259,7 +259,7 @@ func TestConnectionRefused(t *testing.T) {
 }
 
 // certificate returns a certificate that signs itself, and a pool that trusts it.
-func certificate(t *testing.T, name string, ends time.Time) (tls.Certificate, *x509.CertPool) {
+func certificate(t testing.TB, name string, ends time.Time) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
