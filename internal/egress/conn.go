@@ -45,7 +45,6 @@ type conn struct {
 	// Of the exchange in progress:
 	in       *bufio.Reader
 	left     int64         // bytes that may be read
-	over     bool          // a read found the end or failed
 	stop     func() bool   // ends the watch on the context
 	written  chan struct{} // closed when the goroutine that writes has ended; nil without one
 	writeErr error         // why the request was not written; after written, if there is one
@@ -68,7 +67,7 @@ func newConn(stream net.Conn, p *pool, host hostKey) *conn {
 func (c *conn) roundTrip(x *exchange, req *http.Request) (*http.Response, error) {
 	x.conn, x.reused = c.stream, c.used
 	x.connected = x.elapsed()
-	c.used, c.over, c.written, c.writeErr = true, false, nil, nil
+	c.used, c.written, c.writeErr = true, nil, nil
 	c.in, _ = readers.Get().(*bufio.Reader)
 	c.in.Reset(c)
 	c.stop = context.AfterFunc(x.Context, c.interrupt)
@@ -173,7 +172,6 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.stream.Read(p[:min(int64(len(p)), c.left)])
 	c.left -= int64(n)
-	c.over = c.over || err != nil
 	return n, err
 }
 
@@ -206,7 +204,7 @@ func (b *answerBody) Close() error {
 // finish ends the exchange. The connection is kept, or closed.
 func (c *conn) finish(ended, keep bool) {
 	// If the watch has begun to interrupt, it could interrupt the next exchange.
-	clean := c.stop() && ended && !c.over && c.in.Buffered() == 0 && c.sent()
+	clean := c.stop() && ended && c.in.Buffered() == 0 && c.sent()
 	c.in.Reset(nil)
 	readers.Put(c.in)
 	c.in = nil

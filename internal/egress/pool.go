@@ -26,7 +26,8 @@ type hostKey struct {
 // idleTotal in all, each for idleTimeout. It knows which hosts speak HTTP/2. It is safe
 // for concurrent use.
 type pool struct {
-	now func() time.Time
+	now           func() time.Time
+	perHost, most int
 
 	mu      sync.Mutex
 	idle    map[hostKey][]*conn // ordered by since
@@ -37,7 +38,7 @@ type pool struct {
 }
 
 func newPool(now func() time.Time) *pool {
-	return &pool{now: now, idle: map[hostKey][]*conn{}, http2: map[hostKey]bool{}}
+	return &pool{now: now, perHost: idlePerHost, most: idleTotal, idle: map[hostKey][]*conn{}, http2: map[hostKey]bool{}}
 }
 
 // get takes the connection to a host that was used last and is still good, or nil. It
@@ -81,10 +82,10 @@ func (p *pool) remove(host hostKey, i int) {
 func (p *pool) put(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing || len(p.idle[c.host]) >= idlePerHost {
+	if p.closing || len(p.idle[c.host]) >= p.perHost {
 		return false
 	}
-	if p.total >= idleTotal {
+	if p.total >= p.most {
 		oldest := p.oldest()
 		p.idle[oldest][0].close()
 		p.remove(oldest, 0)
@@ -125,7 +126,10 @@ func (p *pool) sweep() {
 			delete(p.idle, host)
 		}
 	}
-	p.sweeper = nil
+	if p.sweeper != nil {
+		p.sweeper.Stop()
+		p.sweeper = nil
+	}
 	if p.total > 0 {
 		p.sweeper = time.AfterFunc(sweepTime, p.sweep)
 	}
