@@ -89,6 +89,7 @@ func BenchmarkClient(b *testing.B) {
 }
 
 func benchClient(b *testing.B, scheme string) {
+	b.Helper()
 	cmd := exec.CommandContext(b.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), receiverEnv+"=plain")
 	o := Options{}

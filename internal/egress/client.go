@@ -235,7 +235,7 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	header := make(http.Header, len(r.Headers))
 	values := make([]string, len(r.Headers)) // one allocation for all
 	for i, h := range r.Headers {
-		name := fieldName(h.Name)
+		name := http.CanonicalHeaderKey(h.Name)
 		values[i] = h.Value
 		if before := header[name]; before != nil {
 			header[name] = append(before, h.Value)
@@ -245,18 +245,6 @@ func newRequest(x *exchange, r Request) (*http.Request, string) {
 	}
 	req.Header = header
 	return req, ""
-}
-
-// fieldName is the name of a field as sent. The canonical form of these two makes
-// net/http resend a request whenever its kept connection is dead. send does that
-// instead, once, and the attempt reports it. Receivers treat lower case the same:
-// HTTP/2 writes all names in it.
-func fieldName(name string) string {
-	name = http.CanonicalHeaderKey(name)
-	if name == "Idempotency-Key" || name == "X-Idempotency-Key" {
-		return strings.ToLower(name)
-	}
-	return name
 }
 
 // read takes the answer's head and the start of its body. The error is how the body

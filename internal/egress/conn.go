@@ -76,20 +76,17 @@ func (c *conn) roundTrip(x *exchange, req *http.Request) (*http.Response, error)
 	} else {
 		// The receiver can answer before it has read everything.
 		c.written = make(chan struct{})
-		go func() { // ends when the connection is closed, at the latest
+		go func() { // ends with the exchange; see finish
 			defer close(c.written)
 			c.write(x, req)
 		}()
 	}
 	resp, err := c.readHead(x, req)
 	if err != nil {
+		c.finish(false)
 		if x.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) { // see write
-			if c.written != nil {
-				<-c.written
-			}
 			err = cmp.Or(c.writeErr, err)
 		}
-		c.finish(false, false)
 		return nil, err
 	}
 	resp.Body = &answerBody{body: resp.Body, conn: c, ended: resp.Body == http.NoBody,
@@ -195,22 +192,26 @@ func (b *answerBody) Read(p []byte) (int, error) {
 // it.
 func (b *answerBody) Close() error {
 	if b.conn != nil {
-		b.conn.finish(b.ended, b.keep)
+		b.conn.finish(b.ended && b.keep)
 		b.conn = nil
 	}
 	return nil
 }
 
-// finish ends the exchange. The connection is kept, or closed.
-func (c *conn) finish(ended, keep bool) {
+// finish ends the exchange. It keeps the connection if that is wanted and possible, and
+// closes it otherwise. Nothing is written any more then.
+func (c *conn) finish(keep bool) {
 	// If the watch has begun to interrupt, it could interrupt the next exchange.
-	clean := c.stop() && ended && c.in.Buffered() == 0 && c.sent()
+	keep = c.stop() && keep && c.in.Buffered() == 0 && c.sent()
 	c.in.Reset(nil)
 	readers.Put(c.in)
 	c.in = nil
 	switch {
-	case !clean || !keep:
+	case !keep:
 		_ = c.raw.Close()
+		if c.written != nil {
+			<-c.written
+		}
 	case !c.pool.put(c):
 		c.close()
 	}
@@ -240,10 +241,11 @@ func (c *conn) sent() bool {
 }
 
 // quiet reports whether an idle connection can carry a request: it is open, and nothing
-// came that no request asked for. TLS may read its own messages, such as session tickets.
+// came that no request asked for. TLS may read its own messages, such as session tickets,
+// but not answer them: a receiver that reads nothing could make that wait.
 func (c *conn) quiet() bool {
 	c.raw.instant = true
 	n, err := c.stream.Read(c.one[:])
 	c.raw.instant = false
-	return n == 0 && errors.Is(err, errNothing)
+	return n == 0 && errors.Is(err, errNothing) && !c.raw.refused
 }

@@ -415,6 +415,46 @@ func TestABurstToAnUnknownHost(t *testing.T) {
 	}
 }
 
+// answering writes when it is read from, as TLS does when it is asked for new keys.
+type answering struct{ *patientConn }
+
+func (c answering) Read(p []byte) (int, error) {
+	_, _ = c.Write([]byte("new keys"))
+	return c.patientConn.Read(p)
+}
+
+// TestNothingIsWrittenToAnIdleConnection has TLS want to answer a receiver, which need not
+// read it. The connection is given up instead.
+func TestNothingIsWrittenToAnIdleConnection(t *testing.T) {
+	got := make(chan []byte, 2)
+	addr := listen(t, func(conn net.Conn) {
+		all, _ := io.ReadAll(conn)
+		got <- all
+	})
+	p := newPool(time.Now)
+	for _, answers := range []bool{true, false} {
+		bare, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newConn(newPatientConn(bare), p, hostKey{})
+		if answers {
+			c.stream = answering{c.raw}
+		}
+		if !p.put(c) {
+			t.Fatal("it was not kept")
+		}
+		kept, _ := p.get(hostKey{})
+		if (kept != nil) == answers {
+			t.Errorf("answers %v: %v", answers, kept)
+		}
+		_ = c.raw.Close()
+		if all := <-got; len(all) > 0 {
+			t.Errorf("%q was written", all)
+		}
+	}
+}
+
 // TestAConnectionThatNobodyTakes is closed with its exchange, also if it comes later.
 func TestAConnectionThatNobodyTakes(t *testing.T) {
 	ended := make(chan struct{})

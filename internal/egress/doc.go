@@ -23,10 +23,14 @@
 //   - A 2xx counts even if its body breaks. The attempt's note says what broke.
 //   - The webhook's timeout bounds the whole exchange. An answer's headers have at most
 //     64 KiB; 64 KiB of its body are kept; ten interim answers (1xx) are accepted.
+//   - An exchange over HTTP/1.1 runs on its caller's goroutine, over a connection of the
+//     client's own pool, which has no goroutine. HTTP/2 is left to net/http, by what a new
+//     connection chooses.
+//   - A connection is used again only if it is open and its receiver has sent nothing after
+//     its last answer.
 //   - A request whose kept connection closes without an answer is sent once more, on a
-//     new connection, and the attempt reports it. net/http's own resends (requests with
-//     idempotency keys, streams that HTTP/2 refuses) are prevented, or bounded and
-//     reported.
+//     new connection, and the attempt reports it. net/http's own resends (streams that
+//     HTTP/2 refuses) are bounded and reported.
 //   - A failure has a class (iot.ErrorClass) and a sentence with what to do, without
 //     path, query or headers of the request.
 //   - A URL of inspect.Inspector is answered in the process, without a dial.

@@ -183,7 +183,7 @@ func (x *exchange) alert(err error) error {
 
 // ended reports whether an error is that of a closed connection.
 func ended(err error) bool {
-	return broken(err) || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "server closed idle connection") || stillborn(err)
+	return broken(err) || errors.Is(err, net.ErrClosed) || stillborn(err)
 }
 
 // stillborn reports whether an HTTP/2 connection ended before its first request.

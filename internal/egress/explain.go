@@ -252,7 +252,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		return iot.ErrConnect, fmt.Sprintf("%s sent more than %d interim answers (1xx) and no final one; check what answers there.", at,
 			maxInterim)
 	}
-	// net/http has no types for its own of these two.
+	// net/http has no types for two of these.
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "malformed HTTP response \"\\x15\\x03"):
@@ -274,7 +274,7 @@ func connectDetail(err error, host string) (iot.ErrorClass, string) {
 		return iot.ErrTimeout, fmt.Sprintf("%s stopped answering on the network; check address, port and firewall.", at)
 	}
 	return iot.ErrConnect, fmt.Sprintf("%s did not answer as an HTTP server does (%s); check the URL's port and the receiver.", at,
-		printable(strings.TrimPrefix(text, "net/http: HTTP/1.x transport connection broken: ")))
+		printable(text))
 }
 
 // badHeader returns the first header that HTTP cannot carry.

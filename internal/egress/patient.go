@@ -29,7 +29,8 @@ type patientConn struct {
 	writing chan struct{} // holds one element during a write
 	reset   atomic.Bool   // a write found that the receiver reset the connection
 	hasty   bool          // set before the first use
-	instant bool          // reads do not wait; set while nothing is read
+	instant bool          // reads do not wait, and writes are refused; set while idle
+	refused bool          // a write was
 	arrived *instantReader
 }
 
@@ -64,6 +65,10 @@ func (c *patientConn) wasReset() bool {
 }
 
 func (c *patientConn) Write(p []byte) (int, error) {
+	if c.instant {
+		c.refused = true
+		return 0, errNothing
+	}
 	n, err := c.write(p)
 	if err != nil && !c.hasty && broken(err) {
 		timer := time.NewTimer(lateAnswer)
@@ -92,6 +97,7 @@ func (c *patientConn) Close() error {
 }
 
 // errNothing is what an instant read returns if nothing has arrived. TLS goes on after it.
+// It is also that of a refused write.
 var errNothing net.Error = nothingError{}
 
 type nothingError struct{}

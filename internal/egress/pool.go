@@ -3,6 +3,7 @@ package egress
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,8 +117,8 @@ func (p *pool) sweep() {
 	p.mu.Lock()
 	oldest := p.now().Add(-idleTimeout)
 	for host, list := range p.idle {
-		for i := len(list) - 1; i >= 0; i-- {
-			if c := list[i]; c.since.Before(oldest) || readsAtOnce && !c.quiet() {
+		for i, c := range slices.Backward(list) {
+			if c.since.Before(oldest) || readsAtOnce && !c.quiet() {
 				gone = append(gone, c)
 				p.remove(host, i)
 			}
