@@ -293,6 +293,27 @@ func TestACancelFreesEverything(t *testing.T) {
 	}
 }
 
+// TestNothingIsSentAfterACancel has a kept connection that could carry a request at once.
+func TestNothingIsSentAfterACancel(t *testing.T) {
+	var arrived atomic.Int64
+	s := serve(t, func(http.ResponseWriter, *http.Request) { arrived.Add(1) })
+	c := newClient(t, Options{})
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	const rounds = 50
+	for range rounds {
+		if res := c.Do(canceled, post(s.URL)); !res.Canceled {
+			t.Fatalf("%+v", res)
+		}
+		if res := c.Do(t.Context(), post(s.URL)); !res.OK() || res.Resent {
+			t.Fatalf("%+v", res)
+		}
+	}
+	if arrived.Load() != rounds {
+		t.Errorf("%d requests arrived, want %d", arrived.Load(), rounds)
+	}
+}
+
 // TestALateCancelHarmsNoOtherRequest cancels requests while they end. Their connections
 // carry others next.
 func TestALateCancelHarmsNoOtherRequest(t *testing.T) {

@@ -36,6 +36,9 @@ func (c *Client) roundTrip(x *exchange, req *http.Request, fresh bool) (*http.Re
 	if _, bad := badHeader(req.Header); bad {
 		return nil, errBadHeader
 	}
+	if err := x.Err(); err != nil {
+		return nil, err // nothing is sent
+	}
 	host := hostKey{secure: req.URL.Scheme == "https", host: req.URL.Host}
 	if !fresh {
 		kept, http2 := c.pool.get(host)
