@@ -49,7 +49,7 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	if !whole.OK() {
 		return list, nil // a damaged file cannot be checked further
 	}
-	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks,
+	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkJournal, d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks,
 		d.checkSecrets} {
 		var f Finding
 		if err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
@@ -61,6 +61,29 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 		list = append(list, f.short())
 	}
 	return list, nil
+}
+
+// checkJournal reads what is not in the tables yet.
+func (d *DB) checkJournal(ctx context.Context, tx *sql.Tx) (Finding, error) {
+	f := Finding{What: "everything in the journal can be moved into the tables"}
+	rows, err := tx.QueryContext(ctx, `SELECT id, record FROM journal ORDER BY id`)
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id int64
+		var record []byte
+		if err := rows.Scan(&id, &record); err != nil {
+			return f, err
+		}
+		if err := readRecord(record, func(entry) error { return nil }); err != nil {
+			f.add("row %d of the journal cannot be read: %v", id, err)
+		} else if id < 0 {
+			f.add("row %d of the journal is a message or an outcome that the tables refuse; it is kept there", id)
+		}
+	}
+	return f, rows.Err()
 }
 
 func (d *DB) checkKeys(ctx context.Context, tx *sql.Tx) (Finding, error) {

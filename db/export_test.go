@@ -129,6 +129,43 @@ func (d *DB) CountOn(ctx context.Context, query string, args ...any) (n int64, e
 	return n, err
 }
 
+// CountAsIs is CountOn without moving the journal.
+func (d *DB) CountAsIs(ctx context.Context, query string) (n int64, err error) {
+	err = d.reader.QueryRowContext(ctx, query).Scan(&n)
+	return n, err
+}
+
+// Journal returns the journal's rows.
+func (d *DB) Journal(ctx context.Context) (rows map[int64][]byte, err error) {
+	list, err := d.reader.QueryContext(ctx, `SELECT id, record FROM journal`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = list.Close() }()
+	rows = map[int64][]byte{}
+	for list.Next() {
+		var id int64
+		var record []byte
+		if err := list.Scan(&id, &record); err != nil {
+			return nil, err
+		}
+		rows[id] = record
+	}
+	return rows, list.Err()
+}
+
+// PutBack writes rows into the journal.
+func (d *DB) PutBack(rows map[int64][]byte) error {
+	return d.write("test", func(t *Tx) error {
+		for id, record := range rows {
+			if _, err := t.exec(`INSERT INTO journal (id, record) VALUES ($1, $2)`, id, record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // KeptReplays bounds the replays of a project that are kept.
 const KeptReplays = keptReplays
 

@@ -9,10 +9,12 @@ import (
 // Bounds of what is not in the tables yet.
 const (
 	// ledgerRows and ledgerBytes: with more, every transaction moves a piece of it.
-	ledgerRows  = 2 * maxRows
+	ledgerRows  = 4 * maxRows
 	ledgerBytes = 4 << 20
-	// pieceRows: with so many, a piece is moved when nobody waits.
+	// pieceRows: with so many, a piece is moved when nobody waits, at most every pieceAge:
+	// meanwhile most deliveries end.
 	pieceRows = 256
+	pieceAge  = 500 * time.Millisecond
 	// ledgerAge is how long an entry stays out of the tables if nobody asks for it.
 	ledgerAge = 15 * time.Second
 	// outcomeAge is how long an outcome waits for a transaction to go along with. A power
@@ -128,7 +130,7 @@ func (l *ledger) piece(rows int) (p piece) {
 	if rows == 0 {
 		return p
 	}
-	p.outcomes = min(len(l.outcomes), rows/2)
+	p.outcomes = min(len(l.outcomes), (rows+1)/2)
 	for n := 2 * p.outcomes; p.accepted < len(l.accepted) && (n < rows || p.accepted+p.outcomes == 0); p.accepted++ {
 		n += rowsOf(l.accepted[p.accepted])
 	}

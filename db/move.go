@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -112,6 +113,44 @@ func (w *writer) eraseDelivered(t *Tx) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// setAside removes the oldest entry from the ledger, and keeps it in a row of the journal
+// with a negative id. Such rows are not replayed; Check reports them.
+func (w *writer) setAside(reason error) (err error) {
+	l, ctx := w.ledger, context.Background()
+	p := l.piece(1)
+	w.record.Reset()
+	for _, a := range l.accepted[:p.accepted] {
+		err = errors.Join(err, appendEntry(&w.record, entry{Accepted: a}))
+		for _, o := range a.outcomes {
+			err = errors.Join(err, appendEntry(&w.record, entry{Outcome: o}))
+		}
+	}
+	for _, o := range l.outcomes[:p.outcomes] {
+		err = errors.Join(err, appendEntry(&w.record, entry{Outcome: o}))
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.stmts.begin(ctx); err != nil {
+		return err
+	}
+	_, err = w.conn.ExecContext(ctx, `INSERT INTO journal (id, record) SELECT min(0, coalesce(min(id), 0)) - 1, $1 FROM journal`,
+		w.record.Bytes())
+	if err == nil {
+		_, err = w.stmts.trim.ExecContext(ctx, l.oldestAfter(p))
+	}
+	if err == nil {
+		err = w.stmts.commit(ctx)
+	}
+	if err != nil {
+		_, rerr := w.conn.ExecContext(ctx, `ROLLBACK`)
+		return errors.Join(err, rerr)
+	}
+	w.log().Error("the tables refuse an entry of the journal, which is set aside", slog.Any("error", reason))
+	l.drop(p, w.clock())
 	return nil
 }
 

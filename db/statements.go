@@ -109,7 +109,7 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.downlinks = newInserter("downlinks", straight, "id", "project_id", "device_id", "position", "status", "body", "payload", "confirmed",
 		"max_attempts", "created_at", "changed_at")
 	s.attempts = newInserter("attempts", straight, attemptColumns...)
-	s.journal, s.trim = prepare(`INSERT INTO journal (id, record) VALUES (?, ?)`), prepare(`DELETE FROM journal WHERE id < ?`)
+	s.journal, s.trim = prepare(`INSERT INTO journal (id, record) VALUES (?, ?)`), prepare(`DELETE FROM journal WHERE id > 0 AND id < ?`)
 	return err
 }
 

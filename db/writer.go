@@ -279,7 +279,8 @@ func (w *writer) lookAgain(rested bool) bool {
 // moveIdle moves a piece of the ledger if that is worth a transaction and nobody waits.
 func (w *writer) moveIdle() {
 	l := w.ledger
-	if l.rows < pieceRows && l.bytes < ledgerBytes/4 && !l.hurry || w.line.len() > 0 || w.db.Outage() != nil {
+	worth := l.rows >= pieceRows && w.clock().Sub(l.since) >= pieceAge
+	if !worth && !l.hurry || w.line.len() > 0 || w.db.Outage() != nil {
 		return
 	}
 	if l.hurry {
@@ -301,7 +302,7 @@ func (w *writer) moveAll() {
 // alone runs a transaction without items, which moves so many rows of the ledger. With 0 it
 // only writes outcomes into the journal. It reports whether that went well.
 func (w *writer) alone(rows int) bool {
-	commit, err := w.transact(nil, nil, rows)
+	commit, err := w.moveSome(rows)
 	if err != nil {
 		w.failed(err, nil)
 		return false
@@ -309,6 +310,19 @@ func (w *writer) alone(rows int) bool {
 	w.stored()
 	w.announce(commit)
 	return true
+}
+
+// moveSome moves so many rows of the ledger. An entry that the tables refuse, which only a
+// fault of the program can cause, is set aside, so that it keeps no other from being moved.
+func (w *writer) moveSome(rows int) (commit iot.Commit, err error) {
+	commit, err = w.transact(nil, nil, rows)
+	switch {
+	case err == nil || isDisk(err) || rows == 0:
+		return commit, err
+	case rows > 1:
+		return w.moveSome(1)
+	}
+	return commit, w.setAside(err)
 }
 
 func (w *writer) announce(commit iot.Commit) {
@@ -348,6 +362,11 @@ func (w *writer) write(batch []item, rows int) {
 	}
 	results := make([]error, len(batch))
 	commit, err := w.transact(batch, results, rows)
+	if err != nil && !isDisk(err) && !w.ledger.empty() {
+		// An entry of the ledger may be the cause: then it is set aside now.
+		w.moveAll()
+		commit, err = w.transact(batch, results, rows)
+	}
 	switch {
 	case err == nil:
 		w.stored()
@@ -556,7 +575,7 @@ func (w *writer) save(ctx context.Context, p piece) (saved bool, err error) {
 // committed takes over what a transaction has written.
 func (w *writer) committed(all *Tx, p piece, saved bool) {
 	l, now := w.ledger, w.clock()
-	if p != (piece{}) {
+	if p != (piece{}) || l.empty() {
 		l.drop(p, now)
 	}
 	if saved {
