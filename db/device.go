@@ -12,8 +12,15 @@ import (
 // lastSeen is the time of the last message of a device d.
 const lastSeen = `coalesce((SELECT at FROM device_seen WHERE device_id = d.id), 0)`
 
-const deviceColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr,
-	d.created_at, d.updated_at, ` + lastSeen + `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
+const (
+	ownColumns  = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, `
+	restColumns = `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
+
+	deviceColumns = ownColumns + lastSeen + restColumns
+	// senderColumns are without the time of the last message, which costs a page for each
+	// device and which nobody needs who takes the next one.
+	senderColumns = ownColumns + `0` + restColumns
+)
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `
 

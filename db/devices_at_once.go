@@ -13,16 +13,16 @@ import (
 // costs more than a row. What is looked for is one parameter, a JSON array, of which w.key
 // is the index.
 const (
-	devicesBySlugQuery = `SELECT ` + deviceColumns + `, w.key FROM json_each(?) w
+	devicesBySlugQuery = `SELECT ` + senderColumns + `, w.key FROM json_each(?) w
 		CROSS JOIN devices d ON d.project_id = ? AND d.slug = w.value COLLATE NOCASE AND d.deleted_at = 0
 		JOIN profiles f ON f.id = d.profile_id`
-	devicesByKeyQuery = `SELECT ` + deviceColumns + `, w.key FROM json_each(?) w
+	devicesByKeyQuery = `SELECT ` + senderColumns + `, w.key FROM json_each(?) w
 		CROSS JOIN devices d ON d.key_hash = unhex(w.value) AND d.key_later = 0 AND d.deleted_at = 0
 		JOIN profiles f ON f.id = d.profile_id JOIN projects p ON p.id = d.project_id AND p.deleted_at = 0`
 )
 
 // DevicesByID returns the devices of a project with these ids, in any case; nil where there
-// is none.
+// is none. Their LastSeenAt may be 0.
 func (d *DB) DevicesByID(ctx context.Context, projectKey int64, ids []string) ([]*iot.Device, error) {
 	if len(ids) == 1 {
 		return orNil(d.oneDevice(ctx, d.lookUps.bySlug, projectKey, ids[0]))
@@ -30,7 +30,8 @@ func (d *DB) DevicesByID(ctx context.Context, projectKey int64, ids []string) ([
 	return d.manyDevices(ctx, d.lookUps.manyBySlug, ids, projectKey)
 }
 
-// DevicesByKey is DeviceByKey for several keys; nil where there is no device.
+// DevicesByKey is DeviceByKey for several keys; nil where there is no device. Their
+// LastSeenAt may be 0.
 func (d *DB) DevicesByKey(ctx context.Context, keys []iot.Secret) ([]*iot.Device, error) {
 	if len(keys) == 1 {
 		return orNil(d.DeviceByKey(ctx, keys[0]))

@@ -358,7 +358,7 @@ func (w *writer) write(batch []item, rows int) {
 	if batch = w.refused(batch); len(batch) == 0 || w.putOffOutcomes(batch) {
 		return
 	}
-	for w.ledger.rows > maxRows && needsTables(batch) && w.alone(maxRows) { //nolint:revive // moves all but the last piece
+	for w.ledger.rows > rows && needsTables(batch) && w.alone(rows) { //nolint:revive // moves all but the last piece
 	}
 	results := make([]error, len(batch))
 	commit, err := w.transact(batch, results, rows)
