@@ -231,8 +231,8 @@ func messageRow(a *Accept) []any {
 // deliveryRow returns a new delivery's row, see madeColumns.
 func deliveryRow(d *iot.Delivery, inOrder bool) []any {
 	return []any{d.ProjectKey, d.ID.Key(), d.MessageID.Key(), d.WebhookKey, d.DeviceKey, string(d.Type), d.Channel, string(d.Status),
-		string(d.Trigger), flag(inOrder), d.SizeBytes, int64(d.DueAt), int64(d.CreatedAt), int64(0), int64(0), nil, orNull(d.ErrorDetail), int64(0),
-		int64(d.EndedAt)}
+		string(d.Trigger), flag(inOrder), d.SizeBytes, int64(d.DueAt), int64(d.CreatedAt), int64(0), int64(0), nil, orNull(d.ErrorDetail),
+		int64(0), int64(d.EndedAt)}
 }
 
 // repeated returns the id of the earlier message with a device's sender id; zero if there

@@ -49,8 +49,8 @@ func (d *DB) Check(ctx context.Context) ([]Finding, error) {
 	if !whole.OK() {
 		return list, nil // a damaged file cannot be checked further
 	}
-	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkJournal, d.checkKeys, d.checkLaw, d.checkMessages, d.checkDownlinks,
-		d.checkSecrets} {
+	for _, check := range []func(context.Context, *sql.Tx) (Finding, error){d.checkJournal, d.checkKeys, d.checkLaw, d.checkMessages,
+		d.checkDownlinks, d.checkSecrets} {
 		var f Finding
 		if err := d.inTx(ctx, func(tx *sql.Tx) (err error) {
 			f, err = check(ctx, tx)

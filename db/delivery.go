@@ -377,8 +377,8 @@ const deliveryNames = `, coalesce(w.slug, ''), coalesce(d.slug, '') FROM deliver
 
 // Delivery returns a delivery of a project; not_found.
 func (d *DB) Delivery(ctx context.Context, projectKey int64, id iot.ID) (*iot.Delivery, error) {
-	v, err := d.scanDelivery(d.tables(ctx).QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+` WHERE v.project_id = $1 AND v.id = $2`,
-		projectKey, id.Key()))
+	v, err := d.scanDelivery(d.tables(ctx).QueryRowContext(ctx, `SELECT `+deliveryColumns+deliveryNames+
+		` WHERE v.project_id = $1 AND v.id = $2`, projectKey, id.Key()))
 	if err == nil && v.ID != id {
 		return nil, notFound("delivery")
 	}

@@ -13,7 +13,8 @@ import (
 const lastSeen = `coalesce((SELECT at FROM device_seen WHERE device_id = d.id), 0)`
 
 const (
-	ownColumns  = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr, d.created_at, d.updated_at, `
+	ownColumns = `d.id, d.project_id, d.profile_id, d.slug, d.uuid, d.name, f.slug, d.dev_eui, d.join_eui, d.dev_addr,
+		d.created_at, d.updated_at, `
 	restColumns = `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
 
 	deviceColumns = ownColumns + lastSeen + restColumns

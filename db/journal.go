@@ -69,8 +69,9 @@ func (o *outcome) good() bool { return o.Error == "" }
 
 // The columns of a row, in the order of its values.
 var (
-	acceptedColumns = []string{"id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at", "transient"}
-	madeColumns     = []string{"project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel", "status", "trigger", "in_order",
+	acceptedColumns = []string{"id", "project_id", "device_id", "type", "channel", "sender_id", "fields", "payload", "received_at",
+		"transient"}
+	madeColumns = []string{"project_id", "id", "message_id", "webhook_id", "device_id", "type", "channel", "status", "trigger", "in_order",
 		"size_bytes", "due_at", "created_at", "attempt_count", "code", "error", "error_detail", "duration_ms", "ended_at"}
 	attemptColumns = []string{"delivery_id", "number", "at", "duration_ms", "timings", "request", "code", "response_headers",
 		"response_body", "truncated", "error", "error_detail"}

@@ -13,8 +13,8 @@ func testRow(message int64) entry {
 		ReceivedAt: 1_800_000_000_000}}
 	e := entry{Accepted: &accepted{Message: messageRow(a), FromDevice: true}}
 	e.Accepted.Message[messageID] = message
-	d := deliveryRow(&iot.Delivery{ProjectKey: 1, WebhookKey: 1, DeviceKey: 1, Type: iot.User, Status: iot.Pending, Trigger: iot.TriggerMessage},
-		false)
+	d := deliveryRow(&iot.Delivery{ProjectKey: 1, WebhookKey: 1, DeviceKey: 1, Type: iot.User, Status: iot.Pending,
+		Trigger: iot.TriggerMessage}, false)
 	d[deliveryID], d[2] = message+1, message
 	e.Accepted.Deliveries = [][]any{d}
 	return e

@@ -141,7 +141,8 @@ func TestAnEntryThatTheTablesRefuseKeepsNoOther(t *testing.T) {
 				text = append(text, f.String())
 			}
 		}
-		if all := strings.Join(text, " "); len(text) != 1 || !strings.Contains(all, "row -1 of the journal is a message or an outcome that the tables refuse") {
+		const want = "row -1 of the journal is a message or an outcome that the tables refuse"
+		if all := strings.Join(text, " "); len(text) != 1 || !strings.Contains(all, want) {
 			t.Errorf("check says %v", text)
 		}
 		after = after.killed(t) // the next start keeps it

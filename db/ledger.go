@@ -207,4 +207,7 @@ func dropFirst[T any](list []*T, n int) []*T {
 
 // asKey returns a key in a row. Rows come from the statements' own values, or were checked
 // when they were read from the journal.
-func asKey(v any) int64 { return v.(int64) } //nolint:forcetypeassert // see above
+func asKey(v any) int64 {
+	key, _ := v.(int64)
+	return key
+}

@@ -48,7 +48,8 @@ func (w *writer) putAccepted(t *Tx, list []*accepted) error {
 		for _, row := range a.Deliveries {
 			c := t.count(asKey(row[deliveryWebhook]))
 			c.made++
-			*c.of(iot.Status(row[deliveryStatus].(string)))++ //nolint:forcetypeassert // checked where it is read from disk
+			status, _ := row[deliveryStatus].(string)
+			*c.of(iot.Status(status))++
 			for i, o := range a.outcomesOf(row) {
 				if i == 0 {
 					row = slices.Clone(row)

@@ -48,7 +48,8 @@ const (
 func (d *DB) WebhookStats(ctx context.Context, projectKey int64) (map[int64]*Stats, error) {
 	stats := map[int64]*Stats{}
 	from := d.firstHour()
-	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped, c.cancelled, `+pendingColumns+`
+	rows, err := d.tables(ctx).QueryContext(ctx, `SELECT w.id, c.made, c.pending, c.delivered, c.failed, c.skipped,
+		c.cancelled, `+pendingColumns+`
 		FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id WHERE w.project_id = $1 AND w.deleted_at = 0 AND w.kind = 'webhook'`,
 		projectKey)
 	if err != nil {

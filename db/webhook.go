@@ -143,8 +143,8 @@ func (d *DB) Webhook(ctx context.Context, projectKey int64, name string) (*iot.W
 
 // WebhookByKey returns a webhook by its key, unless it is deleted; not_found.
 func (d *DB) WebhookByKey(ctx context.Context, key int64) (*iot.Webhook, error) {
-	w, err := d.scanWebhook(d.tables(ctx).QueryRowContext(ctx, `SELECT `+webhookColumns+` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`,
-		key))
+	w, err := d.scanWebhook(d.tables(ctx).QueryRowContext(ctx, `SELECT `+webhookColumns+
+		` FROM webhooks w WHERE w.id = $1 AND w.deleted_at = 0`, key))
 	return w, orNotFound("webhook", err)
 }
 

@@ -35,6 +35,7 @@ type benchRow struct {
 type benchBuild struct {
 	name, binary string
 	server       *benchChild
+	api          *benchAPI
 	one, five    benchPost // a project with one webhook, and one with five
 }
 
@@ -86,6 +87,7 @@ func (y *benchYard) open(ctx context.Context, b *benchBuild, folder string) (sto
 		if err != nil {
 			return err
 		}
+		b.api = a
 		if b.one, err = y.furnish(ctx, a, b.server, "one", y.place("one", 0), 1); err != nil {
 			return err
 		}

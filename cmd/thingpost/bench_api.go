@@ -53,6 +53,15 @@ func (a *benchAPI) post(ctx context.Context, path string, body, into any) error 
 	return json.Unmarshal(got.body, into)
 }
 
+// get reads what must be there.
+func (a *benchAPI) get(ctx context.Context, path string) error {
+	got, err := benchSend(ctx, a.client, http.MethodGet, a.url+"/api/v1"+path, a.token, nil)
+	if err == nil && got.status != http.StatusOK {
+		err = fmt.Errorf("GET %s: answer %d: %s", path, got.status, got.body)
+	}
+	return err
+}
+
 func (a *benchAPI) project(ctx context.Context, id string) error {
 	return a.post(ctx, "/projects", map[string]string{"id": id, "name": id}, nil)
 }
