@@ -16,9 +16,9 @@
 //     of sequence) are the row's key, its last 53 the instance's salt. So a row is
 //     found by its ID without a second index, and rows are in the order of time. An
 //     ID with another salt is not found. IDs only grow, also when the clock jumps back.
-//   - journal has accepted messages and outcomes that are not in the tables yet, as blobs
-//     of one transaction each (journal.go). A read of what may be there calls tables or
-//     MoveJournal first.
+//   - journal has accepted messages and outcomes that are not in the tables yet, as CBOR
+//     (journal.go) in rows that each fill a page and are used again (chunks.go). A read of
+//     what may be there calls tables or MoveJournal first.
 //   - messages has indexes by project, by device and by sender id (partial).
 //   - deliveries is clustered by (project_id, id) WITHOUT ROWID: a project's log is
 //     the table itself. It has what the log shows, so a page joins only names. Partial
@@ -64,16 +64,16 @@
 //     by about 400 rows. So nobody waits for more than the transaction in progress and
 //     one more. A message and its deliveries are never separated, nor is the clearing of
 //     a queue.
-//   - A transaction of messages and outcomes alone writes one row of the journal. Outcomes
+//   - A transaction of messages and outcomes alone writes only the journal. Outcomes
 //     alone are not written at once: they go along with the next messages, or after a
 //     second. Entries are moved into the tables when there are 3,072 rows of them, when
-//     nobody waits and there are 256, when an entry is 15 seconds old, when somebody reads,
+//     nobody waits and there are 256, when an entry is 30 seconds old, when somebody reads,
 //     and before any other change, which therefore finds complete tables. A message or an
 //     answer of 16 KiB or more goes to the tables at once.
 //   - A moved delivery is inserted as its outcomes have left it. An outcome that comes
 //     later updates it.
 //   - A start moves what it finds in the journal. It passes over messages and attempts that
-//     are in the tables, so it does not matter when rows of the journal are deleted.
+//     are in the tables, because the journal is cut only between transactions.
 //   - An entry that the tables refuse, which only a fault of the program can cause, is set
 //     aside in the journal under a negative id, and check reports it.
 //   - The order in a transaction is: moved entries, settings, queues of downlinks, messages,

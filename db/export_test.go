@@ -135,34 +135,20 @@ func (d *DB) CountAsIs(ctx context.Context, query string) (n int64, err error) {
 	return n, err
 }
 
-// Journal returns the journal's rows.
-func (d *DB) Journal(ctx context.Context) (rows map[int64][]byte, err error) {
-	list, err := d.reader.QueryContext(ctx, `SELECT id, record FROM journal`)
-	if err != nil {
-		return nil, err
+// JournalBytes returns how many bytes of the journal are needed, and from where.
+func (d *DB) JournalBytes(ctx context.Context) (n int, from string, err error) {
+	_, record, err := readChunks(ctx, d.reader)
+	if err == nil {
+		err = d.reader.QueryRowContext(ctx, `SELECT value FROM meta WHERE name = 'journal'`).Scan(&from)
 	}
-	defer func() { _ = list.Close() }()
-	rows = map[int64][]byte{}
-	for list.Next() {
-		var id int64
-		var record []byte
-		if err := list.Scan(&id, &record); err != nil {
-			return nil, err
-		}
-		rows[id] = record
-	}
-	return rows, list.Err()
+	return len(record), from, err
 }
 
-// PutBack writes rows into the journal.
-func (d *DB) PutBack(rows map[int64][]byte) error {
+// NeedJournal makes the journal needed from where it once was.
+func (d *DB) NeedJournal(from string) error {
 	return d.write("test", func(t *Tx) error {
-		for id, record := range rows {
-			if _, err := t.exec(`INSERT INTO journal (id, record) VALUES ($1, $2)`, id, record); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := t.exec(`UPDATE meta SET value = $1 WHERE name = 'journal'`, from)
+		return err
 	})
 }
 

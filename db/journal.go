@@ -12,15 +12,16 @@ import (
 	"thingpost/internal/iot"
 )
 
-// The journal is a table of one blob a transaction. An accepted message, or an outcome, is
-// written there first: one page instead of one page of each table and index. The writer
-// moves entries into the tables later, many at a time and most of them delivered already.
-// SQLite stays the only place of what is stored: a backup, a replica and a start after a
-// crash find the entries in the file.
+// The journal is a table in which accepted messages and outcomes are written first: a page
+// for a transaction instead of a page of each table and index. The writer moves entries into
+// the tables later, many at a time and most of them delivered already. SQLite stays the only
+// place of what is stored: a backup, a replica and a start after a crash find the entries in
+// the file.
 //
 // A start moves what is in the journal. It may find entries of which the rows are in the
-// tables already, because rows of the journal are deleted some time after their entries are
-// moved. So replay passes over a message that exists, and over an attempt that exists.
+// tables already, because the position from which the journal is needed is that of the oldest
+// transaction with an entry that is not moved. So replay passes over a message that exists,
+// and over an attempt that exists.
 
 // entry is an element of a journal's record; one of the two is set.
 type entry struct {
@@ -39,7 +40,7 @@ type accepted struct {
 
 	// Only in memory:
 	outcomes []*outcome // of its deliveries, in order
-	record   int64      // the journal's row
+	at       int64      // a position in the journal that is not behind it
 }
 
 // outcome is what became of a delivery.
@@ -61,8 +62,8 @@ type outcome struct {
 	Attempt     []any // a row of attempts; nil if nothing was sent
 
 	// Only in memory:
-	pause  string // iot.Outcome.PauseReason; such an outcome goes to the tables at once
-	record int64  // the journal's row; 0 if it is in none
+	pause string // iot.Outcome.PauseReason; such an outcome goes to the tables at once
+	at    int64  // a position in the journal that is not behind it; 0 if it is not there
 }
 
 func (o *outcome) good() bool { return o.Error == "" }
@@ -189,52 +190,32 @@ func checkRow(what string, row []any, columns []string, numbers ...int) error {
 // replay moves what an earlier process left in the journal.
 func (w *writer) replay(ctx context.Context) error {
 	l := w.ledger
-	entries, err := w.readJournal(ctx)
+	var record []byte
+	var err error
+	if l.chunks, record, err = readChunks(ctx, w.conn); err != nil {
+		return err
+	}
+	if err := w.conn.QueryRowContext(ctx, `SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'journal'`).Scan(&l.from); err != nil {
+		return err
+	}
+	err = readRecord(record, func(e entry) error {
+		known, err := w.moved(ctx, e)
+		if err != nil || known {
+			return err
+		}
+		l.add(e, l.from, w.clock())
+		w.sawEntry(e)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		known, err := w.moved(ctx, e.entry)
-		if err != nil {
-			return err
-		}
-		if !known {
-			l.add(e.entry, e.record, w.clock())
-			w.sawEntry(e.entry)
-		}
-	}
-	for !l.empty() || l.oldest <= l.last {
+	for !l.empty() || l.from < l.chunks.end() {
 		if _, err := w.moveSome(maxRows); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-type journalled struct {
-	entry
-	record int64
-}
-
-func (w *writer) readJournal(ctx context.Context) (list []journalled, err error) {
-	rows, err := w.conn.QueryContext(ctx, `SELECT id, record FROM journal WHERE id > 0 ORDER BY id`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var record []byte
-		if err := rows.Scan(&w.ledger.last, &record); err != nil {
-			return nil, err
-		}
-		if err := readRecord(record, func(e entry) error {
-			list = append(list, journalled{e, w.ledger.last})
-			return nil
-		}); err != nil {
-			return nil, fmt.Errorf("row %d: %w", w.ledger.last, err)
-		}
-	}
-	return list, rows.Err()
 }
 
 // moved reports whether the rows of an entry are in the tables.

@@ -34,8 +34,11 @@ func (d *DB) PutInJournal(ctx context.Context, keys ...int64) error {
 				return err
 			}
 		}
-		_, err := t.exec(`INSERT INTO journal (id, record) VALUES (1000, $1)`, record.Bytes())
-		return err
+		w := d.writer
+		return w.ledger.chunks.append(record.Bytes(), func(row int64, chunk []byte) error {
+			_, err := t.exec(`REPLACE INTO journal (id, record) VALUES ($1, $2)`, row, chunk)
+			return err
+		})
 	})
 }
 

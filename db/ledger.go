@@ -16,10 +16,11 @@ const (
 	pieceRows = 256
 	pieceAge  = 500 * time.Millisecond
 	// ledgerAge is how long an entry stays out of the tables if nobody asks for it.
-	ledgerAge = 15 * time.Second
-	// outcomeAge is how long an outcome waits for a transaction to go along with. A power
+	ledgerAge = 30 * time.Second
+	// outcomeAge is how long an outcome waits for a transaction to go along with: so long
+	// that at a message a second it goes along with the next message. A power
 	// cut repeats the deliveries whose outcomes are not on disk.
-	outcomeAge = time.Second
+	outcomeAge = 1050 * time.Millisecond
 	// unsavedBytes bounds such outcomes.
 	unsavedBytes = 256 << 10
 	// directBytes: a larger message or answer goes to the tables at once, because the
@@ -43,14 +44,14 @@ type ledger struct {
 
 	unsaved      bytes.Buffer // outcomes that are not in the journal
 	unsavedSince time.Time
-	last         int64 // the journal's newest row
-	oldest       int64 // no row of the journal is older
+	chunks       *chunks
+	from         int64 // the position from which the journal is needed, as on disk
 
 	entries atomic.Int64 // for readers: how many entries there are
 }
 
 func newLedger() *ledger {
-	return &ledger{deliveries: map[int64]*accepted{}, senders: map[sent]int64{}, oldest: 1}
+	return &ledger{deliveries: map[int64]*accepted{}, senders: map[sent]int64{}}
 }
 
 func (l *ledger) empty() bool { return len(l.accepted)+len(l.outcomes) == 0 }
@@ -58,21 +59,22 @@ func (l *ledger) empty() bool { return len(l.accepted)+len(l.outcomes) == 0 }
 // full reports whether the ledger must become smaller before it grows.
 func (l *ledger) full() bool { return l.rows >= ledgerRows || l.bytes >= ledgerBytes }
 
-// add adds an entry that is in a row of the journal; 0 for an outcome that is in none.
-func (l *ledger) add(e entry, record int64, now time.Time) {
+// add adds an entry. at is a position in the journal that is not behind it; 0 for an outcome
+// that is not there.
+func (l *ledger) add(e entry, at int64, now time.Time) {
 	if l.empty() {
 		l.since = now
 	}
 	if o := e.Outcome; o != nil {
-		l.addOutcome(o, record)
+		l.addOutcome(o, at)
 	} else {
-		l.addAccepted(e.Accepted, record)
+		l.addAccepted(e.Accepted, at)
 	}
 	l.entries.Store(int64(len(l.accepted) + len(l.outcomes)))
 }
 
-func (l *ledger) addAccepted(a *accepted, record int64) {
-	a.record = record
+func (l *ledger) addAccepted(a *accepted, at int64) {
+	a.at = at
 	l.accepted = append(l.accepted, a)
 	l.rows += 1 + len(a.Deliveries)
 	l.bytes += a.bytes()
@@ -84,8 +86,8 @@ func (l *ledger) addAccepted(a *accepted, record int64) {
 	}
 }
 
-func (l *ledger) addOutcome(o *outcome, record int64) {
-	o.record = record
+func (l *ledger) addOutcome(o *outcome, at int64) {
+	o.at = at
 	l.rows++
 	if o.Attempt != nil {
 		l.rows++
@@ -139,30 +141,32 @@ func (l *ledger) piece(rows int) (p piece) {
 
 func (l *ledger) all() piece { return piece{len(l.accepted), len(l.outcomes)} }
 
-// saved notes that the outcomes that were not in the journal are in a new row of it.
-func (l *ledger) saved() {
-	l.last++
-	for i := len(l.outcomes) - 1; i >= 0 && l.outcomes[i].record == 0; i-- {
-		l.outcomes[i].record = l.last
+// saved notes that the outcomes that were not in the journal are there, behind a position.
+func (l *ledger) saved(at int64) {
+	for i := len(l.outcomes) - 1; i >= 0 && l.outcomes[i].at == 0; i-- {
+		l.outcomes[i].at = at
 	}
 	l.unsaved.Reset()
 }
 
-// oldestAfter returns the oldest row of the journal that is needed once a piece is in the
+// fromAfter returns the position from which the journal is needed once a piece is in the
 // tables.
-func (l *ledger) oldestAfter(p piece) int64 {
-	oldest := l.last + 1
+func (l *ledger) fromAfter(p piece) int64 {
+	from := l.chunks.end()
 	if p.accepted < len(l.accepted) {
-		oldest = min(oldest, l.accepted[p.accepted].record)
+		from = min(from, l.accepted[p.accepted].at)
 	}
-	if p.outcomes < len(l.outcomes) && l.outcomes[p.outcomes].record != 0 {
-		oldest = min(oldest, l.outcomes[p.outcomes].record)
+	if p.outcomes < len(l.outcomes) && l.outcomes[p.outcomes].at != 0 {
+		from = min(from, l.outcomes[p.outcomes].at)
 	}
-	return oldest
+	return from
 }
 
 // drop removes a piece that is in the tables.
 func (l *ledger) drop(p piece, now time.Time) {
+	if p == (piece{}) {
+		return
+	}
 	for _, a := range l.accepted[:p.accepted] {
 		l.rows -= 1 + len(a.Deliveries)
 		l.bytes -= a.bytes()
@@ -179,7 +183,6 @@ func (l *ledger) drop(p piece, now time.Time) {
 	for _, o := range l.outcomes[:p.outcomes] {
 		l.dropped(o)
 	}
-	l.oldest = l.oldestAfter(p)
 	l.accepted = dropFirst(l.accepted, p.accepted)
 	l.outcomes = dropFirst(l.outcomes, p.outcomes)
 	l.since = now

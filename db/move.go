@@ -20,11 +20,16 @@ func (w *writer) move(t *Tx, p piece) error {
 	if err := w.putOutcomes(t, l.outcomes[:p.outcomes]); err != nil {
 		return err
 	}
-	oldest := l.oldestAfter(p)
-	if oldest <= l.oldest {
+	return w.cutJournal(t.ctx, p)
+}
+
+// cutJournal notes from where the journal is needed once a piece is in the tables.
+func (w *writer) cutJournal(ctx context.Context, p piece) error {
+	w.cut = w.ledger.fromAfter(p)
+	if w.cut == w.ledger.from {
 		return nil
 	}
-	_, err := w.stmts.trim.ExecContext(t.ctx, oldest)
+	_, err := w.stmts.cut.ExecContext(ctx, w.cut)
 	return err
 }
 
@@ -141,7 +146,7 @@ func (w *writer) setAside(reason error) (err error) {
 	_, err = w.conn.ExecContext(ctx, `INSERT INTO journal (id, record) SELECT min(0, coalesce(min(id), 0)) - 1, $1 FROM journal`,
 		w.record.Bytes())
 	if err == nil {
-		_, err = w.stmts.trim.ExecContext(ctx, l.oldestAfter(p))
+		err = w.cutJournal(ctx, p)
 	}
 	if err == nil {
 		err = w.stmts.commit(ctx)
@@ -152,7 +157,16 @@ func (w *writer) setAside(reason error) (err error) {
 	}
 	w.log().Error("the tables refuse an entry of the journal, which is set aside", slog.Any("error", reason))
 	l.drop(p, w.clock())
+	w.cutDone()
 	return nil
+}
+
+// cutDone frees what the journal no longer needs.
+func (w *writer) cutDone() {
+	if w.cut != w.ledger.from {
+		w.ledger.from = w.cut
+		w.ledger.chunks.forget(w.cut)
+	}
 }
 
 // MoveJournal returns when the tables have everything that was stored before the call.

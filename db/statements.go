@@ -30,7 +30,8 @@ type statements struct {
 	counters, hours, durations, projectHours *sql.Stmt
 	repeated, retrying, lastFailed           *sql.Stmt
 	erase                                    *sql.Stmt
-	journal, trim                            *sql.Stmt
+	cut                                      *sql.Stmt
+	journal                                  direct
 
 	countDevice, slugTaken, profileOf, keyIsLater, addDevice, audit *sql.Stmt // to create a device
 }
@@ -109,7 +110,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 	s.downlinks = newInserter("downlinks", straight, "id", "project_id", "device_id", "position", "status", "body", "payload", "confirmed",
 		"max_attempts", "created_at", "changed_at")
 	s.attempts = newInserter("attempts", straight, attemptColumns...)
-	s.journal, s.trim = prepare(`INSERT INTO journal (id, record) VALUES (?, ?)`), prepare(`DELETE FROM journal WHERE id > 0 AND id < ?`)
+	s.journal = straight(`REPLACE INTO journal (id, record) VALUES (?, ?)`)
+	s.cut = prepare(`UPDATE meta SET value = ? WHERE name = 'journal'`)
 	return err
 }
 
@@ -126,7 +128,7 @@ func (s *statements) commit(ctx context.Context) error {
 // close closes the statements: a connection with an open statement does not close, and
 // leaves the WAL behind.
 func (s *statements) close() error {
-	all := []direct{s.savepoint, s.rollback, s.release}
+	all := []direct{s.savepoint, s.rollback, s.release, s.journal}
 	for _, l := range []line{s.messages, s.deliveries, s.downlinks, s.attempts, s.seen, s.days, s.finished} {
 		all = append(all, l.stmts...)
 	}
@@ -135,7 +137,7 @@ func (s *statements) close() error {
 		err = errors.Join(err, d.stmt.Close())
 	}
 	for _, st := range []*sql.Stmt{s.begins, s.commits, s.counters, s.hours, s.durations, s.projectHours, s.repeated, s.retrying,
-		s.lastFailed, s.erase, s.journal, s.trim,
+		s.lastFailed, s.erase, s.cut,
 		s.countDevice, s.slugTaken, s.profileOf, s.keyIsLater, s.addDevice, s.audit} {
 		err = errors.Join(err, st.Close())
 	}

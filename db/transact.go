@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -17,8 +18,12 @@ func (w *writer) transact(batch []item, results []error, rows int) (commit iot.C
 	if err := w.stmts.begin(ctx); err != nil {
 		return commit, fmt.Errorf("begin: %w", err)
 	}
+	saved := false
 	defer func() {
 		if err != nil {
+			if saved {
+				w.ledger.chunks.undo()
+			}
 			clear(w.health) // it may include what was rolled back
 			if _, rerr := w.conn.ExecContext(ctx, `ROLLBACK`); rerr != nil && resultCode(rerr) == 0 {
 				err = errors.Join(err, rerr)
@@ -42,7 +47,7 @@ func (w *writer) transact(batch []item, results []error, rows int) (commit iot.C
 	if err := w.stage(all, batch); err != nil {
 		return commit, err
 	}
-	saved := false
+	at := l.chunks.end()
 	if direct {
 		if err := errors.Join(w.putAccepted(all, w.staged), w.putOutcomes(all, w.ended)); err != nil {
 			return commit, err
@@ -62,7 +67,7 @@ func (w *writer) transact(batch []item, results []error, rows int) (commit iot.C
 	if err := w.stmts.commit(ctx); err != nil {
 		return commit, fmt.Errorf("commit: %w", err)
 	}
-	w.committed(all, p, saved)
+	w.committed(all, p, saved, at)
 	return all.commit, nil
 }
 
@@ -123,23 +128,24 @@ func (w *writer) save(ctx context.Context, p piece) (saved bool, err error) {
 	if w.record.Len() == 0 {
 		return false, nil
 	}
-	_, err = w.stmts.journal.ExecContext(ctx, l.last+1, w.record.Bytes())
-	return true, err
+	return true, l.chunks.append(w.record.Bytes(), func(row int64, chunk []byte) error {
+		_, err := w.stmts.journal.exec(ctx, []driver.NamedValue{{Value: row}, {Value: chunk}})
+		return err
+	})
 }
 
 // committed takes over what a transaction has written.
-func (w *writer) committed(all *Tx, p piece, saved bool) {
+func (w *writer) committed(all *Tx, p piece, saved bool, at int64) {
 	l, now := w.ledger, w.clock()
-	if p != (piece{}) || l.empty() {
-		l.drop(p, now)
-	}
+	l.drop(p, now)
+	w.cutDone()
 	if saved {
-		l.saved()
+		l.saved(at)
 		for _, a := range w.staged {
-			l.add(entry{Accepted: a}, l.last, now)
+			l.add(entry{Accepted: a}, at, now)
 		}
 		for _, o := range w.ended {
-			l.add(entry{Outcome: o}, l.last, now)
+			l.add(entry{Outcome: o}, at, now)
 		}
 	}
 	w.putOff.written()

@@ -69,6 +69,7 @@ type writer struct {
 	putOff   *putOff
 	record   bytes.Buffer // what the transaction writes into the journal
 	worked   time.Time    // when the last item was written
+	cut      int64        // the position from which the journal is needed after the transaction
 	// checkpoints of the log run beside the writer.
 	checkpoints checkpoints
 	short       bool      // the disk was full: messages are refused until there is a reserve again
