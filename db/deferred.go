@@ -25,7 +25,10 @@ func (w *writer) nextLook(outage, rested bool) (in time.Duration, waits bool) {
 	if l.unsaved.Len() > 0 {
 		soonest(l.unsavedSince.Add(outcomeAge))
 	}
-	if !l.empty() {
+	switch {
+	case l.hurry:
+		soonest(l.since.Add(pieceAge))
+	case !l.empty():
 		soonest(l.since.Add(ledgerAge))
 	}
 	if !rested || l.empty() && !w.putOff.empty() {
@@ -40,7 +43,7 @@ func (w *writer) lookAgain(rested bool) bool {
 	l, now := w.ledger, w.clock()
 	idle := now.Sub(w.worked) >= idleAfter
 	switch {
-	case now.Sub(l.since) >= ledgerAge && !l.empty(), l.empty() && !w.putOff.empty() && idle:
+	case l.hurry && now.Sub(l.since) >= pieceAge, !l.empty() && now.Sub(l.since) >= ledgerAge, l.empty() && !w.putOff.empty() && idle:
 		w.moveAll()
 	case l.unsaved.Len() > 0 && now.Sub(l.unsavedSince) >= outcomeAge:
 		w.alone(0)
@@ -54,8 +57,8 @@ func (w *writer) lookAgain(rested bool) bool {
 // moveIdle moves a piece of the ledger if that is worth a transaction and nobody waits.
 func (w *writer) moveIdle() {
 	l := w.ledger
-	worth := l.rows >= pieceRows && w.clock().Sub(l.since) >= pieceAge
-	if !worth && !l.hurry || w.line.len() > 0 || w.db.Outage() != nil {
+	worth := l.rows >= pieceRows || l.hurry
+	if !worth || w.clock().Sub(l.since) < pieceAge || w.line.len() > 0 || w.db.Outage() != nil {
 		return
 	}
 	if l.hurry {
@@ -80,6 +83,8 @@ func (w *writer) alone(rows int) bool {
 	commit, err := w.moveSome(rows)
 	if err != nil {
 		w.failed(err, nil)
+		w.worked = w.clock() // it is tried again later
+		w.ledger.since, w.ledger.unsavedSince = w.worked, w.worked
 		return false
 	}
 	w.stored()

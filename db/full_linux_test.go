@@ -31,6 +31,7 @@ func TestAFullDiskStoresNothingByHalves(t *testing.T) {
 	folder := smallDisk(t, "8m")
 	w := open(t, func(o *db.Options) { o.Folder = folder })
 	w.store(t, 5, `"before"`, true, w.webhook)
+	must(t, w.MoveJournal(t.Context())) // which needs room
 	ballast := filepath.Join(folder, "ballast")
 	must(t, fill(ballast))
 	payload := `"` + strings.Repeat("x", 200_000) + `"`
@@ -63,6 +64,33 @@ func TestAFullDiskStoresNothingByHalves(t *testing.T) {
 	must(t, w.Ready(t.Context()))
 	must(t, w.Accept(refused))
 	w.store(t, 5, `"after"`, true, w.webhook)
+	w.holds(t)
+}
+
+// TestAFullDiskKeepsTheJournal fills the disk while messages are only in the journal.
+func TestAFullDiskKeepsTheJournal(t *testing.T) {
+	folder := smallDisk(t, "8m")
+	w := open(t, func(o *db.Options) { o.Folder = folder })
+	list := w.store(t, 5, `"before"`, true, w.webhook)
+	ballast := filepath.Join(folder, "ballast")
+	must(t, fill(ballast))
+	large := w.accepted(w.version(t), `"`+strings.Repeat("x", 500_000)+`"`, w.webhook)
+	for n := 0; iot.CodeOf(w.Accept(large)) != iot.StorageFull; n++ {
+		if n == 100 {
+			t.Fatal("the disk does not become full")
+		}
+	}
+	// Pages go on, with what the tables have.
+	if _, err := w.Messages(t.Context(), db.MessageFilter{ProjectKey: w.project.Key, Limit: 10}); err != nil {
+		t.Errorf("a list on a full disk: %v", err)
+	}
+	must(t, os.Remove(ballast))
+	must(t, w.Ready(t.Context()))
+	for _, a := range list {
+		if got := w.status(t, a.Deliveries[0].ID); got != iot.Delivered {
+			t.Errorf("a delivery from before is %s", got)
+		}
+	}
 	w.holds(t)
 }
 

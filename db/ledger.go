@@ -188,7 +188,6 @@ func (l *ledger) drop(p piece, now time.Time) {
 	l.since = now
 	if l.empty() {
 		l.unsaved.Reset()
-		l.hurry = false
 	}
 	l.entries.Store(int64(len(l.accepted) + len(l.outcomes)))
 }

@@ -148,6 +148,9 @@ func (w *writer) committed(all *Tx, p piece, saved bool, at int64) {
 			l.add(entry{Outcome: o}, at, now)
 		}
 	}
+	if l.empty() {
+		l.hurry = false
+	}
 	w.putOff.written()
 	for k, n := range all.days {
 		w.putOff.days[k] += n

@@ -300,11 +300,11 @@ func (w *writer) write(batch []item, rows int) {
 // has what the journal does not take.
 func needsTables(batch []item) bool {
 	return slices.ContainsFunc(batch, func(it item) bool {
-		if it.fn != nil || it.queue != nil || it.move || it.load.bytes >= directBytes {
+		if it.fn != nil || it.queue != nil || it.move {
 			return true
 		}
-		return it.finish != nil && it.finish.PauseReason != "" ||
-			slices.ContainsFunc(it.accept, func(a *Accept) bool { return a.Silence != nil })
+		return it.finish != nil && (it.finish.PauseReason != "" || it.load.bytes >= directBytes) ||
+			slices.ContainsFunc(it.accept, func(a *Accept) bool { return a.Silence != nil || a.Bytes() >= directBytes })
 	})
 }
 
