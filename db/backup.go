@@ -72,7 +72,8 @@ func newPartial(file string) (string, error) {
 	return f.Name(), f.Close()
 }
 
-// vacuumInto copies a database on its own connection; target must be empty.
+// vacuumInto copies a database on its own connection, and moves the journal of the copy into
+// its tables, so that a backup can be read without this program. target must be empty.
 func vacuumInto(ctx context.Context, source, target string) error {
 	q := url.Values{"_pragma": {"busy_timeout(10000)"}}
 	db, err := sql.Open("sqlite", fileURI(source, q))
@@ -83,7 +84,7 @@ func vacuumInto(ctx context.Context, source, target string) error {
 	if _, err := db.ExecContext(ctx, `VACUUM INTO $1`, target); err != nil {
 		return translate("copy the database", err)
 	}
-	return nil
+	return translate("move the journal of the copy", moveJournalOf(ctx, target))
 }
 
 func fileURI(path string, q url.Values) string {

@@ -39,6 +39,7 @@ type DB struct {
 	deviceChanges atomic.Int64 // how many transactions have changed devices
 
 	outage     outage
+	failing    atomic.Bool // the last transaction that had to write failed because of the disk
 	reserve    reserve
 	acceptWait time.Duration // AcceptWait; tests set another
 

@@ -58,7 +58,7 @@ func (w *writer) lookAgain(rested bool) bool {
 func (w *writer) moveIdle() {
 	l := w.ledger
 	worth := l.rows >= pieceRows || l.hurry
-	if !worth || w.clock().Sub(l.since) < pieceAge || w.line.len() > 0 || w.db.Outage() != nil {
+	if !worth || w.clock().Sub(l.since) < pieceAge || w.line.len() > 0 || w.db.failing.Load() {
 		return
 	}
 	if l.hurry {
@@ -116,7 +116,7 @@ func (w *writer) announce(commit iot.Commit) {
 // whether it did.
 func (w *writer) putOffOutcomes(batch []item) bool {
 	l := w.ledger
-	if needsTables(batch) || l.full() || l.unsaved.Len() >= unsavedBytes || w.short || w.db.Outage() != nil ||
+	if needsTables(batch) || l.full() || l.unsaved.Len() >= unsavedBytes || w.db.failing.Load() ||
 		slices.ContainsFunc(batch, func(it item) bool { return it.finish == nil }) {
 		return false
 	}

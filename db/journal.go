@@ -210,7 +210,7 @@ func (w *writer) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for !l.empty() || l.from < l.chunks.end() {
+	for !l.empty() || l.from < l.chunks.end() || !w.putOff.empty() {
 		if _, err := w.moveSome(maxRows); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"net/url"
 	"slices"
 	"time"
 
@@ -176,6 +177,9 @@ func (d *DB) MoveJournal(ctx context.Context) error {
 	if d.writer == nil || d.writer.ledger.entries.Load() == 0 {
 		return nil
 	}
+	if d.failing.Load() {
+		return unavailable("The disk fails, so the last messages cannot be read.", nil)
+	}
 	done := make(chan error, 1)
 	d.submit(item{move: true, load: load{rows: 1}, done: func(err error) { done <- err }})
 	select {
@@ -193,7 +197,7 @@ const tablesWait = 2 * time.Second
 // tables returns the readers' connections once the tables have everything, or the disk
 // fails. It is for pages and figures.
 func (d *DB) tables(ctx context.Context) *sql.DB {
-	if d.writer == nil || d.writer.ledger.entries.Load() == 0 || d.Outage() != nil {
+	if d.writer == nil || d.writer.ledger.entries.Load() == 0 || d.failing.Load() {
 		return d.reader
 	}
 	ctx, cancel := context.WithTimeout(ctx, tablesWait)
@@ -208,4 +212,34 @@ func (d *DB) tables(ctx context.Context) *sql.DB {
 func (d *DB) inTables(ctx context.Context, fn func(*sql.Tx) error) error {
 	d.tables(ctx)
 	return d.inTx(ctx, fn)
+}
+
+// moveJournalOf moves the journal of a file that nobody else has open.
+func moveJournalOf(ctx context.Context, path string) (err error) {
+	file, err := sql.Open("sqlite", fileURI(path, url.Values{"_pragma": {"busy_timeout(10000)"}}))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	file.SetMaxOpenConns(1)
+	conn, err := file.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	var there bool // not in earlier versions
+	var salt int64
+	err = conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'journal'),
+		(SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'salt')`).Scan(&there, &salt)
+	if err != nil || !there {
+		return err
+	}
+	d := &DB{now: time.Now, log: slog.New(slog.DiscardHandler)}
+	d.ids = iot.NewIDs(salt, 0, d.now)
+	w := newWriter(d, file, conn, func(iot.Commit) {})
+	if err := w.stmts.prepare(ctx, conn); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.stmts.close()) }()
+	return w.replay(ctx)
 }

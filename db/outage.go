@@ -133,6 +133,7 @@ func (w *writer) failed(err error, batch []item) {
 		w.log().Error("write", slog.Int("items", len(batch)), slog.Any("error", err))
 		return
 	}
+	w.db.failing.Store(true)
 	var messages int64
 	for _, it := range batch {
 		messages += int64(len(it.accept))
@@ -140,13 +141,29 @@ func (w *writer) failed(err error, batch []item) {
 	w.db.noteOutage(err, messages)
 }
 
-// stored records that a transaction is on disk.
+// stored records that a transaction succeeded. That the disk works again is known only if
+// the transaction wrote something.
 func (w *writer) stored() {
+	if w.proved {
+		w.db.failing.Store(false)
+	}
 	if w.short {
 		w.checkpoint() // so that the WAL needs no more room
 		return
 	}
-	w.db.noteWell()
+	if w.proved {
+		w.db.noteWell()
+	}
+}
+
+// probe writes a row, if the disk failed the last time. What must be moved before the batch
+// would take far longer to fail.
+func (w *writer) probe() error {
+	if !w.db.failing.Load() {
+		return nil
+	}
+	_, err := w.transact([]item{{fn: noteReady, apart: true}}, make([]error, 1), 0)
+	return err
 }
 
 // runShort releases the reserve because the disk is full. It reports whether that made room.
@@ -176,5 +193,5 @@ func (w *writer) tryDisk() {
 			return
 		}
 	}
-	w.write([]item{{fn: noteReady, done: func(error) {}}}, maxRows)
+	w.write([]item{{fn: noteReady, apart: true, done: func(error) {}}}, maxRows)
 }

@@ -51,7 +51,7 @@ func (d *DB) Ready(ctx context.Context) error {
 		return errReadOnly
 	}
 	done := make(chan error, 1)
-	d.submit(item{done: func(err error) { done <- err }, fn: noteReady})
+	d.submit(item{done: func(err error) { done <- err }, fn: noteReady, apart: true})
 	select {
 	case err := <-done:
 		if err != nil {

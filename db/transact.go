@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 
 	"thingpost/internal/iot"
 )
@@ -67,6 +68,8 @@ func (w *writer) transact(batch []item, results []error, rows int) (commit iot.C
 	if err := w.stmts.commit(ctx); err != nil {
 		return commit, fmt.Errorf("commit: %w", err)
 	}
+	w.proved = saved || p != (piece{}) || len(w.staged)+len(w.ended) > 0 ||
+		slices.ContainsFunc(batch, func(it item) bool { return it.fn != nil || it.queue != nil })
 	w.committed(all, p, saved, at)
 	return all.commit, nil
 }

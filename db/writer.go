@@ -31,6 +31,7 @@ const idleAfter = 2 * time.Second
 // item is one write, all or nothing. Exactly one of fn, queue, accept, finish and move is set.
 type item struct {
 	fn     func(*Tx) error
+	apart  bool            // fn neither reads nor changes messages, deliveries or what is counted of them
 	queue  func(*Tx) error // a change of a device's downlink queue, which causes messages
 	accept []*Accept       // messages of one call, stored together
 	finish *iot.Outcome
@@ -70,10 +71,17 @@ type writer struct {
 	record   bytes.Buffer // what the transaction writes into the journal
 	worked   time.Time    // when the last item was written
 	cut      int64        // the position from which the journal is needed after the transaction
+	proved   bool         // the last transaction wrote something
 	// checkpoints of the log run beside the writer.
 	checkpoints checkpoints
 	short       bool      // the disk was full: messages are refused until there is a reserve again
 	tried       time.Time // of the last attempt to write or to make a reserve while the disk fails
+}
+
+func newWriter(d *DB, sqldb *sql.DB, conn *sql.Conn, onCommit func(iot.Commit)) *writer {
+	return &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ledger: newLedger(), stopped: make(chan struct{}),
+		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{},
+		putOff: newPutOff(d.now()), pause: time.NewTimer(0), checkpoints: checkpoints{ended: make(chan struct{}, 1)}}
 }
 
 func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.Commit)) error {
@@ -81,9 +89,7 @@ func (d *DB) startWriter(ctx context.Context, sqldb *sql.DB, onCommit func(iot.C
 	if err != nil {
 		return err
 	}
-	w := &writer{db: d, sqldb: sqldb, conn: conn, onCommit: onCommit, line: newLineup(), ledger: newLedger(), stopped: make(chan struct{}),
-		versions: map[int64]int64{}, devices: map[int64]int64{}, health: map[int64]iot.Health{},
-		putOff: newPutOff(d.now()), pause: time.NewTimer(0), checkpoints: checkpoints{ended: make(chan struct{}, 1)}}
+	w := newWriter(d, sqldb, conn, onCommit)
 	<-w.pause.C
 	if err := w.prepare(ctx); err != nil {
 		return err
@@ -229,7 +235,7 @@ func (w *writer) run() {
 			}
 			w.rest()
 			return
-		case !outage:
+		case !w.db.failing.Load():
 			rested = w.lookAgain(rested)
 		}
 	}
@@ -262,10 +268,17 @@ func (w *writer) write(batch []item, rows int) {
 	if batch = w.refused(batch); len(batch) == 0 || w.putOffOutcomes(batch) {
 		return
 	}
-	for w.ledger.rows > rows && needsTables(batch) && w.alone(rows) { //nolint:revive // moves all but the last piece
-	}
 	results := make([]error, len(batch))
-	commit, err := w.transact(batch, results, rows)
+	var commit iot.Commit
+	var err error
+	if needsTables(batch) {
+		err = w.probe()
+		for err == nil && w.ledger.rows > rows && w.alone(rows) { //nolint:revive // moves all but the last piece
+		}
+	}
+	if err == nil {
+		commit, err = w.transact(batch, results, rows)
+	}
 	if err != nil && !isDisk(err) && !w.ledger.empty() {
 		// An entry of the ledger may be the cause: then it is set aside now.
 		w.moveAll()
@@ -300,7 +313,7 @@ func (w *writer) write(batch []item, rows int) {
 // has what the journal does not take.
 func needsTables(batch []item) bool {
 	return slices.ContainsFunc(batch, func(it item) bool {
-		if it.fn != nil || it.queue != nil || it.move {
+		if it.fn != nil && !it.apart || it.queue != nil || it.move {
 			return true
 		}
 		return it.finish != nil && (it.finish.PauseReason != "" || it.load.bytes >= directBytes) ||

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"crypto/tls"
 	"encoding/json"
 	"io"
@@ -110,8 +109,6 @@ func TestEveryLineIsOfTheLog(t *testing.T) {
 	logged("http: panic serving", `"level":"ERROR"`, `the clock has stopped\nfor two lines`)
 	logged("http2: panic serving", `"level":"ERROR"`)
 
-	unsolicited(t, p, secure)
-	logged("Unsolicited response", `"level":"DEBUG"`)
 	if status := p.end(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("it ended with status %d", status)
 	}
@@ -127,37 +124,6 @@ func parseLine(t *testing.T, line string) (v map[string]any) {
 		t.Errorf("a line is %q: %v", line, err)
 	}
 	return v
-}
-
-// unsolicited has a webhook's receiver send an unexpected answer on a kept connection.
-func unsolicited(t *testing.T, p *process, secure *tls.Config) {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
-		r, err := http.ReadRequest(bufio.NewReader(conn))
-		if err != nil {
-			return
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-		_, _ = io.WriteString(conn, answer+answer)
-		_, _ = io.Copy(io.Discard, conn) // until the other side closes it
-	}()
-	http.DefaultClient.Transport = &http.Transport{TLSClientConfig: secure.Clone()}
-	defer func() { http.DefaultClient.Transport = nil }()
-	c := signIn(t, p.url)
-	c.call("POST", "/projects", map[string]string{"id": "valves", "name": "Valves"}, 201, nil)
-	c.call("POST", "/projects/valves/devices", map[string]string{"id": "valve-1"}, 201, nil)
-	c.call("POST", "/projects/valves/webhooks", map[string]any{"id": "erp", "description": "ERP", "url": "http://" + l.Addr().String(),
-		"type": "user"}, 201, nil)
-	c.call("POST", "/projects/valves/messages", []byte(`{"from":"valve-1","payload":1}`), 202, nil)
 }
 
 // TestStartThatFailsIsOfTheLogToo starts a server that cannot listen, in both formats,
