@@ -10,7 +10,7 @@ import (
 const (
 	// ledgerRows and ledgerBytes: with more, every transaction moves a piece of it.
 	ledgerRows  = 4 * maxRows
-	ledgerBytes = 4 << 20
+	ledgerBytes = 2 << 20
 	// pieceRows: with so many, a piece is moved when nobody waits, at most every pieceAge:
 	// meanwhile most deliveries end.
 	pieceRows = 256
