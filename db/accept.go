@@ -46,7 +46,7 @@ func (d *DB) Accept(list ...*Accept) error {
 	if len(list) == 0 {
 		return nil
 	}
-	if d.writer == nil {
+	if d.writer == nil || d.asItIs {
 		return errReadOnly
 	}
 	it := item{accept: list, project: list[0].Message.ProjectKey}

@@ -44,6 +44,11 @@ const (
 // end is the position after the last byte.
 func (c *chunks) end() int64 { return c.number<<placeBits | int64(c.used) }
 
+// emptyAt returns the state of a journal that ends at a position and is not written.
+func emptyAt(end int64) *chunks {
+	return &chunks{number: end >> placeBits, used: int(end & (1<<placeBits - 1)), rows: map[int64]int64{}}
+}
+
 // append writes bytes at the end, by put, as a part of the transaction in progress.
 func (c *chunks) append(record []byte, put func(row int64, chunk []byte) error) error {
 	c.before.number, c.before.used = c.number, c.used

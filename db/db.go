@@ -34,6 +34,7 @@ type DB struct {
 	path   string
 
 	refuses func(url string) string // nil: none
+	asItIs  bool                    // Options.AsItIs
 
 	lookUps       lookUps
 	deviceChanges atomic.Int64 // how many transactions have changed devices
@@ -75,7 +76,8 @@ type Options struct {
 	Cache int64
 	// ReadOnly opens an existing database for check and backup: no migration, no writer.
 	ReadOnly bool
-	// AsItIs opens without migrations, for commands beside a running server.
+	// AsItIs opens without migrations, for commands beside a running server. Messages and
+	// outcomes are not taken, because the journal is the server's.
 	AsItIs bool
 }
 
@@ -99,7 +101,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		o.OnCommit = func(iot.Commit) {}
 	}
 	d := &DB{now: o.Now, log: o.Log, limits: o.Limits, path: filepath.Join(o.Folder, FileName), lookBack: LookBack, acceptWait: AcceptWait,
-		pruneNow: make(chan time.Duration, 1), refuses: o.Refuses}
+		pruneNow: make(chan time.Duration, 1), refuses: o.Refuses, asItIs: o.AsItIs}
 	if o.ReadOnly {
 		return d, d.openReadOnly(ctx, o)
 	}

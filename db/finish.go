@@ -15,6 +15,10 @@ import (
 // the delivery pending again. A delivery that has ended meanwhile (by a cancel, for example)
 // stays unchanged; the attempt is stored all the same.
 func (d *DB) Finish(o *iot.Outcome, done func(error)) {
+	if d.asItIs {
+		done(errReadOnly)
+		return
+	}
 	l := load{rows: 1}
 	if a := o.Attempt; a != nil {
 		l.rows = 2

@@ -190,12 +190,16 @@ func checkRow(what string, row []any, columns []string, numbers ...int) error {
 // replay moves what an earlier process left in the journal.
 func (w *writer) replay(ctx context.Context) error {
 	l := w.ledger
+	if err := w.conn.QueryRowContext(ctx, `SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'journal'`).Scan(&l.from); err != nil {
+		return err
+	}
+	if w.db.asItIs {
+		l.chunks = emptyAt(l.from) // the journal is the running server's
+		return nil
+	}
 	var record []byte
 	var err error
 	if l.chunks, record, err = readChunks(ctx, w.conn); err != nil {
-		return err
-	}
-	if err := w.conn.QueryRowContext(ctx, `SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'journal'`).Scan(&l.from); err != nil {
 		return err
 	}
 	err = readRecord(record, func(e entry) error {

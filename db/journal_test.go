@@ -189,3 +189,32 @@ func TestTheJournalUsesItsRowsAgain(t *testing.T) {
 	}
 	w.holds(t)
 }
+
+// TestACommandBesideTheServerLeavesTheJournalAlone changes an account as a command beside
+// the running server does.
+func TestACommandBesideTheServerLeavesTheJournalAlone(t *testing.T) {
+	w := open(t)
+	a := w.store(t, 3, `1`, true, w.webhook)
+	before := w.journal(t)
+	beside, err := db.Open(t.Context(), db.Options{Folder: filepath.Dir(w.Path()), AsItIs: true})
+	must(t, err)
+	must(t, beside.NoteSignIn(w.account.Key, ""))
+	if err := beside.Accept(w.accepted(w.version(t), `2`, w.webhook)); iot.CodeOf(err) != iot.Unavailable {
+		t.Errorf("a message beside the server: %v", err)
+	}
+	must(t, beside.Close())
+	if n := w.journal(t); n != before || w.rows(t, messageRows) != 0 {
+		t.Errorf("the journal has %d bytes instead of %d", n, before)
+	}
+	w.store(t, 1, `3`, false, w.webhook)
+	if c := w.killed(t).counters(t, w.webhook); c.Made != 4 || c.Delivered != 3 {
+		t.Errorf("after a kill the counters are %+v", c)
+	}
+	if c := w.counters(t, w.webhook); c.Made != 4 || c.Delivered != 3 {
+		t.Errorf("the counters are %+v", c)
+	}
+	if got := w.status(t, a[0].Deliveries[0].ID); got != iot.Delivered {
+		t.Errorf("the first delivery is %s", got)
+	}
+	w.holds(t)
+}
