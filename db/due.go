@@ -98,11 +98,9 @@ const dueQuery = `SELECT project_id, id,
 	due_at FROM deliveries WHERE webhook_id = $1 AND due_at >= $2 AND status = 'pending' ORDER BY due_at`
 
 // Head returns a device's first pending delivery to a webhook in order per device, whenever
-// it is due; nil if there is none.
+// it is due; nil if there is none. It does not see what is only in the journal: the caller
+// moves it before, once for many devices.
 func (d *DB) Head(ctx context.Context, webhookKey, deviceKey int64) (*iot.Queued, error) {
-	if err := d.MoveJournal(ctx); err != nil {
-		return nil, err
-	}
 	var head *iot.Queued
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		var k deliveryKey
@@ -126,11 +124,8 @@ const headQuery = `SELECT project_id,
 	id FROM deliveries WHERE webhook_id = $1 AND device_id = $2 AND status = 'pending' AND in_order = 1 ORDER BY id LIMIT 1`
 
 // PendingDevices returns up to limit devices above a key with pending deliveries to a
-// webhook in order per device, ordered by key.
+// webhook in order per device, ordered by key. Like Head it does not see the journal.
 func (d *DB) PendingDevices(ctx context.Context, webhookKey, after int64, limit int) ([]int64, error) {
-	if err := d.MoveJournal(ctx); err != nil {
-		return nil, err
-	}
 	var list []int64
 	err := d.inTx(ctx, func(tx *sql.Tx) error {
 		for len(list) < limit {

@@ -302,6 +302,7 @@ func TestDueWorkIsFoundByItsTime(t *testing.T) {
 	b := w.accepted(w.version(t), `2`, ordered)
 	a.InOrder, b.InOrder = []bool{true}, []bool{true}
 	must(t, w.Accept(a, b))
+	must(t, w.MoveJournal(t.Context()))
 	head, err := w.Head(t.Context(), ordered.Key, w.device.Key)
 	if err != nil || head == nil || head.Delivery.ID != a.Deliveries[0].ID {
 		t.Errorf("the first of the device is %+v, %v", head, err)

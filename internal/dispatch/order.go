@@ -50,6 +50,17 @@ func (o *order) ended(device int64, due iot.Instant) {
 	o.ask = append(o.ask, device)
 }
 
+// begin returns the devices to ask for. From then on a device whose delivery is stored is
+// busy.
+func (o *order) begin() []int64 {
+	list := o.ask
+	o.ask = nil
+	for _, device := range list {
+		o.busy[device] = false
+	}
+	return list
+}
+
 // moveDue moves devices whose wait is over from waiting to ask. It returns when the next
 // wait is over, 0 if no device waits.
 func (o *order) moveDue(now iot.Instant) (next iot.Instant) {

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"math"
+	"slices"
 
 	"thingpost/internal/iot"
 )
@@ -156,57 +157,77 @@ const readBytes = 1 << 20
 // devicesAStep is how many devices with pending work are read at once.
 const devicesAStep = 1000
 
+// refillInOrder reads the first deliveries of the devices that ask for theirs. The journal is
+// moved once for all of them: what is stored meanwhile makes a device busy again, and it asks
+// again.
 func (q *queue) refillInOrder(ctx context.Context) (iot.Instant, error) {
 	now := q.d.now()
 	q.mu.Lock()
 	o := q.order
-	loaded, after := o.loaded, o.after
+	next := o.moveDue(now)
+	devices, loaded := o.begin(), o.loaded
+	q.released = map[int64]struct{}{}
 	q.mu.Unlock()
-	if !loaded {
-		devices, err := q.d.o.DB.PendingDevices(ctx, q.key, after, devicesAStep)
-		if err != nil {
-			return 0, err
+	defer func() {
+		q.mu.Lock()
+		q.released = nil
+		q.mu.Unlock()
+	}()
+	if len(devices) == 0 && loaded {
+		return next, nil
+	}
+	err := q.d.o.DB.MoveJournal(ctx)
+	if err == nil && !loaded {
+		err = q.loadDevices(ctx, o)
+	}
+	for i, device := range devices {
+		if err == nil && q.roomInOrder(o) {
+			err = q.askFor(ctx, o, device, now)
+			continue
 		}
 		q.mu.Lock()
-		for _, device := range devices {
-			if _, busy := o.busy[device]; !busy {
-				o.busy[device] = false
-				o.ask = append(o.ask, device)
-			}
-			o.after = device
-		}
-		o.loaded = len(devices) < devicesAStep
-		if !o.loaded {
-			q.d.wake()
-		}
+		o.ask = append(slices.Clone(devices[i:]), o.ask...)
 		q.mu.Unlock()
+		return next, err
 	}
-	for {
-		q.mu.Lock()
-		next := o.moveDue(now)
-		if q.order != o || q.stale || len(o.ask) == 0 || len(q.backlog.items) >= maxBacklog || !q.room(&q.backlog) {
-			q.mu.Unlock()
-			return next, nil
-		}
-		device := o.ask[0]
-		o.ask = o.ask[1:]
-		o.busy[device] = false
-		q.mu.Unlock()
-		if err := q.askFor(ctx, o, device, now); err != nil {
-			return 0, err
-		}
+	return next, err
+}
+
+// roomInOrder reports whether the backlog has room and the order is still that of the
+// settings.
+func (q *queue) roomInOrder(o *order) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.order == o && !q.stale && len(q.backlog.items) < maxBacklog && q.room(&q.backlog)
+}
+
+// loadDevices reads a step of the devices with pending deliveries.
+func (q *queue) loadDevices(ctx context.Context, o *order) error {
+	devices, err := q.d.o.DB.PendingDevices(ctx, q.key, o.after, devicesAStep)
+	if err != nil {
+		return err
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, device := range devices {
+		if _, busy := o.busy[device]; !busy {
+			o.busy[device] = false
+			o.ask = append(o.ask, device)
+		}
+		o.after = device
+	}
+	o.loaded = len(devices) < devicesAStep
+	if !o.loaded || len(o.ask) > 0 {
+		q.d.wake()
+	}
+	return nil
 }
 
 // askFor puts a device's first pending delivery into the lane, if it is due.
 func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Instant) error {
-	q.mu.Lock()
-	q.released = map[int64]struct{}{}
-	q.mu.Unlock()
 	head, err := q.d.o.DB.Head(ctx, q.key, device)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	defer func() { q.released = nil }()
 	switch {
 	case q.order != o || q.stale:
 		return nil // all is read again
@@ -214,7 +235,8 @@ func (q *queue) askFor(ctx context.Context, o *order, device int64, now iot.Inst
 		o.ask = append(o.ask, device)
 		return err
 	case head == nil && o.busy[device]:
-		o.ask = append(o.ask, device) // one was stored during the read
+		o.ask = append(o.ask, device) // one was stored since the journal was moved
+		q.d.wake()
 	case head == nil:
 		delete(o.busy, device)
 	case head.Delivery.DueAt > now:
