@@ -232,7 +232,9 @@ func (d *Dispatcher) manage(ctx context.Context) {
 				if ctx.Err() != nil {
 					return
 				}
-				d.o.Log.Error("read due deliveries", slog.Int64("webhook", q.key), slog.Any("error", err))
+				if d.o.DB.Outage() == nil { // of which the store's log tells
+					d.o.Log.Error("read due deliveries", slog.Int64("webhook", q.key), slog.Any("error", err))
+				}
 				at = d.now().Add(time.Second)
 			}
 			next = earlier(next, at)
