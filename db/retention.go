@@ -423,8 +423,9 @@ func (d *DB) keepSmall(ctx context.Context, o PruneOptions) (sum PruneResult, er
 func (d *DB) cancelAllDeleted(ctx context.Context) error {
 	owing := true
 	for owing && ctx.Err() == nil {
-		// The writer is asked only if there is something to cancel.
-		if err := d.tables(ctx).QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
+		// The writer is asked only if there is something to cancel. What is only in the
+		// journal is found a little later.
+		if err := d.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM webhooks w JOIN webhook_counters c ON c.webhook_id = w.id
 			WHERE w.deleted_at > 0 AND c.pending > 0)`).Scan(&owing); err != nil {
 			return translate("look for deleted webhooks", err)
 		}
