@@ -64,7 +64,7 @@ func TestChunksKeepWhatWasCommitted(t *testing.T) {
 			},
 			"cut": func(t *rapid.T) {
 				if len(ends) == 0 {
-					t.Skip("nothing to cut")
+					return // there is nothing to cut
 				}
 				i := rapid.IntRange(0, len(ends)-1).Draw(t, "transactions")
 				exec(`UPDATE meta SET value = $1 WHERE name = 'journal'`, ends[i])

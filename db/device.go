@@ -78,7 +78,7 @@ func (d *DB) oneDevice(ctx context.Context, by *sql.Stmt, args ...any) (*iot.Dev
 		return nil, orNotFound("device", err)
 	}
 	v.AsOf = asOf
-	d.seenLater(v)
+	v.LastSeenAt = d.lastSeen(v.Key, v.LastSeenAt)
 	return v, nil
 }
 
@@ -155,7 +155,7 @@ func (d *DB) Devices(ctx context.Context, f DeviceFilter) ([]iot.Device, error) 
 			return nil, translate("list devices", err)
 		}
 		v.AsOf = asOf
-		d.seenLater(v)
+		v.LastSeenAt = d.lastSeen(v.Key, v.LastSeenAt)
 		list = append(list, *v)
 	}
 	return list, translate("list devices", rows.Err())

@@ -39,7 +39,7 @@ type ledger struct {
 	senders    map[sent]int64      // messages' keys
 	rows       int
 	bytes      int64
-	since      time.Time // when the oldest entry came
+	since      time.Time // when the first entry came, or the last piece was moved
 	hurry      bool      // a webhook's health changes, which pages should show at once
 
 	unsaved      bytes.Buffer // outcomes that are not in the journal

@@ -171,8 +171,8 @@ func (w *writer) cutDone() {
 }
 
 // MoveJournal returns when the tables have everything that was stored before the call.
-// Whatever reads messages, deliveries, attempts, counters, a webhook's health or the times
-// when devices were seen calls it first. It costs nothing if nothing waits.
+// Whatever reads messages, deliveries, attempts, counters or a webhook's health calls it
+// first. It costs nothing if nothing waits. The error is unavailable while the disk fails.
 func (d *DB) MoveJournal(ctx context.Context) error {
 	if d.writer == nil || d.writer.ledger.entries.Load() == 0 {
 		return nil

@@ -16,7 +16,8 @@ import (
 const seenStep = 512
 
 // putOff is what is deferred: when devices were last seen, and how much they sent on a day.
-// It is written every idleAfter, in steps and in the order of keys, so that few pages
+// It is written with moved entries, every idleAfter at most, in steps and in the order of
+// keys, so that few pages
 // change. A crash loses what is not written.
 type putOff struct {
 	mu   sync.Mutex // guards seen against readers
@@ -99,16 +100,16 @@ func (p *putOff) saw(device int64, at iot.Instant) {
 	p.seen[device] = max(p.seen[device], at)
 }
 
-// seenLater replaces when a device was last seen if that is later than what is on disk. The
-// caller may be any goroutine.
-func (d *DB) seenLater(v *iot.Device) {
+// lastSeen returns when a device was last seen; at is what the tables say. The caller may
+// be any goroutine.
+func (d *DB) lastSeen(device int64, at iot.Instant) iot.Instant {
 	if d.writer == nil {
-		return
+		return at
 	}
 	p := d.writer.putOff
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	v.LastSeenAt = max(v.LastSeenAt, p.seen[v.Key])
+	return max(at, p.seen[device])
 }
 
 // sawEntry notes again what a crash has lost with an entry of the journal.

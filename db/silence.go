@@ -151,6 +151,7 @@ func (d *DB) watchedPage(ctx context.Context, query string, of, after int64) (li
 		if err := rows.Scan(&v.Key, &v.ProjectKey, &v.ExpectedIntervalMS, &v.LastSeenAt, &v.SilentAt); err != nil {
 			return nil, err
 		}
+		v.LastSeenAt = d.lastSeen(v.Key, v.LastSeenAt)
 		list = append(list, v)
 	}
 	return list, rows.Err()

@@ -25,6 +25,28 @@ func (w *world) again(t *testing.T) *iot.Device {
 	return v
 }
 
+// TestADeviceIsSeenBeforeThatIsOnDisk accepts a message after the writer has written when
+// devices were seen.
+func TestADeviceIsSeenBeforeThatIsOnDisk(t *testing.T) {
+	w := open(t)
+	every := int64(10_000)
+	must(t, w.UpdateDevice(w.device, iot.DeviceUpdate{ExpectedIntervalMS: &every}, actor))
+	a := w.accepted(w.version(t), `1`)
+	must(t, w.Accept(a))
+	if got := w.again(t).LastSeenAt; got != a.Message.ReceivedAt {
+		t.Errorf("the device was seen at %s", got)
+	}
+	n := 0
+	must(t, w.Watched(t.Context(), w.project.Key, func(v db.Watched) {
+		if n++; v.LastSeenAt != a.Message.ReceivedAt {
+			t.Errorf("the watched device was seen at %s", v.LastSeenAt)
+		}
+	}))
+	if n != 1 {
+		t.Errorf("%d devices are watched", n)
+	}
+}
+
 func TestSilenceIsToldOnceAndOnlyIfItIsNews(t *testing.T) {
 	w := open(t)
 	const seen = iot.Instant(1_800_000_000_000)
