@@ -17,8 +17,7 @@ const seenStep = 512
 
 // putOff is what is deferred: when devices were last seen, and how much they sent on a day.
 // It is written with moved entries, every idleAfter at most, in steps and in the order of
-// keys, so that few pages
-// change. A crash loses what is not written.
+// keys, so that few pages change. A crash loses what is not written of moved entries.
 type putOff struct {
 	mu   sync.Mutex // guards seen against readers
 	seen map[int64]iot.Instant
