@@ -32,7 +32,9 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, v *visit) error 
 		if err != nil {
 			return err
 		}
-		if !used {
+		// While nothing can be stored the tables may lack the first messages, and the
+		// overview says what is wrong.
+		if !used && s.DB.Outage() == nil {
 			return s.firstSteps(w, r, v, s.shown.take(v.account.Key, firstKeySubject(v)))
 		}
 	}
