@@ -187,9 +187,11 @@ func checkBackup(ctx context.Context, file string) error {
 		return &iot.Error{Code: iot.Invalid, Err: err,
 			Message: "The file " + file + " is not a backup of Thingpost, or it is damaged. Nothing was changed."}
 	}
-	if info, err := os.Stat(file + "-wal"); err == nil && info.Size() > 0 {
-		return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: the last changes are in "+file+
-			"-wal, beside it. Make a backup with: thingpost backup. Nothing was changed.")
+	for _, log := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(file + log); err == nil && info.Size() > 0 {
+			return iot.NewError(iot.Invalid, "The file "+file+" is a database in use and no backup: a part of it is in "+file+log+
+				", beside it. Make a backup with: thingpost backup. Nothing was changed.")
+		}
 	}
 	q := url.Values{"mode": {"ro"}, "immutable": {"1"}}
 	db, err := sql.Open("sqlite", fileURI(file, q))

@@ -24,6 +24,8 @@ const (
 	codePrimary   = 1555
 	codeUnique    = 2067
 	codeRowIDUsed = 2579
+
+	codeReadOnlyRollback = 776
 )
 
 func unavailable(message string, err error) *iot.Error {

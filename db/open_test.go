@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io/fs"
 	"os"
@@ -81,6 +82,54 @@ func TestANewerOrDamagedStoreIsRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// unfinished leaves a database file in the folder as a power cut leaves it when a transaction
+// without a WAL has written a part of its pages: with a rollback journal.
+func unfinished(t *testing.T, file string) {
+	t.Helper()
+	other := filepath.Join(t.TempDir(), "other.db")
+	d, err := sql.Open("sqlite", other)
+	must(t, err)
+	d.SetMaxOpenConns(1)
+	defer func() { must(t, d.Close()) }()
+	for _, query := range []string{`PRAGMA cache_size = 1`, `CREATE TABLE a (b)`, `BEGIN`, `CREATE TABLE c (d)`,
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO c SELECT zeroblob(4000) FROM n`} {
+		_, err := d.ExecContext(t.Context(), query)
+		must(t, err)
+	}
+	for _, end := range []string{"", "-journal"} {
+		content, err := os.ReadFile(other + end)
+		must(t, err)
+		must(t, os.WriteFile(file+end, content, 0o600))
+	}
+}
+
+func TestAFileThatAPowerCutLeftUnfinishedIsOpened(t *testing.T) {
+	w := open(t)
+	must(t, w.Close())
+	folder := filepath.Dir(w.Path()) // it has a key
+	unfinished(t, w.Path())
+	d, err := db.Open(t.Context(), db.Options{Folder: folder})
+	must(t, err)
+	must(t, d.Close())
+	raw, err := sql.Open("sqlite", w.Path())
+	must(t, err)
+	defer func() { must(t, raw.Close()) }()
+	var found int
+	must(t, raw.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_master WHERE name IN ('a', 'c')`).Scan(&found))
+	if found != 1 {
+		t.Errorf("%d tables, want the one that was committed", found)
+	}
+}
+
+func TestAnUnfinishedFileIsNoBackup(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.db")
+	unfinished(t, file)
+	err := db.Restore(t.Context(), t.TempDir(), file, false)
+	if err == nil || !strings.Contains(err.Error(), "a.db-journal, beside it") {
+		t.Errorf("got %v", err)
 	}
 }
 

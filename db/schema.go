@@ -106,12 +106,24 @@ func (d *DB) refuseSchema(ctx context.Context, db *sql.DB, asItIs bool) error {
 }
 
 // look refuses a schema before anything is written. It uses a connection that cannot write:
-// even opening a database for writing may change its file.
+// even opening a database for writing may change its file. One case needs a write: a power
+// cut while the file was created, before it had a WAL, leaves a rollback journal, without
+// which nobody can read the file.
 func (d *DB) look(ctx context.Context, asItIs bool) error {
 	if info, err := os.Stat(d.path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil
 	}
-	db, err := sql.Open("sqlite", fileURI(d.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
+	err := d.lookIn(ctx, "ro", asItIs)
+	if resultCode(err) == codeReadOnlyRollback {
+		err = d.lookIn(ctx, "rw", asItIs)
+	}
+	return err
+}
+
+// lookIn looks with a connection of SQLite's open mode ro or rw. Reading in mode rw rolls an
+// unfinished transaction back.
+func (d *DB) lookIn(ctx context.Context, mode string, asItIs bool) error {
+	db, err := sql.Open("sqlite", fileURI(d.path, url.Values{"mode": {mode}, "_pragma": {"busy_timeout(10000)"}}))
 	if err != nil {
 		return err
 	}
