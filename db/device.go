@@ -18,9 +18,6 @@ const (
 	restColumns = `, d.expected_interval_ms, d.silent_at, d.upstream_id, d.kind, d.metadata`
 
 	deviceColumns = ownColumns + lastSeen + restColumns
-	// senderColumns are without the time of the last message, which costs a page for each
-	// device and which nobody needs who takes the next one.
-	senderColumns = ownColumns + `0` + restColumns
 )
 
 const fromDevices = ` FROM devices d JOIN profiles f ON f.id = d.profile_id `

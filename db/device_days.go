@@ -16,7 +16,7 @@ type Day struct {
 const deviceDayQuery = `SELECT messages FROM device_days WHERE day_at = $1 AND device_id = $2`
 
 // DeviceDays returns how much a device sent on each of the last days, ending with the
-// current one. The figures may be two seconds old: see Device.LastSeenAt.
+// current one. The figures may be ten seconds old with 50,000 devices, else two.
 func (d *DB) DeviceDays(ctx context.Context, device int64, days int) ([]Day, error) {
 	list := make([]Day, days)
 	today := iot.Instant(dayOf(device, iot.At(d.now())).at)

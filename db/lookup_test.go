@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"go/ast"
 	"go/constant"
@@ -159,7 +160,8 @@ func TestDevicesAreReadAtOnceAsOneByOne(t *testing.T) {
 	other := &iot.Project{Name: "Other", OrganizationKey: w.project.OrganizationKey}
 	must(t, w.CreateProject(other, actor))
 	add := func(p *iot.Project, id string) (*iot.Device, iot.Secret) {
-		d, key := &iot.Device{ProjectKey: p.Key, ID: id}, iot.NewDeviceKey()
+		d, key := &iot.Device{ProjectKey: p.Key, ID: id, Name: "The one  at\x00 0", DevAddr: "26011BDA", Kind: "a sensor",
+			ExpectedIntervalMS: 60_000, Metadata: `{"a": [1, 2]}`}, iot.NewDeviceKey()
 		must(t, w.CreateDevices([]*iot.Device{d}, []iot.Secret{key}, actor))
 		return d, key
 	}
@@ -169,34 +171,57 @@ func TestDevicesAreReadAtOnceAsOneByOne(t *testing.T) {
 	theirs, theirKey := add(other, "probe_a")
 	must(t, w.DeleteDevice(gone, actor))
 
-	same := func(got []*iot.Device, want ...*iot.Device) {
-		t.Helper()
-		if len(got) != len(want) {
-			t.Fatalf("%d devices, want %d", len(got), len(want))
-		}
-		for i, d := range want {
-			switch {
-			case d == nil && got[i] != nil:
-				t.Errorf("at %d %s, want none", i, got[i].ID)
-			case d != nil && (got[i] == nil || got[i].Key != d.Key || got[i].ID != d.ID || got[i].AsOf == 0):
-				t.Errorf("at %d %+v, want %s", i, got[i], d.ID)
+	for _, near := range []bool{false, true} {
+		for _, ids := range [][]string{{"probe_a", "absent", `"]`, "PROBE-B", "probe-gone", "Probe_A"}, {"probe_a"}, {"absent"}} {
+			got, err := w.DevicesByID(t.Context(), w.project.Key, ids, near)
+			must(t, err)
+			want := map[string]*iot.Device{} // by id
+			for _, id := range ids {
+				switch strings.ToLower(id) {
+				case "probe_a":
+					want[a.ID] = a
+				case "probe-b":
+					want[b.ID] = b
+				}
+			}
+			if near && len(want) > 0 {
+				want = map[string]*iot.Device{a.ID: a, b.ID: b, w.device.ID: w.device}
+			}
+			if len(got) != len(want) {
+				t.Errorf("%q, near %t: %d devices, want %d", ids, near, len(got), len(want))
+			}
+			for _, d := range got {
+				w.isSame(t, d, want[d.ID])
 			}
 		}
-	}
-	for _, ids := range [][]string{{"probe_a", "absent", `"]`, "PROBE-B", "probe-gone", "Probe_A"}, {"probe_a"}, {"absent"}} {
-		got, err := w.DevicesByID(t.Context(), w.project.Key, ids)
+		got, err := w.DevicesByKey(t.Context(), []iot.Secret{bKey, "no-key", theirKey, goneKey, aKey}, near)
 		must(t, err)
-		want := map[string]*iot.Device{"probe_a": a, "PROBE-B": b, "Probe_A": a}
-		var list []*iot.Device
-		for _, id := range ids {
-			list = append(list, want[id])
+		want := map[iot.Secret]*iot.Device{aKey: a, bKey: b, theirKey: theirs}
+		for key, d := range want {
+			w.isSame(t, got[sha256.Sum256([]byte(key.Reveal()))], d)
 		}
-		same(got, list...)
+		if most := 3 + map[bool]int{true: 1}[near]; len(got) != most { // w.device is beside them
+			t.Errorf("near %t: %d devices by key, want %d", near, len(got), most)
+		}
+		got, err = w.DevicesByKey(t.Context(), []iot.Secret{goneKey}, near)
+		must(t, err)
+		if len(got) > 0 {
+			t.Errorf("near %t: %d devices have the key of one that was deleted", near, len(got))
+		}
 	}
-	got, err := w.DevicesByKey(t.Context(), []iot.Secret{bKey, "no-key", theirKey, goneKey, aKey})
+}
+
+// isSame compares a device with what is read of it alone.
+func (w *world) isSame(t *testing.T, got, want *iot.Device) {
+	t.Helper()
+	if got == nil || want == nil {
+		t.Errorf("got %+v, want %+v", got, want)
+		return
+	}
+	one, err := w.Device(t.Context(), want.ProjectKey, want.UUID)
 	must(t, err)
-	same(got, b, nil, theirs, nil, a)
-	got, err = w.DevicesByKey(t.Context(), []iot.Secret{goneKey})
-	must(t, err)
-	same(got, nil)
+	one.AsOf, one.LastSeenAt = got.AsOf, got.LastSeenAt
+	if got.AsOf == 0 || *got != *one {
+		t.Errorf("got %+v, want %+v", got, one)
+	}
 }

@@ -68,8 +68,9 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"device by id":         {[]string{db.DeviceBySlugQuery}, "d USING INDEX devices_slug (project_id=? AND slug=?)"},
 		"a retry":              {[]string{db.RetryingQuery}, "deliveries USING COVERING INDEX deliveries_retrying (webhook_id=?"},
 		"last failed":          {[]string{db.LastFailedQuery}, "deliveries USING INDEX deliveries_failed (webhook_id=?)"},
-		"devices by id":        {[]string{db.DevicesBySlugQuery}, "d USING INDEX devices_slug (project_id=? AND slug=?)"},
-		"devices by key":       {[]string{db.DevicesByKeyQuery}, "d USING INDEX devices_key_first (key_hash=?)"},
+		"devices by id":        {[]string{db.DevicesBySlugQuery}, "w USING INDEX devices_slug (project_id=? AND slug=?)"},
+		"devices by key":       {[]string{db.DevicesByKeyQuery}, "w USING INDEX devices_key_first (key_hash=?)"},
+		"devices beside":       {[]string{db.DevicesBySlugQuery, db.DevicesByKeyQuery}, "d USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
 		"device by UUID":       {[]string{db.DeviceByUUIDQuery}, "d USING INDEX devices_uuid (project_id=? AND uuid=?)"},
 		"repeated": {[]string{db.RepeatedQuery}, "messages USING COVERING INDEX messages_sender (device_id=? AND sender_id=? AND " +
 			"rowid>?)"},
@@ -121,7 +122,10 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, query := range c.queries {
 				text := strings.Join(w.plan(t, query), "\n")
-				text = strings.TrimPrefix(text, "SCAN w VIRTUAL TABLE INDEX 1:\n") // a list in a parameter
+				text = strings.TrimPrefix(text, "SCAN w VIRTUAL TABLE INDEX 1:\n")                             // a list in a parameter
+				if steps, ok := strings.CutPrefix(text, "CO-ROUTINE b\nSCAN j VIRTUAL TABLE INDEX 1:\n"); ok { // its blocks
+					text = strings.Replace(steps, "USE TEMP B-TREE FOR DISTINCT\nSCAN b\n", "", 1)
+				}
 				// A query that only finds a place needs only the index.
 				found := strings.Replace(text, "USING COVERING INDEX", "USING INDEX", 1)
 				if !strings.Contains(found, strings.Replace(c.want, "USING COVERING INDEX", "USING INDEX", 1)) ||

@@ -15,9 +15,13 @@ import (
 // message waits long for them.
 const seenStep = 512
 
+// rowRest makes a round of 100,000 rows, which takes about a third of a second, one in ten
+// seconds.
+const rowRest = 100 * time.Microsecond
+
 // putOff is what is deferred: when devices were last seen, and how much they sent on a day.
-// It is written with moved entries, every idleAfter at most, in steps and in the order of
-// keys, so that few pages change. A crash loses what is not written of moved entries.
+// It is written with moved entries, in rounds of steps and in the order of keys, so that few
+// pages change. A crash loses what is not written of moved entries.
 type putOff struct {
 	mu   sync.Mutex // guards seen against readers
 	seen map[int64]iot.Instant
@@ -38,11 +42,15 @@ func newPutOff(now time.Time) *putOff {
 
 func (p *putOff) size() int { return len(p.seen) + len(p.days) }
 
+// rest is the least time between the begins of two rounds. With many devices it grows, so
+// that their rows do not take more of the writer's time than their messages.
+func (p *putOff) rest() time.Duration { return max(idleAfter, time.Duration(p.size())*rowRest) }
+
 func (p *putOff) empty() bool { return p.size() == 0 }
 
 // begin starts a round if it is time, or if there is no other work.
 func (p *putOff) begin(now time.Time, idle bool) {
-	if len(p.devices)+len(p.counts) > 0 || !idle && now.Sub(p.at).Abs() < idleAfter {
+	if len(p.devices)+len(p.counts) > 0 || !idle && now.Sub(p.at).Abs() < p.rest() {
 		return
 	}
 	p.at = now

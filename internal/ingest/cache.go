@@ -234,24 +234,96 @@ func (i *Ingest) findDevice(ctx context.Context, project int64, name string) (*i
 // readDevices reads devices by their ids; nil where there is none.
 func (i *Ingest) readDevices(ctx context.Context, names []deviceName) ([]*iot.Device, error) {
 	list := make([]*iot.Device, len(names))
-	places := map[int64][]int{} // by project
+	c := &i.cache
+	near, changes := c.cold(len(names))
+	missing := map[int64][]string{} // ids by project
 	for n, name := range names {
-		places[name.project] = append(places[name.project], n)
-	}
-	for project, at := range places {
-		ids := make([]string, len(at))
-		for n, place := range at {
-			ids[n] = names[place].name
+		// The read before this one may have brought it.
+		if list[n], _, _ = known(c, &c.devices, nameOf(name.project, name.name)); list[n] == nil {
+			missing[name.project] = append(missing[name.project], name.name)
 		}
-		found, err := i.db.DevicesByID(ctx, project, ids)
+	}
+	for project, ids := range missing {
+		found, err := i.db.DevicesByID(ctx, project, ids, near)
 		if err != nil {
 			return nil, err
 		}
-		for n, place := range at {
-			list[place] = found[n]
+		read := make(map[deviceName]*iot.Device, len(found))
+		for _, d := range found {
+			read[nameOf(project, d.ID)] = d
+		}
+		for n, name := range names {
+			if name.project == project && list[n] == nil {
+				list[n] = read[nameOf(project, name.name)]
+			}
+		}
+		if near {
+			rememberNew(c, &c.devices, read, changes)
 		}
 	}
 	return list, nil
+}
+
+// readOwners reads devices by their keys; nil where there is none.
+func (i *Ingest) readOwners(ctx context.Context, keys []iot.Secret) ([]*iot.Device, error) {
+	list := make([]*iot.Device, len(keys))
+	c := &i.cache
+	near, changes := c.cold(len(keys))
+	var missing []iot.Secret
+	for n, key := range keys {
+		if owner, _, ok := known(c, &c.deviceKeys, hashOf(key)); ok {
+			list[n], _, _ = known(c, &c.devices, owner)
+		}
+		if list[n] == nil {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return list, nil
+	}
+	found, err := i.db.DevicesByKey(ctx, missing, near)
+	if err != nil {
+		return nil, err
+	}
+	for n, key := range keys {
+		if list[n] == nil {
+			list[n] = found[hashOf(key)]
+		}
+	}
+	if near {
+		owners, devices := make(map[[32]byte]deviceName, len(found)), make(map[deviceName]*iot.Device, len(found))
+		for hash, d := range found {
+			owners[hash] = deviceName{d.ProjectKey, d.UUID}
+			devices[owners[hash]] = d
+		}
+		rememberNew(c, &c.devices, devices, changes)
+		rememberNew(c, &c.deviceKeys, owners, changes)
+	}
+	return list, nil
+}
+
+// cold reports whether devices beside those that are wanted should be read too, since their
+// messages probably come next: several are missing at once, and memory has room for all so
+// far. It returns the count of changes as well.
+func (c *cache) cold(missing int) (near bool, changes uint64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return missing > 1 && c.devices.old == nil, c.changes
+}
+
+// rememberNew keeps the values of a read that are not kept yet, unless the count of changes
+// rose since the read began.
+func rememberNew[K comparable, V any](c *cache, in *recent[K, V], values map[K]V, changes uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changes != changes {
+		return
+	}
+	for key, v := range values {
+		if _, _, ok := in.get(key); !ok {
+			in.put(key, v)
+		}
+	}
 }
 
 var errNoDevice = iot.NewError(iot.NotFound, "There is no such device.")

@@ -130,3 +130,65 @@ func TestRecentKeepsWhatIsUsed(t *testing.T) {
 		t.Errorf("dropped, and it is kept, or %d bytes are", r.bytes)
 	}
 }
+
+// TestMissingDevicesBringThoseBesideThem reads several devices at once, and then finds others
+// in memory, unless something changed meanwhile.
+func TestMissingDevicesBringThoseBesideThem(t *testing.T) {
+	w := open(t)
+	names := make([]deviceName, 20)
+	keys := make([]iot.Secret, len(names))
+	for n := range names {
+		id := fmt.Sprintf("Probe-%d", n)
+		names[n], keys[n] = nameOf(w.project.Key, id), iot.NewDeviceKey()
+		must(t, w.db.CreateDevice(&iot.Device{ProjectKey: w.project.Key, ID: id}, keys[n], actor))
+	}
+	kept := func(name deviceName) *iot.Device {
+		d, _, _ := known(&w.cache, &w.cache.devices, name)
+		return d
+	}
+	list, err := w.readDevices(t.Context(), names[3:4])
+	must(t, err)
+	if list[0].ID != "Probe-3" || kept(names[9]) != nil {
+		t.Errorf("one that is missing alone: %+v, beside it %+v", list[0], kept(names[9]))
+	}
+	list, err = w.readDevices(t.Context(), []deviceName{names[3], nameOf(w.project.Key, "absent"), names[5]})
+	must(t, err)
+	if list[0].ID != "Probe-3" || list[1] != nil || list[2].ID != "Probe-5" {
+		t.Errorf("several: %+v", list)
+	}
+	if d := kept(names[9]); d == nil || d.ID != "Probe-9" {
+		t.Errorf("beside them %+v", d)
+	}
+	again, err := w.readDevices(t.Context(), []deviceName{names[9], names[5]})
+	must(t, err)
+	if again[0] != kept(names[9]) {
+		t.Error("what is in memory is read again")
+	}
+
+	owners, err := w.readOwners(t.Context(), []iot.Secret{keys[1], "no-key", keys[2]})
+	must(t, err)
+	if owners[0].ID != "Probe-1" || owners[1] != nil || owners[2].ID != "Probe-2" {
+		t.Errorf("by key: %+v", owners)
+	}
+	owner, _, ok := known(&w.cache, &w.cache.deviceKeys, hashOf(keys[9]))
+	if d := kept(owner); !ok || d == nil || d.ID != "Probe-9" {
+		t.Errorf("the owner of a key beside them is %+v", d)
+	}
+
+	must(t, w.db.SetDeviceKey(list[2], "another-key-of-5", actor))
+	if _, _, ok := known(&w.cache, &w.cache.deviceKeys, hashOf(keys[5])); ok {
+		t.Error("a key that was replaced is kept")
+	}
+	_, changes := w.cache.cold(2)
+	w.cache.changed(iot.Commit{})
+	rememberNew(&w.cache, &w.cache.devices, map[deviceName]*iot.Device{nameOf(1, "late"): list[0]}, changes)
+	if kept(nameOf(1, "late")) != nil {
+		t.Error("what was read before a change is kept")
+	}
+	for n := range maxCached + 1 {
+		w.cache.devices.put(deviceName{1, fmt.Sprint(n)}, nil)
+	}
+	if near, _ := w.cache.cold(2); near {
+		t.Error("memory is full, and more is read than was asked for")
+	}
+}

@@ -51,7 +51,7 @@ func New(d *db.DB, o Options) *Ingest {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	i := &Ingest{db: d, o: o, now: o.Now, log: o.Log, watch: newWatch(), cache: newCache(), gate: newGate(o.Crowd)}
-	i.byID.read, i.byKey.read = i.readDevices, d.DevicesByKey
+	i.byID.read, i.byKey.read = i.readDevices, i.readOwners
 	return i
 }
 
