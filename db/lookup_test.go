@@ -18,15 +18,12 @@ import (
 	"thingpost/internal/iot"
 )
 
-// statements returns all statements of this package whose text is a constant, with their
-// places, except those of the check, which reads all rows. Some are parts of statements that
-// are put together when needed.
-func statements(t *testing.T) map[string]string {
+// sources parses this package without its tests, and finds the values of its constants.
+func sources(t *testing.T) (set *token.FileSet, files []*ast.File, info types.Info) {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
 	must(t, err)
-	set := token.NewFileSet()
-	var files []*ast.File
+	set = token.NewFileSet()
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, "_other.go") {
 			continue
@@ -37,10 +34,19 @@ func statements(t *testing.T) map[string]string {
 		must(t, err)
 		files = append(files, file)
 	}
-	info := types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	info = types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
 	// What other packages declare is not known, and no statement needs it.
 	check := types.Config{Error: func(error) {}, FakeImportC: true}
 	_, _ = check.Check("db", set, files, &info)
+	return set, files, info
+}
+
+// statements returns all statements of this package whose text is a constant, with their
+// places, except those of the check, which reads all rows. Some are parts of statements that
+// are put together when needed.
+func statements(t *testing.T) map[string]string {
+	t.Helper()
+	set, _, info := sources(t)
 	found := map[string]string{}
 	for e, v := range info.Types {
 		if v.Value == nil || v.Value.Kind() != constant.String {
