@@ -42,6 +42,12 @@ func (d *DB) PutInJournal(ctx context.Context, keys ...int64) error {
 	})
 }
 
+// Unmoved returns how many entries the tables do not have yet.
+func (d *DB) Unmoved() int64 { return d.writer.ledger.entries.Load() }
+
+// MostUnmoved bounds Unmoved with batches of so many entries.
+func MostUnmoved(batch int64) int64 { return ledgerRows + batch }
+
 // FuzzReadRecord: what is read from a damaged journal is an error or an entry that can be
 // moved, never a panic.
 func FuzzReadRecord(f *testing.F) {

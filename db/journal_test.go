@@ -190,6 +190,22 @@ func TestTheJournalUsesItsRowsAgain(t *testing.T) {
 	w.holds(t)
 }
 
+func TestTheJournalIsBoundedWhateverComesAtOnce(t *testing.T) {
+	w := open(t)
+	const batch = 1000
+	version := w.version(t)
+	for range 12 {
+		list := make([]*db.Accept, batch)
+		for n := range list {
+			list[n] = w.accepted(version, `1`, w.webhook)
+		}
+		must(t, w.Accept(list...))
+		if n := w.Unmoved(); n > db.MostUnmoved(batch) {
+			t.Fatalf("%d entries wait", n)
+		}
+	}
+}
+
 // TestACommandBesideTheServerLeavesTheJournalAlone changes an account as a command beside
 // the running server does.
 func TestACommandBesideTheServerLeavesTheJournalAlone(t *testing.T) {

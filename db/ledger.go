@@ -127,14 +127,18 @@ func (o *outcome) bytes() int64 {
 // messages, with what has become of them, and of the oldest outcomes.
 type piece struct{ accepted, outcomes int }
 
-// piece returns a piece of about so many rows: at least one entry if there is one and rows is not 0.
-func (l *ledger) piece(rows int) (p piece) {
+// piece returns a piece of about so many rows, or more if its messages have fewer bytes than
+// it should have: at least one entry if there is one and rows is not 0.
+func (l *ledger) piece(rows int, bytes int64) (p piece) {
 	if rows == 0 {
 		return p
 	}
 	p.outcomes = min(len(l.outcomes), (rows+1)/2)
-	for n := 2 * p.outcomes; p.accepted < len(l.accepted) && (n < rows || p.accepted+p.outcomes == 0); p.accepted++ {
-		n += rowsOf(l.accepted[p.accepted])
+	left := rows - 2*p.outcomes
+	for p.accepted < len(l.accepted) && (left > 0 || bytes > 0 || p.accepted+p.outcomes == 0) {
+		a := l.accepted[p.accepted]
+		left, bytes = left-rowsOf(a), bytes-a.bytes()
+		p.accepted++
 	}
 	return p
 }

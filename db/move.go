@@ -127,7 +127,7 @@ func (w *writer) eraseDelivered(t *Tx) error {
 // with a negative id. Such rows are not replayed; Check reports them.
 func (w *writer) setAside(reason error) (err error) {
 	l, ctx := w.ledger, context.Background()
-	p := l.piece(1)
+	p := l.piece(1, 0)
 	w.record.Reset()
 	for _, a := range l.accepted[:p.accepted] {
 		err = errors.Join(err, appendEntry(&w.record, entry{Accepted: a}))

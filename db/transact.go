@@ -12,8 +12,8 @@ import (
 
 // transact runs one transaction. Messages and outcomes are written into the journal, or
 // into the tables if the batch needs those; then the ledger is moved before. Otherwise so
-// many rows of it are moved if it is full, or the batch is empty. results gets the error of
-// each item; err is the error of the whole transaction.
+// many rows of it are moved if the batch is empty or it is full, and more if more comes.
+// results gets the error of each item; err is the error of the whole transaction.
 func (w *writer) transact(batch []item, results []error, rows int) (commit iot.Commit, err error) {
 	ctx := context.Background()
 	if err := w.stmts.begin(ctx); err != nil {
@@ -31,13 +31,15 @@ func (w *writer) transact(batch []item, results []error, rows int) (commit iot.C
 			}
 		}
 	}()
-	all, l, direct := w.newTx(ctx), w.ledger, needsTables(batch)
+	all, l, direct, comes := w.newTx(ctx), w.ledger, needsTables(batch), loadOf(batch)
 	var p piece
 	switch {
 	case direct:
 		p = l.all()
-	case len(batch) == 0 || l.full():
-		p = l.piece(rows)
+	case len(batch) == 0:
+		p = l.piece(rows, 0)
+	case l.full(): // at least as much leaves as comes: an outcome adds an attempt, too
+		p = l.piece(max(rows, comes.rows+comes.items), comes.bytes)
 	}
 	if err := w.move(all, p); err != nil {
 		return commit, err
