@@ -199,7 +199,7 @@ func (t *Tx) queued(a *Accept, fromDevice bool) *accepted {
 	t.changed(m.ProjectKey, iot.MessagesChanged)
 	rows := &accepted{Message: messageRow(a), FromDevice: fromDevice}
 	for i, d := range a.Deliveries {
-		rows.Deliveries = append(rows.Deliveries, deliveryRow(d, a.InOrder[i]))
+		rows.Deliveries = append(rows.Deliveries, deliveryRow(d, a.InOrder[i] || t.db.ordering.marks(d.WebhookKey)))
 		if d.Status == iot.Pending {
 			t.commit.Queued = append(t.commit.Queued, iot.Queued{Delivery: d, Message: m, Device: a.Device, Project: a.Project})
 		}

@@ -172,6 +172,62 @@ func TestPendingDeliveriesTakeTheOrderOfTheirWebhook(t *testing.T) {
 	}
 }
 
+// TestManyPendingDeliveriesTakeTheOrderInSteps makes a webhook with many pending deliveries
+// one that is in order, while more messages come.
+func TestManyPendingDeliveriesTakeTheOrderInSteps(t *testing.T) {
+	w := open(t)
+	const n = 2*db.MarkStep + 10
+	version := w.version(t)
+	pending := func() (unmarked int64) {
+		t.Helper()
+		must(t, w.MoveJournal(t.Context()))
+		return w.number(t, `SELECT count(*) FROM deliveries WHERE status = 'pending' AND in_order = 0`)
+	}
+	late := make([]*db.Accept, 2000) // with ids below all others
+	for i := range late {
+		late[i] = w.accepted(version, `3`, w.webhook)
+	}
+	for range n / 2 {
+		must(t, w.Accept(w.accepted(version, `1`, w.webhook), w.accepted(version, `2`, w.webhook)))
+	}
+	if got := pending(); got != n {
+		t.Fatalf("%d are not in order, want %d", got, n)
+	}
+	stop, more := make(chan struct{}), make(chan int)
+	began := make(chan struct{})
+	go func() {
+		for i, a := range late {
+			if err := w.Accept(a); err != nil || a.Stale {
+				more <- i
+				return
+			}
+			if i == 0 {
+				close(began)
+			}
+			select {
+			case <-stop:
+				more <- i + 1
+				return
+			default:
+			}
+		}
+		more <- len(late)
+	}()
+	<-began
+	writes := w.Writes()
+	w.webhook.Settings.InOrder = true
+	must(t, w.UpdateWebhook(w.webhook, actor, ""))
+	close(stop)
+	came := <-more
+	if got := w.Writes() - writes; got < n/db.MarkStep {
+		t.Errorf("%d deliveries took the order in %d transactions", n, got)
+	}
+	if got := pending(); got != 0 {
+		t.Errorf("%d of %d are not in order", got, n+came)
+	}
+	w.holds(t)
+}
+
 func TestSessionsTokensAndKeysEnd(t *testing.T) {
 	w, c := openAt(t)
 	now := iot.At(c.now())

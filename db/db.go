@@ -36,6 +36,7 @@ type DB struct {
 	refuses func(url string) string // nil: none
 	asItIs  bool                    // Options.AsItIs
 
+	ordering      ordering
 	lookUps       lookUps
 	deviceChanges atomic.Int64 // how many transactions have changed devices
 

@@ -39,6 +39,9 @@ func (d *DB) WatchWAL(ctx context.Context) error { return d.watchWAL(ctx) }
 // Backing records that the server's own backup has begun.
 func (d *DB) Backing() { d.backing(iot.At(d.now())) }
 
+// Writes returns how many batches were written.
+func (d *DB) Writes() int { return int(d.writer.wrote.Load()) }
+
 // Waiting returns how many items are queued for the writer.
 func (d *DB) Waiting() int { return d.writer.line.len() }
 
@@ -71,6 +74,8 @@ const (
 	DeviceByUUIDQuery    = deviceByUUIDQuery
 	DeviceByEUIQuery     = deviceByEUIQuery
 	BringInQuery         = bringInQuery
+	MarkStepQuery        = markStepQuery
+	MarkStep             = markStep
 )
 
 // Queries returns the texts with which a page is read.

@@ -61,6 +61,7 @@ func TestHotQueriesUseTheirIndexes(t *testing.T) {
 		"head": {[]string{db.HeadQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND device_id=?)"},
 		"pending devices": {[]string{db.PendingDevicesQuery}, "deliveries USING COVERING INDEX deliveries_in_order (webhook_id=? AND " +
 			"device_id>?)"},
+		"mark":                 {[]string{db.MarkStepQuery}, "deliveries USING COVERING INDEX deliveries_pending (webhook_id=? AND id>?)"},
 		"running commands":     {[]string{db.RunningCommandsQuery}, "c USING INDEX commands_running (id>?)"},
 		"device by key":        {[]string{db.DeviceByKeyQuery}, "d USING INDEX devices_key_first (key_hash=?)"},
 		"device by its key in": {[]string{db.DeviceByKeyInQuery}, "d USING INDEX devices_key (project_id=? AND key_hash=?)"},

@@ -71,12 +71,12 @@ func (t *Tx) sendAgain(v *iot.Delivery, trigger iot.Trigger) (made bool, err err
 	now := int64(iot.At(t.db.now()))
 	err = t.row(`INSERT INTO deliveries (project_id, id, message_id, webhook_id, device_id, type, channel, status, trigger, in_order,
 		size_bytes, due_at, created_at)
-		SELECT $1, $2, m.id, w.id, m.device_id, m.type, m.channel, 'pending', $3, coalesce(json_extract(w.settings, '$.in_order'), 0),
+		SELECT $1, $2, m.id, w.id, m.device_id, m.type, m.channel, 'pending', $3, max($7, coalesce(json_extract(w.settings, '$.in_order'), 0)),
 		length(m.payload), $4, $4
 		FROM messages m,
 		webhooks w WHERE m.id = $5 AND m.project_id = $1 AND m.transient <> 2 AND w.id = $6 AND w.project_id = $1 AND w.deleted_at = 0
 		RETURNING device_id`,
-		v.ProjectKey, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookKey).Scan(&v.DeviceKey)
+		v.ProjectKey, v.ID.Key(), string(trigger), now, v.MessageID.Key(), v.WebhookKey, t.db.ordering.marks(v.WebhookKey)).Scan(&v.DeviceKey)
 	if isNoRow(err) {
 		return false, nil
 	}

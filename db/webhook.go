@@ -245,6 +245,13 @@ func (t *Tx) createWebhook(w *iot.Webhook, actor string) error {
 // changed since it was read, invalid for a new URL that Options.Refuses.
 func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 	was := w.Version
+	if w.Settings.InOrder {
+		release, err := d.orderPending(w)
+		defer release()
+		if err != nil {
+			return err
+		}
+	}
 	err := d.write("update webhook", func(t *Tx) error {
 		if err := t.checkNewURL(w); err != nil {
 			return err
@@ -274,14 +281,6 @@ func (d *DB) UpdateWebhook(w *iot.Webhook, actor, detail string) error {
 			if err == nil {
 				err = iot.NewError(iot.Conflict, "Somebody else has changed this webhook in the meantime. Load it again, and repeat your change.")
 			}
-			return err
-		}
-		inOrder := 0
-		if w.Settings.InOrder {
-			inOrder = 1
-		}
-		if _, err := t.exec(`UPDATE deliveries SET in_order = $1 WHERE webhook_id = $2 AND status = 'pending' AND in_order <> $1`, inOrder,
-			w.Key); err != nil {
 			return err
 		}
 		t.webhookChanged(w.ProjectKey, w.Key)

@@ -182,6 +182,13 @@ func (d *DB) writeMany(doing string, rows int, fn func(*Tx) error) error {
 	return translate(doing, <-done)
 }
 
+// writeApart is writeMany for a step that needs nothing of the journal.
+func (d *DB) writeApart(doing string, rows int, fn func(*Tx) error) error {
+	done := make(chan error, 1)
+	d.submit(item{fn: fn, apart: true, load: load{rows: rows}, done: func(err error) { done <- err }})
+	return translate(doing, <-done)
+}
+
 func (w *writer) close() error {
 	first := w.line.close()
 	<-w.stopped
