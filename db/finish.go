@@ -24,6 +24,9 @@ func (d *DB) Finish(o *iot.Outcome, done func(error)) {
 		l.rows = 2
 		if a.Response != nil {
 			l.bytes = int64(len(a.Response.Body))
+			for _, h := range a.Response.Headers {
+				l.bytes += int64(len(h.Name) + len(h.Value))
+			}
 		}
 	}
 	d.submit(item{finish: o, project: o.Delivery.ProjectKey, load: l, done: func(err error) { done(translate("store an outcome", err)) }})

@@ -104,20 +104,21 @@ func (l *ledger) addOutcome(o *outcome, at int64) {
 func rowsOf(a *accepted) int { return 1 + len(a.Deliveries) + len(a.outcomes) }
 
 func (a *accepted) bytes() int64 {
-	n := int64(entryBytes * (1 + len(a.Deliveries)))
-	for _, v := range a.Message {
-		if b, ok := v.([]byte); ok {
-			n += int64(len(b))
-		}
-	}
-	return n
+	return int64(entryBytes*(1+len(a.Deliveries))) + bytesOf(a.Message)
 }
 
 func (o *outcome) bytes() int64 {
-	n := int64(entryBytes)
-	for _, v := range o.Attempt {
-		if b, ok := v.([]byte); ok {
-			n += int64(len(b))
+	return entryBytes + bytesOf(o.Attempt)
+}
+
+// bytesOf returns the bytes of a row's texts and blobs.
+func bytesOf(row []any) (n int64) {
+	for _, v := range row {
+		switch v := v.(type) {
+		case []byte:
+			n += int64(len(v))
+		case string:
+			n += int64(len(v))
 		}
 	}
 	return n

@@ -95,7 +95,7 @@ func newHostileWorld(t *testing.T, authority string) *hostileWorld {
 	t.Cleanup(w.healthy.Close)
 	w.p = serve(t, append(adminEnv(), "THINGPOST_METRICS_TOKEN="+metricsToken, nameServer+"="+serveNames(t, hostileNames()),
 		"SSL_CERT_FILE="+authority),
-		"-data", filepath.Join(t.TempDir(), "data"), "-allow-networks", "127.0.0.1", "-max-webhooks", "100")
+		"-data", filepath.Join(t.TempDir(), "data"), "-allow-networks", "127.0.0.1", "-max-webhooks", "100", "-memory", "128MiB")
 	w.api = signIn(t, w.p.url)
 	w.api.call("POST", "/projects", map[string]string{"id": "hostile", "name": "Hostile"}, 201, nil)
 	w.hook("healthy", w.healthy.URL, 10*time.Second)
