@@ -1,7 +1,6 @@
 package db
 
 import (
-	"context"
 	"sync"
 
 	"thingpost/internal/iot"
@@ -48,13 +47,11 @@ const markStepQuery = `UPDATE deliveries SET in_order = 1 WHERE project_id = $1 
 func (d *DB) orderPending(w *iot.Webhook) (release func(), err error) {
 	d.ordering.add(w.Key, 1)
 	release = func() { d.ordering.add(w.Key, -1) }
-	// What is in the journal comes first. What comes into it later has the mark.
-	if err := d.MoveJournal(context.Background()); err != nil {
-		return release, err
-	}
-	for last, n := int64(0), markStep; n == markStep; {
+	// The first step moves what is in the journal. What comes into it later has the mark.
+	write := d.writeMany
+	for last, n := int64(0), markStep; n == markStep; write = d.writeApart {
 		after := last
-		err := d.writeApart("order deliveries", markStep, func(t *Tx) error {
+		err := write("order deliveries", markStep, func(t *Tx) error {
 			last, n = after, 0 // it may run again
 			var already bool
 			err := t.row(`SELECT coalesce(json_extract(settings, '$.in_order'), 0) FROM webhooks WHERE id = $1`, w.Key).Scan(&already)
