@@ -44,10 +44,13 @@ const blockBits = 6
 func (d *DB) DevicesByID(ctx context.Context, projectKey int64, ids []string, near bool) (list []*iot.Device, err error) {
 	if len(ids) == 1 && !near {
 		v, err := d.oneDevice(ctx, d.lookUps.bySlug, projectKey, ids[0])
-		if iot.CodeOf(err) == iot.NotFound {
+		switch {
+		case iot.CodeOf(err) == iot.NotFound:
 			return nil, nil
+		case err != nil:
+			return nil, err
 		}
-		return []*iot.Device{v}, err
+		return []*iot.Device{v}, nil
 	}
 	err = d.manyDevices(ctx, d.lookUps.manyBySlug, ids, near, func(v *iot.Device, _ []byte) { list = append(list, v) }, projectKey)
 	return list, err
@@ -63,11 +66,14 @@ func (d *DB) DevicesByKey(ctx context.Context, keys []iot.Secret, near bool) (ma
 	found := map[[sha256.Size]byte]*iot.Device{}
 	if len(keys) == 1 && !near {
 		v, err := d.DeviceByKey(ctx, keys[0])
-		if iot.CodeOf(err) == iot.NotFound {
+		switch {
+		case iot.CodeOf(err) == iot.NotFound:
 			return found, nil
+		case err != nil:
+			return nil, err
 		}
 		found[[sha256.Size]byte(hashOf(keys[0]))] = v
-		return found, err
+		return found, nil
 	}
 	err := d.manyDevices(ctx, d.lookUps.manyByKey, hashes, near, func(v *iot.Device, hash []byte) {
 		if have := found[[sha256.Size]byte(hash)]; have == nil || v.Key < have.Key {

@@ -89,9 +89,12 @@
 //     changed or deleted device makes only its own messages stale: the writer counts
 //     changes of devices and remembers each device's last one, and Device.AsOf is the count
 //     when a device was read.
-//   - The times when devices were last seen are written with moved entries, every two
-//     seconds at most (every ten with 50,000 devices) and 512 rows in a transaction, in
-//     their own table (device_seen). DB.lastSeen adds what is not written yet.
+//   - The times when devices were last seen are written with moved entries, 512 rows in a
+//     transaction, in their own table (device_seen). While others wait a round begins every
+//     two seconds at most, with 50,000 devices every ten. DB.lastSeen adds what is not
+//     written yet.
+//   - Deliveries that are pending when their webhook is set to deliver in order are marked
+//     before that, in steps (order.go).
 //   - The WAL is copied into the database when 4,000 of its pages are not copied yet, or
 //     1,000 after two idle seconds. Then a reader's connection copies them while the writer
 //     continues, and the writer copies the few that were written meanwhile (checkpoint.go).

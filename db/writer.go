@@ -177,15 +177,18 @@ func (d *DB) write(doing string, fn func(*Tx) error) error { return d.writeMany(
 
 // writeMany is write for one step, of so many rows, of a long change.
 func (d *DB) writeMany(doing string, rows int, fn func(*Tx) error) error {
-	done := make(chan error, 1)
-	d.submit(item{fn: fn, load: load{rows: rows}, done: func(err error) { done <- err }})
-	return translate(doing, <-done)
+	return d.change(doing, item{fn: fn, load: load{rows: rows}})
 }
 
 // writeApart is writeMany for a step that needs nothing of the journal.
 func (d *DB) writeApart(doing string, rows int, fn func(*Tx) error) error {
+	return d.change(doing, item{fn: fn, apart: true, load: load{rows: rows}})
+}
+
+func (d *DB) change(doing string, it item) error {
 	done := make(chan error, 1)
-	d.submit(item{fn: fn, apart: true, load: load{rows: rows}, done: func(err error) { done <- err }})
+	it.done = func(err error) { done <- err }
+	d.submit(it)
 	return translate(doing, <-done)
 }
 
